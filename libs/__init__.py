@@ -1,0 +1,1 @@
+"""What the four services share. Nothing in here imports a service."""

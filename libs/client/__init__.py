@@ -1,0 +1,1 @@
+"""The published typed client: betterproto2 messages over grpc.aio."""

@@ -1,0 +1,37 @@
+"""Settings that every service has. Each service adds its own and sets the environment prefix."""
+
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names it and never shows its value."""
+
+
+class ServiceSettings(BaseSettings):
+    """Read once at start from the environment; names are the field's, upper case, behind the prefix."""
+
+    database_url: SecretStr = Field(description="postgresql://role:password@host:port/database")
+    nats_url: SecretStr = Field(description="nats://user:password@host:port")
+    listen_address: str = Field(description="host:port on which gRPC is served")
+    database_pool_size: int = Field(default=10, ge=2, le=200, description="connections kept open")
+    database_timeout_seconds: float = Field(default=10.0, gt=0, description="longest wait for a statement")
+    drain_seconds: float = Field(default=10.0, ge=0, description="longest wait for running calls at a stop")
+    max_deliveries: int = Field(default=8, ge=1, le=1000, description="tries before an event is dead")
+    redelivery_delay_seconds: float = Field(default=1.0, gt=0, description="wait before another try")
+    outbox_poll_seconds: float = Field(default=0.25, gt=0, description="longest wait before the outbox is read")
+
+    @classmethod
+    def load(cls) -> Self:
+        """Reads the environment. Raises SettingsError that names each wrong setting, without values."""
+        prefix = cls.model_config.get("env_prefix", "")
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{prefix}{'.'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+                for item in error.errors(include_input=False, include_url=False)
+            )
+            raise SettingsError(problems) from None

@@ -1,0 +1,102 @@
+"""ABI fragments as plain values: selectors, encoding, decoding. No policy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_utils.crypto import keccak
+
+
+class UndecodableError(Exception):
+    """The bytes do not have the shape that the fragment tells."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A contract function: name, canonical types of its inputs and outputs."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def signature(self) -> str:
+        """Canonical signature, `name(type,...)`."""
+        return f"{self.name}({','.join(self.inputs)})"
+
+    @cached_property
+    def selector(self) -> bytes:
+        """First 4 bytes of the signature's keccak-256."""
+        return keccak(text=self.signature)[:4]
+
+    def encode(self, *arguments: object) -> bytes:
+        """Calldata of a call. Raises eth_abi's EncodingError for a value outside its type."""
+        return self.selector + encode(self.inputs, arguments)
+
+    def decode(self, data: bytes) -> tuple[Any, ...]:
+        """The returned values. Raises UndecodableError, also for an empty answer."""
+        return _decode(self.outputs, data, self.name)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A contract event: name, canonical types in order, and which of them are indexed."""
+
+    name: str
+    inputs: tuple[str, ...]
+    indexed: tuple[bool, ...]
+
+    @property
+    def signature(self) -> str:
+        """Canonical signature, `Name(type,...)`."""
+        return f"{self.name}({','.join(self.inputs)})"
+
+    @cached_property
+    def topic(self) -> bytes:
+        """topic0: keccak-256 of the signature."""
+        return keccak(text=self.signature)
+
+    def decode(self, topics: Sequence[bytes], data: bytes) -> tuple[Any, ...]:
+        """The event's values in their order. Raises UndecodableError for a log of another layout."""
+        expected_topics = 1 + sum(self.indexed)
+        if len(topics) != expected_topics or topics[0] != self.topic:
+            raise UndecodableError(f"{self.name}: a log with {len(topics)} topics has another layout")
+        indexed_types = [kind for kind, flag in zip(self.inputs, self.indexed, strict=True) if flag]
+        plain_types = [kind for kind, flag in zip(self.inputs, self.indexed, strict=True) if not flag]
+        indexed = iter(_decode(indexed_types, b"".join(topics[1:]), self.name))
+        plain = iter(_decode(plain_types, data, self.name))
+        return tuple(next(indexed) if flag else next(plain) for flag in self.indexed)
+
+
+@dataclass(frozen=True)
+class ContractError:
+    """A contract's custom error: name and canonical types."""
+
+    name: str
+    inputs: tuple[str, ...]
+
+    @property
+    def signature(self) -> str:
+        """Canonical signature, `Name(type,...)`."""
+        return f"{self.name}({','.join(self.inputs)})"
+
+    @cached_property
+    def selector(self) -> bytes:
+        """First 4 bytes of the signature's keccak-256."""
+        return keccak(text=self.signature)[:4]
+
+    def decode(self, data: bytes) -> tuple[Any, ...]:
+        """The error's values from revert data with its selector. Raises UndecodableError."""
+        return _decode(self.inputs, data[4:], self.name)
+
+
+def _decode(types: Sequence[str], data: bytes, name: str) -> tuple[Any, ...]:
+    if not types:
+        return ()
+    try:
+        return decode(types, data)
+    # eth_abi raises its own errors for short data and bad padding, and Python's for bad UTF-8 and sizes.
+    except Exception as error:
+        raise UndecodableError(f"{name}: {type(error).__name__}: {error}") from error

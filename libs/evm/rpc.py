@@ -1,0 +1,278 @@
+"""JSON-RPC to an EVM node: what it answered, or one of three kinds of error."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from libs.errors import AppError, Reason
+from libs.evm.abi import Function, UndecodableError
+from libs.evm.interfaces import KNOWN_ERRORS
+
+# Geth and its descendants: 3 carries revert data; -32000 with data is older nodes' way to say the same.
+_REVERT_CODE = 3
+
+
+class RpcUnavailableError(AppError):
+    """The node did not answer, or answered that it is overloaded. Whether it acted on the request is unknown."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.CHAIN_UNAVAILABLE, message)
+
+
+class RpcRefusedError(Exception):
+    """The node answered with a JSON-RPC error. Its message comes from outside: never trust its wording alone."""
+
+    def __init__(self, code: int, message: str, data: bytes) -> None:
+        super().__init__(f"{message} ({code})")
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+class CallRevertedError(RpcRefusedError):
+    """A simulated call reverted; `data` is the revert data, `reason` its name as far as we know it."""
+
+    @property
+    def reason(self) -> str:
+        """The contract error's name and values, or the bare selector."""
+        return describe_revert(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockHeader:
+    """What we need of a block."""
+
+    number: int
+    hash: str
+    parent_hash: str
+    timestamp_seconds: int
+    base_fee_wei: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log entry, addresses and hashes in lower case."""
+
+    address: str
+    topics: tuple[bytes, ...]
+    data: bytes
+    block_number: int
+    block_hash: str
+    transaction_hash: str
+    log_index: int
+
+
+class JsonRpc:
+    """A node. Every request has a timeout; nothing is retried in here, the engine decides that.
+
+    `max_concurrency` bounds the requests under way; `batch_size` how many calls share one HTTP request (1 for
+    nodes that refuse batches).
+    """
+
+    def __init__(
+        self, url: str, *, timeout_seconds: float = 10.0, max_concurrency: int = 8, batch_size: int = 100
+    ) -> None:
+        self._url = url
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._limit = asyncio.Semaphore(max_concurrency)
+        self._batch_size = batch_size
+        self._ids = itertools.count(1)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def request(self, method: str, *parameters: object) -> Any:
+        """The result of one call. Raises RpcUnavailableError, RpcRefusedError or CallRevertedError."""
+        answer = await self._post(self._body(method, parameters))
+        if not isinstance(answer, dict):
+            raise RpcUnavailableError(f"the node answered nonsense to {method}")
+        return _result(answer, method)
+
+    async def request_many(self, method: str, parameters: Sequence[Sequence[object]]) -> list[Any]:
+        """The results of many calls of one method, in order. Raises as `request`, for the first that fails."""
+        chunks = [
+            parameters[start : start + self._batch_size] for start in range(0, len(parameters), self._batch_size)
+        ]
+        results = await asyncio.gather(*(self._request_batch(method, chunk) for chunk in chunks))
+        return list(itertools.chain.from_iterable(results))
+
+    async def call(
+        self, to: str, function: Function, *arguments: object, block: str = "latest"
+    ) -> tuple[Any, ...]:
+        """The decoded answer of a contract function.
+
+        Raises RpcUnavailableError, CallRevertedError, RpcRefusedError, and UndecodableError where there is no
+        such function.
+        """
+        data = function.encode(*arguments)
+        answer = await self.request("eth_call", {"to": to, "data": "0x" + data.hex()}, block)
+        return function.decode(_bytes(answer, function.name))
+
+    async def call_many(
+        self, to: str, function: Function, arguments: Sequence[Sequence[object]], block: str
+    ) -> list[tuple[Any, ...]]:
+        """Decoded answers of one function for many arguments, in order, at one block. Raises as `call`."""
+        parameters = [({"to": to, "data": "0x" + function.encode(*each).hex()}, block) for each in arguments]
+        answers = await self.request_many("eth_call", parameters)
+        return [function.decode(_bytes(answer, function.name)) for answer in answers]
+
+    async def chain_id(self) -> int:
+        """EIP-155 id that the node tells."""
+        return quantity(await self.request("eth_chainId"))
+
+    async def block(self, number: int | str) -> BlockHeader | None:
+        """A block by number or tag; None where the node has none."""
+        tag = number if isinstance(number, str) else hex(number)
+        answer = await self.request("eth_getBlockByNumber", tag, False)
+        return _block_header(answer) if answer else None
+
+    async def latest_block(self) -> BlockHeader:
+        """The newest block. Raises RpcUnavailableError when the node has none."""
+        block = await self.block("latest")
+        if block is None:
+            raise RpcUnavailableError("the node has no latest block")
+        return block
+
+    async def code(self, address: str) -> bytes:
+        """Code of a contract; empty where there is none."""
+        return _bytes(await self.request("eth_getCode", address, "latest"), "eth_getCode")
+
+    async def logs(self, address: str, topics: Sequence[object], from_block: int, to_block: int) -> list[Log]:
+        """Logs of a contract in a range of blocks, both ends included, ordered by block and index."""
+        answer = await self.request(
+            "eth_getLogs",
+            {"address": address, "topics": topics, "fromBlock": hex(from_block), "toBlock": hex(to_block)},
+        )
+        if not isinstance(answer, list):
+            raise RpcUnavailableError("the node answered nonsense to eth_getLogs")
+        found = [parse_log(entry) for entry in answer if not entry.get("removed")]
+        return sorted(found, key=lambda log: (log.block_number, log.log_index))
+
+    async def _request_batch(self, method: str, parameters: Sequence[Sequence[object]]) -> list[Any]:
+        if self._batch_size == 1:
+            return [await self.request(method, *each) for each in parameters]
+        bodies = [self._body(method, each) for each in parameters]
+        answers = await self._post(bodies)
+        if isinstance(answers, dict):
+            # A node that refuses the whole batch answers with one error.
+            _result(answers, method)
+        if not isinstance(answers, list):
+            raise RpcUnavailableError(f"the node answered nonsense to a batch of {method}")
+        by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+        missing = [body["id"] for body in bodies if body["id"] not in by_id]
+        if missing:
+            raise RpcUnavailableError(f"the node left out {len(missing)} answers of a batch of {method}")
+        return [_result(by_id[body["id"]], method) for body in bodies]
+
+    def _body(self, method: str, parameters: Sequence[object]) -> dict[str, Any]:
+        return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(parameters)}
+
+    async def _post(self, body: object) -> Any:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=self._timeout)
+        try:
+            async with self._limit, self._session.post(self._url, json=body) as response:
+                if response.status == 429 or response.status >= 500:
+                    raise RpcUnavailableError(f"the node answered HTTP {response.status}")
+                return await response.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            # Not the URL: it may carry a key.
+            raise RpcUnavailableError(f"the node did not answer: {type(error).__name__}") from error
+
+
+def describe_revert(data: bytes) -> str:
+    """Names revert data: the error with its values where we know it, else its selector."""
+    if len(data) < 4:
+        return "reverted without a reason"
+    known = KNOWN_ERRORS.get(data[:4])
+    if known is None:
+        return f"custom error 0x{data[:4].hex()}"
+    try:
+        values = known.decode(data)
+    except UndecodableError:
+        return known.name
+    shown = ", ".join("0x" + value.hex() if isinstance(value, bytes) else str(value) for value in values)
+    return f"{known.name}({shown})"
+
+
+def quantity(answer: object) -> int:
+    """A JSON-RPC quantity. Raises RpcUnavailableError for anything else."""
+    if isinstance(answer, str):
+        try:
+            return int(answer, 16)
+        except ValueError:
+            pass
+    raise RpcUnavailableError(f"the node answered {str(answer)[:60]!r} where a quantity belongs")
+
+
+def parse_log(entry: dict[str, Any]) -> Log:
+    """A log as the node tells it. Raises RpcUnavailableError when a part is missing."""
+    try:
+        return Log(
+            address=entry["address"].lower(),
+            topics=tuple(bytes.fromhex(topic[2:]) for topic in entry["topics"]),
+            data=bytes.fromhex(entry["data"][2:]),
+            block_number=quantity(entry["blockNumber"]),
+            block_hash=entry["blockHash"].lower(),
+            transaction_hash=entry["transactionHash"].lower(),
+            log_index=quantity(entry["logIndex"]),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RpcUnavailableError(f"the node answered a malformed log: {error!r}") from error
+
+
+def _result(answer: dict[str, Any], method: str) -> Any:
+    error = answer.get("error")
+    if error is None:
+        return answer.get("result")
+    if not isinstance(error, dict):
+        raise RpcUnavailableError(f"the node answered nonsense to {method}")
+    told_code = error.get("code")
+    code = told_code if isinstance(told_code, int) else 0
+    message = str(error.get("message", ""))[:300]
+    data = _revert_data(error.get("data"))
+    if method in ("eth_call", "eth_estimateGas") and (code == _REVERT_CODE or data or "revert" in message):
+        raise CallRevertedError(code, message, data)
+    raise RpcRefusedError(code, message, data)
+
+
+def _revert_data(data: object) -> bytes:
+    """Revert data as nodes wrap it: a hex string, or one inside an object."""
+    if isinstance(data, dict):
+        data = data.get("data")
+    if isinstance(data, str) and data.startswith("0x"):
+        try:
+            return bytes.fromhex(data[2:])
+        except ValueError:
+            return b""
+    return b""
+
+
+def _block_header(answer: dict[str, Any]) -> BlockHeader:
+    try:
+        base_fee = answer.get("baseFeePerGas")
+        return BlockHeader(
+            number=quantity(answer["number"]),
+            hash=answer["hash"].lower(),
+            parent_hash=answer["parentHash"].lower(),
+            timestamp_seconds=quantity(answer["timestamp"]),
+            base_fee_wei=quantity(base_fee) if base_fee is not None else None,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RpcUnavailableError(f"the node answered a malformed block: {error!r}") from error
+
+
+def _bytes(answer: object, what: str) -> bytes:
+    if isinstance(answer, str) and answer.startswith("0x"):
+        try:
+            return bytes.fromhex(answer[2:])
+        except ValueError:
+            pass
+    raise RpcUnavailableError(f"the node answered nonsense to {what}")

@@ -1,0 +1,1 @@
+"""What every gRPC server of ours needs: assembly, errors, caller, pages, names."""

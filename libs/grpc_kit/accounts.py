@@ -1,0 +1,52 @@
+"""Accounts as callers write them and as answers show them."""
+
+import re
+
+from eth_utils.address import to_checksum_address
+from masspayout.type.v1 import address_pb2
+
+from libs.chain.address import EvmAddress, HederaId
+from libs.errors import AppError, Reason
+
+_EVM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_ZERO = "0x" + "0" * 40
+
+
+def parse_evm_account(text: str, field: str) -> EvmAddress:
+    """Reads an account where only the EVM notation can be resolved.
+
+    Mixed case must carry a right EIP-55 checksum. Raises AppError, naming `field`: REQUIRED_FIELD_MISSING for
+    an empty text, HEDERA_ID_NEEDS_MIRROR_NODE for a well-formed Hedera id (its EVM address may be an alias
+    that only a mirror node knows; it is never derived), INVALID_ADDRESS for anything else.
+    """
+    if not text:
+        raise AppError(Reason.REQUIRED_FIELD_MISSING, f"{field} is required", field=field)
+    if HederaId.parse(text):
+        raise AppError(
+            Reason.HEDERA_ID_NEEDS_MIRROR_NODE,
+            f"{text} is a Hedera id, and no mirror node is configured that could resolve it: give the EVM address",
+            field=field,
+        )
+    if not _EVM_ADDRESS.fullmatch(text):
+        raise AppError(
+            Reason.INVALID_ADDRESS,
+            f"{text!r} is neither an EVM address (0x and 40 hexadecimal digits) nor a Hedera id (0.0.1234)",
+            field=field,
+        )
+    digits = text[2:]
+    is_mixed_case = digits not in (digits.lower(), digits.upper())
+    if is_mixed_case and to_checksum_address(text.lower()) != text:
+        raise AppError(Reason.INVALID_ADDRESS, f"{text} has a wrong EIP-55 checksum: a typing error?", field=field)
+    if text.lower() == _ZERO:
+        raise AppError(Reason.INVALID_ADDRESS, "the zero address cannot be used", field=field)
+    return EvmAddress(text.lower())
+
+
+def checksummed(address: EvmAddress | str) -> str:
+    """EIP-55 spelling of an address."""
+    return str(to_checksum_address(str(address)))
+
+
+def account_message(address: EvmAddress | str) -> address_pb2.AccountAddress:
+    """An account as answers and events show it."""
+    return address_pb2.AccountAddress(evm_address=checksummed(address))

@@ -1,0 +1,203 @@
+"""A service's durable consumers: in order, at least once; what cannot be processed becomes a dead letter."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
+
+from libs import telemetry
+from libs.messaging.connection import REQUEST_TIMEOUT_SECONDS
+from libs.messaging.events import EventNotReadyError, IncomingEvent, event_subject
+from libs.messaging.streams import CONTEXTS, dead_letter_subject, ensure_streams, stream_name
+from libs.persistence.errors import is_transient
+
+_log = logging.getLogger(__name__)
+_BATCH = 100
+_FETCH_SECONDS = 1.0
+_ACK_WAIT_SECONDS = 30.0
+_LONGEST_REDELIVERY_DELAY_SECONDS = 30.0
+_LONGEST_ERROR_DELAY_SECONDS = 5.0
+
+EventHandler = Callable[[IncomingEvent], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a service wants of one context: a handler for each event name."""
+
+    context: str
+    handlers: Mapping[str, EventHandler]
+
+
+class EventConsumer:
+    """Feeds one context's events to a service's handlers.
+
+    A handler records the event in its inbox in the transaction of its effect, so a redelivery is a no-op. A
+    handler that fails because a part is away (database, peer, chain) holds the line until the part is back and
+    does not count. Any other failure counts: after `max_deliveries` the event goes to the dead-letter stream.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        service: str,
+        subscription: Subscription,
+        max_deliveries: int,
+        redelivery_delay_seconds: float,
+    ) -> None:
+        self._client = client
+        self._service = service
+        self._subscription = subscription
+        self._max_deliveries = max_deliveries
+        self._redelivery_delay_seconds = redelivery_delay_seconds
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ends the loop after the event that is being processed."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Consumes until `stop`; outlives any failure of NATS."""
+        delay_seconds = 0.2
+        while not self._stopping.is_set():
+            try:
+                await self._consume()
+                delay_seconds = 0.2
+            except (NatsError, OSError, TimeoutError) as error:
+                _log.warning("consumer of %s: %s: %s", self._subscription.context, type(error).__name__, error)
+                await self._pause(delay_seconds)
+                delay_seconds = min(delay_seconds * 2, _LONGEST_ERROR_DELAY_SECONDS)
+
+    async def _consume(self) -> None:
+        jetstream = self._client.jetstream(timeout=REQUEST_TIMEOUT_SECONDS)
+        await ensure_streams(jetstream, CONTEXTS, self._service)
+        subscription = await self._subscribe(jetstream)
+        try:
+            while not self._stopping.is_set():
+                try:
+                    messages = await subscription.fetch(_BATCH, timeout=_FETCH_SECONDS)
+                except TimeoutError:
+                    # Nothing new, or the consumer is gone (JetStream lost its data): ask which.
+                    await subscription.consumer_info()
+                    continue
+                except NotFoundError:
+                    return
+                for message in messages:
+                    if self._stopping.is_set():
+                        return
+                    await self._process(message, jetstream)
+        finally:
+            await self._unsubscribe(subscription)
+
+    async def _subscribe(self, jetstream: JetStreamContext) -> JetStreamContext.PullSubscription:
+        context = self._subscription.context
+        durable = self._service
+        await jetstream.add_consumer(
+            stream_name(context),
+            ConsumerConfig(
+                durable_name=durable,
+                deliver_policy=DeliverPolicy.ALL,
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=_ACK_WAIT_SECONDS,
+                # Ours is the bound: JetStream's would drop the event without a dead letter.
+                max_deliver=-1,
+                filter_subjects=[event_subject(context, name, "*") for name in self._subscription.handlers],
+            ),
+        )
+        return await jetstream.pull_subscribe_bind(durable, stream_name(context))
+
+    async def _unsubscribe(self, subscription: JetStreamContext.PullSubscription) -> None:
+        if self._client.is_connected:
+            await subscription.unsubscribe()
+
+    async def _process(self, message: Msg, jetstream: JetStreamContext) -> None:
+        """Handles one message to its end: acknowledged, to be redelivered, or dead."""
+        try:
+            event = incoming_event(message.subject, message.headers or {}, message.data)
+            handler = self._subscription.handlers[event.event_name]
+            await self._handle_when_possible(handler, event, message)
+        except _StoppedWhileWaitingError:
+            await message.nak()
+        except Exception as error:
+            await self._failed(message, error, jetstream)
+        else:
+            await message.ack()
+
+    async def _handle_when_possible(self, handler: EventHandler, event: IncomingEvent, message: Msg) -> None:
+        delay_seconds = 0.2
+        while True:
+            try:
+                await handler(event)
+            except Exception as error:
+                if isinstance(error, EventNotReadyError) or not is_transient(error):
+                    raise
+                _log.warning("%s waits: %s: %s", event.subject, type(error).__name__, error)
+                await message.in_progress()
+                await self._pause(delay_seconds)
+                if self._stopping.is_set():
+                    raise _StoppedWhileWaitingError from error
+                delay_seconds = min(delay_seconds * 2, _LONGEST_ERROR_DELAY_SECONDS)
+            else:
+                return
+
+    async def _failed(self, message: Msg, error: Exception, jetstream: JetStreamContext) -> None:
+        deliveries = message.metadata.num_delivered
+        reason = f"{type(error).__name__}: {error}"
+        if deliveries < self._max_deliveries:
+            if not isinstance(error, EventNotReadyError):
+                _log.exception("%s: try %d of %d failed", message.subject, deliveries, self._max_deliveries)
+            delay_seconds = self._redelivery_delay_seconds * 2 ** (deliveries - 1)
+            await message.nak(delay=min(delay_seconds, _LONGEST_REDELIVERY_DELAY_SECONDS))
+            return
+        await jetstream.publish(
+            dead_letter_subject(self._service),
+            message.data,
+            headers={
+                **(message.headers or {}),
+                # Its own id: the same event may die in several services.
+                "Nats-Msg-Id": f"{self._service}/{message.metadata.stream}/{message.metadata.sequence.stream}",
+                "masspayout-subject": message.subject,
+                "masspayout-reason": " ".join(reason.split())[:500],
+                "masspayout-deliveries": str(deliveries),
+            },
+        )
+        telemetry.dead_letters.add(1, {"service": self._service})
+        _log.error("%s is a dead letter after %d tries: %s", message.subject, deliveries, reason)
+        await message.ack()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+
+class _StoppedWhileWaitingError(Exception):
+    """The service stops while a handler waits for a part that is away."""
+
+
+def incoming_event(subject: str, headers: Mapping[str, str], payload: bytes) -> IncomingEvent:
+    """Reads an event from its subject, CloudEvents headers and payload. Raises ValueError when malformed."""
+    parts = subject.split(".")
+    if len(parts) != 5 or parts[0] != "masspayout":
+        raise ValueError(f"subject {subject!r} is not masspayout.<context>.v1.<event>.<aggregate id>")
+    try:
+        return IncomingEvent(
+            event_id=UUID(headers["ce-id"]),
+            subject=subject,
+            event_name=parts[3],
+            aggregate_id=UUID(parts[4]),
+            aggregate_version=int(headers["masspayout-aggregate-version"]),
+            payload=payload,
+        )
+    except KeyError as error:
+        raise ValueError(f"header {error} is missing") from None
