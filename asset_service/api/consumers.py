@@ -1,0 +1,101 @@
+"""Events of other services: read, then handed to a use case.
+
+What cannot be read raises ValueError (DecodeError from protobuf); the consumer makes it a dead letter.
+"""
+
+import re
+from uuid import UUID
+
+from masspayout.chain_sync.v1 import events_pb2 as chain_sync_events
+from masspayout.payout.v1 import events_pb2 as payout_events
+
+from asset_service.application.apply_balance_changes import ApplyBalanceChanges, ApplyBalanceChangesCommand
+from asset_service.application.apply_lifecycle_report import ApplyLifecycleReport, ApplyLifecycleReportCommand
+from asset_service.domain.asset import LifecycleReport, LifecycleState
+from asset_service.domain.register import BalanceChanges, BlockPosition
+from asset_service.infrastructure.readiness_mapping import read_conditions
+from libs.chain.address import EvmAddress
+from libs.chain.amount import MAX_UINT256
+from libs.messaging.events import IncomingEvent
+
+_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
+_DELTA = re.compile(r"0|-?[1-9]\d{0,77}")
+_BLOCK_HASH = re.compile(r"0x[0-9a-f]{64}")
+
+
+class LifecycleContractChangedHandler:
+    """payout_service's report of a lifecycle contract."""
+
+    def __init__(self, apply_lifecycle_report: ApplyLifecycleReport) -> None:
+        self._apply_lifecycle_report = apply_lifecycle_report
+
+    async def __call__(self, event: IncomingEvent) -> None:
+        """Raises ValueError when the event is malformed, and what the use case raises."""
+        message = payout_events.LifecycleContractChanged.FromString(event.payload)
+        state = payout_events.LifecycleContractChanged.State.Name(message.state).removeprefix("STATE_")
+        report = LifecycleReport(
+            version=message.version,
+            state=LifecycleState(state),
+            contract=_contract(message),
+            readiness=read_conditions(message.readiness),
+            failure_reason=message.failure_reason,
+        )
+        asset_id = _aggregate_id(message.asset_id, event)
+        await self._apply_lifecycle_report(ApplyLifecycleReportCommand(event, asset_id, report))
+
+
+class HolderBalancesChangedHandler:
+    """chain_sync_service's changes of balances."""
+
+    def __init__(self, apply_balance_changes: ApplyBalanceChanges) -> None:
+        self._apply_balance_changes = apply_balance_changes
+
+    async def __call__(self, event: IncomingEvent) -> None:
+        """Raises ValueError when the event is malformed, and what the use case raises."""
+        message = chain_sync_events.HolderBalancesChanged.FromString(event.payload)
+        if message.sequence < 1:
+            raise ValueError(f"sequence {message.sequence} is not positive")
+        changes = BalanceChanges(
+            holders=[_holder(change.holder) for change in message.changes],
+            deltas_base_units=[_delta(change.delta_base_units) for change in message.changes],
+            block_numbers=[change.block_number for change in message.changes],
+        )
+        command = ApplyBalanceChangesCommand(
+            event=event,
+            asset_id=_aggregate_id(message.asset_id, event),
+            sequence=message.sequence,
+            changes=changes,
+            completed=_position(message) if message.range_complete else None,
+        )
+        await self._apply_balance_changes(command)
+
+
+def _aggregate_id(text: str, event: IncomingEvent) -> UUID:
+    if UUID(text) != event.aggregate_id:
+        raise ValueError(f"the event speaks of asset {text}, its subject of {event.aggregate_id}")
+    return event.aggregate_id
+
+
+def _contract(message: payout_events.LifecycleContractChanged) -> EvmAddress | None:
+    text = message.lifecycle_contract.evm_address
+    return EvmAddress(text.lower()) if text else None
+
+
+def _position(message: chain_sync_events.HolderBalancesChanged) -> BlockPosition:
+    block_hash = message.to_block_hash.lower()
+    if not _BLOCK_HASH.fullmatch(block_hash):
+        raise ValueError(f"{message.to_block_hash!r} is not a block hash")
+    return BlockPosition(message.to_block, block_hash)
+
+
+def _holder(text: str) -> str:
+    address = text.lower()
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError(f"{text!r} is not an EVM address")
+    return address
+
+
+def _delta(text: str) -> int:
+    if not _DELTA.fullmatch(text) or abs(delta := int(text)) > MAX_UINT256:
+        raise ValueError(f"{text!r} is not a change in base units")
+    return delta

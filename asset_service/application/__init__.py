@@ -1,0 +1,1 @@
+"""Use cases of asset_service, and the ports they need."""

@@ -1,0 +1,190 @@
+"""What the use cases need from outside. Each method lists the errors it raises.
+
+Every method may also raise AppError DATABASE_UNAVAILABLE's cause or, for peers, PEER_UNAVAILABLE.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+from uuid import UUID
+
+from asset_service.domain.asset import Asset, PaymentToken, SecurityToken
+from asset_service.domain.readiness import ReadinessCondition
+from asset_service.domain.register import BalanceChanges, HolderCountChange, Register
+from libs.chain.address import EvmAddress
+from libs.idempotency import LoggedRequest, RequestKey
+from libs.messaging.events import IncomingEvent
+
+
+class TokenAlreadyImportedError(Exception):
+    """Another asset, not failed, has the same token."""
+
+    def __init__(self, asset_id: UUID) -> None:
+        super().__init__(asset_id)
+        self.asset_id = asset_id
+
+
+class LifecycleContractInUseError(Exception):
+    """Another asset, not failed, has the same lifecycle contract."""
+
+    def __init__(self, asset_id: UUID) -> None:
+        super().__init__(asset_id)
+        self.asset_id = asset_id
+
+
+class Assets(Protocol):
+    """The assets, within a unit of work. What an asset's last verb recorded goes into the outbox with it."""
+
+    async def add(self, asset: Asset) -> None:
+        """Adds a new asset. Raises TokenAlreadyImportedError or LifecycleContractInUseError."""
+        ...
+
+    async def get(self, asset_id: UUID) -> Asset | None:
+        """The asset, unlocked."""
+        ...
+
+    async def lock(self, asset_id: UUID) -> Asset | None:
+        """The asset, locked until the end of the unit of work."""
+        ...
+
+    async def save(self, asset: Asset) -> None:
+        """Writes a locked asset. Raises LifecycleContractInUseError, after which the asset is as before."""
+        ...
+
+
+class Registers(Protocol):
+    """The registers of holders, within a unit of work."""
+
+    async def add(self, register: Register) -> None:
+        """Adds the register of a new asset."""
+        ...
+
+    async def get(self, asset_id: UUID) -> Register | None:
+        """The register, unlocked."""
+        ...
+
+    async def lock(self, asset_id: UUID) -> Register | None:
+        """The register, locked until the end of the unit of work."""
+        ...
+
+    async def apply(self, asset_id: UUID, changes: BalanceChanges) -> HolderCountChange:
+        """Adds each change to its holder's balance, all or none. Raises NegativeBalanceError."""
+        ...
+
+    async def save(self, register: Register) -> None:
+        """Writes totals and position of a locked register."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction: what is not committed did not happen."""
+
+    # Read-only, so that an implementation may declare a narrower type.
+    @property
+    def assets(self) -> Assets:
+        """The assets in this transaction."""
+        ...
+
+    @property
+    def registers(self) -> Registers:
+        """The registers in this transaction."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Opens the transaction."""
+        ...
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Rolls back what was not committed."""
+        ...
+
+    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
+        """The call with this id, if it was carried out before."""
+        ...
+
+    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
+        """Records a call with its effect; False when another transaction has recorded the same id."""
+        ...
+
+    async def record_incoming(self, event: IncomingEvent) -> bool:
+        """Records that this transaction processes an event; False when it was processed before."""
+        ...
+
+    async def commit(self) -> None:
+        """Makes everything durable, events included."""
+        ...
+
+
+UnitOfWorkFactory = Callable[[], UnitOfWork]
+
+
+class TokenDescriber(Protocol):
+    """chain_sync_service: describes tokens."""
+
+    async def describe_token(self, token: EvmAddress) -> SecurityToken:
+        """Raises AppError, naming `token`: NOT_A_CONTRACT, NOT_A_SECURITY_TOKEN, CHAIN_UNAVAILABLE."""
+        ...
+
+    async def describe_payment_token(self, payment_token: EvmAddress) -> PaymentToken:
+        """Raises AppError, naming `payment_token`: NOT_A_CONTRACT, NOT_A_PAYMENT_TOKEN, CHAIN_UNAVAILABLE."""
+        ...
+
+
+class ReadinessChecker(Protocol):
+    """payout_service: tells what must hold before an asset can be paid."""
+
+    async def check_readiness(
+        self, token: EvmAddress, payment_token: EvmAddress, lifecycle_contract: EvmAddress | None
+    ) -> tuple[ReadinessCondition, ...]:
+        """Raises AppError: LIFECYCLE_ARTIFACT_NOT_CONFIGURED, LIFECYCLE_ARTIFACT_IS_DEVNET_ONLY,
+        CHAIN_UNAVAILABLE.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AssetView:
+    """An asset with its register, as of one moment. `list_position` orders assets by age."""
+
+    asset: Asset
+    register: Register
+    list_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class HolderRow:
+    """One holder; the address in lower case."""
+
+    address: str
+    balance_base_units: int
+    changed_at_block: int
+
+
+@dataclass(frozen=True, slots=True)
+class HolderRows:
+    """Holders and their register, as of one moment."""
+
+    register: Register
+    rows: tuple[HolderRow, ...]
+
+
+class AssetReader(Protocol):
+    """Reads for answers; each from one snapshot of the database."""
+
+    async def asset(self, asset_id: UUID) -> AssetView | None:
+        """One asset."""
+        ...
+
+    async def assets(self, after_list_position: int, limit: int) -> list[AssetView]:
+        """At most `limit` assets behind a position, oldest first."""
+        ...
+
+    async def holders(self, asset_id: UUID, after_address: str, limit: int) -> HolderRows | None:
+        """At most `limit` holders behind an address, ordered by address; None when there is no such asset."""
+        ...

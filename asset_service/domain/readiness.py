@@ -1,0 +1,26 @@
+"""What must hold on the chain before an asset can be paid, as payout_service last saw it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ConditionKind(StrEnum):
+    """What is checked."""
+
+    LIFECYCLE_CONTRACT_EXISTS = "LIFECYCLE_CONTRACT_EXISTS"
+    PAYMENT_TOKEN_MATCHES = "PAYMENT_TOKEN_MATCHES"
+    ASSET_MATCHES = "ASSET_MATCHES"
+    LIFECYCLE_CONTRACT_NOT_PAUSED = "LIFECYCLE_CONTRACT_NOT_PAUSED"
+    PAYOUT_ROLE_HELD = "PAYOUT_ROLE_HELD"
+    SNAPSHOT_ROLE_HELD = "SNAPSHOT_ROLE_HELD"
+    SIGNER_HAS_GAS_MONEY = "SIGNER_HAS_GAS_MONEY"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessCondition:
+    """One condition, what was seen, and who can satisfy it (empty when satisfied)."""
+
+    kind: ConditionKind
+    is_satisfied: bool
+    detail: str
+    remedy: str

@@ -1,0 +1,1 @@
+"""PostgreSQL, the other services, and the wire form of resources."""

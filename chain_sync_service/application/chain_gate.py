@@ -1,0 +1,52 @@
+"""Makes sure that the node serves the chain that is configured and that this database has followed so far."""
+
+from chain_sync_service.application.ports import ChainChangedError, ChainIdentity, ChainReader, UnitOfWorkFactory
+
+CHAIN_ID_SETTING = "CHAIN_SYNC_SERVICE_CHAIN_ID"
+
+
+def chain_id_mismatch(configured: int, told: int) -> str:
+    """The sentence for a node of another chain; names the setting."""
+    return f"{CHAIN_ID_SETTING} is {configured}, but the node of CHAIN_SYNC_SERVICE_RPC_URL serves chain {told}"
+
+
+class ChainGate:
+    """Checked before the chain is trusted: at first contact, after every doubt, before anything is taken back."""
+
+    def __init__(self, chain: ChainReader, new_unit_of_work: UnitOfWorkFactory, chain_id: int) -> None:
+        self._chain = chain
+        self._new_unit_of_work = new_unit_of_work
+        self._chain_id = chain_id
+        self._is_verified = False
+
+    def doubt(self) -> None:
+        """Something was odd: the node may have been exchanged."""
+        self._is_verified = False
+
+    async def ensure_verified(self) -> None:
+        """Verifies unless nothing has cast doubt since the last time. Raises as `verify`."""
+        if not self._is_verified:
+            await self.verify()
+
+    async def verify(self) -> None:
+        """Compares the node's chain with the setting and the record; the first contact records it.
+
+        Raises ChainChangedError, or AppError CHAIN_UNAVAILABLE when the node does not answer.
+        """
+        self._is_verified = False
+        told = await self._chain.identity()
+        if told.chain_id != self._chain_id:
+            raise ChainChangedError(chain_id_mismatch(self._chain_id, told.chain_id))
+        recorded = await self._recorded(told)
+        if recorded != told:
+            raise ChainChangedError(
+                f"the node's chain {told.chain_id} begins with block {told.genesis_hash}; this database follows "
+                f"chain {recorded.chain_id}, which begins with {recorded.genesis_hash}"
+            )
+        self._is_verified = True
+
+    async def _recorded(self, told: ChainIdentity) -> ChainIdentity:
+        async with self._new_unit_of_work() as uow:
+            recorded = await uow.chain.record_identity(told)
+            await uow.commit()
+        return recorded

@@ -1,0 +1,1 @@
+"""What following a token means. Standard library only."""

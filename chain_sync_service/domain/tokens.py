@@ -1,0 +1,67 @@
+"""What tokens tell of themselves, and which of it can be believed."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from libs.chain.address import EvmAddress
+from libs.chain.amount import MAX_DECIMALS
+
+MAX_TEXT_LENGTH = 200
+_MAX_INT64 = 2**63 - 1
+
+
+class SecurityType(Enum):
+    """Kind of security, as the lifecycle contract treats it: everything but an equity is a bond."""
+
+    EQUITY = 1
+    BOND = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDescription:
+    """A security token at one block. Supply in base units."""
+
+    chain_id: int
+    token: EvmAddress
+    display_name: str
+    symbol: str
+    isin: str
+    decimals: int
+    security_type: SecurityType
+    total_supply: int
+    holder_count: int
+    block_number: int
+
+    def __post_init__(self) -> None:
+        if not has_sane_decimals(self.decimals) or not 0 <= self.holder_count <= _MAX_INT64:
+            raise ValueError("figures that no token can have")
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentTokenDescription:
+    """A payment token."""
+
+    chain_id: int
+    token: EvmAddress
+    symbol: str
+    decimals: int
+
+    def __post_init__(self) -> None:
+        if not has_sane_decimals(self.decimals):
+            raise ValueError("decimals that no token can have")
+
+
+def security_type(code: int) -> SecurityType:
+    """The kind behind the number that the token tells; 1 is an equity."""
+    return SecurityType.EQUITY if code == 1 else SecurityType.BOND
+
+
+def has_sane_decimals(decimals: int) -> bool:
+    """True if amounts of a token with so many decimals can be written."""
+    return 0 <= decimals <= MAX_DECIMALS
+
+
+def clean_text(text: str) -> str:
+    """A token's text as it can be stored and shown: no control characters, one line, bounded."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(printable.split())[:MAX_TEXT_LENGTH].rstrip()

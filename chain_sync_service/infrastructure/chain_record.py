@@ -1,0 +1,47 @@
+"""Table chain."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chain_sync_service.application.ports import ChainIdentity, ChainLook
+from chain_sync_service.infrastructure.tables import chain
+
+
+class SqlChainRecord:
+    """See the port."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def record_identity(self, identity: ChainIdentity) -> ChainIdentity:
+        """See the port."""
+        identity_columns = {"chain_id": identity.chain_id, "genesis_hash": identity.genesis_hash}
+        # The row may exist without an identity: the node may have been away at the first look.
+        await self._connection.execute(
+            postgresql.insert(chain)
+            .values(**identity_columns)
+            .on_conflict_do_update(
+                index_elements=[chain.c.is_only_row], set_=identity_columns, where=chain.c.chain_id.is_(None)
+            )
+        )
+        row = (await self._connection.execute(select(chain.c.chain_id, chain.c.genesis_hash))).one()
+        return ChainIdentity(row.chain_id, row.genesis_hash)
+
+    async def record_look(self, look: ChainLook, now: datetime) -> None:
+        """See the port."""
+        look_columns = {"head_block": look.head_block, "last_error": look.error, "look_time": now}
+        if look.head_block is None:
+            del look_columns["head_block"]
+        await self._connection.execute(
+            postgresql.insert(chain)
+            .values(**look_columns)
+            .on_conflict_do_update(index_elements=[chain.c.is_only_row], set_=look_columns)
+        )
+
+    async def last_look(self) -> ChainLook:
+        """See the port."""
+        row = (await self._connection.execute(select(chain.c.head_block, chain.c.last_error))).one_or_none()
+        return ChainLook(row.head_block, row.last_error) if row else ChainLook(None, "")

@@ -1,0 +1,3 @@
+from libs.persistence.alembic_env import run
+
+run()

@@ -1,0 +1,120 @@
+"""The main job, as a user of the published client does it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+from eth_typing import ChecksumAddress
+
+from deploy.demo.settings import DemoError
+from libs.client.client import MassPayoutClient
+from libs.protogen.typed.masspayout.asset.v1 import (
+    Asset,
+    AssetState,
+    GetAssetRequest,
+    ImportAssetRequest,
+    ListHoldersRequest,
+)
+from libs.protogen.typed.masspayout.distribution.v1 import (
+    CreateDistributionRequest,
+    Distribution,
+    DistributionState,
+    PreviewDistributionRequest,
+    PreviewDistributionResponse,
+)
+from libs.protogen.typed.masspayout.payout.v1 import Batch, GetPayoutRequest, ListBatchesRequest, Payout
+from libs.protogen.typed.masspayout.type.v1 import AmountInput
+
+_ACTIVE_SECONDS = 120.0
+_REGISTER_SECONDS = 120.0
+_POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class PaidDistribution:
+    """A distribution at its end, with its payout and batches."""
+
+    distribution: Distribution
+    payout: Payout
+    batches: list[Batch]
+
+
+async def import_asset(client: MassPayoutClient, token: ChecksumAddress, payment_token: ChecksumAddress) -> Asset:
+    """Imports; payout_service deploys the lifecycle contract."""
+    request = ImportAssetRequest(request_id=str(uuid4()), token=token, payment_token=payment_token)
+    return await client.call(client.assets.import_asset, request)
+
+
+async def wait_until_active(client: MassPayoutClient, name: str) -> Asset:
+    """The asset once all its readiness conditions hold. Raises DemoError naming those that stay open."""
+    deadline = asyncio.get_running_loop().time() + _ACTIVE_SECONDS
+    while True:
+        asset = await client.call(client.assets.get_asset, GetAssetRequest(name=name))
+        if asset.state is AssetState.ACTIVE:
+            return asset
+        if asset.state is AssetState.FAILED or asyncio.get_running_loop().time() > deadline:
+            still_open = [f"{each.detail}; {each.remedy}" for each in asset.readiness if not each.satisfied]
+            raise DemoError(f"the asset did not become active: {asset.failure_reason or still_open}")
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def wait_for_register(client: MassPayoutClient, name: str, holder_count: int) -> int:
+    """Seconds until the register knows every holder. Raises DemoError when it does not get there."""
+    began = asyncio.get_running_loop().time()
+    while True:
+        page = await client.call(client.assets.list_holders, ListHoldersRequest(parent=name, page_size=1))
+        if page.register is not None and page.register.holder_count == holder_count:
+            return round(asyncio.get_running_loop().time() - began)
+        if asyncio.get_running_loop().time() - began > _REGISTER_SECONDS:
+            known = page.register.holder_count if page.register else 0
+            raise DemoError(f"the register knows {known} of {holder_count} holders")
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def preview(client: MassPayoutClient, asset: str, total_base_units: int) -> PreviewDistributionResponse:
+    """What would be paid now."""
+    request = PreviewDistributionRequest(asset=asset, total_amount=AmountInput(base_units=str(total_base_units)))
+    return await client.call(client.distributions.preview_distribution, request, timeout_seconds=120)
+
+
+async def pay(
+    client: MassPayoutClient,
+    asset: str,
+    total_base_units: int,
+    timeout_seconds: float,
+    on_progress: Callable[[Distribution], None],
+) -> PaidDistribution:
+    """Creates the distribution and follows it to its end. Raises DemoError unless it completes."""
+    created = await client.call(
+        client.distributions.create_distribution,
+        CreateDistributionRequest(
+            request_id=str(uuid4()), asset=asset, total_amount=AmountInput(base_units=str(total_base_units))
+        ),
+    )
+    distribution = created
+    async for seen in client.watch_distribution(created.name, timeout_seconds=timeout_seconds):
+        distribution = seen
+        on_progress(seen)
+    if distribution.state not in (DistributionState.COMPLETED, DistributionState.INCOMPLETE):
+        raise DemoError(
+            f"the distribution ended as {distribution.state.name}: "
+            f"{distribution.failure_reason or distribution.waiting_for}"
+        )
+    payout = await client.call(client.payouts.get_payout, GetPayoutRequest(name=distribution.payout))
+    return PaidDistribution(distribution, payout, await _batches(client, distribution.payout))
+
+
+async def _batches(client: MassPayoutClient, payout: str) -> list[Batch]:
+    batches: list[Batch] = []
+    token = ""
+    while True:
+        page = await client.call(
+            client.payouts.list_batches, ListBatchesRequest(parent=payout, page_size=1000, page_token=token)
+        )
+        batches.extend(page.batches)
+        token = page.next_page_token
+        if not token:
+            return batches

@@ -1,0 +1,59 @@
+"""What the demo is asked to do, from the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from deploy.local.settings import RPC_URL_VARIABLE
+
+# Devnet contract, payees new to the payment token: measured about 111k + 78k a payee (docs/operations.md).
+_BASE_GAS = 150_000
+_GAS_PER_PAYEE = 100_000
+_LARGEST_BATCH_GAS = 6_000_000
+_MAX_HOLDERS = 100_000
+
+
+class DemoError(Exception):
+    """The demo cannot run, or what it found is not right; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSettings:
+    """`holder_count` holders with balances made from `seed`; `keep` leaves the stack running."""
+
+    holder_count: int
+    seed: int
+    keep: bool
+
+    @classmethod
+    def load(cls) -> DemoSettings:
+        """Reads HOLDERS, SEED and KEEP. Raises DemoError naming a wrong one, or a chain that is not ours."""
+        if os.environ.get(RPC_URL_VARIABLE):
+            raise DemoError(
+                f"{RPC_URL_VARIABLE} is set: the demo makes contracts and money, so it needs its own embedded "
+                "chain; unset it, or use `make up` with your chain"
+            )
+        return cls(
+            holder_count=_number("HOLDERS", 250, 1, _MAX_HOLDERS),
+            seed=_number("SEED", 1, 0, 2**32),
+            keep=_number("KEEP", 0, 0, 1) == 1,
+        )
+
+    @property
+    def total_base_units(self) -> int:
+        """What all holders together are paid: 40.02 tokens (6 decimals) a holder, so that rounding leaves dust."""
+        return self.holder_count * 40_020_000 + 7
+
+    @property
+    def max_batch_gas(self) -> int:
+        """A cap that makes at least 3 batches (of 3 or more holders)."""
+        payees = max(1, self.holder_count // 4)
+        return min(_LARGEST_BATCH_GAS, _BASE_GAS + _GAS_PER_PAYEE * payees)
+
+
+def _number(name: str, default: int, least: int, most: int) -> int:
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise DemoError(f"{name}={text}: expected a whole number from {least} to {most}")
+    return int(text)

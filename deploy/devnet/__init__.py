@@ -1,0 +1,1 @@
+"""The embedded chain's own contracts, their compiler run and the helpers that deploy and fill them."""

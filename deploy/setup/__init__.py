@@ -1,0 +1,1 @@
+"""Set-up from nothing: run by the system's Python, with the standard library only."""

@@ -1,0 +1,1 @@
+"""gRPC servicer, event consumers, watches."""

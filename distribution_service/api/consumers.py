@@ -1,0 +1,123 @@
+"""Events of other services: read strictly, handed to a use case."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from masspayout.asset.v1 import asset_service_pb2
+from masspayout.asset.v1 import events_pb2 as asset_events_pb2
+from masspayout.payout.v1 import events_pb2 as payout_events_pb2
+from masspayout.payout.v1 import payout_service_pb2
+
+from distribution_service.application.apply_payout import ApplyPayout, ApplyPayoutUseCase
+from distribution_service.application.keep_asset import KeepAsset, KeepAssetUseCase
+from distribution_service.domain.asset import AssetState, KnownAsset
+from distribution_service.domain.payment_token import PaymentToken
+from distribution_service.domain.payout_report import PayoutReport, Progress
+from distribution_service.domain.states import PayoutState
+from distribution_service.infrastructure.wire import base_units, evm_address, resource_id
+from libs.messaging.consumer import Subscription
+from libs.messaging.events import IncomingEvent
+
+_PayoutEvent: TypeAlias = (
+    payout_events_pb2.PayoutProgressed
+    | payout_events_pb2.PayoutCompleted
+    | payout_events_pb2.PayoutIncomplete
+    | payout_events_pb2.PayoutFailed
+)
+# All four carry the whole state of the payout, so one handler serves them.
+_PAYOUT_EVENTS: Mapping[str, Callable[[bytes], _PayoutEvent]] = {
+    "payout_progressed": payout_events_pb2.PayoutProgressed.FromString,
+    "payout_completed": payout_events_pb2.PayoutCompleted.FromString,
+    "payout_incomplete": payout_events_pb2.PayoutIncomplete.FromString,
+    "payout_failed": payout_events_pb2.PayoutFailed.FromString,
+}
+
+
+class EventConsumers:
+    """The handlers. `on_payout_applied` tells the watches of this process that something may have changed."""
+
+    def __init__(
+        self,
+        keep_asset: KeepAssetUseCase,
+        apply_payout: ApplyPayoutUseCase,
+        on_payout_applied: Callable[[], None],
+    ) -> None:
+        self._keep_asset = keep_asset
+        self._apply_payout = apply_payout
+        self._on_payout_applied = on_payout_applied
+
+    def subscriptions(self) -> Sequence[Subscription]:
+        """What this service consumes."""
+        return (
+            Subscription("asset", {"asset_imported": self.asset_imported}),
+            Subscription("payout", dict.fromkeys(_PAYOUT_EVENTS, self.payout_changed)),
+        )
+
+    async def asset_imported(self, event: IncomingEvent) -> None:
+        """Keeps the asset. Raises ValueError when the event is malformed."""
+        await self._keep_asset.run(KeepAsset(event, known_asset(event)))
+
+    async def payout_changed(self, event: IncomingEvent) -> None:
+        """Applies a payout's state. Raises ValueError when the event is malformed, else as the use case does."""
+        await self._apply_payout.run(ApplyPayout(event, payout_report(event)))
+        self._on_payout_applied()
+
+
+def known_asset(event: IncomingEvent) -> KnownAsset:
+    """The asset that an event carries. Raises ValueError when it is malformed."""
+    message = asset_events_pb2.AssetImported.FromString(event.payload)
+    asset = message.asset
+    _check_envelope(event, message.asset_id, message.version, asset.name, "assets")
+    lifecycle_contract = asset.lifecycle_contract.evm_address
+    return KnownAsset(
+        asset_id=event.aggregate_id,
+        version=message.version,
+        chain_id=asset.chain_id,
+        payment_token=PaymentToken(
+            address=evm_address(asset.payment_token.evm_address),
+            symbol=asset.payment_token_symbol,
+            decimals=asset.payment_token_decimals,
+        ),
+        lifecycle_contract=evm_address(lifecycle_contract) if lifecycle_contract else None,
+        state=AssetState(_state_name(asset_service_pb2.Asset.State.Name(asset.state))),
+    )
+
+
+def payout_report(event: IncomingEvent) -> PayoutReport:
+    """The payout's state that an event carries. Raises ValueError when it is malformed."""
+    message = _PAYOUT_EVENTS[event.event_name](event.payload)
+    payout = message.payout
+    _check_envelope(event, message.payout_id, message.version, payout.name, "payouts")
+    return PayoutReport(
+        distribution_id=resource_id(payout.distribution, "distributions"),
+        asset_id=resource_id(payout.asset, "assets"),
+        version=message.version,
+        state=PayoutState(_state_name(payout_service_pb2.Payout.State.Name(payout.state))),
+        total_base_units=base_units(payout.total_amount.base_units),
+        payment_token=evm_address(payout.total_amount.token),
+        progress=Progress(
+            holder_count=payout.holder_count,
+            paid_count=payout.paid_count,
+            failed_count=payout.failed_count,
+            zero_due_count=payout.zero_due_count,
+            # Unset before anything was paid.
+            paid_base_units=base_units(payout.paid_amount.base_units) if payout.HasField("paid_amount") else 0,
+            batch_count=payout.batch_count,
+            final_batch_count=payout.final_batch_count,
+        ),
+        waiting_for=payout.waiting_for,
+        failure_reason=payout.failure_reason,
+    )
+
+
+def _check_envelope(
+    event: IncomingEvent, aggregate_id: str, version: int, resource_name: str, collection: str
+) -> None:
+    """Subject, headers and payload must speak of the same thing."""
+    expected = (str(event.aggregate_id), event.aggregate_version, f"{collection}/{event.aggregate_id}")
+    if (aggregate_id, version, resource_name) != expected:
+        raise ValueError(f"{event.subject}: the payload is of {resource_name} version {version}")
+
+
+def _state_name(name: str) -> str:
+    return name.removeprefix("STATE_")

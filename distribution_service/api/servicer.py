@@ -1,0 +1,81 @@
+"""DistributionService over gRPC: reads the request, calls the use case, shows the result."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from masspayout.distribution.v1 import distribution_service_pb2 as pb
+from masspayout.distribution.v1 import distribution_service_pb2_grpc as pb_grpc
+
+from distribution_service.api.requests import list_scope, parse_amount, parse_position, position_key
+from distribution_service.api.watches import DistributionWatches
+from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionUseCase
+from distribution_service.application.queries import DistributionQueries
+from distribution_service.infrastructure.resource_mapping import distribution_message, preview_message
+from libs.grpc_kit.context import Context
+from libs.grpc_kit.requests import next_page_token, parse_page, parse_request_key, parse_resource_name
+
+
+class DistributionServicer(pb_grpc.DistributionServiceServicer):
+    """See the proto for what each method promises."""
+
+    def __init__(
+        self,
+        create_distribution: CreateDistributionUseCase,
+        queries: DistributionQueries,
+        watches: DistributionWatches,
+    ) -> None:
+        self._create_distribution = create_distribution
+        self._queries = queries
+        self._watches = watches
+
+    async def CreateDistribution(self, request: pb.CreateDistributionRequest, context: Context) -> pb.Distribution:
+        """See the proto."""
+        command = CreateDistribution(
+            key=parse_request_key(request, "CreateDistribution"),
+            asset_id=parse_resource_name(request.asset, "assets", "asset"),
+            total_amount=parse_amount(request.total_amount, "total_amount"),
+            allow_unfunded=request.allow_unfunded,
+        )
+        return distribution_message(await self._create_distribution.run(command))
+
+    async def GetDistribution(self, request: pb.GetDistributionRequest, context: Context) -> pb.Distribution:
+        """See the proto."""
+        distribution_id = parse_resource_name(request.name, "distributions", "name")
+        return distribution_message(await self._queries.get(distribution_id))
+
+    async def ListDistributions(
+        self, request: pb.ListDistributionsRequest, context: Context
+    ) -> pb.ListDistributionsResponse:
+        """See the proto."""
+        asset_id = parse_resource_name(request.asset, "assets", "asset") if request.asset else None
+        scope = list_scope(asset_id)
+        page = parse_page(request, scope)
+        after = parse_position(page.after) if page.after else None
+        found = await self._queries.page(asset_id, after, page.size)
+        token = next_page_token(scope, position_key(found.distributions[-1])) if found.has_more else ""
+        return pb.ListDistributionsResponse(
+            distributions=[distribution_message(distribution) for distribution in found.distributions],
+            next_page_token=token,
+        )
+
+    async def PreviewDistribution(
+        self, request: pb.PreviewDistributionRequest, context: Context
+    ) -> pb.PreviewDistributionResponse:
+        """See the proto."""
+        asset_id = parse_resource_name(request.asset, "assets", "asset")
+        amount = parse_amount(request.total_amount, "total_amount")
+        return preview_message(await self._queries.preview(asset_id, amount))
+
+    async def WatchDistribution(
+        self, request: pb.WatchDistributionRequest, context: Context
+    ) -> AsyncIterator[pb.WatchDistributionResponse]:
+        """See the proto.
+
+        Ends with OK after COMPLETED and FAILED, and also after INCOMPLETE: nothing more happens by itself
+        then, an operator is needed. Changes that follow each other faster than they are read are sent as one.
+        """
+        distribution_id = parse_resource_name(request.name, "distributions", "name")
+        # Closed at once when the caller goes away, not when the garbage collector comes by.
+        async with aclosing(self._watches.follow(distribution_id)) as changes:
+            async for distribution in changes:
+                yield pb.WatchDistributionResponse(distribution=distribution_message(distribution))

@@ -1,0 +1,158 @@
+"""What the use cases need of the outside."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias
+from uuid import UUID
+
+from distribution_service.domain.asset import KnownAsset
+from distribution_service.domain.distribution import Distribution
+from libs.chain.address import EvmAddress
+from libs.idempotency import LoggedRequest, RequestKey
+from libs.messaging.events import IncomingEvent
+
+
+class AssetRepository(Protocol):
+    """The local copy of assets."""
+
+    async def find(self, asset_id: UUID) -> KnownAsset | None:
+        """The asset, if it was announced."""
+        ...
+
+    async def keep_if_newer(self, asset: KnownAsset) -> bool:
+        """Stores the asset unless the same or a newer version is stored; True when it was stored."""
+        ...
+
+
+class DistributionRepository(Protocol):
+    """The distributions, inside a transaction. Recorded events leave with its commit."""
+
+    async def add(self, distribution: Distribution) -> None:
+        """Inserts a new distribution."""
+        ...
+
+    async def find(self, distribution_id: UUID) -> Distribution | None:
+        """The distribution as it is."""
+        ...
+
+    async def find_for_update(self, distribution_id: UUID) -> Distribution | None:
+        """The distribution, locked until the transaction ends; waits for another that holds the lock."""
+        ...
+
+    async def update(self, distribution: Distribution) -> None:
+        """Stores a changed distribution that this transaction has locked. Raises LookupError if it is missing."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction: leaving it without `commit` undoes it. Use once, in `async with`."""
+
+    @property
+    def assets(self) -> AssetRepository:
+        """The local copy of assets."""
+        ...
+
+    @property
+    def distributions(self) -> DistributionRepository:
+        """The distributions."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    async def commit(self) -> None:
+        """Commits the changes with their events."""
+        ...
+
+    async def record_incoming(self, event: IncomingEvent) -> bool:
+        """Records that the event is processed by this transaction; False when it was processed before."""
+        ...
+
+    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
+        """The call with this id, if it was carried out."""
+        ...
+
+    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
+        """Records a call with its effect; False when another transaction has recorded the same id."""
+        ...
+
+
+UnitOfWorkFactory: TypeAlias = Callable[[], UnitOfWork]
+
+
+@dataclass(frozen=True, slots=True)
+class ListPosition:
+    """A place in the list of distributions, oldest first."""
+
+    create_time: datetime
+    distribution_id: UUID
+
+
+class DistributionReader(Protocol):
+    """The distributions for reading only; holds no connection between calls."""
+
+    async def find(self, distribution_id: UUID) -> Distribution | None:
+        """The distribution, if it exists."""
+        ...
+
+    async def page(self, asset_id: UUID | None, after: ListPosition | None, limit: int) -> Sequence[Distribution]:
+        """At most `limit` distributions behind a position, oldest first, of one asset or of all."""
+        ...
+
+    async def newer_than(self, versions: Mapping[UUID, int]) -> Sequence[Distribution]:
+        """Those of the named distributions whose version is above the given one; unknown ids are left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessCondition:
+    """A condition that must hold on the chain. `kind` is the protocol's number, passed on as it came."""
+
+    kind: int
+    satisfied: bool
+    detail: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedPayment:
+    """What one holder would be paid."""
+
+    holder: EvmAddress
+    balance_base_units: int
+    amount_base_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutPreview:
+    """What a payout would pay at `block_number`. Amounts are base units of the payment token."""
+
+    holder_count: int
+    zero_due_count: int
+    payable_base_units: int
+    rounding_dust_base_units: int
+    frozen_share_base_units: int
+    available_base_units: int
+    shortfall_base_units: int
+    block_number: int
+    readiness: tuple[ReadinessCondition, ...]
+    largest_payments: tuple[PreviewedPayment, ...]
+
+
+class PayoutPeer(Protocol):
+    """payout_service."""
+
+    async def preview(self, asset_id: UUID, total_base_units: int) -> PayoutPreview:
+        """What a payout would pay now. Reads the chain: never call it inside a transaction.
+
+        Raises AppError ASSET_NOT_YET_KNOWN, CHAIN_UNAVAILABLE, PEER_UNAVAILABLE, AMOUNT_TOO_LARGE.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Distributions, their states and what changes them. Imports nothing but the standard library."""

@@ -1,0 +1,132 @@
+"""The aggregate: money owed to the holders of one asset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from distribution_service.domain.events import (
+    DistributionCompleted,
+    DistributionFailed,
+    DistributionIncomplete,
+    DistributionReleased,
+    DomainEvent,
+)
+from distribution_service.domain.payment_token import PaymentToken
+from distribution_service.domain.payout_report import PayoutReport, Progress
+from distribution_service.domain.states import LEGAL_TRANSITIONS, STATE_OF_PAYOUT, DistributionState
+
+_EVENT_ON_ENTERING: Mapping[DistributionState, DomainEvent] = {
+    DistributionState.COMPLETED: DistributionCompleted(),
+    DistributionState.INCOMPLETE: DistributionIncomplete(),
+    DistributionState.FAILED: DistributionFailed(),
+}
+
+
+class PayoutContradictionError(Exception):
+    """payout_service tells what cannot be true of this distribution. A person must look; nothing is changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """One distribution in one version. Its verbs return the next version with the events that it records.
+
+    `version` counts what a reader can see change; `payout_version` is the newest report that was applied, 0
+    before the first. The payment token is that of the asset when the distribution was created.
+    """
+
+    distribution_id: UUID
+    version: int
+    asset_id: UUID
+    total_base_units: int
+    payment_token: PaymentToken
+    allow_unfunded: bool
+    state: DistributionState
+    payout_version: int
+    progress: Progress | None
+    waiting_for: str
+    failure_reason: str
+    create_time: datetime
+    update_time: datetime
+    recorded_events: tuple[DomainEvent, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def release(
+        cls,
+        *,
+        distribution_id: UUID,
+        asset_id: UUID,
+        total_base_units: int,
+        payment_token: PaymentToken,
+        allow_unfunded: bool,
+        now: datetime,
+    ) -> Self:
+        """A new distribution that may be paid at once. Raises ValueError for an amount that is not positive."""
+        if total_base_units <= 0:
+            raise ValueError("a distribution needs a positive amount")
+        return cls(
+            distribution_id=distribution_id,
+            version=1,
+            asset_id=asset_id,
+            total_base_units=total_base_units,
+            payment_token=payment_token,
+            allow_unfunded=allow_unfunded,
+            state=DistributionState.RELEASED,
+            payout_version=0,
+            progress=None,
+            waiting_for="",
+            failure_reason="",
+            create_time=now,
+            update_time=now,
+            recorded_events=(DistributionReleased(),),
+        )
+
+    def apply_payout(self, report: PayoutReport, now: datetime) -> Self:
+        """What the distribution is after a report of its payout; itself when the report is not newer.
+
+        Raises PayoutContradictionError when the report cannot be true, given what is known.
+        """
+        if report.version <= self.payout_version:
+            return self
+        self._check_report(report)
+        state = STATE_OF_PAYOUT[report.state]
+        told = replace(
+            self,
+            payout_version=report.version,
+            state=state,
+            progress=report.progress,
+            waiting_for=report.waiting_for,
+            failure_reason=report.failure_reason,
+            recorded_events=(),
+        )
+        if replace(told, payout_version=self.payout_version) == self:
+            return told
+        if self.state.is_final or (state is not self.state and state not in LEGAL_TRANSITIONS[self.state]):
+            raise self._contradiction(f"it is {self.state}, the payout says {report.state}", report)
+        event = _EVENT_ON_ENTERING.get(state) if state is not self.state else None
+        return replace(told, version=self.version + 1, update_time=now, recorded_events=(event,) if event else ())
+
+    def _check_report(self, report: PayoutReport) -> None:
+        """A state's promise is checked against the figures that come with it, so a false one is never shown."""
+        known = (self.distribution_id, self.asset_id, self.total_base_units, self.payment_token.address)
+        if known != (report.distribution_id, report.asset_id, report.total_base_units, report.payment_token):
+            raise self._contradiction("distribution, asset, amount or payment token differ", report)
+        progress = report.progress
+        if progress.paid_base_units > self.total_base_units:
+            raise self._contradiction("more was paid than the total", report)
+        match STATE_OF_PAYOUT[report.state]:
+            case DistributionState.COMPLETED:
+                settled = progress.paid_count + progress.zero_due_count
+                if progress.failed_count or settled != progress.holder_count:
+                    raise self._contradiction("completed, but not every holder is paid or due zero", report)
+            case DistributionState.FAILED:
+                if progress.paid_count or progress.paid_base_units:
+                    raise self._contradiction("failed, but something was paid", report)
+            case _:
+                pass
+
+    def _contradiction(self, message: str, report: PayoutReport) -> PayoutContradictionError:
+        return PayoutContradictionError(
+            f"distribution {self.distribution_id}, payout version {report.version}: {message}"
+        )

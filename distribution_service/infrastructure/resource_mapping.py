@@ -1,0 +1,99 @@
+"""Aggregates as the protocol shows them; used by answers and by events."""
+
+from collections.abc import Iterable
+from typing import cast
+
+from masspayout.distribution.v1 import distribution_service_pb2 as pb
+from masspayout.type.v1 import amount_pb2, readiness_pb2
+
+from distribution_service.application.ports import PreviewedPayment, ReadinessCondition
+from distribution_service.application.queries import DistributionPreview
+from distribution_service.domain.distribution import Distribution
+from distribution_service.domain.payment_token import PaymentToken
+from distribution_service.domain.payout_report import Progress
+from libs.chain.amount import format_decimal_amount
+from libs.grpc_kit.accounts import checksummed
+
+
+def token_amount(base_units: int, token: PaymentToken) -> amount_pb2.TokenAmount:
+    """An amount with its token."""
+    return amount_pb2.TokenAmount(
+        base_units=str(base_units),
+        decimal_amount=format_decimal_amount(base_units, token.decimals),
+        decimals=token.decimals,
+        symbol=token.symbol,
+        token=checksummed(token.address),
+    )
+
+
+def distribution_message(distribution: Distribution) -> pb.Distribution:
+    """A distribution."""
+    token = distribution.payment_token
+    return pb.Distribution(
+        name=f"distributions/{distribution.distribution_id}",
+        asset=f"assets/{distribution.asset_id}",
+        total_amount=token_amount(distribution.total_base_units, token),
+        allow_unfunded=distribution.allow_unfunded,
+        state=f"STATE_{distribution.state}",
+        progress=_progress(distribution.progress, token) if distribution.progress else None,
+        payout=f"payouts/{distribution.distribution_id}",
+        waiting_for=distribution.waiting_for,
+        failure_reason=distribution.failure_reason,
+        create_time=distribution.create_time,
+        update_time=distribution.update_time,
+        etag=f'"{distribution.version}"',
+    )
+
+
+def _progress(progress: Progress, token: PaymentToken) -> pb.Progress:
+    return pb.Progress(
+        holder_count=progress.holder_count,
+        paid_count=progress.paid_count,
+        failed_count=progress.failed_count,
+        zero_due_count=progress.zero_due_count,
+        paid_amount=token_amount(progress.paid_base_units, token),
+        batch_count=progress.batch_count,
+        final_batch_count=progress.final_batch_count,
+    )
+
+
+def preview_message(preview: DistributionPreview) -> pb.PreviewDistributionResponse:
+    """What a distribution would pay."""
+    token, payout = preview.payment_token, preview.payout
+    return pb.PreviewDistributionResponse(
+        total_amount=token_amount(preview.total_base_units, token),
+        holder_count=payout.holder_count,
+        zero_due_count=payout.zero_due_count,
+        payable_amount=token_amount(payout.payable_base_units, token),
+        rounding_dust=token_amount(payout.rounding_dust_base_units, token),
+        frozen_share=token_amount(payout.frozen_share_base_units, token),
+        available_amount=token_amount(payout.available_base_units, token),
+        shortfall=token_amount(payout.shortfall_base_units, token),
+        block_number=payout.block_number,
+        readiness=_conditions(payout.readiness),
+        largest_payments=_payments(payout.largest_payments, token),
+    )
+
+
+def _conditions(conditions: Iterable[ReadinessCondition]) -> list[readiness_pb2.ReadinessCondition]:
+    return [
+        readiness_pb2.ReadinessCondition(
+            # proto3 enums are open: a kind that only a newer payout_service knows passes through.
+            kind=cast(readiness_pb2.ReadinessCondition.Kind, condition.kind),
+            satisfied=condition.satisfied,
+            detail=condition.detail,
+            remedy=condition.remedy,
+        )
+        for condition in conditions
+    ]
+
+
+def _payments(payments: Iterable[PreviewedPayment], token: PaymentToken) -> list[pb.PreviewedPayment]:
+    return [
+        pb.PreviewedPayment(
+            holder=checksummed(payment.holder),
+            balance_base_units=str(payment.balance_base_units),
+            amount=token_amount(payment.amount_base_units, token),
+        )
+        for payment in payments
+    ]

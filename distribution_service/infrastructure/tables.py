@@ -1,0 +1,124 @@
+"""The tables of the schema `distribution`. The role's search_path is its schema, so none is named here.
+
+migrations/ makes them; a test compares the two.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    TypeDecorator,
+    Uuid,
+)
+
+from libs.persistence.tables import define_shared_tables
+
+
+class BaseUnits(TypeDecorator[int]):
+    """A token amount: NUMERIC(78, 0), which holds any uint256, and always an int in Python."""
+
+    impl = Numeric(78, 0)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        """To the driver. Decimal(int) is exact whatever the context's precision is."""
+        return None if value is None else Decimal(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        """From the driver."""
+        return None if value is None else int(value)
+
+
+metadata = MetaData()
+shared = define_shared_tables(metadata)
+
+_ADDRESS = "~ '^0x[0-9a-f]{40}$'"
+
+known_assets = Table(
+    "known_assets",
+    metadata,
+    Column("asset_id", Uuid, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("payment_token", Text, nullable=False),
+    Column("payment_token_symbol", Text, nullable=False),
+    Column("payment_token_decimals", SmallInteger, nullable=False),
+    Column("lifecycle_contract", Text, nullable=True),
+    Column("state", Text, nullable=False),
+    CheckConstraint("version > 0", name="known_assets_version"),
+    CheckConstraint(f"payment_token {_ADDRESS}", name="known_assets_payment_token"),
+    CheckConstraint("payment_token_decimals BETWEEN 0 AND 77", name="known_assets_payment_token_decimals"),
+    CheckConstraint(f"lifecycle_contract {_ADDRESS}", name="known_assets_lifecycle_contract"),
+    CheckConstraint("state IN ('IMPORTING', 'ACTIVE', 'FAILED')", name="known_assets_state"),
+)
+
+distributions = Table(
+    "distributions",
+    metadata,
+    Column("distribution_id", Uuid, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("asset_id", Uuid, ForeignKey("known_assets.asset_id", name="distributions_asset_id"), nullable=False),
+    Column("total_base_units", BaseUnits, nullable=False),
+    Column("payment_token", Text, nullable=False),
+    Column("payment_token_symbol", Text, nullable=False),
+    Column("payment_token_decimals", SmallInteger, nullable=False),
+    Column("allow_unfunded", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("payout_version", BigInteger, nullable=False),
+    # The progress: all null before payout_service has answered, all set afterwards.
+    Column("holder_count", BigInteger, nullable=True),
+    Column("paid_count", BigInteger, nullable=True),
+    Column("failed_count", BigInteger, nullable=True),
+    Column("zero_due_count", BigInteger, nullable=True),
+    Column("paid_base_units", BaseUnits, nullable=True),
+    Column("batch_count", Integer, nullable=True),
+    Column("final_batch_count", Integer, nullable=True),
+    Column("waiting_for", Text, nullable=False),
+    Column("failure_reason", Text, nullable=False),
+    Column("create_time", DateTime(timezone=True), nullable=False),
+    Column("update_time", DateTime(timezone=True), nullable=False),
+    CheckConstraint("version > 0", name="distributions_version"),
+    CheckConstraint("total_base_units > 0", name="distributions_total"),
+    CheckConstraint(f"payment_token {_ADDRESS}", name="distributions_payment_token"),
+    CheckConstraint("payment_token_decimals BETWEEN 0 AND 77", name="distributions_payment_token_decimals"),
+    CheckConstraint(
+        "state IN ('RELEASED', 'PLANNING', 'WAITING_FOR_FUNDS', 'EXECUTING', 'COMPLETED', 'INCOMPLETE', 'FAILED')",
+        name="distributions_state",
+    ),
+    CheckConstraint(
+        "(payout_version > 0 AND state <> 'RELEASED') OR (payout_version = 0 AND state = 'RELEASED')",
+        name="distributions_payout_version",
+    ),
+    CheckConstraint(
+        "num_nonnulls(holder_count, paid_count, failed_count, zero_due_count, paid_base_units, batch_count, "
+        "final_batch_count) = CASE WHEN payout_version = 0 THEN 0 ELSE 7 END",
+        name="distributions_progress",
+    ),
+    CheckConstraint(
+        "least(holder_count, paid_count, failed_count, zero_due_count, batch_count, final_batch_count) >= 0",
+        name="distributions_counts",
+    ),
+    CheckConstraint("paid_base_units BETWEEN 0 AND total_base_units", name="distributions_paid"),
+    CheckConstraint("state <> 'FAILED' OR paid_count = 0", name="distributions_failed_paid_nobody"),
+)
+Index("distributions_by_time", distributions.c.create_time, distributions.c.distribution_id)
+Index(
+    "distributions_of_asset_by_time",
+    distributions.c.asset_id,
+    distributions.c.create_time,
+    distributions.c.distribution_id,
+)

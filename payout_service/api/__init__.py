@@ -1,0 +1,1 @@
+"""gRPC calls and NATS events, translated into use cases."""

@@ -1,0 +1,53 @@
+"""Events that payout_service acts on."""
+
+from uuid import UUID
+
+from masspayout.asset.v1 import events_pb2 as asset_events
+from masspayout.distribution.v1 import events_pb2 as distribution_events
+
+from libs.chain.address import EvmAddress
+from libs.messaging.consumer import Subscription
+from libs.messaging.events import IncomingEvent
+from payout_service.application.engine import Engine
+from payout_service.application.register_asset import RegisterAsset, register_asset
+from payout_service.application.request_payout import RequestPayout, request_payout
+
+
+class PayoutConsumers:
+    """Translates events into commands."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def subscriptions(self) -> list[Subscription]:
+        """What the service subscribes to."""
+        return [
+            Subscription("asset", {"asset_import_started": self.on_asset_import_started}),
+            Subscription("distribution", {"distribution_released": self.on_distribution_released}),
+        ]
+
+    async def on_asset_import_started(self, event: IncomingEvent) -> None:
+        """See RegisterAsset."""
+        message = asset_events.AssetImportStarted.FromString(event.payload)
+        asset = message.asset
+        contract = asset.lifecycle_contract.evm_address
+        command = RegisterAsset(
+            asset_id=UUID(message.asset_id),
+            chain_id=asset.chain_id,
+            token=EvmAddress(asset.token.evm_address.lower()),
+            payment_token=EvmAddress(asset.payment_token.evm_address.lower()),
+            lifecycle_contract=EvmAddress(contract.lower()) if contract else None,
+            payment_token_symbol=asset.payment_token_symbol,
+            payment_token_decimals=asset.payment_token_decimals,
+        )
+        await register_asset(self._engine, command, event)
+
+    async def on_distribution_released(self, event: IncomingEvent) -> None:
+        """See RequestPayout."""
+        message = distribution_events.DistributionReleased.FromString(event.payload)
+        command = RequestPayout(
+            distribution_id=UUID(message.distribution_id),
+            asset_id=UUID(message.asset_id),
+            total_base_units=int(message.distribution.total_amount.base_units),
+        )
+        await request_payout(self._engine, command, event)

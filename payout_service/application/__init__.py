@@ -1,0 +1,1 @@
+"""Use cases of paying, and the ports that they need."""

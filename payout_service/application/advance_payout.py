@@ -1,0 +1,64 @@
+"""Moves a payout on, one step at a time. Any replica may do any step; a step done twice changes nothing."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from uuid import UUID
+
+from libs.errors import AppError, Code
+from payout_service.application.commit_funds import commit_funds
+from payout_service.application.engine import Engine, StepResult
+from payout_service.application.execute_payout import execute_payout
+from payout_service.application.plan_payout import plan_payout
+from payout_service.application.take_snapshot import record_snapshot, start_snapshot
+from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
+
+Step = Callable[[Engine, Payout, LifecycleContract], Awaitable[StepResult]]
+
+STEPS: Mapping[PayoutState, Step] = {
+    PayoutState.REQUESTED: start_snapshot,
+    PayoutState.SNAPSHOTTING: record_snapshot,
+    PayoutState.PLANNING: plan_payout,
+    PayoutState.WAITING_FOR_FUNDS: commit_funds,
+    PayoutState.EXECUTING: execute_payout,
+}
+
+
+async def advance_one_payout(engine: Engine) -> bool:
+    """Claims a payout that is due and does its next step. Returns False when none is due."""
+    async with engine.unit_of_work() as work:
+        payout_id = await work.payouts.claim_due(engine.now(), engine.after(engine.settings.lease_seconds))
+        await work.commit()
+    if payout_id is None:
+        return False
+    try:
+        result = await _step(engine, payout_id)
+    except AppError as error:
+        if error.code is not Code.UNAVAILABLE:
+            raise
+        result = StepResult(engine.settings.poll_seconds, f"{error.reason}: {error.message}")
+    except Exception as error:
+        # A defect or a database that is away: named where an operator looks, tried again, and raised for the log.
+        what = f"INTERNAL: {type(error).__name__}; payout_service's log has it"
+        await _end_step(engine, payout_id, StepResult(engine.settings.blocked_poll_seconds, what))
+        raise
+    await _end_step(engine, payout_id, result)
+    return True
+
+
+async def _step(engine: Engine, payout_id: UUID) -> StepResult:
+    async with engine.unit_of_work() as work:
+        payout = await work.payouts.get(payout_id)
+        contract = await work.lifecycle.get(payout.asset_id) if payout else None
+    if payout is None or contract is None:
+        raise RuntimeError(f"payout {payout_id} or its asset vanished")
+    return await STEPS[payout.state](engine, payout, contract)
+
+
+async def _end_step(engine: Engine, payout_id: UUID, result: StepResult) -> None:
+    """Names what is waited for, and ends the claim."""
+    async with engine.unit_of_work() as work:
+        payout = await work.payouts.lock(payout_id)
+        if payout.state in WORKED_STATES and payout.wait_for(result.waiting_for, engine.now()):
+            await work.payouts.save(payout)
+        await work.payouts.schedule(payout_id, engine.after(result.delay_seconds))
+        await work.commit()

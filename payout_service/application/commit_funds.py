@@ -1,0 +1,46 @@
+"""Promises money of a lifecycle contract to a payout before anything is paid from it (design.md, 5.7)."""
+
+from payout_service.application.engine import Engine, StepResult
+from payout_service.application.ports import TreasuryKey
+from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payout import Payout, PayoutState
+
+
+def treasury_key(contract: LifecycleContract) -> TreasuryKey:
+    """The treasury that pays an asset's holders. The contract must be deployed."""
+    if contract.address is None:
+        raise RuntimeError(f"asset {contract.asset_id} has no lifecycle contract yet")
+    return TreasuryKey(contract.chain_id, contract.address, contract.payment_token)
+
+
+async def commit_funds(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
+    """Commits the plan's sum when that much is available, else waits for a deposit by name.
+
+    The balance is read between two looks at the treasury's version: were a commitment reduced in between, the
+    balance could still hold money that has left since.
+    """
+    if payout.plan is None:
+        raise RuntimeError(f"payout {payout.payout_id} waits for funds without a plan")
+    key = treasury_key(contract)
+    needed = payout.plan.payable_base_units
+    async with engine.unit_of_work() as work:
+        version = await work.treasury.version(key)
+    balance = await engine.contracts.payment_token_balance(key.payment_token, key.lifecycle_contract)
+    async with engine.unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        if locked.state is not PayoutState.WAITING_FOR_FUNDS or await work.treasury.lock(key) != version:
+            return StepResult(0)
+        available = balance - await work.treasury.committed(key)
+        if available < needed:
+            return StepResult(
+                engine.settings.poll_seconds,
+                f"INSUFFICIENT_FUNDS: {key.lifecycle_contract} needs {needed - max(available, 0)} more base units "
+                f"of {key.payment_token}",
+            )
+        await work.treasury.commit(key, locked.payout_id, needed)
+        locked.begin_execution(engine.now())
+        await work.payouts.save(locked)
+        await engine.failpoints.reach("funds.before_commit")
+        await work.commit()
+    await engine.failpoints.reach("funds.committed")
+    return StepResult(0)

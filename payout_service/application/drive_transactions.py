@@ -1,0 +1,243 @@
+"""Moves a signer's transactions on: sign, send, find the outcome. One lane, nonces in order.
+
+Nothing is sent whose bytes are not durable; a restart sends the same bytes again; the outcome is found by
+nonce, whichever attempt was mined (design.md, 5.1).
+"""
+
+from datetime import timedelta
+
+from libs.errors import AppError, Code
+from payout_service.application.engine import Engine
+from payout_service.application.ports import BroadcastAnswer, CallWouldRevertError, Head, Receipt, UnitOfWork
+from payout_service.domain.batch_sizing import gas_limit
+from payout_service.domain.transaction import (
+    Attempt,
+    IntentState,
+    LaneHaltedError,
+    NonceLane,
+    OwnerKind,
+    TransactionIntent,
+)
+
+
+class WrongChainError(Exception):
+    """The node is on another chain than the journal. Nothing is signed or sent."""
+
+
+async def drive_transactions(engine: Engine) -> bool:
+    """One round over the engine's lane. Returns True when something moved and more may at once.
+
+    Raises AppError CHAIN_UNAVAILABLE when the node does not answer; what was done until then is durable.
+    """
+    lane = await _lane(engine)
+    async with engine.unit_of_work() as work:
+        in_flight = await work.journal.in_flight(engine.chain_id, engine.signer)
+    moved = False
+    if in_flight:
+        head = await engine.rail.head()
+        for intent in in_flight:
+            moved |= await _advance(engine, intent, head)
+    if len(in_flight) < engine.settings.max_in_flight_transactions:
+        moved |= await _sign_next(engine, lane)
+    if moved:
+        engine.nudge()
+    return moved
+
+
+async def _lane(engine: Engine) -> NonceLane:
+    """The signer's lane, made on first use. Raises WrongChainError when the chain is not the lane's."""
+    genesis_hash = await engine.rail.genesis_hash()
+    if await engine.rail.chain_id() != engine.chain_id:
+        raise WrongChainError(f"the node is on another chain than the configured {engine.chain_id}")
+    async with engine.unit_of_work() as work:
+        lane = await work.journal.find_lane(engine.chain_id, engine.signer)
+    if lane is None:
+        nonce = await engine.rail.nonce_at(engine.signer, None)
+        async with engine.unit_of_work() as work:
+            await work.journal.add_lane(NonceLane(engine.chain_id, engine.signer, genesis_hash, nonce))
+            lane = await work.journal.lock_lane(engine.chain_id, engine.signer)
+            await work.commit()
+    if lane is None or lane.genesis_hash != genesis_hash:
+        raise WrongChainError(
+            f"the journal of chain {engine.chain_id} is of another chain with the same id; nothing is signed"
+        )
+    return lane
+
+
+async def _sign_next(engine: Engine, lane: NonceLane) -> bool:
+    """Gives the oldest intent a nonce and signed bytes, durable with one commit."""
+    async with engine.unit_of_work() as work:
+        intent = await work.journal.next_created(engine.chain_id, engine.signer)
+    if intent is None:
+        return False
+    if lane.halted_because:
+        await _note_problem(engine, intent, lane.halted_because)
+        return False
+    try:
+        gas = intent.gas_limit or gas_limit(
+            await engine.rail.estimate_gas(engine.signer, intent.call), engine.settings.batch_limits
+        )
+    except CallWouldRevertError as error:
+        await _note_problem(engine, intent, f"the call would revert: {error.reason}")
+        return False
+    fees = await engine.rail.fees()
+    chain_nonce = await engine.rail.nonce_at(engine.signer, None)
+    async with engine.unit_of_work() as work:
+        locked_lane = await work.journal.lock_lane(engine.chain_id, engine.signer)
+        intent = await work.journal.lock(intent.intent_id)
+        if locked_lane is None or intent.state is not IntentState.CREATED:
+            return True
+        lane = locked_lane
+        if chain_nonce > lane.next_nonce:
+            # A backup was restored, or somebody else uses the key: paying on could pay twice.
+            lane.halt(
+                f"JOURNAL_BEHIND_CHAIN: the chain has {chain_nonce} transactions of {engine.signer}, "
+                f"the journal {lane.next_nonce}"
+            )
+            await work.journal.save_lane(lane)
+            await work.commit()
+            return False
+        try:
+            nonce = lane.allocate()
+        except LaneHaltedError:
+            return False
+        signed = await engine.rail.sign(
+            engine.signer, intent.call, chain_id=engine.chain_id, nonce=nonce, gas_limit=gas, fees=fees
+        )
+        attempt = Attempt(
+            number=1,
+            raw=signed.raw,
+            transaction_hash=signed.transaction_hash,
+            max_fee_per_gas_wei=fees.max_fee_per_gas_wei,
+            create_time=engine.now(),
+        )
+        intent.sign(nonce, gas, attempt)
+        await work.journal.save(intent)
+        await work.journal.save_lane(lane)
+        await engine.failpoints.reach(f"{intent.purpose.value.lower()}.before_journal_commit")
+        await work.commit()
+    await engine.failpoints.reach(f"{intent.purpose.value.lower()}.journaled")
+    return True
+
+
+async def _advance(engine: Engine, intent: TransactionIntent, head: Head) -> bool:
+    """Looks for the outcome of one intent; sends its bytes when there is none yet."""
+    if intent.state is not IntentState.SIGNED:
+        receipt = await _find_receipt(engine, intent)
+        if receipt is not None:
+            return await _record_receipt(engine, intent, receipt, head)
+        if await _is_nonce_finally_used(engine, intent, head):
+            # The receipt may have come up between the two questions, or the node lags behind itself.
+            if await _find_receipt(engine, intent) is None:
+                return await _record_lost_nonce(engine, intent)
+            return True
+    if not _is_broadcast_due(engine, intent):
+        return False
+    return await _broadcast(engine, intent)
+
+
+async def _find_receipt(engine: Engine, intent: TransactionIntent) -> Receipt | None:
+    for attempt in reversed(intent.attempts):
+        receipt = await engine.rail.find_receipt(attempt.transaction_hash)
+        if receipt is not None:
+            return receipt
+    return None
+
+
+async def _record_receipt(engine: Engine, intent: TransactionIntent, receipt: Receipt, head: Head) -> bool:
+    outcome = receipt.outcome
+    is_deep_enough = head.number - outcome.block_number >= engine.settings.confirmations
+    is_final = is_deep_enough and await engine.rail.block_hash(outcome.block_number) == outcome.block_hash
+    if not is_final and intent.state is IntentState.MINED:
+        return False
+    async with engine.unit_of_work() as work:
+        intent = await work.journal.lock(intent.intent_id)
+        if intent.outcome is not None:
+            return True
+        if is_final:
+            intent.conclude(receipt.succeeded, outcome)
+            await _wake_owner(engine, work, intent)
+        else:
+            intent.mined()
+        await work.journal.save(intent)
+        await engine.failpoints.reach(f"{intent.purpose.value.lower()}.before_outcome_commit")
+        await work.commit()
+    if is_final:
+        await engine.failpoints.reach(f"{intent.purpose.value.lower()}.outcome_recorded")
+    return is_final
+
+
+async def _is_nonce_finally_used(engine: Engine, intent: TransactionIntent, head: Head) -> bool:
+    final_block = head.number - engine.settings.confirmations
+    if intent.nonce is None or final_block < 0:
+        return False
+    return await engine.rail.nonce_at(engine.signer, final_block) > intent.nonce
+
+
+async def _record_lost_nonce(engine: Engine, intent: TransactionIntent) -> bool:
+    async with engine.unit_of_work() as work:
+        lane = await work.journal.lock_lane(engine.chain_id, engine.signer)
+        intent = await work.journal.lock(intent.intent_id)
+        if lane is None or intent.outcome is not None or intent.state is IntentState.NONCE_LOST:
+            return True
+        intent.lose_nonce()
+        lane.halt(
+            f"NONCE_LOST: nonce {intent.nonce} of {engine.signer} was used by a transaction that is not ours"
+        )
+        await work.journal.save(intent)
+        await work.journal.save_lane(lane)
+        await _wake_owner(engine, work, intent)
+        await work.commit()
+    return True
+
+
+def _is_broadcast_due(engine: Engine, intent: TransactionIntent) -> bool:
+    if intent.state is IntentState.SIGNED:
+        return True
+    last = intent.attempts[-1].last_broadcast_time
+    return last is None or engine.now() - last >= timedelta(seconds=engine.settings.rebroadcast_seconds)
+
+
+async def _broadcast(engine: Engine, intent: TransactionIntent) -> bool:
+    """Sends the newest attempt's bytes. Whatever the node says, the outcome is looked for afterwards."""
+    attempt = intent.attempts[-1]
+    purpose = intent.purpose.value.lower()
+    await engine.failpoints.reach(f"{purpose}.before_broadcast")
+    try:
+        result = await engine.rail.broadcast(attempt.raw)
+    except AppError as error:
+        if error.code is not Code.UNAVAILABLE:
+            raise
+        # It may have arrived: from here on it counts as sent.
+        await _record_broadcast(engine, intent, f"sending: {error.message}")
+        raise
+    await engine.failpoints.reach(f"{purpose}.broadcast")
+    problem = result.message if result.answer is BroadcastAnswer.NOT_TAKEN else ""
+    await _record_broadcast(engine, intent, problem)
+    await engine.failpoints.reach(f"{purpose}.broadcast_recorded")
+    return True
+
+
+async def _record_broadcast(engine: Engine, intent: TransactionIntent, problem: str) -> None:
+    async with engine.unit_of_work() as work:
+        locked = await work.journal.lock(intent.intent_id)
+        if locked.outcome is not None or locked.state is IntentState.NONCE_LOST:
+            return
+        locked.mark_broadcast(intent.attempts[-1].number, problem, engine.now())
+        await work.journal.save(locked)
+        await work.commit()
+
+
+async def _note_problem(engine: Engine, intent: TransactionIntent, problem: str) -> None:
+    if intent.problem == problem:
+        return
+    async with engine.unit_of_work() as work:
+        await work.journal.note_problem(intent.intent_id, problem)
+        await work.commit()
+
+
+async def _wake_owner(engine: Engine, work: UnitOfWork, intent: TransactionIntent) -> None:
+    if intent.owner_kind is OwnerKind.PAYOUT:
+        await work.payouts.wake(intent.owner_id, engine.now())
+    else:
+        await work.lifecycle.wake(intent.owner_id, engine.now())

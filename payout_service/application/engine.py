@@ -1,0 +1,58 @@
+"""What every step of the engine shares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from libs.chain.address import EvmAddress
+from libs.clock import Clock
+from libs.failpoints import Failpoints
+from payout_service.application.ports import (
+    Contracts,
+    EngineSettings,
+    Ids,
+    LifecycleArtifact,
+    Rail,
+    UnitOfWorkFactory,
+)
+
+
+def _nobody() -> None:
+    """Nobody waits for a nudge."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The ports, the settings, and the identity that signs. Steps await nothing but ports.
+
+    `nudge` tells the workers that there may be work at once; they find it without, a poll later.
+    """
+
+    unit_of_work: UnitOfWorkFactory
+    rail: Rail
+    contracts: Contracts
+    clock: Clock
+    ids: Ids
+    failpoints: Failpoints
+    settings: EngineSettings
+    chain_id: int
+    signer: EvmAddress
+    artifact: LifecycleArtifact | None
+    devnet_genesis_hash: str
+    nudge: Callable[[], None] = field(default=_nobody)
+
+    def now(self) -> datetime:
+        """The present time."""
+        return self.clock.now()
+
+    def after(self, seconds: float) -> datetime:
+        """A time from now."""
+        return self.clock.now() + timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """When to look again, and what is waited for by name; empty when nothing is wrong."""
+
+    delay_seconds: float
+    waiting_for: str = ""

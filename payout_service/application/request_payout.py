@@ -1,0 +1,40 @@
+"""A distribution was released: one payout for it, however often the event comes."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.errors import AppError, Reason
+from libs.messaging.events import IncomingEvent
+from payout_service.application.engine import Engine
+from payout_service.domain.payout import Payout
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPayout:
+    """What the event tells. The payout carries its distribution's id."""
+
+    distribution_id: UUID
+    asset_id: UUID
+    total_base_units: int
+
+
+async def request_payout(engine: Engine, command: RequestPayout, event: IncomingEvent) -> None:
+    """Stores the payout. Raises AppError ASSET_NOT_YET_KNOWN while the asset's own event is on its way."""
+    async with engine.unit_of_work() as work:
+        if not await work.record_incoming(event):
+            return
+        if await work.lifecycle.get(command.asset_id) is None:
+            raise AppError(Reason.ASSET_NOT_YET_KNOWN, f"asset {command.asset_id} is not known here yet")
+        now = engine.now()
+        # False: the unique key says that the distribution has its payout already.
+        await work.payouts.add(
+            Payout(
+                payout_id=command.distribution_id,
+                asset_id=command.asset_id,
+                total_base_units=command.total_base_units,
+                create_time=now,
+                update_time=now,
+            )
+        )
+        await work.commit()
+    engine.nudge()

@@ -1,0 +1,46 @@
+"""How many payees fit into one call: a line through two estimates on the chain at hand, never a constant."""
+
+from dataclasses import dataclass
+
+# Selector, four words of arguments, the array's length word.
+_CALLDATA_BASE_BYTES = 4 + 4 * 32 + 32
+_CALLDATA_BYTES_PER_PAYEE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Caps of one call. `gas_margin_percent` is kept free below the gas cap when a batch is sized."""
+
+    max_gas: int
+    max_calldata_bytes: int
+    max_payees: int
+    gas_margin_percent: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class GasModel:
+    """gas(n) = base + n x per_payee, from two probes."""
+
+    base_gas: int
+    gas_per_payee: int
+
+    @classmethod
+    def fit(cls, small_count: int, small_gas: int, large_count: int, large_gas: int) -> "GasModel":
+        """The line through two probes. With one payee only, all of it counts as per payee."""
+        if large_count == small_count:
+            return cls(0, -(-large_gas // large_count))
+        # Rounded up: a slope too small would make batches too large.
+        per_payee = max(1, -(-(large_gas - small_gas) // (large_count - small_count)))
+        return cls(max(0, small_gas - per_payee * small_count), per_payee)
+
+    def payees_within(self, limits: BatchLimits) -> int:
+        """The most payees that all caps allow; 0 when not even one fits."""
+        usable_gas = limits.max_gas * (100 - limits.gas_margin_percent) // 100
+        by_gas = (usable_gas - self.base_gas) // self.gas_per_payee
+        by_bytes = (limits.max_calldata_bytes - _CALLDATA_BASE_BYTES) // _CALLDATA_BYTES_PER_PAYEE
+        return max(0, min(by_gas, by_bytes, limits.max_payees))
+
+
+def gas_limit(estimated_gas: int, limits: BatchLimits) -> int:
+    """The limit to sign: the estimate and a tenth, below the cap. Hedera refunds only a part of what is unused."""
+    return min(limits.max_gas, estimated_gas + estimated_gas // 10)

@@ -1,0 +1,1 @@
+"""PostgreSQL, the EVM chain and signing behind the application's ports."""

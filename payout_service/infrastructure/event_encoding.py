@@ -1,0 +1,71 @@
+"""The service's events, as they go into the outbox."""
+
+from collections.abc import Mapping
+from uuid import UUID, uuid5
+
+from masspayout.payout.v1 import events_pb2
+
+from libs.grpc_kit.accounts import account_message
+from libs.messaging.events import OutgoingEvent
+from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payout import Payout, PayoutState
+from payout_service.infrastructure.resource_mapping import condition_messages, payout_message
+
+PayoutEvent = (
+    events_pb2.PayoutProgressed
+    | events_pb2.PayoutCompleted
+    | events_pb2.PayoutIncomplete
+    | events_pb2.PayoutFailed
+)
+_FINAL_EVENTS: Mapping[PayoutState, tuple[str, type[PayoutEvent]]] = {
+    PayoutState.COMPLETED: ("payout_completed", events_pb2.PayoutCompleted),
+    PayoutState.INCOMPLETE: ("payout_incomplete", events_pb2.PayoutIncomplete),
+    PayoutState.FAILED: ("payout_failed", events_pb2.PayoutFailed),
+}
+_PROGRESSED = ("payout_progressed", events_pb2.PayoutProgressed)
+
+
+def payout_event(payout: Payout, contract: LifecycleContract) -> OutgoingEvent:
+    """The event of a payout's present version, its whole state in it."""
+    name, message_type = _FINAL_EVENTS.get(payout.state, _PROGRESSED)
+    message = message_type(
+        payout_id=str(payout.payout_id),
+        version=payout.version,
+        asset_id=str(payout.asset_id),
+        payout=payout_message(payout, contract),
+    )
+    return OutgoingEvent(
+        event_id=_event_id(payout.payout_id, "payout", payout.version),
+        context="payout",
+        event_name=name,
+        aggregate_id=payout.payout_id,
+        aggregate_version=payout.version,
+        payload=message.SerializeToString(),
+        create_time=payout.update_time,
+    )
+
+
+def lifecycle_event(contract: LifecycleContract) -> OutgoingEvent:
+    """The event of a lifecycle contract's present version, its whole state in it."""
+    message = events_pb2.LifecycleContractChanged(
+        asset_id=str(contract.asset_id),
+        version=contract.version,
+        state=f"STATE_{contract.state.value}",
+        lifecycle_contract=account_message(contract.address) if contract.address else None,
+        readiness=condition_messages(contract.readiness),
+        failure_reason=contract.failure_reason,
+    )
+    return OutgoingEvent(
+        event_id=_event_id(contract.asset_id, "lifecycle_contract", contract.version),
+        context="payout",
+        event_name="lifecycle_contract_changed",
+        aggregate_id=contract.asset_id,
+        aggregate_version=contract.version,
+        payload=message.SerializeToString(),
+        create_time=contract.update_time,
+    )
+
+
+def _event_id(aggregate_id: UUID, kind: str, version: int) -> UUID:
+    """One version, one event: an id made twice is refused by the outbox's key."""
+    return uuid5(aggregate_id, f"{kind}/{version}")

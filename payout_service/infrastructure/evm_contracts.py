@@ -1,0 +1,197 @@
+"""The asset, the lifecycle contract and the payment token: dull typed methods, no policy."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from libs.chain.address import EvmAddress
+from libs.evm import interfaces
+from libs.evm.abi import UndecodableError
+from libs.evm.rpc import CallRevertedError, JsonRpc, Log, RpcRefusedError, RpcUnavailableError, parse_log, quantity
+from libs.evm.tokens import erc20_balance
+from payout_service.application.ports import ReceiptEvidence
+from payout_service.domain.settlement import ExecutionEvent, strip_padding
+from payout_service.domain.transaction import ContractCall
+
+
+class EvmContracts:
+    """See Contracts."""
+
+    def __init__(self, rpc: JsonRpc) -> None:
+        self._rpc = rpc
+
+    def take_snapshot(self, token: EvmAddress) -> ContractCall:
+        """See Contracts."""
+        return ContractCall(token, interfaces.TAKE_SNAPSHOT.encode())
+
+    def pay_batch(
+        self,
+        contract: EvmAddress,
+        token: EvmAddress,
+        snapshot_id: int,
+        holders: Sequence[str],
+        total_base_units: int,
+    ) -> ContractCall:
+        """See Contracts."""
+        data = interfaces.EXECUTE_AMOUNT_SNAPSHOT_BY_ADDRESSES.encode(
+            token.value, snapshot_id, list(holders), total_base_units
+        )
+        return ContractCall(contract, data)
+
+    async def has_code(self, address: EvmAddress) -> bool:
+        """See Contracts."""
+        return bool(await self._rpc.code(address.value))
+
+    async def payment_token_of(self, contract: EvmAddress) -> EvmAddress | None:
+        """See Contracts."""
+        try:
+            (token,) = await self._rpc.call(contract.value, interfaces.GET_PAYMENT_TOKEN)
+        except (CallRevertedError, RpcRefusedError, UndecodableError):
+            return None
+        return EvmAddress(token.lower())
+
+    async def is_paused(self, contract: EvmAddress) -> bool:
+        """See Contracts."""
+        (paused,) = await self._rpc.call(contract.value, interfaces.IS_PAUSED)
+        return bool(paused)
+
+    async def holds_payout_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        """See Contracts."""
+        (held,) = await self._rpc.call(contract.value, interfaces.HAS_ROLE, interfaces.PAYOUT_ROLE, signer.value)
+        return bool(held)
+
+    async def holds_snapshot_role(self, token: EvmAddress, signer: EvmAddress) -> bool:
+        """See Contracts."""
+        for role in interfaces.SNAPSHOT_ROLES:
+            (held,) = await self._rpc.call(token.value, interfaces.HAS_ROLE_ON_ASSET, role, signer.value)
+            if held:
+                return True
+        return False
+
+    async def is_contract_of(self, contract: EvmAddress, token: EvmAddress, signer: EvmAddress) -> bool | None:
+        """Simulates a payout to nobody: the guards run in the order paused, role, asset (contracts.md, 1)."""
+        call = self.pay_batch(contract, token, 0, [], 0)
+        parameters = {"from": signer.value, "to": contract.value, "data": "0x" + call.data.hex()}
+        try:
+            await self._rpc.request("eth_call", parameters, "latest")
+        except CallRevertedError as error:
+            selector = error.data[:4]
+            if selector == interfaces.INVALID_ASSET.selector:
+                return False
+            if selector in (interfaces.LIFECYCLE_IS_PAUSED.selector, interfaces.ACCOUNT_HAS_NO_ROLE.selector):
+                return None
+        return True
+
+    async def implementation_of(self, contract: EvmAddress) -> EvmAddress | None:
+        """See Contracts."""
+        answer = await self._rpc.request(
+            "eth_getStorageAt", contract.value, hex(interfaces.IMPLEMENTATION_SLOT), "latest"
+        )
+        value = quantity(answer)
+        return EvmAddress(f"0x{value:040x}") if value else None
+
+    async def gas_money_wei(self, account: EvmAddress) -> int:
+        """See Contracts."""
+        return quantity(await self._rpc.request("eth_getBalance", account.value, "latest"))
+
+    async def payment_token_balance(self, token: EvmAddress, account: EvmAddress) -> int:
+        """See Contracts."""
+        return await erc20_balance(self._rpc, token.value, account.value)
+
+    async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> int | None:
+        """See Contracts."""
+        for log in await self._receipt_logs(transaction_hash):
+            if log.address == token.value and log.topics[:1] == (interfaces.SNAPSHOT_TAKEN.topic,):
+                _, snapshot_id = interfaces.SNAPSHOT_TAKEN.decode(log.topics, log.data)
+                return int(snapshot_id)
+        return None
+
+    async def snapshot_totals(self, token: EvmAddress, snapshot_id: int, block_number: int) -> tuple[int, int]:
+        """See Contracts."""
+        block = hex(block_number)
+        (holders,) = await self._rpc.call(
+            token.value, interfaces.GET_TOTAL_TOKEN_HOLDERS_AT_SNAPSHOT, snapshot_id, block=block
+        )
+        (supply,) = await self._rpc.call(
+            token.value, interfaces.TOTAL_SUPPLY_AT_SNAPSHOT, snapshot_id, block=block
+        )
+        return int(holders), int(supply)
+
+    async def snapshot_page(
+        self, token: EvmAddress, snapshot_id: int, page: int, length: int, block_number: int
+    ) -> list[tuple[str, int]]:
+        """See Contracts."""
+        block = hex(block_number)
+        (holders,) = await self._rpc.call(
+            token.value, interfaces.GET_TOKEN_HOLDERS_AT_SNAPSHOT, snapshot_id, page, length, block=block
+        )
+        balances = await self._rpc.call_many(
+            token.value,
+            interfaces.BALANCE_OF_AT_SNAPSHOT,
+            [(snapshot_id, holder) for holder in holders],
+            block,
+        )
+        return [(holder.lower(), int(balance)) for holder, (balance,) in zip(holders, balances, strict=True)]
+
+    async def live_totals(self, token: EvmAddress, block_number: int) -> tuple[int, int]:
+        """See Contracts."""
+        block = hex(block_number)
+        (holders,) = await self._rpc.call(token.value, interfaces.GET_TOTAL_SECURITY_HOLDERS, block=block)
+        (supply,) = await self._rpc.call(token.value, interfaces.TOTAL_SUPPLY, block=block)
+        return int(holders), int(supply)
+
+    async def live_page(
+        self, token: EvmAddress, page: int, length: int, block_number: int
+    ) -> list[tuple[str, int]]:
+        """See Contracts."""
+        block = hex(block_number)
+        (holders,) = await self._rpc.call(token.value, interfaces.GET_SECURITY_HOLDERS, page, length, block=block)
+        balances = await self._rpc.call_many(
+            token.value, interfaces.BALANCE_OF, [(holder,) for holder in holders], block
+        )
+        return [(holder.lower(), int(balance)) for holder, (balance,) in zip(holders, balances, strict=True)]
+
+    async def receipt_evidence(
+        self, transaction_hash: str, contract: EvmAddress, payment_token: EvmAddress
+    ) -> ReceiptEvidence:
+        """See Contracts."""
+        event: ExecutionEvent | None = None
+        transferred: Counter[str] = Counter()
+        for log in await self._receipt_logs(transaction_hash):
+            topic = log.topics[0] if log.topics else b""
+            if log.address == contract.value and topic == interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED.topic:
+                event = _execution_event(log)
+            elif log.address == payment_token.value and topic == interfaces.TRANSFER.topic:
+                sender, receiver, amount = interfaces.TRANSFER.decode(log.topics, log.data)
+                if sender == contract.value:
+                    transferred[receiver] += amount
+        return ReceiptEvidence(event, transferred)
+
+    async def paid_flags(
+        self, contract: EvmAddress, snapshot_id: int, holders: Sequence[str], block_number: int
+    ) -> dict[str, bool]:
+        """See Contracts."""
+        base = interfaces.PAID_FLAG_BASE + interfaces.PAID_FLAG_SNAPSHOTS_OFFSET
+        of_snapshot = keccak(encode(["uint256", "uint256"], [snapshot_id, base]))
+        slots = ["0x" + keccak(encode(["address", "bytes32"], [holder, of_snapshot])).hex() for holder in holders]
+        answers = await self._rpc.request_many(
+            "eth_getStorageAt", [(contract.value, slot, hex(block_number)) for slot in slots]
+        )
+        return {holder: quantity(answer) != 0 for holder, answer in zip(holders, answers, strict=True)}
+
+    async def _receipt_logs(self, transaction_hash: str) -> list[Log]:
+        receipt = await self._rpc.request("eth_getTransactionReceipt", transaction_hash)
+        if receipt is None:
+            # It was final when it was recorded: this node lags or is another one.
+            raise RpcUnavailableError(f"the node has no receipt of {transaction_hash}")
+        return [parse_log(entry) for entry in receipt["logs"]]
+
+
+def _execution_event(log: Log) -> ExecutionEvent:
+    snapshot_id, holders, amount, failed, succeeded, paid_amounts = (
+        interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED.decode(log.topics, log.data)
+    )
+    failed_holders, paid = strip_padding(failed, succeeded, paid_amounts)
+    return ExecutionEvent(snapshot_id, tuple(holders), amount, failed_holders, paid)

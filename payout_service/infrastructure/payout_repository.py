@@ -1,0 +1,166 @@
+"""Payouts in PostgreSQL."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from libs.chain.address import EvmAddress
+from libs.messaging.events import OutgoingEvent
+from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState, Progress, Snapshot
+from payout_service.domain.plan import PlanTotals
+from payout_service.infrastructure import tables
+from payout_service.infrastructure.claims import claim_due
+from payout_service.infrastructure.event_encoding import payout_event
+from payout_service.infrastructure.lifecycle_repository import SqlLifecycleRepository
+
+_payout = tables.payout
+
+
+class SqlPayoutRepository:
+    """See PayoutRepository."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        lifecycle: SqlLifecycleRepository,
+        add_event: Callable[[OutgoingEvent], None],
+    ) -> None:
+        self._connection = connection
+        self._lifecycle = lifecycle
+        self._add_event = add_event
+        self._loaded_versions: dict[UUID, int] = {}
+
+    async def add(self, payout: Payout) -> bool:
+        """See PayoutRepository."""
+        statement = (
+            postgresql.insert(_payout)
+            .values(payout_id=payout.payout_id, due_time=payout.create_time, **_values(payout))
+            .on_conflict_do_nothing(index_elements=[_payout.c.payout_id])
+            .returning(_payout.c.payout_id)
+        )
+        if (await self._connection.execute(statement)).scalar_one_or_none() is None:
+            return False
+        await self._publish(payout)
+        return True
+
+    async def get(self, payout_id: UUID) -> Payout | None:
+        """See PayoutRepository."""
+        row = (
+            await self._connection.execute(select(_payout).where(_payout.c.payout_id == payout_id))
+        ).one_or_none()
+        return payout_of(row) if row else None
+
+    async def lock(self, payout_id: UUID) -> Payout:
+        """See PayoutRepository."""
+        statement = select(_payout).where(_payout.c.payout_id == payout_id).with_for_update()
+        payout = payout_of((await self._connection.execute(statement)).one())
+        self._loaded_versions[payout_id] = payout.version
+        return payout
+
+    async def save(self, payout: Payout) -> None:
+        """See PayoutRepository."""
+        statement = update(_payout).where(_payout.c.payout_id == payout.payout_id).values(**_values(payout))
+        await self._connection.execute(statement)
+        if payout.version > self._loaded_versions[payout.payout_id]:
+            self._loaded_versions[payout.payout_id] = payout.version
+            await self._publish(payout)
+
+    async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
+        """See PayoutRepository."""
+        is_worked = _payout.c.state.in_(sorted(WORKED_STATES))
+        return await claim_due(self._connection, _payout, _payout.c.payout_id, is_worked, now, lease_until)
+
+    async def schedule(self, payout_id: UUID, at: datetime) -> None:
+        """See PayoutRepository."""
+        await self._connection.execute(
+            update(_payout).where(_payout.c.payout_id == payout_id).values(due_time=at, lease_until=None)
+        )
+
+    async def wake(self, payout_id: UUID, now: datetime) -> None:
+        """See PayoutRepository."""
+        await self._connection.execute(
+            update(_payout).where(_payout.c.payout_id == payout_id).values(due_time=now)
+        )
+
+    async def _publish(self, payout: Payout) -> None:
+        contract = await self._lifecycle.get(payout.asset_id)
+        if contract is None:
+            raise RuntimeError(f"payout {payout.payout_id} has no asset")
+        self._add_event(payout_event(payout, contract))
+
+
+def payout_of(row: Row[Any]) -> Payout:
+    """A row as a payout."""
+    snapshot = None
+    if row.snapshot_id is not None:
+        snapshot = Snapshot(row.snapshot_id, row.snapshot_block_number, row.snapshot_block_hash)
+    plan = None
+    if row.plan_hash is not None:
+        plan = PlanTotals(
+            holder_count=row.holder_count,
+            zero_due_count=row.zero_due_count,
+            payable_base_units=row.payable_base_units,
+            rounding_dust_base_units=row.rounding_dust_base_units,
+            frozen_share_base_units=row.frozen_share_base_units,
+            plan_hash=row.plan_hash,
+        )
+    return Payout(
+        payout_id=row.payout_id,
+        asset_id=row.asset_id,
+        total_base_units=row.total_base_units,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        state=PayoutState(row.state),
+        version=row.version,
+        snapshot=snapshot,
+        holder_count=row.holder_count,
+        total_supply=row.total_supply,
+        planned_count=row.planned_count,
+        plan=plan,
+        progress=Progress(
+            paid_count=row.paid_count,
+            failed_count=row.failed_count,
+            paid_base_units=row.paid_base_units,
+            batch_count=row.batch_count,
+            final_batch_count=row.final_batch_count,
+        ),
+        waiting_for=row.waiting_for,
+        failure_reason=row.failure_reason,
+        implementation=EvmAddress(row.implementation) if row.implementation else None,
+    )
+
+
+def _values(payout: Payout) -> dict[str, object]:
+    snapshot, plan, progress = payout.snapshot, payout.plan, payout.progress
+    return {
+        "asset_id": payout.asset_id,
+        "total_base_units": payout.total_base_units,
+        "state": payout.state.value,
+        "version": payout.version,
+        "snapshot_id": snapshot.snapshot_id if snapshot else None,
+        "snapshot_block_number": snapshot.block_number if snapshot else None,
+        "snapshot_block_hash": snapshot.block_hash if snapshot else None,
+        "holder_count": payout.holder_count,
+        "total_supply": payout.total_supply,
+        "planned_count": payout.planned_count,
+        "zero_due_count": plan.zero_due_count if plan else None,
+        "payable_base_units": plan.payable_base_units if plan else None,
+        "rounding_dust_base_units": plan.rounding_dust_base_units if plan else None,
+        "frozen_share_base_units": plan.frozen_share_base_units if plan else None,
+        "plan_hash": plan.plan_hash if plan else None,
+        "implementation": payout.implementation.value if payout.implementation else None,
+        "paid_count": progress.paid_count,
+        "failed_count": progress.failed_count,
+        "paid_base_units": progress.paid_base_units,
+        "batch_count": progress.batch_count,
+        "final_batch_count": progress.final_batch_count,
+        "waiting_for": payout.waiting_for,
+        "failure_reason": payout.failure_reason,
+        "create_time": payout.create_time,
+        "update_time": payout.update_time,
+    }

@@ -1,0 +1,75 @@
+"""Domain to protobuf, for answers and for events."""
+
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from masspayout.payout.v1 import payout_service_pb2 as pb
+from masspayout.type.v1 import amount_pb2, readiness_pb2
+
+from libs.chain.amount import format_decimal_amount
+from libs.grpc_kit.accounts import checksummed
+from payout_service.domain.lifecycle import Condition, LifecycleContract
+from payout_service.domain.payout import Payout
+
+
+def payout_message(payout: Payout, contract: LifecycleContract) -> pb.Payout:
+    """A payout as answers and events show it."""
+    plan, progress, snapshot = payout.plan, payout.progress, payout.snapshot
+    message = pb.Payout(
+        name=f"payouts/{payout.payout_id}",
+        distribution=f"distributions/{payout.payout_id}",
+        asset=f"assets/{payout.asset_id}",
+        state=f"STATE_{payout.state.value}",
+        total_amount=amount_message(payout.total_base_units, contract),
+        snapshot_id=str(snapshot.snapshot_id) if snapshot else "",
+        snapshot_block_number=snapshot.block_number if snapshot else 0,
+        total_supply_base_units=str(payout.total_supply) if snapshot else "",
+        plan_hash=plan.plan_hash if plan else "",
+        holder_count=payout.holder_count,
+        paid_count=progress.paid_count,
+        failed_count=progress.failed_count,
+        zero_due_count=plan.zero_due_count if plan else 0,
+        paid_amount=amount_message(progress.paid_base_units, contract),
+        batch_count=progress.batch_count,
+        final_batch_count=progress.final_batch_count,
+        waiting_for=payout.waiting_for,
+        failure_reason=payout.failure_reason,
+        create_time=timestamp(payout.create_time),
+        update_time=timestamp(payout.update_time),
+        etag=str(payout.version),
+    )
+    if plan:
+        message.rounding_dust.CopyFrom(amount_message(plan.rounding_dust_base_units, contract))
+        message.frozen_share.CopyFrom(amount_message(plan.frozen_share_base_units, contract))
+    return message
+
+
+def amount_message(amount_base_units: int, contract: LifecycleContract) -> amount_pb2.TokenAmount:
+    """An amount of the asset's payment token."""
+    return amount_pb2.TokenAmount(
+        base_units=str(amount_base_units),
+        decimal_amount=format_decimal_amount(amount_base_units, contract.payment_token_decimals),
+        decimals=contract.payment_token_decimals,
+        symbol=contract.payment_token_symbol,
+        token=checksummed(contract.payment_token),
+    )
+
+
+def condition_messages(conditions: tuple[Condition, ...]) -> list[readiness_pb2.ReadinessCondition]:
+    """Readiness conditions."""
+    return [
+        readiness_pb2.ReadinessCondition(
+            kind=f"KIND_{each.kind.value}",
+            satisfied=each.is_satisfied,
+            detail=each.detail,
+            remedy=each.remedy,
+        )
+        for each in conditions
+    ]
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    """A time."""
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message

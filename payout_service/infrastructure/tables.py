@@ -1,0 +1,264 @@
+"""Tables of the schema `payout`. migrations/ makes them; a test compares the two."""
+
+from decimal import Decimal
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from libs.persistence.tables import define_shared_tables
+
+
+class Uint256(TypeDecorator[int]):
+    """An unsigned 256-bit integer: NUMERIC(78, 0) in the database, int in Python."""
+
+    impl = Numeric(78, 0)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        """Int to what the driver sends."""
+        return None if value is None else Decimal(value)
+
+    def process_result_value(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        """What the driver reads to int."""
+        return None if value is None else int(value)
+
+
+metadata = MetaData()
+shared = define_shared_tables(metadata)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _uint256(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, Uint256, CheckConstraint(f"{name} >= 0"), nullable=nullable)
+
+
+lifecycle_contract = Table(
+    "lifecycle_contract",
+    metadata,
+    Column("asset_id", Uuid, primary_key=True),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("payment_token", Text, nullable=False),
+    Column("payment_token_symbol", Text, nullable=False),
+    Column("payment_token_decimals", Integer, nullable=False),
+    Column("address", Text, nullable=True),
+    Column("state", Text, CheckConstraint("state IN ('DEPLOYING','NOT_READY','READY','FAILED')"), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("readiness", JSONB, nullable=False),
+    Column("created", JSONB, nullable=False),
+    Column("failure_reason", Text, nullable=False),
+    _time("create_time"),
+    _time("update_time"),
+    _time("due_time"),
+    _time("lease_until", nullable=True),
+)
+
+payout = Table(
+    "payout",
+    metadata,
+    # The distribution's id: one distribution, one payout.
+    Column("payout_id", Uuid, primary_key=True),
+    Column("position", BigInteger, Identity(always=True), nullable=False, unique=True),
+    Column("asset_id", Uuid, ForeignKey("lifecycle_contract.asset_id"), nullable=False),
+    _uint256("total_base_units"),
+    Column(
+        "state",
+        Text,
+        CheckConstraint(
+            "state IN ('REQUESTED','SNAPSHOTTING','PLANNING','WAITING_FOR_FUNDS','EXECUTING','COMPLETED',"
+            "'INCOMPLETE','FAILED')"
+        ),
+        nullable=False,
+    ),
+    Column("version", BigInteger, nullable=False),
+    _uint256("snapshot_id", nullable=True),
+    Column("snapshot_block_number", BigInteger, nullable=True),
+    Column("snapshot_block_hash", Text, nullable=True),
+    Column("holder_count", BigInteger, nullable=False),
+    _uint256("total_supply"),
+    Column("planned_count", BigInteger, CheckConstraint("planned_count <= holder_count"), nullable=False),
+    Column("zero_due_count", BigInteger, nullable=True),
+    _uint256("payable_base_units", nullable=True),
+    _uint256("rounding_dust_base_units", nullable=True),
+    _uint256("frozen_share_base_units", nullable=True),
+    Column("plan_hash", Text, nullable=True),
+    Column("implementation", Text, nullable=True),
+    Column("paid_count", BigInteger, nullable=False),
+    Column("failed_count", BigInteger, nullable=False),
+    _uint256("paid_base_units"),
+    Column("batch_count", Integer, nullable=False),
+    Column("final_batch_count", Integer, nullable=False),
+    Column("waiting_for", Text, nullable=False),
+    Column("failure_reason", Text, nullable=False),
+    _time("create_time"),
+    _time("update_time"),
+    _time("due_time"),
+    _time("lease_until", nullable=True),
+    CheckConstraint(
+        "plan_hash IS NULL OR payable_base_units + rounding_dust_base_units + frozen_share_base_units "
+        "= total_base_units",
+        name="plan_makes_the_total",
+    ),
+    CheckConstraint(
+        "payable_base_units IS NULL OR paid_base_units <= payable_base_units", name="never_more_than_planned"
+    ),
+)
+Index(
+    "payout_due",
+    payout.c.due_time,
+    postgresql_where=text("state IN ('REQUESTED','SNAPSHOTTING','PLANNING','WAITING_FOR_FUNDS','EXECUTING')"),
+)
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("payout_id", Uuid, ForeignKey("payout.payout_id"), primary_key=True),
+    Column("number", Integer, CheckConstraint("number > 0"), primary_key=True),
+    Column("holder_count", Integer, nullable=False),
+    _uint256("amount_base_units"),
+    Column(
+        "intent_key",
+        Text,
+        ForeignKey("transaction_intent.key", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+        unique=True,
+    ),
+    Column("settled_state", Text, CheckConstraint("settled_state IN ('SETTLED','REVERTED')"), nullable=True),
+    _time("create_time"),
+    _time("update_time"),
+)
+
+payment = Table(
+    "payment",
+    metadata,
+    Column("payout_id", Uuid, ForeignKey("payout.payout_id"), primary_key=True),
+    Column("ordinal", BigInteger, primary_key=True),
+    Column("holder", Text, nullable=False),
+    _uint256("balance"),
+    _uint256("amount_base_units"),
+    Column(
+        "state",
+        Text,
+        CheckConstraint("state IN ('PLANNED','IN_FLIGHT','PAID','FAILED','ZERO_DUE','DISPUTED')"),
+        nullable=False,
+    ),
+    Column("reason", Text, nullable=False),
+    Column("batch_number", Integer, nullable=True),
+    Column("tries", Integer, nullable=False),
+    Column("transaction_hash", Text, nullable=False),
+    _time("update_time"),
+    # Every holder in exactly one place.
+    UniqueConstraint("payout_id", "holder"),
+    ForeignKeyConstraint(["payout_id", "batch_number"], ["batch.payout_id", "batch.number"]),
+)
+Index("payment_unbatched", payment.c.payout_id, payment.c.ordinal, postgresql_where=text("state = 'PLANNED'"))
+Index("payment_of_batch", payment.c.payout_id, payment.c.batch_number)
+
+transaction_intent = Table(
+    "transaction_intent",
+    metadata,
+    Column("intent_id", Uuid, primary_key=True),
+    Column("position", BigInteger, Identity(always=True), nullable=False, unique=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("purpose", Text, nullable=False),
+    Column("owner_kind", Text, nullable=False),
+    Column("owner_id", Uuid, nullable=False),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("signer", Text, nullable=False),
+    Column("call_to", Text, nullable=True),
+    Column("call_data", LargeBinary, nullable=False),
+    Column("gas_limit", BigInteger, nullable=False),
+    Column(
+        "state",
+        Text,
+        CheckConstraint("state IN ('CREATED','SIGNED','BROADCAST','MINED','SUCCEEDED','REVERTED','NONCE_LOST')"),
+        nullable=False,
+    ),
+    Column("nonce", BigInteger, nullable=True),
+    Column("problem", Text, nullable=False),
+    Column("outcome_transaction_hash", Text, nullable=True),
+    Column("outcome_block_number", BigInteger, nullable=True),
+    Column("outcome_block_hash", Text, nullable=True),
+    Column("outcome_gas_used", BigInteger, nullable=True),
+    Column("outcome_created_contract", Text, nullable=True),
+    _time("create_time"),
+    # A nonce belongs to one intent, for ever.
+    UniqueConstraint("chain_id", "signer", "nonce"),
+    CheckConstraint("(state = 'CREATED') = (nonce IS NULL)", name="nonce_once_signed"),
+)
+Index(
+    "transaction_intent_open",
+    transaction_intent.c.chain_id,
+    transaction_intent.c.signer,
+    transaction_intent.c.position,
+    postgresql_where=text("state IN ('CREATED','SIGNED','BROADCAST','MINED')"),
+)
+
+transaction_attempt = Table(
+    "transaction_attempt",
+    metadata,
+    Column("intent_id", Uuid, ForeignKey("transaction_intent.intent_id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("transaction_hash", Text, nullable=False, unique=True),
+    _uint256("max_fee_per_gas_wei"),
+    _time("create_time"),
+    _time("last_broadcast_time", nullable=True),
+)
+
+nonce_lane = Table(
+    "nonce_lane",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True),
+    Column("signer", Text, primary_key=True),
+    Column("genesis_hash", Text, nullable=False),
+    Column("next_nonce", BigInteger, nullable=False),
+    Column("halted_because", Text, nullable=False),
+)
+
+treasury = Table(
+    "treasury",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True),
+    Column("lifecycle_contract", Text, primary_key=True),
+    Column("payment_token", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+
+commitment = Table(
+    "commitment",
+    metadata,
+    Column("payout_id", Uuid, ForeignKey("payout.payout_id"), primary_key=True),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("lifecycle_contract", Text, nullable=False),
+    Column("payment_token", Text, nullable=False),
+    _uint256("amount_base_units"),
+    ForeignKeyConstraint(
+        ["chain_id", "lifecycle_contract", "payment_token"],
+        ["treasury.chain_id", "treasury.lifecycle_contract", "treasury.payment_token"],
+    ),
+)
+Index("commitment_of_treasury", commitment.c.chain_id, commitment.c.lifecycle_contract, commitment.c.payment_token)

@@ -1,0 +1,189 @@
+"""What the devnet tests act with: an embedded node, and a deployed asset with its lifecycle contract."""
+
+import queue
+import re
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from web3 import HTTPProvider, Web3
+from web3.contract import AsyncContract
+from web3.exceptions import ContractCustomError
+from web3.types import TxReceipt
+
+from deploy.devnet.artifacts import REPOSITORY_ROOT
+from deploy.devnet.deployer import Devnet
+
+ANVIL_PATTERN = "node_modules/@foundry-rs/anvil-*/bin/anvil"
+CHAIN_ID = 298
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+
+ZERO_ADDRESS = to_checksum_address("0x" + "00" * 20)
+BASE = 0x854679A93CEBFD89E2D5A20FDC0F646E935C518A098CEA2E09FBCD5137772703
+
+
+@dataclass(frozen=True)
+class Node:
+    """A running anvil."""
+
+    url: str
+    genesis_hash: str
+
+
+@contextmanager
+def running_anvil(*options: str) -> Iterator[Node]:
+    """Start anvil on a free loopback port; stop it afterwards. Fails if it is not up within 30 seconds."""
+    (anvil,) = REPOSITORY_ROOT.glob(ANVIL_PATTERN)
+    command = [str(anvil), "--port", "0", "--chain-id", str(CHAIN_ID), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    addresses: queue.Queue[str | None] = queue.Queue()
+
+    def drain() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if match := re.match(r"Listening on (\S+)", line):
+                addresses.put(match[1])
+        addresses.put(None)
+
+    reader = threading.Thread(target=drain)
+    reader.start()
+    try:
+        address = addresses.get(timeout=START_TIMEOUT_S)
+        assert address is not None, "anvil ended without listening"
+        url = f"http://{address}"
+        provider = HTTPProvider(url)
+        genesis = Web3(provider).eth.get_block(0)
+        yield Node(url, genesis["hash"].to_0x_hex())
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=STOP_TIMEOUT_S)
+        reader.join(timeout=STOP_TIMEOUT_S)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a payout call returned, which its event repeated."""
+
+    failed: list[ChecksumAddress]
+    succeeded: list[ChecksumAddress]
+    paid: list[int]
+    executed: bool | None
+
+
+def error_data(signature: str, *arguments: object) -> str:
+    """The revert data of a custom error whose arguments have elementary types."""
+    types = signature[signature.index("(") + 1 : -1]
+    data = keccak(text=signature)[:4] + encode(types.split(",") if types else [], arguments)
+    return "0x" + data.hex()
+
+
+def padded(values: Sequence[Any], length: int, filler: object) -> list[Any]:
+    """`values` filled up with `filler`, as the contract's arrays are."""
+    return [*values, *[filler] * (length - len(values))]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One asset, one payment token, and the lifecycle contract between them, with all roles to one operator."""
+
+    devnet: Devnet
+    token: ChecksumAddress
+    payment_token: ChecksumAddress
+    lifecycle: ChecksumAddress
+    operator: ChecksumAddress
+    stranger: ChecksumAddress
+
+    def contract(self, name: str, address: ChecksumAddress) -> AsyncContract:
+        return self.devnet.contract(name, address)
+
+    async def read(self, name: str, address: ChecksumAddress, function: str, *arguments: object) -> Any:
+        """Call a function of any contract, as the operator."""
+        call = self.contract(name, address).functions[function](*arguments)
+        return await call.call({"from": self.operator})
+
+    async def asset(self, function: str, *arguments: object) -> Any:
+        return await self.read("EquityToken", self.token, function, *arguments)
+
+    async def money_of(self, account: ChecksumAddress) -> int:
+        """Balance of payment tokens, in base units."""
+        balance: int = await self.read("PaymentToken", self.payment_token, "balanceOf", account)
+        return balance
+
+    async def deposit(self, amount: int) -> None:
+        await self.devnet.mint_payment_token(self.payment_token, self.lifecycle, amount)
+
+    async def snapshot(self) -> int:
+        return await self.devnet.take_snapshot(self.token, self.operator)
+
+    async def send(self, function: str, *arguments: object, sender: ChecksumAddress | None = None) -> TxReceipt:
+        """Send a transaction to the lifecycle contract, as the operator if no sender is given."""
+        return await self.devnet.transact(
+            "LifeCycleCashFlow", self.lifecycle, function, arguments, sender=sender or self.operator
+        )
+
+    async def events(
+        self, receipt: TxReceipt, name: str, contract: str = "LifeCycleCashFlow"
+    ) -> list[dict[str, Any]]:
+        """Arguments of the receipt's logs that are this event and come from the lifecycle contract."""
+        event = self.contract(contract, self.lifecycle).events[name]()
+        topic = "0x" + keccak(text=event.abi["name"] + _types(event.abi)).hex()
+        return [
+            dict(event.process_log(log)["args"])
+            for log in receipt["logs"]
+            if log["address"] == self.lifecycle and log["topics"][0].to_0x_hex() == topic
+        ]
+
+    async def pay(self, function: str, *arguments: Any) -> Outcome:
+        """Run a payout call on the stage's asset; see that its event says what it returned."""
+        call = self.contract("LifeCycleCashFlow", self.lifecycle).functions[function](self.token, *arguments)
+        returned = await call.call({"from": self.operator})
+        receipt = await self.send(function, self.token, *arguments)
+
+        (event,) = await self.events(receipt, function.removeprefix("execute") + "Executed")
+        values = list(event.values())
+        assert values[: len(arguments)] == list(arguments)
+        assert values[len(arguments) :] == list(returned[:3])
+        failed, succeeded, paid, *executed = returned
+        return Outcome(failed, succeeded, paid, executed[0] if executed else None)
+
+    async def is_paid(self, snapshot_id: int, holder: ChecksumAddress) -> bool:
+        """The paid flag, from where contracts.md (3.2) says that it lies."""
+        inner = keccak(encode(["uint256", "uint256"], [snapshot_id, BASE + 3]))
+        slot = keccak(encode(["address", "bytes32"], [holder, inner]))
+        word = await self.devnet.web3.eth.get_storage_at(self.lifecycle, int.from_bytes(slot, "big"))
+        assert int.from_bytes(word, "big") in (0, 1)
+        return bool(int.from_bytes(word, "big"))
+
+    async def revert_of(
+        self,
+        function: str,
+        *arguments: object,
+        sender: ChecksumAddress | None = None,
+        contract: str = "LifeCycleCashFlow",
+        address: ChecksumAddress | None = None,
+    ) -> str:
+        """The custom error's data with which the call reverts; fails if it does not."""
+        call = self.contract(contract, address or self.lifecycle).functions[function](*arguments)
+        with pytest.raises(ContractCustomError) as caught:
+            await call.call({"from": sender or self.operator})
+        assert isinstance(caught.value.data, str)
+        return caught.value.data
+
+
+def _types(event_abi: Any) -> str:
+    return "(" + ",".join(each["type"] for each in event_abi["inputs"]) + ")"

@@ -1,0 +1,257 @@
+"""CreateDistribution and PreviewDistribution, from the channel to rows and events."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+from masspayout.distribution.v1 import distribution_service_pb2 as pb
+from masspayout.distribution.v1 import events_pb2
+from masspayout.payout.v1 import payout_service_pb2
+from masspayout.type.v1 import readiness_pb2
+from sqlalchemy import func, select
+
+from distribution_service.infrastructure.tables import distributions, known_assets
+from libs.errors import AppError, Reason
+from libs.grpc_kit.errors import to_status
+from tests.integration.distribution_service.support import (
+    LIFECYCLE_CONTRACT,
+    PAYMENT_TOKEN,
+    Refusal,
+    World,
+    asset_imported,
+    eventually,
+    funded_preview,
+    refused,
+    resource_uuid,
+    token_amount,
+)
+
+_INVALID = grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_distribution_is_stored_and_announced(world: World) -> None:
+    asset_id = await world.import_asset()
+    request = world.create_request(asset_id, total_amount={"decimal_amount": "1.5"}, allow_unfunded=True)
+    created = await world.stub.CreateDistribution(request)
+
+    assert created.state == pb.Distribution.STATE_RELEASED
+    assert created.asset == f"assets/{asset_id}"
+    assert created.total_amount == token_amount(1_500_000)
+    assert created.allow_unfunded
+    assert created.payout == f"payouts/{resource_uuid(created.name)}"
+    assert not created.HasField("progress")
+    assert await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name)) == created
+    assert [item.total_amount_base_units for item in world.payouts.asked] == ["1500000"]
+
+    async def announced() -> list[tuple[str, bytes]] | None:
+        return await world.bus.events_of("distribution", resource_uuid(created.name)) or None
+
+    ((name, payload),) = await eventually(announced, "the event is on the stream")
+    event = events_pb2.DistributionReleased.FromString(payload)
+    assert name == "distribution_released"
+    assert (event.version, event.asset_id, event.distribution) == (1, str(asset_id), created)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "field"),
+    [
+        ({"request_id": ""}, "INVALID_REQUEST_ID", "request_id"),
+        ({"request_id": "x"}, "INVALID_REQUEST_ID", "request_id"),
+        ({"asset": ""}, "REQUIRED_FIELD_MISSING", "asset"),
+        ({"asset": "assets/1"}, "INVALID_RESOURCE_NAME", "asset"),
+        ({"asset": f"distributions/{uuid4()}"}, "INVALID_RESOURCE_NAME", "asset"),
+        ({"total_amount": None}, "REQUIRED_FIELD_MISSING", "total_amount"),
+        ({"total_amount": {"base_units": "1.0"}}, "INVALID_AMOUNT", "total_amount.base_units"),
+        ({"total_amount": {"base_units": "0"}}, "AMOUNT_NOT_POSITIVE", "total_amount.base_units"),
+        ({"total_amount": {"base_units": "-5"}}, "AMOUNT_NOT_POSITIVE", "total_amount.base_units"),
+        ({"total_amount": {"base_units": str(2**256)}}, "AMOUNT_TOO_LARGE", "total_amount.base_units"),
+        ({"total_amount": {"decimal_amount": ""}}, "INVALID_AMOUNT", "total_amount.decimal_amount"),
+        ({"total_amount": {"decimal_amount": "0.000000"}}, "AMOUNT_NOT_POSITIVE", "total_amount.decimal_amount"),
+        (
+            {"total_amount": {"decimal_amount": "1.0000001"}},
+            "AMOUNT_TOO_MANY_DECIMALS",
+            "total_amount.decimal_amount",
+        ),
+    ],
+)
+async def test_bad_input_is_refused_and_nothing_is_written(
+    world: World, changes: dict[str, Any], reason: str, field: str
+) -> None:
+    asset_id = await world.import_asset()
+    before = await world.written()
+    refusal = await refused(world.stub.CreateDistribution(world.create_request(asset_id, **changes)))
+
+    assert refusal == Refusal(_INVALID, reason, field, {})
+    assert await world.written() == before
+    assert world.payouts.asked == []
+
+
+async def test_the_largest_amount_survives(world: World) -> None:
+    asset_id = await world.import_asset()
+    created = await world.stub.CreateDistribution(
+        world.create_request(asset_id, total_amount={"base_units": str(2**256 - 1)})
+    )
+    read = await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name))
+    assert read.total_amount.base_units == str(2**256 - 1)
+
+
+async def test_an_unknown_asset_is_not_yet_known(world: World) -> None:
+    before = await world.written()
+    refusal = await refused(world.stub.CreateDistribution(world.create_request(uuid4())))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "ASSET_NOT_YET_KNOWN")
+    assert await world.written() == before
+
+
+async def test_no_holders(world: World) -> None:
+    asset_id = await world.import_asset()
+    world.payouts.answer = funded_preview()
+    world.payouts.answer.holder_count = 0
+    before = await world.written()
+    refusal = await refused(world.stub.CreateDistribution(world.create_request(asset_id)))
+    expected = Refusal(grpc.StatusCode.FAILED_PRECONDITION, "NO_HOLDERS", "asset", {"block_number": "77"})
+    assert refusal == expected
+    assert await world.written() == before
+
+
+async def test_missing_funds_are_told_or_waited_for(world: World) -> None:
+    asset_id = await world.import_asset()
+    world.payouts.answer.available_base_units = "400000"
+    world.payouts.answer.shortfall_base_units = "599999"
+    before = await world.written()
+    refusal = await refused(world.stub.CreateDistribution(world.create_request(asset_id)))
+
+    assert refusal == Refusal(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "INSUFFICIENT_FUNDS",
+        "total_amount",
+        {
+            "required_base_units": "999999",
+            "available_base_units": "400000",
+            "shortfall_base_units": "599999",
+            "payment_token": PAYMENT_TOKEN.lower(),
+            "lifecycle_contract": LIFECYCLE_CONTRACT.lower(),
+        },
+    )
+    assert await world.written() == before
+    created = await world.stub.CreateDistribution(world.create_request(asset_id, allow_unfunded=True))
+    assert created.state == pb.Distribution.STATE_RELEASED
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (to_status(AppError(Reason.CHAIN_UNAVAILABLE, "no node")), "CHAIN_UNAVAILABLE"),
+        (to_status(AppError(Reason.ASSET_NOT_YET_KNOWN, "not here", field="asset")), "ASSET_NOT_YET_KNOWN"),
+    ],
+)
+async def test_what_payout_service_refuses_is_passed_on(world: World, status: grpc.Status, reason: str) -> None:
+    asset_id = await world.import_asset()
+    world.payouts.refusal = status
+    before = await world.written()
+    refusal = await refused(world.stub.CreateDistribution(world.create_request(asset_id)))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, reason)
+    assert await world.written() == before
+
+
+async def test_an_answer_of_payout_service_without_amounts_is_not_taken_for_zero(world: World) -> None:
+    asset_id = await world.import_asset()
+    world.payouts.answer = payout_service_pb2.PreviewPayoutResponse(holder_count=1)
+    before = await world.written()
+    refusal = await refused(world.stub.CreateDistribution(world.create_request(asset_id)))
+    assert refusal == Refusal(grpc.StatusCode.INTERNAL, "INTERNAL", None, {})
+    assert await world.written() == before
+
+
+async def test_concurrent_identical_requests_make_one_distribution(world: World) -> None:
+    asset_id = await world.import_asset()
+    request = world.create_request(asset_id)
+    answers = await asyncio.gather(*(world.stub.CreateDistribution(request) for _ in range(12)))
+
+    assert {answer.name for answer in answers} == {answers[0].name}
+    statement = select(func.count()).select_from(distributions).where(distributions.c.asset_id == asset_id)
+    assert await world.scalar(statement) == 1
+
+
+async def test_a_repeated_request_returns_the_present_state(world: World) -> None:
+    asset_id = await world.import_asset()
+    request = world.create_request(asset_id)
+    created = await world.stub.CreateDistribution(request)
+    await world.tell_payout(created, 1, "EXECUTING")
+    executing = await world.wait_for(created.name, "EXECUTING")
+    world.payouts.refusal = to_status(AppError(Reason.CHAIN_UNAVAILABLE, "a repeated request must not ask"))
+
+    assert await world.stub.CreateDistribution(request) == executing
+
+
+async def test_a_request_id_with_other_content_is_refused(world: World) -> None:
+    asset_id = await world.import_asset()
+    request = world.create_request(asset_id)
+    await world.stub.CreateDistribution(request)
+    request.total_amount.base_units = "1000001"
+    before = await world.written()
+    refusal = await refused(world.stub.CreateDistribution(request))
+    assert refusal == Refusal(_INVALID, "REQUEST_ID_REUSED", "request_id", {})
+    assert await world.written() == before
+
+
+async def test_a_late_announcement_does_not_undo_a_newer_one(world: World) -> None:
+    asset_id = await world.import_asset(version=5)
+    late = await world.bus.publish("asset", "asset_imported", asset_id, 4, asset_imported(asset_id, 4, decimals=9))
+    await world.wait_processed(late)
+    statement = select(known_assets.c.payment_token_decimals).where(known_assets.c.asset_id == asset_id)
+    assert await world.scalar(statement) == 6
+
+
+async def test_a_preview_shows_what_payout_service_says_and_refuses_neither_funds_nor_holders(
+    world: World,
+) -> None:
+    asset_id = await world.import_asset()
+    world.payouts.answer = payout_service_pb2.PreviewPayoutResponse(
+        holder_count=0,
+        payable_base_units="10",
+        rounding_dust_base_units="1",
+        frozen_share_base_units="2",
+        available_base_units="3",
+        shortfall_base_units="7",
+        block_number=9,
+        readiness=[
+            readiness_pb2.ReadinessCondition(
+                kind=readiness_pb2.ReadinessCondition.KIND_PAYOUT_ROLE_HELD, detail="seen", remedy="grant"
+            )
+        ],
+        largest_payments=[
+            payout_service_pb2.PreviewedPayoutPayment(
+                holder=PAYMENT_TOKEN.lower(), balance_base_units="4", amount_base_units="1500000"
+            )
+        ],
+    )
+    before = await world.written()
+    preview = await world.stub.PreviewDistribution(
+        pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", total_amount={"decimal_amount": "2"})
+    )
+
+    assert preview == pb.PreviewDistributionResponse(
+        total_amount=token_amount(2_000_000),
+        holder_count=0,
+        payable_amount=token_amount(10),
+        rounding_dust=token_amount(1),
+        frozen_share=token_amount(2),
+        available_amount=token_amount(3),
+        shortfall=token_amount(7),
+        block_number=9,
+        readiness=world.payouts.answer.readiness,
+        largest_payments=[
+            pb.PreviewedPayment(holder=PAYMENT_TOKEN, balance_base_units="4", amount=token_amount(1_500_000))
+        ],
+    )
+    assert await world.written() == before
+
+
+async def test_a_preview_refuses_bad_input(world: World) -> None:
+    asset_id = await world.import_asset()
+    bad = pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", total_amount={"base_units": "0"})
+    assert (await refused(world.stub.PreviewDistribution(bad))).reason == "AMOUNT_NOT_POSITIVE"
+    unknown = pb.PreviewDistributionRequest(asset=f"assets/{uuid4()}", total_amount={"base_units": "1"})
+    assert (await refused(world.stub.PreviewDistribution(unknown))).reason == "ASSET_NOT_YET_KNOWN"

@@ -1,0 +1,219 @@
+"""The tables, their guards, and the ports on PostgreSQL and in memory alike."""
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from distribution_service.application.ports import DistributionReader, ListPosition, UnitOfWorkFactory
+from distribution_service.domain.distribution import Distribution
+from distribution_service.domain.states import DistributionState, PayoutState
+from distribution_service.infrastructure import tables
+from distribution_service.infrastructure.distribution_repository import SqlDistributionReader
+from distribution_service.infrastructure.unit_of_work import unit_of_work_factory
+from libs.clock import SystemClock
+from tests.unit.distribution_service.fakes import (
+    START,
+    TOKEN,
+    FakeReader,
+    Store,
+    asset,
+    incoming,
+    progress,
+    report,
+    request_key,
+)
+
+Ports = tuple[UnitOfWorkFactory, DistributionReader]
+
+
+@pytest.fixture(params=["memory", "postgresql"])
+def ports(request: pytest.FixtureRequest) -> Ports:
+    if request.param == "memory":
+        store = Store()
+        return store.new_unit_of_work, FakeReader(store)
+    engine: AsyncEngine = request.getfixturevalue("engine")
+    return unit_of_work_factory(engine, SystemClock(), lambda: None), SqlDistributionReader(engine)
+
+
+async def _stored(ports: Ports, count: int = 1) -> list[Distribution]:
+    new_unit_of_work, _ = ports
+    known = asset()
+    made = [
+        Distribution.release(
+            distribution_id=uuid4(),
+            asset_id=known.asset_id,
+            total_base_units=2**256 - 1,
+            payment_token=TOKEN,
+            allow_unfunded=True,
+            now=START,
+        )
+        for _ in range(count)
+    ]
+    async with new_unit_of_work() as uow:
+        assert await uow.assets.keep_if_newer(known)
+        for distribution in made:
+            await uow.distributions.add(distribution)
+        await uow.commit()
+    return made
+
+
+async def test_what_is_stored_is_read_back(ports: Ports) -> None:
+    new_unit_of_work, reader = ports
+    (distribution,) = await _stored(ports)
+    told = report(distribution, 3, PayoutState.EXECUTING, progress(paid=1, paid_base_units=2**256 - 1), "X: y")
+    changed = distribution.apply_payout(told, distribution.create_time)
+    async with new_unit_of_work() as uow:
+        assert await uow.distributions.find_for_update(distribution.distribution_id) == distribution
+        await uow.distributions.update(changed)
+        await uow.commit()
+    async with new_unit_of_work() as uow:
+        assert await uow.distributions.find(distribution.distribution_id) == changed
+    assert await reader.find(distribution.distribution_id) == changed
+
+
+async def test_without_commit_nothing_stays(ports: Ports) -> None:
+    new_unit_of_work, reader = ports
+    (distribution,) = await _stored(ports)
+    key, event = request_key(), incoming(distribution.distribution_id, "payout_progressed")
+    changed = distribution.apply_payout(report(distribution, 1, PayoutState.PLANNING), START)
+    async with new_unit_of_work() as uow:
+        await uow.distributions.update(changed)
+        assert await uow.add_request(key, distribution.distribution_id)
+        assert await uow.record_incoming(event)
+    assert await reader.find(distribution.distribution_id) == distribution
+    async with new_unit_of_work() as uow:
+        assert await uow.find_request(key.request_id) is None
+        assert await uow.record_incoming(event)
+
+
+async def test_requests_and_events_are_recorded_once(ports: Ports) -> None:
+    new_unit_of_work, _ = ports
+    key, event, resource_id = request_key(), incoming(uuid4(), "payout_progressed"), uuid4()
+    async with new_unit_of_work() as uow:
+        assert await uow.add_request(key, resource_id)
+        assert await uow.record_incoming(event)
+        await uow.commit()
+    async with new_unit_of_work() as uow:
+        assert not await uow.add_request(key, uuid4())
+        assert not await uow.record_incoming(event)
+        logged = await uow.find_request(key.request_id)
+    assert logged is not None
+    assert (logged.key, logged.resource_id) == (key, resource_id)
+
+
+async def test_only_a_newer_asset_is_kept(ports: Ports) -> None:
+    new_unit_of_work, _ = ports
+    known = asset(version=3)
+    for version, expected in ((3, True), (3, False), (2, False), (4, True)):
+        async with new_unit_of_work() as uow:
+            newer = replace(known, version=version, lifecycle_contract=None)
+            assert await uow.assets.keep_if_newer(newer) is expected
+            await uow.commit()
+    async with new_unit_of_work() as uow:
+        assert await uow.assets.find(known.asset_id) == replace(known, version=4, lifecycle_contract=None)
+        assert await uow.assets.find(uuid4()) is None
+
+
+async def test_what_is_missing(ports: Ports) -> None:
+    new_unit_of_work, reader = ports
+    (distribution,) = await _stored(ports)
+    unknown = replace(distribution, distribution_id=uuid4())
+    assert await reader.find(unknown.distribution_id) is None
+    async with new_unit_of_work() as uow:
+        assert await uow.distributions.find(unknown.distribution_id) is None
+        assert await uow.distributions.find_for_update(unknown.distribution_id) is None
+        with pytest.raises(LookupError):
+            await uow.distributions.update(unknown)
+
+
+async def test_pages_go_on_behind_a_position_also_within_one_moment(ports: Ports) -> None:
+    _, reader = ports
+    made = await _stored(ports, 5)
+    asset_id = made[0].asset_id
+    found: list[UUID] = []
+    after = None
+    while page := await reader.page(asset_id, after, 2):
+        found += [item.distribution_id for item in page]
+        after = ListPosition(page[-1].create_time, page[-1].distribution_id)
+    assert found == sorted(item.distribution_id for item in made)
+    assert await reader.page(uuid4(), None, 2) == []
+
+
+async def test_newer_than_leaves_out_what_is_known_and_what_does_not_exist(ports: Ports) -> None:
+    _, reader = ports
+    first, second = await _stored(ports, 2)
+    versions = {first.distribution_id: 0, second.distribution_id: 1, uuid4(): 0}
+    assert await reader.newer_than(versions) == [first]
+    assert await reader.newer_than({}) == []
+
+
+async def test_a_locked_distribution_is_changed_by_one_transaction_at_a_time(engine: AsyncEngine) -> None:
+    new_unit_of_work = unit_of_work_factory(engine, SystemClock(), lambda: None)
+    (distribution,) = await _stored((new_unit_of_work, SqlDistributionReader(engine)))
+    changed = distribution.apply_payout(report(distribution, 1, PayoutState.PLANNING), START)
+
+    async def read_later() -> Distribution | None:
+        async with new_unit_of_work() as later:
+            return await later.distributions.find_for_update(distribution.distribution_id)
+
+    async with new_unit_of_work() as uow:
+        await uow.distributions.find_for_update(distribution.distribution_id)
+        second = asyncio.create_task(read_later())
+        done, _ = await asyncio.wait({second}, timeout=0.3)
+        assert not done, "the second did not wait for the lock"
+        await uow.distributions.update(changed)
+        await uow.commit()
+    assert await second == changed
+
+
+async def test_migrations_make_what_tables_say(engine: AsyncEngine) -> None:
+    def differences(connection: Connection) -> list[object]:
+        options = {"compare_type": True, "include_name": _is_ours}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), tables.metadata))
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+def _is_ours(name: str | None, kind: str, _: object) -> bool:
+    return not (kind == "table" and name == "alembic_version")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "PAID"},
+        {"state": DistributionState.RELEASED.value},
+        {"payout_version": 0},
+        {"total_base_units": 0},
+        {"paid_base_units": -1},
+        {"paid_base_units": 2**256},
+        {"paid_count": -1},
+        {"batch_count": None},
+        {"version": 0},
+        {"payment_token": "0xAB"},
+        {"state": DistributionState.FAILED.value, "paid_count": 1},
+    ],
+)
+async def test_the_database_refuses_what_cannot_be(engine: AsyncEngine, change: dict[str, object]) -> None:
+    new_unit_of_work = unit_of_work_factory(engine, SystemClock(), lambda: None)
+    (distribution,) = await _stored((new_unit_of_work, SqlDistributionReader(engine)))
+    executing = distribution.apply_payout(report(distribution, 1, PayoutState.EXECUTING), START)
+    async with new_unit_of_work() as uow:
+        await uow.distributions.update(executing)
+        await uow.commit()
+    statement = (
+        update(tables.distributions)
+        .where(tables.distributions.c.distribution_id == distribution.distribution_id)
+        .values(**change)
+    )
+    with pytest.raises(DBAPIError, match="check constraint"):
+        async with engine.begin() as connection:
+            await connection.execute(statement)

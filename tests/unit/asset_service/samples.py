@@ -1,0 +1,53 @@
+"""Values that the tests share."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from asset_service.domain.asset import (
+    Asset,
+    LifecycleReport,
+    LifecycleState,
+    PaymentToken,
+    SecurityToken,
+    SecurityType,
+)
+from libs.chain.address import EvmAddress
+from libs.messaging.events import IncomingEvent
+from tests.unit.asset_service.fakes import CHAIN_ID, OPEN_CONDITION
+
+NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+LATER = datetime(2026, 2, 3, 4, 5, 7, tzinfo=UTC)
+BLOCK_HASH = "0x" + "ab" * 32
+
+
+def address(number: int) -> EvmAddress:
+    return EvmAddress(f"0x{number:040x}")
+
+
+TOKEN, PAYMENT_TOKEN, CONTRACT, OTHER_CONTRACT = (address(number) for number in range(1, 5))
+
+
+def new_asset(
+    lifecycle_contract: EvmAddress | None = None, token: EvmAddress = TOKEN, asset_id: UUID | None = None
+) -> Asset:
+    return Asset.start_import(
+        asset_id or uuid4(),
+        SecurityToken(CHAIN_ID, token, "Acme Shares", "ACME", "CH0000000001", 6, SecurityType.EQUITY),
+        PaymentToken(PAYMENT_TOKEN, "USDX", 6),
+        lifecycle_contract,
+        (OPEN_CONDITION,),
+        NOW,
+    )
+
+
+def report(
+    version: int,
+    state: LifecycleState,
+    contract: EvmAddress | None = CONTRACT,
+    failure_reason: str = "",
+) -> LifecycleReport:
+    return LifecycleReport(version, state, contract, (), failure_reason)
+
+
+def incoming(asset_id: UUID, payload: bytes = b"", event_id: UUID | None = None) -> IncomingEvent:
+    return IncomingEvent(event_id or uuid4(), f"masspayout.x.v1.y.{asset_id}", "y", asset_id, 1, payload)

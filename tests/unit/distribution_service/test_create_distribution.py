@@ -1,0 +1,176 @@
+"""Creating: what is refused, what is written, and that a repeated request makes one distribution."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from distribution_service.application.amounts import AmountText, BaseUnitsText, DecimalAmountText
+from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionUseCase
+from distribution_service.domain.asset import AssetState
+from distribution_service.domain.events import DistributionReleased
+from distribution_service.domain.states import DistributionState
+from libs.errors import AppError, Reason
+from libs.idempotency import RequestKey
+from tests.unit.distribution_service.fakes import (
+    LIFECYCLE_CONTRACT,
+    TOKEN,
+    FakeClock,
+    FakePayouts,
+    Store,
+    asset,
+    preview,
+    request_key,
+)
+
+_ONE_TOKEN = BaseUnitsText("1000000")
+
+
+class _World:
+    def __init__(self) -> None:
+        self.store = Store()
+        self.payouts = FakePayouts(preview())
+        self.use_case = CreateDistributionUseCase(self.store.new_unit_of_work, self.payouts, FakeClock(), uuid4)
+        self.asset_id = self.know(AssetState.ACTIVE)
+
+    def know(self, state: AssetState) -> UUID:
+        known = asset(state)
+        self.store.assets[known.asset_id] = known
+        return known.asset_id
+
+    def command(
+        self,
+        amount: AmountText = _ONE_TOKEN,
+        key: RequestKey | None = None,
+        allow_unfunded: bool = False,
+        asset_id: UUID | None = None,
+    ) -> CreateDistribution:
+        return CreateDistribution(key or request_key(), asset_id or self.asset_id, amount, allow_unfunded)
+
+    async def refusal(self, command: CreateDistribution) -> AppError:
+        before = self.store.copy()
+        with pytest.raises(AppError) as caught:
+            await self.use_case.run(command)
+        assert self.store == before, "a refusal must write nothing"
+        return caught.value
+
+
+@pytest.fixture
+def world() -> _World:
+    return _World()
+
+
+async def test_it_is_released_with_its_event_and_its_request(world: _World) -> None:
+    key = request_key()
+    distribution = await world.use_case.run(world.command(DecimalAmountText("1.5"), key))
+
+    assert distribution.state is DistributionState.RELEASED
+    assert (distribution.total_base_units, distribution.payment_token) == (1_500_000, TOKEN)
+    assert world.store.distributions == {distribution.distribution_id: distribution}
+    assert world.store.events == [(DistributionReleased(), distribution)]
+    assert world.store.requests[key.request_id].resource_id == distribution.distribution_id
+    assert world.payouts.asked == [(world.asset_id, 1_500_000)]
+
+
+@pytest.mark.parametrize(
+    ("amount", "reason", "field"),
+    [
+        (BaseUnitsText(""), Reason.INVALID_AMOUNT, "total_amount.base_units"),
+        (BaseUnitsText("1.5"), Reason.INVALID_AMOUNT, "total_amount.base_units"),
+        (BaseUnitsText("0"), Reason.AMOUNT_NOT_POSITIVE, "total_amount.base_units"),
+        (BaseUnitsText("-1"), Reason.AMOUNT_NOT_POSITIVE, "total_amount.base_units"),
+        (BaseUnitsText(str(2**256)), Reason.AMOUNT_TOO_LARGE, "total_amount.base_units"),
+        (DecimalAmountText("1e6"), Reason.INVALID_AMOUNT, "total_amount.decimal_amount"),
+        (DecimalAmountText("0.0"), Reason.AMOUNT_NOT_POSITIVE, "total_amount.decimal_amount"),
+        (DecimalAmountText("1.0000000"), Reason.AMOUNT_TOO_MANY_DECIMALS, "total_amount.decimal_amount"),
+        (DecimalAmountText(str(2**256)), Reason.AMOUNT_TOO_LARGE, "total_amount.decimal_amount"),
+    ],
+)
+async def test_wrong_amounts_are_refused_before_payout_service_is_asked(
+    world: _World, amount: AmountText, reason: Reason, field: str
+) -> None:
+    error = await world.refusal(world.command(amount))
+
+    assert (error.reason, error.field) == (reason, field)
+    assert world.payouts.asked == []
+
+
+@pytest.mark.parametrize("state", [AssetState.IMPORTING, AssetState.FAILED])
+async def test_an_asset_that_is_not_active_is_not_yet_known(world: _World, state: AssetState) -> None:
+    error = await world.refusal(world.command(asset_id=world.know(state)))
+    assert (error.reason, error.field) == (Reason.ASSET_NOT_YET_KNOWN, "asset")
+
+
+async def test_an_unknown_asset_is_not_yet_known(world: _World) -> None:
+    error = await world.refusal(world.command(asset_id=uuid4()))
+    assert (error.reason, error.field) == (Reason.ASSET_NOT_YET_KNOWN, "asset")
+
+
+async def test_no_holders(world: _World) -> None:
+    world.payouts.preview_answer = preview(holder_count=0)
+    error = await world.refusal(world.command(allow_unfunded=True))
+    assert (error.reason, error.field) == (Reason.NO_HOLDERS, "asset")
+
+
+async def test_insufficient_funds_are_told_in_figures(world: _World) -> None:
+    world.payouts.preview_answer = preview(available=400_000, shortfall=599_999)
+    error = await world.refusal(world.command())
+
+    assert (error.reason, error.field) == (Reason.INSUFFICIENT_FUNDS, "total_amount")
+    assert error.metadata == {
+        "required_base_units": "999999",
+        "available_base_units": "400000",
+        "shortfall_base_units": "599999",
+        "payment_token": str(TOKEN.address),
+        "lifecycle_contract": str(LIFECYCLE_CONTRACT),
+    }
+
+
+async def test_allow_unfunded_does_not_refuse_for_lack_of_funds(world: _World) -> None:
+    world.payouts.preview_answer = preview(available=0, shortfall=1)
+    distribution = await world.use_case.run(world.command(allow_unfunded=True))
+    assert distribution.allow_unfunded
+
+
+async def test_a_refusal_of_payout_service_is_passed_on(world: _World) -> None:
+    world.payouts.error = AppError(Reason.CHAIN_UNAVAILABLE, "the chain does not answer")
+    assert (await world.refusal(world.command())) is world.payouts.error
+
+
+async def test_a_repeated_request_returns_the_distribution_as_it_is_now(world: _World) -> None:
+    command = world.command()
+    first = await world.use_case.run(command)
+    world.payouts.error = AppError(Reason.PEER_UNAVAILABLE, "away: a repeated request does not ask")
+    second = await world.use_case.run(command)
+
+    assert second == first
+    assert len(world.store.distributions) == 1
+    assert len(world.store.events) == 1
+
+
+async def test_a_request_id_used_for_other_content_is_refused(world: _World) -> None:
+    key = request_key("one")
+    await world.use_case.run(world.command(key=key))
+    error = await world.refusal(world.command(key=request_key("other", key.request_id)))
+    assert (error.reason, error.field) == (Reason.REQUEST_ID_REUSED, "request_id")
+
+
+async def test_the_loser_of_a_race_returns_the_winners_distribution(world: _World) -> None:
+    command = world.command()
+    # While the first waits for payout_service, the same request runs to its end.
+    world.payouts.before_answer = lambda: world.use_case.run(command)
+    distribution = await world.use_case.run(command)
+
+    assert list(world.store.distributions) == [distribution.distribution_id]
+    assert len(world.store.events) == 1
+    assert len(world.payouts.asked) == 2
+
+
+async def test_the_loser_of_a_race_with_other_content_is_refused(world: _World) -> None:
+    key = request_key("one")
+    winner = world.command(key=request_key("other", key.request_id))
+    world.payouts.before_answer = lambda: world.use_case.run(winner)
+    with pytest.raises(AppError) as caught:
+        await world.use_case.run(world.command(key=key))
+
+    assert caught.value.reason is Reason.REQUEST_ID_REUSED
+    assert len(world.store.distributions) == 1

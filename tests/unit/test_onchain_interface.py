@@ -1,0 +1,347 @@
+"""The devnet contracts and our own ABI fragments speak the interface of contracts.md, hash for hash.
+
+Which role each function asks for is shown on a chain (tests/integration/devnet).
+
+Nothing may drift unseen: what a contract has beyond the table, and what the table has beyond the contracts,
+is named in lists here.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_utils.crypto import keccak
+
+from deploy.devnet import deployer
+from deploy.devnet.artifacts import Abi, compile_contracts, load_contract
+from libs.evm import interfaces
+from libs.evm.abi import ContractError, Event, Function
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "onchain_interface.json"
+
+KINDS = {"functions": "function", "events": "event", "errors": "error"}
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One function, event or error; what is None is unknown and not compared."""
+
+    kind: str
+    signature: str
+    identifier: str
+    outputs: tuple[str, ...] | None = None
+    indexed: tuple[bool, ...] | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.signature
+
+
+def identifier(kind: str, signature: str) -> str:
+    """Selector or error id (4 bytes), or topic0 (32), as 0x-prefixed hex."""
+    digest = keccak(text=signature)
+    return "0x" + (digest if kind == "event" else digest[:4]).hex()
+
+
+def canonical_type(parameter: dict[str, Any]) -> str:
+    """An ABI parameter's type with its tuples written out."""
+    if not parameter["type"].startswith("tuple"):
+        return str(parameter["type"])
+    inner = ",".join(canonical_type(component) for component in parameter["components"])
+    return f"({inner}){parameter['type'].removeprefix('tuple')}"
+
+
+def entries_of_abi(abi: Abi) -> list[Entry]:
+    """Entries of a compiled ABI, without its constructor, fallback and receive."""
+    entries = []
+    for item in abi:
+        kind = item["type"]
+        if kind not in KINDS.values():
+            continue
+        signature = f"{item['name']}({','.join(canonical_type(each) for each in item['inputs'])})"
+        outputs = tuple(canonical_type(each) for each in item["outputs"]) if kind == "function" else None
+        indexed = tuple(each["indexed"] for each in item["inputs"]) if kind == "event" else None
+        entries.append(Entry(kind, signature, identifier(kind, signature), outputs, indexed))
+    return entries
+
+
+def entries_of_fragments(fragments: Iterable[object]) -> list[Entry]:
+    """Entries of libs.evm fragments; other values are passed over."""
+    entries = []
+    for fragment in fragments:
+        match fragment:
+            case Function():
+                selector = "0x" + fragment.selector.hex()
+                entries.append(Entry("function", fragment.signature, selector, outputs=fragment.outputs))
+            case Event():
+                topic = "0x" + fragment.topic.hex()
+                entries.append(Entry("event", fragment.signature, topic, indexed=fragment.indexed))
+            case ContractError():
+                entries.append(Entry("error", fragment.signature, "0x" + fragment.selector.hex()))
+    return entries
+
+
+def differences(entries: Sequence[Entry], table: dict[Key, Entry], extras: set[str]) -> list[str]:
+    """What of `entries` contradicts the table, or stands neither there nor among the `extras`."""
+    found = []
+    for entry in entries:
+        expected = table.get(entry.key)
+        if expected is None:
+            if entry.signature not in extras:
+                found.append(f"{entry.kind} {entry.signature} is neither in the table nor a named extra")
+            continue
+        for what in ("identifier", "outputs", "indexed"):
+            ours, theirs = getattr(entry, what), getattr(expected, what)
+            if ours is not None and theirs is not None and ours != theirs:
+                found.append(f"{entry.kind} {entry.signature}: {what} {ours}, the table has {theirs}")
+    return found
+
+
+def load_fixture() -> dict[str, Any]:
+    fixture: dict[str, Any] = json.loads(FIXTURE.read_text(encoding="utf-8"))
+    return fixture
+
+
+def table_of(*sections: str) -> dict[Key, Entry]:
+    """The fixture's sections by kind and signature."""
+    fixture = load_fixture()
+    table = {}
+    for section in sections:
+        for plural, kind in KINDS.items():
+            for raw in fixture[section][plural]:
+                entry = Entry(
+                    kind,
+                    raw["signature"],
+                    raw.get("selector") or raw.get("topic0") or raw["id"],
+                    tuple(raw["outputs"]) if "outputs" in raw else None,
+                    tuple(raw["indexed"]) if "indexed" in raw else None,
+                )
+                assert entry.key not in table, f"{entry.key} stands twice in the fixture"
+                table[entry.key] = entry
+    return table
+
+
+# Ours alone. An extra that the table learns about must leave these lists.
+EXTRAS = {
+    "LifeCycleCashFlow": {"RoleRevoked(address,address,bytes32)"},
+    "EquityToken": {
+        "issue(address,uint256)",
+        "issueBatch(address[],uint256[])",
+        "RoleRevoked(address,address,bytes32)",
+        "TokenPaused(address)",
+        "TokenUnpaused(address)",
+        "TokenIsUnpaused()",
+        "AmountTooLarge(uint256)",
+        "InsufficientAllowance(address,uint256,uint256)",
+        "InsufficientBalance(address,uint256,uint256)",
+        "LengthsDiffer(uint256,uint256)",
+        "ZeroAddress()",
+    },
+    "PaymentToken": {
+        "owner()",
+        "pause()",
+        "unpause()",
+        "paused()",
+        "isBlacklisted(address)",
+        "blacklist(address)",
+        "unBlacklist(address)",
+        "mint(address,uint256)",
+        "mintBatch(address[],uint256[])",
+        "Blacklisted(address)",
+        "UnBlacklisted(address)",
+        "Pause()",
+        "Unpause()",
+        "AccountBlacklisted(address)",
+        "InsufficientAllowance(address,uint256,uint256)",
+        "InsufficientBalance(address,uint256,uint256)",
+        "LengthsDiffer(uint256,uint256)",
+        "NotOwner(address)",
+        "TransfersPaused()",
+        "ZeroAddress()",
+    },
+}
+
+# What our contracts lack so far. Building one must take it off these lists.
+NOT_YET_BUILT = {
+    "LifeCycleCashFlow": {
+        "executeDistribution(address,uint256,uint256,uint256)",
+        "executeDistributionByAddresses(address,uint256,address[])",
+        "executeBondCashOut(address,uint256,uint256)",
+        "executeBondCashOutByAddresses(address,address[])",
+        "DistributionExecuted(uint256,uint256,uint256,address[],address[],uint256[])",
+        "DistributionByAddressesExecuted(uint256,address[],address[],address[],uint256[])",
+        "CashOutExecuted(uint256,uint256,address[],address[],uint256[])",
+        "CashOutByAddressesExecuted(address[],address[],address[],uint256[])",
+        "NotPaymentDate(uint256,uint256)",
+        "AssociateTokenFailed()",
+    },
+    "EquityToken": {
+        "setDividend((uint256,uint256,uint256,uint8))",
+        "cancelDividend(uint256)",
+        "getDividend(uint256)",
+        "getDividendFor(uint256,address)",
+        "getDividendAmountFor(uint256,address)",
+        "getDividendHolders(uint256,uint256,uint256)",
+        "getTotalDividendHolders(uint256)",
+        "getDividendsCount()",
+        "setCoupon((uint256,uint256,uint256,uint256,uint256,uint256,uint8,uint8))",
+        "getCoupon(uint256)",
+        "getCouponFor(uint256,address)",
+        "getCouponAmountFor(uint256,address)",
+        "getCouponHolders(uint256,uint256,uint256)",
+        "getTotalCouponHolders(uint256)",
+        "getCouponCount()",
+        "getBondDetails()",
+        "getMaturityDate()",
+        "getPrincipalFor(address)",
+        "fullRedeemAtMaturity(address)",
+        "triggerPendingScheduledCrossOrderedTasks()",
+        "DividendSet(bytes32,uint256,address,uint256,uint256,uint256,uint8)",
+        "DividendCancelled(uint256,address)",
+        "CouponSet(bytes32,uint256,address,(uint256,uint256,uint256,uint256,uint256,uint256,uint8,uint8))",
+        "CouponCancelled(uint256,address)",
+        "SnapshotTriggered(uint256,bytes)",
+        "IssuedByPartition(bytes32,address,address,uint256,bytes)",
+        "RedeemedByPartition(bytes32,address,address,uint256,bytes,bytes)",
+        "TransferByPartition(bytes32,address,address,address,uint256,bytes,bytes)",
+        "AdjustmentBalanceSet(address,uint256,uint8)",
+        "TokensFrozen(address,uint256,bytes32)",
+        "IsPaused()",
+        "WrongDates(uint256,uint256)",
+        "WrongTimestamp(uint256)",
+        "WrongIndexForAction(uint256,bytes32)",
+        "AccountIsBlocked(address)",
+    },
+    "PaymentToken": set[str](),
+}
+SECTION = {"LifeCycleCashFlow": "lifecycle", "EquityToken": "asset", "PaymentToken": "erc20"}
+ALL_SECTIONS = ("lifecycle", "asset", "erc20")
+# The asset manages its roles and its pause as the lifecycle contract does.
+KNOWN_TO = {"LifeCycleCashFlow": ALL_SECTIONS, "EquityToken": ALL_SECTIONS, "PaymentToken": ("erc20",)}
+
+# Outputs that the table does not spell out, but that callers depend on.
+UNWRITTEN_OUTPUTS = {
+    "LifeCycleCashFlow": {"getPaymentToken()": ("address",), "hasRole(bytes32,address)": ("bool",)},
+    "EquityToken": {
+        "hasRole(bytes32,address)": ("bool",),
+        "getTokenHoldersAtSnapshot(uint256,uint256,uint256)": ("address[]",),
+        "getTotalTokenHoldersAtSnapshot(uint256)": ("uint256",),
+        "totalSupplyAtSnapshot(uint256)": ("uint256",),
+        "balanceOfAtSnapshot(uint256,address)": ("uint256",),
+        "getSecurityHolders(uint256,uint256)": ("address[]",),
+        "getTotalSecurityHolders()": ("uint256",),
+    },
+}
+
+# Fragments of ours that the table does not have: Solidity's own errors.
+FRAGMENT_EXTRAS = {"Error(string)", "Panic(uint256)"}
+
+
+@pytest.fixture(scope="module")
+def compiled() -> dict[str, Abi]:
+    """The devnet contracts' ABIs, compiled if they have changed; a compiler error fails the tests."""
+    compile_contracts()
+    return {name: load_contract(name).abi for name in SECTION}
+
+
+def test_every_identifier_of_the_table_is_the_hash_of_its_signature() -> None:
+    for entry in table_of(*ALL_SECTIONS).values():
+        assert entry.identifier == identifier(*entry.key), entry.signature
+
+
+@pytest.mark.parametrize("contract", SECTION)
+def test_a_contract_agrees_with_the_table(compiled: dict[str, Abi], contract: str) -> None:
+    entries = entries_of_abi(compiled[contract])
+
+    assert differences(entries, table_of(*KNOWN_TO[contract]), EXTRAS[contract]) == []
+
+
+@pytest.mark.parametrize("contract", SECTION)
+def test_the_named_extras_and_gaps_are_exactly_the_real_ones(compiled: dict[str, Abi], contract: str) -> None:
+    ours = {entry.key for entry in entries_of_abi(compiled[contract])}
+    known = table_of(*KNOWN_TO[contract])
+    asked = table_of(SECTION[contract])
+
+    assert {signature for kind, signature in ours - known.keys()} == EXTRAS[contract]
+    assert {signature for kind, signature in asked.keys() - ours} == NOT_YET_BUILT[contract]
+
+
+@pytest.mark.parametrize("contract", UNWRITTEN_OUTPUTS)
+def test_outputs_that_the_table_leaves_open_are_what_callers_expect(
+    compiled: dict[str, Abi], contract: str
+) -> None:
+    outputs = {entry.signature: entry.outputs for entry in entries_of_abi(compiled[contract])}
+
+    for signature, expected in UNWRITTEN_OUTPUTS[contract].items():
+        assert outputs[signature] == expected, signature
+
+
+def test_the_asset_has_the_whole_erc20_surface(compiled: dict[str, Abi]) -> None:
+    ours = {entry.key for entry in entries_of_abi(compiled["EquityToken"])}
+
+    assert table_of("erc20").keys() <= ours
+
+
+def test_no_function_takes_money(compiled: dict[str, Abi]) -> None:
+    for contract, abi in compiled.items():
+        for item in abi:
+            assert item.get("stateMutability") != "payable", f"{contract}.{item.get('name')}"
+
+
+def test_the_deployer_grants_the_roles_of_the_table() -> None:
+    fixture = load_fixture()
+
+    assert {role.to_0x_hex() for role in deployer.OPERATOR_ROLES} == set(fixture["lifecycle"]["roles"].values())
+    assert deployer.SNAPSHOT_ROLE.to_0x_hex() == fixture["asset"]["roles"]["SNAPSHOT"]
+
+
+def test_our_abi_fragments_agree_with_the_table() -> None:
+    fragments = [*vars(interfaces).values(), *interfaces.KNOWN_ERRORS.values()]
+    entries = entries_of_fragments(fragments)
+
+    assert entries
+    assert differences(entries, table_of(*ALL_SECTIONS), FRAGMENT_EXTRAS) == []
+
+
+def test_our_abi_fragments_agree_with_the_contracts(compiled: dict[str, Abi]) -> None:
+    contracts = {entry.key: entry for abi in compiled.values() for entry in entries_of_abi(abi)}
+    fragments = [entry for entry in entries_of_fragments(vars(interfaces).values()) if entry.key in contracts]
+
+    assert fragments
+    assert differences(fragments, contracts, set()) == []
+
+
+def test_our_role_and_storage_constants_are_those_of_the_table() -> None:
+    fixture = load_fixture()
+    roles = fixture["lifecycle"]["roles"]
+    ours = {name: getattr(interfaces, f"{name}_ROLE") for name in roles}
+
+    assert {name: "0x" + role.hex() for name, role in ours.items()} == roles
+    assert {"0x" + role.hex() for role in interfaces.ALL_LIFECYCLE_ROLES} == set(roles.values())
+    asset_roles = fixture["asset"]["roles"]
+    assert ["0x" + role.hex() for role in interfaces.SNAPSHOT_ROLES] == [
+        asset_roles["SNAPSHOT"],
+        asset_roles["SNAPSHOT (version 8)"],
+    ]
+    assert int(fixture["lifecycle"]["storage"]["base"], 16) == interfaces.PAID_FLAG_BASE
+    assert fixture["lifecycle"]["storage"]["paid_snapshots"] == interfaces.PAID_FLAG_SNAPSHOTS_OFFSET
+
+
+def test_a_wrong_output_or_an_unknown_entry_is_found() -> None:
+    table = table_of("asset")
+    wrong = Entry("function", "getERC20Metadata()", "0x8e649195", ("string", "string", "string", "uint8", "uint8"))
+    unknown = Entry("error", "Unheard()", identifier("error", "Unheard()"))
+    unindexed = Entry(
+        "event",
+        "SnapshotTaken(address,uint256)",
+        table["event", "SnapshotTaken(address,uint256)"].identifier,
+        indexed=(False, True),
+    )
+
+    found = differences([wrong, unknown, unindexed], table, set())
+
+    assert len(found) == 3
