@@ -51,7 +51,7 @@ class ChainSyncPeer:
             call_peer(
                 self._stub.DescribePaymentToken(request, timeout=PEER_TIMEOUT_SECONDS), "chain_sync_service"
             ),
-            {},
+            {"token": "payment_token"},
         )
         return PaymentToken(
             address=parse_evm_account(answer.token.evm_address, "payment_token"),

@@ -154,7 +154,9 @@ class Postgres(Component):
         self.context.save()
 
     def _initialise(self, installation: Path) -> None:
-        """Run initdb into a scratch folder that is renamed when complete, so an interruption leaves nothing."""
+        """Run initdb into a scratch folder that is renamed when complete: data that exists is whole."""
+        for abandoned in self.home.glob("initdb-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
         with contextlib.ExitStack() as cleanup:
             scratch = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.home))
             cleanup.callback(shutil.rmtree, scratch, ignore_errors=True)

@@ -64,9 +64,8 @@ def _start_ticks(pid: int) -> str:
 class ManagedProcess:
     """A process that this or an earlier run of the launcher started as the leader of its own session."""
 
-    def __init__(self, identity: ProcessIdentity, child: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(self, identity: ProcessIdentity) -> None:
         self.identity = identity
-        self._child = child
 
     @property
     def pid(self) -> int:
@@ -76,15 +75,15 @@ class ManagedProcess:
     @property
     def exit_code(self) -> int | None:
         """The exit status, negative for a signal; None while it runs or when it was not our child."""
-        return None if self._child is None else self._child.poll()
+        _reap(self.identity)
+        return _exit_codes.get(self.identity)
 
     def is_alive(self) -> bool:
         """Whether the process that was started still runs (and not another one with its pid)."""
-        if self._child is not None:
-            # Our own child keeps its pid until it is reaped. Its leader is a zombie before its threads have
-            # ended, so `identify` would give it up unreaped.
-            return self._child.poll() is None
-        return identify(self.pid) == self.identity
+        _reap(self.identity)
+        # A child of ours keeps its pid until it is reaped. Its leader is a zombie before its threads have
+        # ended, so `identify` would give it up unreaped.
+        return self.identity in _children or identify(self.pid) == self.identity
 
     def send(self, number: signal.Signals) -> None:
         """Signal the process itself, if it still is the one that was started."""
@@ -133,7 +132,7 @@ def spawn(
         log_path.replace(log_path.with_suffix(log_path.suffix + ".1"))
     descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        child = subprocess.Popen(  # the caller keeps it
+        child = subprocess.Popen(
             list(argv),
             cwd=cwd,
             env=dict(environment),
@@ -150,7 +149,29 @@ def spawn(
     identity = identify(child.pid)
     if identity is None:  # it ended at once; the caller sees so and shows its log
         identity = ProcessIdentity(child.pid, "ended")
-    return ManagedProcess(identity, child)
+    _children.add(identity)
+    # It may outlive us, and whoever holds its identity reaps it: not this object, which would warn at its end.
+    child.returncode = 0
+    return ManagedProcess(identity)
+
+
+# Processes started by this one that have not been reaped, and how reaped ones have ended.
+_children: set[ProcessIdentity] = set()
+_exit_codes: dict[ProcessIdentity, int] = {}
+
+
+def _reap(identity: ProcessIdentity) -> None:
+    """Take note of the end of a child, so that it does not stay as a zombie."""
+    if identity not in _children:
+        return
+    try:
+        pid, status = os.waitpid(identity.pid, os.WNOHANG)
+    except ChildProcessError:
+        _children.discard(identity)
+        return
+    if pid:
+        _children.discard(identity)
+        _exit_codes[identity] = os.waitstatus_to_exitcode(status)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

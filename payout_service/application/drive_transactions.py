@@ -75,10 +75,13 @@ async def _sign_next(engine: Engine, lane: NonceLane) -> bool:
         return False
     try:
         gas = intent.gas_limit or gas_limit(
-            await engine.rail.estimate_gas(engine.signer, intent.call), engine.settings.batch_limits
+            await engine.rail.estimate_gas(engine.signer, intent.call), engine.settings.max_transaction_gas
         )
     except CallWouldRevertError as error:
         await _note_problem(engine, intent, f"the call would revert: {error.reason}")
+        return False
+    except ValueError as error:
+        await _note_problem(engine, intent, str(error))
         return False
     fees = await engine.rail.fees()
     chain_nonce = await engine.rail.nonce_at(engine.signer, None)

@@ -83,7 +83,9 @@ async def _size(
         payees = candidates[:count]
         estimate = await _estimate(engine, payout, contract, payees)
         if estimate * (100 + limits.gas_margin_percent) // 100 <= limits.max_gas:
-            return _SizedBatch(payees, _call(engine, payout, contract, payees), gas_limit(estimate, limits))
+            return _SizedBatch(
+                payees, _call(engine, payout, contract, payees), gas_limit(estimate, limits.max_gas)
+            )
         count = count * 9 // 10
     return None
 

@@ -38,6 +38,7 @@ class EngineSettings:
     batch_limits: BatchLimits
     max_open_batches: int = 4
     max_in_flight_transactions: int = 4
+    max_transaction_gas: int = 15_000_000
     max_batch_tries: int = 3
     plan_page_size: int = 500
     lease_seconds: float = 20.0

@@ -41,6 +41,11 @@ class GasModel:
         return max(0, min(by_gas, by_bytes, limits.max_payees))
 
 
-def gas_limit(estimated_gas: int, limits: BatchLimits) -> int:
-    """The limit to sign: the estimate and a tenth, below the cap. Hedera refunds only a part of what is unused."""
-    return min(limits.max_gas, estimated_gas + estimated_gas // 10)
+def gas_limit(estimated_gas: int, max_gas: int) -> int:
+    """The limit to sign: the estimate and a tenth, at most the cap. Hedera refunds only a part of what is unused.
+
+    Raises ValueError when the estimate alone is above the cap: such a transaction would run out of gas.
+    """
+    if estimated_gas > max_gas:
+        raise ValueError(f"the call needs {estimated_gas} gas, the cap is {max_gas}")
+    return min(max_gas, estimated_gas + estimated_gas // 10)

@@ -1,20 +1,17 @@
 """asset_service as a real process on real PostgreSQL and NATS, with stand-ins for its two peers."""
 
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from deploy.local.processes import ManagedProcess, wait_until
 from deploy.local.services import ASSET
 from deploy.local.settings import NATS, POSTGRES, StackSettings
 from deploy.local.stack import Stack
 from tests.integration.asset_service.fake_peers import FakePeers
 from tests.integration.asset_service.harness import Harness, ServiceUnderTest, open_harness
-
-REAP_SECONDS = 10.0
 
 
 @pytest.fixture(scope="session")
@@ -47,11 +44,6 @@ def service(peers: FakePeers, tmp_path_factory: pytest.TempPathFactory) -> Itera
     stack = Stack(settings)
     endpoints = stack.start()
 
-    def kill() -> None:
-        running = stack.services[ASSET.name].process
-        stack.services[ASSET.name].kill()
-        _reap([running])
-
     try:
         assert endpoints.nats_url
         assert endpoints.admin_database_url
@@ -60,24 +52,11 @@ def service(peers: FakePeers, tmp_path_factory: pytest.TempPathFactory) -> Itera
             database_url=endpoints.database_urls[ASSET.schema],
             admin_database_url=endpoints.admin_database_url,
             nats_url=endpoints.nats_url,
-            kill=kill,
+            kill=stack.services[ASSET.name].kill,
             start=stack.services[ASSET.name].start,
         )
     finally:
-        processes = [component.process for component in stack.components.values()]
         stack.destroy()
-        _reap(processes)
-
-
-def _reap(processes: Iterable[ManagedProcess | None]) -> None:
-    """Waits for the exit status: a child without is a ResourceWarning when it is forgotten."""
-    for process in processes:
-        assert process
-
-        def has_exit_code(ended: ManagedProcess = process) -> bool:
-            return ended.exit_code is not None
-
-        assert wait_until(has_exit_code, REAP_SECONDS)
 
 
 @pytest.fixture

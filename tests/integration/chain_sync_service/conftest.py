@@ -8,7 +8,7 @@ import pytest
 from deploy.local.services import CHAIN_SYNC
 from deploy.local.settings import Mining, StackSettings
 from deploy.local.stack import Stack
-from tests.integration.chain_sync_service.harness import SERVICE, Harness, ServiceUnderTest, open_harness, reaped
+from tests.integration.chain_sync_service.harness import SERVICE, Harness, ServiceUnderTest, open_harness
 from tests.integration.chain_sync_service.rpc_proxy import RpcProxy
 
 
@@ -45,8 +45,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTe
         )
         yield ServiceUnderTest(stack, proxy)
     finally:
-        with reaped(stack.components.values()):
-            stack.destroy()
+        stack.destroy()
         proxy.stop()
 
 

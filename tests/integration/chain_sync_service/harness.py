@@ -1,8 +1,8 @@
 """What the tests of the running service use: chain, calls, events, rows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -20,7 +20,6 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 
 from deploy.devnet.deployer import Devnet
-from deploy.local.component import Component
 from deploy.local.settings import DEVNET_CHAIN_ID
 from deploy.local.stack import Stack
 from libs.errors import AppError
@@ -46,8 +45,7 @@ class ServiceUnderTest:
     async def kill_and_restart(self) -> None:
         """Kill -9, and again."""
         service = self.stack.services[SERVICE]
-        with reaped([service]):
-            service.kill()
+        service.kill()
         await asyncio.to_thread(service.restart)
 
 
@@ -59,15 +57,6 @@ async def eventually(
     while not await is_so():
         assert asyncio.get_running_loop().time() < deadline, f"not in {seconds} s: {what}"
         await asyncio.sleep(POLL_SECONDS)
-
-
-@contextmanager
-def reaped(components: Iterable[Component]) -> Iterator[None]:
-    """Collects the exit status of processes that the block ends, which the launcher does not always do."""
-    processes = [component.process for component in components]
-    yield
-    for process in processes:
-        assert process is None or process.exit_code is not None
 
 
 class Harness:

@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 
 from deploy.devnet.deployer import seeded_holders
 from libs.errors import Reason
-from tests.integration.chain_sync_service.harness import CONFIRMATIONS, SERVICE, Harness, eventually, reaped
+from tests.integration.chain_sync_service.harness import CONFIRMATIONS, SERVICE, Harness, eventually
 from tests.integration.chain_sync_service.odd_contract import CREATION_CODE, issue_call
 
 
@@ -104,8 +104,7 @@ async def test_two_replicas_double_nothing(harness: Harness) -> None:
         for token, asset_id in zip(tokens, assets, strict=True):
             await assert_register_is_right(harness, token, asset_id, [*accounts])
     finally:
-        with reaped([replica]):
-            await asyncio.to_thread(replica.stop)
+        await asyncio.to_thread(replica.stop)
 
 
 async def test_a_reorg_within_the_confirmations_changes_nothing_that_was_told(harness: Harness) -> None:

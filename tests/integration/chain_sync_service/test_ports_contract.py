@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import CheckConstraint, Connection, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -268,6 +268,6 @@ async def test_the_migrations_make_what_the_tables_say(engine: AsyncEngine) -> N
         (table.name, str(constraint.name))
         for table in tables.metadata.tables.values()
         for constraint in table.constraints
-        if constraint.__visit_name__ == "table_or_column_check_constraint" or "check" in constraint.__visit_name__
+        if isinstance(constraint, CheckConstraint)
     }
     assert in_database == in_code

@@ -16,7 +16,7 @@ import psutil
 from deploy.local.postgres import shared_home
 from deploy.local.processes import wait_until
 from deploy.local.services import SERVICES, ServiceSpec
-from deploy.local.settings import StackSettings
+from deploy.local.settings import INFRASTRUCTURE, StackSettings
 from deploy.local.stack import Stack
 from deploy.local.state import StackState, StateFolder
 
@@ -51,12 +51,18 @@ class Place:
         """An environment by which every process of the stack is known again."""
         return plain_environment(**{MARKER: self.marker}, **more)
 
-    def settings(self, services: tuple[ServiceSpec, ...] = STAND_INS, **more: str) -> StackSettings:
+    def settings(
+        self,
+        services: tuple[ServiceSpec, ...] = STAND_INS,
+        infrastructure: tuple[str, ...] = INFRASTRUCTURE,
+        **more: str,
+    ) -> StackSettings:
         """Settings of a stack here; ``more`` is added to its environment."""
         return StackSettings(
             base_dir=self.base_dir,
             environment=self.environment(**more),
             services=services,
+            infrastructure=infrastructure,
             fsync=False,
             start_seconds=30.0,
         )
@@ -109,7 +115,7 @@ def place(base_dir: Path) -> Iterator[Place]:
     try:
         yield where
     finally:
-        Stack(replace(where.settings())).destroy()
+        Stack(where.settings()).destroy()
         leftovers = where.survivors()
         assert leftovers == []
 

@@ -86,7 +86,8 @@ def test_anvil_killed_or_stopped_keeps_its_chain(here: Place, mining: Mining) ->
         genesis = stack.endpoints.genesis_hash
         rpc(node, "anvil_setBalance", ACCOUNT, hex(42))
         rpc(node, "evm_mine")
-        assert wait_until(lambda: ACCOUNT in stack.anvil.state_path.read_text(encoding="utf-8"), 10)
+        saved = stack.anvil.state_path
+        assert wait_until(lambda: ACCOUNT in saved.read_text(encoding="utf-8"), 10)
         stack.anvil.kill()
         stack.anvil.restart()
         assert stack.endpoints.rpc_url == node

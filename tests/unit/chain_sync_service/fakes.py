@@ -268,6 +268,7 @@ class FakeChain:
         self.most_blocks = 10**9
         self.before: Callable[[str], None] = lambda request: None
         self.hold: asyncio.Event | None = None
+        self.hold_at = "transfers"
         self.is_holding = asyncio.Event()
         self.requests: list[str] = []
 
@@ -305,7 +306,7 @@ class FakeChain:
         assert self._store.owner is None or self._store.owner is not asyncio.current_task()
         self.requests.append(request)
         self.before(request)
-        if request == "transfers" and self.hold is not None:
+        if request == self.hold_at and self.hold is not None:
             hold, self.hold = self.hold, None
             self.is_holding.set()
             await hold.wait()
@@ -399,11 +400,15 @@ class Follower:
             asset_id, TOKEN, start_block, self.window_blocks, self.clock.now()
         )
 
-    async def run_until_idle(self, bound: int = 500) -> None:
+    async def run_until_idle(self) -> None:
         """Steps until nothing is due."""
+        await self.run_until_idle_as(self.follow_next)
+
+    async def run_until_idle_as(self, process: FollowNext, bound: int = 500) -> None:
+        """Steps of this process until nothing is due."""
         for _ in range(bound):
             self.clock.pass_time(2)
-            if not await self.follow_next():
+            if not await process():
                 return
         raise AssertionError("the follower does not come to rest")
 

@@ -62,7 +62,7 @@ async def test_many_changes_come_in_chunks_of_a_thousand() -> None:
 
 
 async def test_an_asset_without_any_transfer_is_announced_once_the_backfill_ends() -> None:
-    follower = Follower()
+    follower = Follower(position_event_blocks=1000)
     follower.chain.mine_empty(50)
     follower.follow(ASSET)
     await follower.run_until_idle()
@@ -141,6 +141,8 @@ async def test_a_window_with_too_many_logs_is_halved_but_a_single_block_is_read_
     follower.follow(ASSET)
     await follower.run_until_idle()
     assert_register_is_right(follower)
+    ends = [number for _, number in follower.store.state.ends]
+    assert {4, 5} <= set(ends), "the block with the many logs is a window of its own"
 
 
 @pytest.mark.parametrize("at", range(1, 12))
@@ -227,7 +229,9 @@ async def test_a_deeper_reorg_is_taken_back(depth: int) -> None:
     assert_register_is_right(follower)
     assert "REORG_DEEPER_THAN_CONFIRMATIONS" in follower.alarms.raised
     compensation = follower.store.state.events[before.last_sequence]
-    assert compensation.to_block.number < (before.announced_block or 0)
+    assert before.position is not None
+    # Not further than to the end of the window before the fork.
+    assert before.position.number - depth - 3 <= compensation.to_block.number < before.position.number
     assert compensation.from_block == compensation.to_block.number
     assert compensation.to_block.hash == follower.chain.blocks_now[compensation.to_block.number].hash
 
@@ -299,6 +303,51 @@ async def test_a_slow_worker_whose_lease_ran_out_writes_nothing() -> None:
     release.set()
     await slow
     assert follower.token(ASSET) == done
+    assert_register_is_right(follower)
+
+
+@pytest.mark.parametrize("most_blocks", [0, 10**9])
+async def test_a_slow_worker_that_meets_an_error_changes_nothing_either(most_blocks: int) -> None:
+    follower = seeded(Follower(window_blocks=100))
+    release = asyncio.Event()
+    follower.chain.hold = release
+    slow = asyncio.create_task(follower.follow_next())
+    await follower.chain.is_holding.wait()
+    follower.clock.pass_time(11)
+    assert await follower.new_process()()
+    done = follower.token(ASSET)
+    follower.chain.most_blocks = most_blocks
+    follower.chain.is_away = most_blocks > 0
+    release.set()
+    (outcome,) = await asyncio.gather(slow, return_exceptions=True)
+    assert isinstance(outcome, AppError) is follower.chain.is_away
+    assert follower.token(ASSET) == done
+
+
+async def test_a_slow_worker_takes_nothing_back_that_another_took_back() -> None:
+    follower = seeded(Follower(window_blocks=3))
+    await follower.run_until_idle()
+    follower.chain.drop(8)
+    follower.chain.mine_empty(12)
+    release = asyncio.Event()
+
+    def hold_when_verified(request: str) -> None:
+        # The slow one has found the fork then, and is about to look for the ancestor.
+        if request == "identity" and follower.chain.hold is None:
+            follower.chain.hold, follower.chain.hold_at = release, "blocks"
+
+    follower.chain.before = hold_when_verified
+    follower.clock.pass_time(2)
+    slow = asyncio.create_task(follower.follow_next())
+    await follower.chain.is_holding.wait()
+    follower.chain.before = lambda request: None
+    follower.clock.pass_time(11)
+    await follower.run_until_idle_as(follower.new_process())
+    done, events = follower.token(ASSET), list(follower.store.state.events)
+    release.set()
+    await slow
+    assert follower.token(ASSET) == done
+    assert follower.store.state.events == events
     assert_register_is_right(follower)
 
 

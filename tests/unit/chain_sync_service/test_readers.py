@@ -1,0 +1,183 @@
+"""The adapters to the node, on given answers."""
+
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+
+from chain_sync_service.application.ports import ChainIdentity, WindowRefusedError
+from chain_sync_service.domain.blocks import BlockRef
+from chain_sync_service.infrastructure.chain_reader import EvmChainReader
+from chain_sync_service.infrastructure.token_reader import EvmTokenReader
+from libs.errors import AppError, Reason
+from libs.evm.abi import Function
+from libs.evm.interfaces import (
+    BALANCE_OF,
+    DECIMALS,
+    GET_ERC20_METADATA,
+    GET_TOTAL_SECURITY_HOLDERS,
+    SYMBOL,
+    TOTAL_SUPPLY,
+    TRANSFER,
+)
+from libs.evm.rpc import RpcUnavailableError
+from tests.unit.chain_sync_service.fakes import NOBODY, TOKEN, holder
+from tests.unit.evm.canned import CannedRpc, error
+
+HASH = "0x" + "0c" * 32
+Answers = dict[Function, dict[str, Any]]
+
+
+def answer(function: Function, *values: object) -> dict[str, Any]:
+    return {"result": "0x" + encode(function.outputs, values).hex()}
+
+
+SECURITY_TOKEN: Answers = {
+    GET_ERC20_METADATA: answer(GET_ERC20_METADATA, (("Acme", "ACM", "CH1", 2), 2)),
+    TOTAL_SUPPLY: answer(TOTAL_SUPPLY, 2**256 - 1),
+    GET_TOTAL_SECURITY_HOLDERS: answer(GET_TOTAL_SECURITY_HOLDERS, 3),
+}
+PAYMENT_TOKEN: Answers = {
+    DECIMALS: answer(DECIMALS, 6),
+    SYMBOL: answer(SYMBOL, "USD"),
+    BALANCE_OF: answer(BALANCE_OF, 0),
+}
+
+
+def node(answers: Answers, code: str = "0x60") -> CannedRpc:
+    def say(call: dict[str, Any]) -> dict[str, Any]:
+        match call["method"]:
+            case "eth_getBlockByNumber":
+                return {"result": {"number": "0x4d", "hash": HASH, "parentHash": HASH, "timestamp": "0x1"}}
+            case "eth_getCode":
+                return {"result": code}
+            case "eth_call":
+                data = call["params"][0]["data"]
+                if data == "0x":
+                    return {"result": "0x"}
+                assert call["params"][1] == "0x4d", "all reads are pinned to one block"
+                by_selector = {function.selector.hex(): said for function, said in answers.items()}
+                return by_selector.get(data[2:10], error(3, "execution reverted"))
+        raise AssertionError(call)
+
+    return CannedRpc(say)
+
+
+async def test_a_security_token_is_read_at_one_block() -> None:
+    described = await EvmTokenReader(node(SECURITY_TOKEN), 298).describe_token(TOKEN)
+    assert (described.display_name, described.symbol, described.isin) == ("Acme", "ACM", "CH1")
+    assert described.security_type.name == "BOND"
+    assert (described.total_supply, described.holder_count, described.block_number) == (2**256 - 1, 3, 77)
+
+
+async def test_a_payment_token_is_read() -> None:
+    described = await EvmTokenReader(node(PAYMENT_TOKEN), 298).describe_payment_token(TOKEN)
+    assert (described.symbol, described.decimals) == ("USD", 6)
+
+
+@pytest.mark.parametrize("missing", list(SECURITY_TOKEN))
+async def test_a_security_token_that_lacks_an_answer_is_none(missing: Function) -> None:
+    answers = {function: said for function, said in SECURITY_TOKEN.items() if function is not missing}
+    await assert_not_a_security_token(answers)
+
+
+@pytest.mark.parametrize(
+    ("function", "odd"),
+    [
+        (GET_ERC20_METADATA, answer(GET_ERC20_METADATA, (("Acme", "ACM", "CH1", 78), 1))),
+        (GET_ERC20_METADATA, {"result": "0x" + "ff" * 320}),
+        (GET_TOTAL_SECURITY_HOLDERS, answer(GET_TOTAL_SECURITY_HOLDERS, 2**63)),
+        (TOTAL_SUPPLY, {"result": "0x"}),
+        (TOTAL_SUPPLY, error(-32000, "stack underflow")),
+    ],
+)
+async def test_a_token_that_answers_nonsense_is_no_security_token(function: Function, odd: dict[str, Any]) -> None:
+    await assert_not_a_security_token({**SECURITY_TOKEN, function: odd})
+
+
+async def assert_not_a_security_token(answers: Answers) -> None:
+    with pytest.raises(AppError) as caught:
+        await EvmTokenReader(node(answers), 298).describe_token(TOKEN)
+    assert (caught.value.reason, caught.value.field) == (Reason.NOT_A_SECURITY_TOKEN, "token")
+
+
+@pytest.mark.parametrize("function", list(PAYMENT_TOKEN))
+@pytest.mark.parametrize("odd", [error(3, "execution reverted"), {"result": "0x"}])
+async def test_a_token_that_does_not_answer_is_no_payment_token(function: Function, odd: dict[str, Any]) -> None:
+    with pytest.raises(AppError) as caught:
+        await EvmTokenReader(node({**PAYMENT_TOKEN, function: odd}), 298).describe_payment_token(TOKEN)
+    assert (caught.value.reason, caught.value.field) == (Reason.NOT_A_PAYMENT_TOKEN, "token")
+
+
+async def test_too_many_decimals_are_no_payment_token() -> None:
+    with pytest.raises(AppError) as caught:
+        await EvmTokenReader(node({**PAYMENT_TOKEN, DECIMALS: answer(DECIMALS, 78)}), 298).describe_payment_token(
+            TOKEN
+        )
+    assert caught.value.reason is Reason.NOT_A_PAYMENT_TOKEN
+
+
+async def test_an_account_without_code_is_no_contract() -> None:
+    reader = EvmTokenReader(node(SECURITY_TOKEN, code="0x"), 298)
+    for describe in (reader.describe_token, reader.describe_payment_token):
+        with pytest.raises(AppError) as caught:
+            await describe(TOKEN)
+        assert (caught.value.reason, caught.value.field) == (Reason.NOT_A_CONTRACT, "token")
+
+
+def log(index: int, block: int = 5, address: str = TOKEN.value, *, topics: int = 3) -> dict[str, Any]:
+    all_topics = [TRANSFER.topic.hex(), NOBODY[2:].rjust(64, "0"), holder(1)[2:].rjust(64, "0")]
+    return {
+        "address": address,
+        "topics": ["0x" + topic for topic in all_topics[:topics]],
+        "data": f"0x{7:064x}",
+        "blockNumber": hex(block),
+        "blockHash": HASH,
+        "transactionHash": HASH,
+        "logIndex": hex(index),
+    }
+
+
+def reader_of(*logs: dict[str, Any]) -> EvmChainReader:
+    return EvmChainReader(CannedRpc(lambda call: {"result": list(logs)}))
+
+
+async def test_transfers_are_decoded_and_odd_logs_kept() -> None:
+    logs = await reader_of(log(1), log(2, topics=1), log(0, block=4)).transfers(TOKEN, 4, 5)
+    assert [(found.block_number, found.log_index) for found in logs.transfers] == [(4, 0), (5, 1)]
+    (first, _) = logs.transfers
+    assert (first.sender, first.receiver, first.amount) == (NOBODY, holder(1), 7)
+    (odd,) = logs.undecodable
+    assert (odd.log_index, odd.block_hash, odd.data) == (2, HASH, (7).to_bytes(32))
+    assert logs.end_block_hashes == {HASH}
+    assert logs.count == 3
+
+
+@pytest.mark.parametrize("odd", [log(1, block=3), log(1, block=6), log(1, address=holder(9))])
+async def test_logs_that_were_not_asked_for_are_refused(odd: dict[str, Any]) -> None:
+    with pytest.raises(WindowRefusedError):
+        await reader_of(log(0), odd).transfers(TOKEN, 4, 5)
+
+
+async def test_a_refused_request_for_logs_is_a_refused_window() -> None:
+    with pytest.raises(WindowRefusedError, match="too many"):
+        await EvmChainReader(CannedRpc(lambda call: error(-32005, "too many"))).transfers(TOKEN, 1, 2)
+
+
+async def test_any_other_refusal_is_no_answer() -> None:
+    reader = EvmChainReader(CannedRpc(lambda call: error(-32000, "no")))
+    for question in (reader.chain_id(), reader.identity(), reader.head(), reader.blocks([1])):
+        with pytest.raises(RpcUnavailableError):
+            await question
+
+
+async def test_the_identity_is_chain_id_and_first_block() -> None:
+    def say(call: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_chainId":
+            return {"result": "0x12a"}
+        assert call["params"][0] == "0x0"
+        return {"result": {"number": "0x0", "hash": HASH, "parentHash": HASH, "timestamp": "0x1"}}
+
+    reader = EvmChainReader(CannedRpc(say))
+    assert await reader.identity() == ChainIdentity(298, HASH)
+    assert await reader.blocks([0]) == [BlockRef(0, HASH)]
