@@ -125,7 +125,7 @@ class FollowedToken:
             position=end,
             announced_block=end.number if events else self.announced_block,
             last_sequence=self.last_sequence + len(events),
-            window_blocks=min(self.window_blocks * 2, max_window_blocks) if is_full else self.window_blocks,
+            window_blocks=min(self._grown_window() if is_full else self.window_blocks, max_window_blocks),
             last_error="",
             version=self.version + 1,
             due_time=now,
@@ -171,6 +171,10 @@ class FollowedToken:
     def due_at(self, due_time: datetime, *, error: str = "") -> "FollowedToken":
         """To be looked at again then; `error` says what went wrong now."""
         return replace(self, last_error=error, due_time=due_time, version=self.version + 1)
+
+    def _grown_window(self) -> int:
+        """By a quarter: halved at once but grown slowly, few requests go to waste where the node has a limit."""
+        return self.window_blocks + max(self.window_blocks // 4, 1)
 
     def _to(self, state: FollowState) -> FollowState:
         if state is not self.state and state not in LEGAL_TRANSITIONS[self.state]:

@@ -57,7 +57,7 @@ class DistributionWatches:
             versions: dict[UUID, int] = {}
             for watch in self._watches:
                 known = versions.get(watch.distribution_id, watch.seen_version)
-                versions[watch.distribution_id] = max(known, watch.seen_version)
+                versions[watch.distribution_id] = min(known, watch.seen_version)
             changed = {item.distribution_id: item for item in await self._queries.newer_than(versions)}
             for watch in self._watches:
                 if watch.distribution_id in changed:

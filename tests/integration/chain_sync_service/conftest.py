@@ -39,7 +39,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTe
                     "CHAIN_SYNC_SERVICE_MAX_DELIVERIES": "2",
                     "CHAIN_SYNC_SERVICE_REDELIVERY_DELAY_SECONDS": "0.1",
                     "CHAIN_SYNC_SERVICE_POSITION_EVENT_BLOCKS": "20",
-                    "CHAIN_SYNC_SERVICE_WINDOW_BLOCKS": "50",
+                    "CHAIN_SYNC_SERVICE_WINDOW_BLOCKS": "20",
                 }
             }
         )

@@ -37,6 +37,17 @@ async def test_a_duplicate_event_is_applied_once() -> None:
     assert [event for event, _ in store.events] == [DistributionCompleted()]
 
 
+async def test_an_event_id_that_was_processed_is_not_processed_again_whatever_it_says() -> None:
+    store, distribution = Store(), released()
+    store.distributions[distribution.distribution_id] = distribution
+    use_case = ApplyPayoutUseCase(store.new_unit_of_work, FakeClock())
+    event = incoming(distribution.distribution_id, "payout_progressed")
+    await use_case.run(ApplyPayout(event, report(distribution, 1, PayoutState.EXECUTING)))
+    await use_case.run(ApplyPayout(event, report(distribution, 2, PayoutState.COMPLETED)))
+
+    assert store.distributions[distribution.distribution_id].state is DistributionState.EXECUTING
+
+
 async def test_an_event_that_is_late_is_recorded_and_changes_nothing() -> None:
     store, distribution = Store(), released()
     newer = distribution.apply_payout(report(distribution, 5, PayoutState.EXECUTING), distribution.create_time)

@@ -1,0 +1,134 @@
+"""Kill -9 in the middle of a payout: every holder is paid once, whatever was killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.component import Component
+from deploy.local.stack import Stack
+from libs.protogen.typed.masspayout.asset.v1 import Asset
+from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
+from libs.protogen.typed.masspayout.payout.v1 import BatchState, PaymentState
+from tests.system.harness import Harness, Stage, eventually, file_appears, kill, service_environment
+
+_TOTAL = 1_000_000_007
+_HOLDERS = 30
+_PAYOUT = "payout_service"
+_VICTIMS = (
+    "asset_service",
+    "distribution_service",
+    "payout_service",
+    "chain_sync_service",
+    "nats",
+    "postgres",
+)
+# Where payout_service kills itself; the place says what is durable then and what is not.
+_KILL_POINTS = (
+    "payout.snapshot_requested",
+    "snapshot.journaled",
+    "snapshot.broadcast",
+    "payout.snapshot_recorded",
+    "plan.before_page_commit",
+    "plan.frozen",
+    "funds.before_commit",
+    "funds.committed",
+    "batch.before_store_commit",
+    "batch.stored",
+    "batch.before_journal_commit",
+    "batch.journaled",
+    "batch.broadcast@2",
+    "batch.before_outcome_commit",
+    "batch.outcome_recorded@2",
+    "batch.before_settle_commit",
+    "batch.settled",
+    "payout.before_finish_commit",
+)
+
+
+@pytest.fixture
+async def funded(harness: Harness) -> AsyncIterator[tuple[Stage, Asset]]:
+    """An active asset with money; afterwards every part runs again, without failpoints."""
+    stage = await harness.stage(_HOLDERS)
+    asset = await harness.import_stage(stage)
+    await harness.devnet.mint_payment_token(stage.payment_token, stage.contract, _TOTAL)
+    yield stage, asset
+    for component in (*harness.stack.infrastructure, *harness.stack.services.values()):
+        if not component.running:
+            await asyncio.to_thread(component.start)
+    await _restart_payout_service(harness.stack, "")
+
+
+@pytest.mark.parametrize("victim", _VICTIMS)
+async def test_a_killed_part_loses_and_doubles_nothing(
+    harness: Harness, funded: tuple[Stage, Asset], victim: str, tmp_path: Path
+) -> None:
+    stage, asset = funded
+    marker = tmp_path / "held"
+    # The first batch was sent; that it was is not recorded yet.
+    await _restart_payout_service(harness.stack, f"batch.broadcast=hold:{marker}")
+    distribution = await harness.create(asset.name, _TOTAL)
+    await file_appears(marker, "the first batch is sent")
+
+    in_flight = [
+        batch for batch in await harness.batches(distribution.payout) if batch.state is BatchState.IN_FLIGHT
+    ]
+    assert in_flight
+
+    component = _component(harness.stack, victim)
+    kill(component)
+    if victim == _PAYOUT:
+        await _restart_payout_service(harness.stack, "")
+    else:
+        await asyncio.to_thread(component.start)
+    marker.unlink()
+
+    await harness.in_state(distribution.name, DistributionState.COMPLETED)
+    await _assert_paid_once(harness, stage, distribution.payout)
+
+
+@pytest.mark.parametrize("point", _KILL_POINTS)
+async def test_payout_service_killed_at_a_named_point_goes_on(
+    harness: Harness, funded: tuple[Stage, Asset], point: str
+) -> None:
+    stage, asset = funded
+    await _restart_payout_service(harness.stack, f"{point}=kill")
+    service = harness.stack.services[_PAYOUT]
+    distribution = await harness.create(asset.name, _TOTAL)
+
+    async def is_dead() -> bool:
+        return not service.running
+
+    await eventually(is_dead, f"{point} is reached")
+    await _restart_payout_service(harness.stack, "")
+
+    await harness.in_state(distribution.name, DistributionState.COMPLETED)
+    await _assert_paid_once(harness, stage, distribution.payout)
+
+
+async def _assert_paid_once(harness: Harness, stage: Stage, payout: str) -> None:
+    """The chain and the ledger, each for itself."""
+    assert (await harness.verification(stage, _TOTAL)).differences == ()
+    payments = await harness.payments(payout)
+    assert len(payments) == _HOLDERS
+    assert {payment.state for payment in payments} <= {PaymentState.PAID, PaymentState.ZERO_DUE}
+    batches = await harness.batches(payout)
+    assert {batch.state for batch in batches} == {BatchState.SETTLED}
+    assert sum(batch.holder_count for batch in batches) == sum(
+        payment.state is PaymentState.PAID for payment in payments
+    )
+
+
+async def _restart_payout_service(stack: Stack, failpoints: str) -> None:
+    def restart() -> None:
+        stack.stop_services([_PAYOUT])
+        stack.start_services([_PAYOUT], environment=service_environment(failpoints))
+
+    await asyncio.to_thread(restart)
+
+
+def _component(stack: Stack, name: str) -> Component:
+    return stack.components[name]
