@@ -86,6 +86,9 @@ def main(definition: Callable[[], tuple[ServiceSettings, ServiceDefinition]]) ->
     configure_logging(f"{service.name}_service")
     try:
         asyncio.run(run(settings, service))
+    except SettingsError as error:
+        # Found wrong against the world, for example a chain id that is not the node's.
+        sys.exit(_fail(f"wrong settings: {error}", 2))
     except _StartError as error:
         sys.exit(_fail(str(error), 1))
 
@@ -150,7 +153,7 @@ async def _serve(
     ]
     consumers = [
         EventConsumer(
-            client, service.name, subscription, settings.max_deliveries, settings.redelivery_delay_seconds
+            engine, client, service.name, subscription, settings.max_deliveries, settings.redelivery_delay_seconds
         )
         for subscription in assembly.subscriptions
     ]

@@ -127,6 +127,8 @@ def _engine_settings(settings: PayoutSettings) -> EngineSettings:
         max_open_batches=settings.max_in_flight_transactions,
         max_in_flight_transactions=settings.max_in_flight_transactions,
         max_transaction_gas=settings.max_transaction_gas,
+        lease_seconds=settings.lease_seconds,
+        rebroadcast_seconds=settings.rebroadcast_seconds,
         poll_seconds=settings.poll_seconds,
         min_gas_money_wei=settings.min_gas_money_wei,
     )

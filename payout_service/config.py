@@ -30,5 +30,7 @@ class PayoutSettings(ServiceSettings):
     max_in_flight_transactions: int = Field(default=4, ge=1, le=64, description="nonces open at once")
     min_gas_money_wei: int = Field(default=10**17, ge=0, description="native currency the signer must hold")
     max_fee_per_gas_wei: int = Field(default=10**13, gt=0, description="never offer more than this per gas")
+    lease_seconds: float = Field(default=20.0, gt=0, description="how long a claim outlives its claimer")
+    rebroadcast_seconds: float = Field(default=10.0, gt=0, description="wait before the same bytes are sent again")
     poll_seconds: float = Field(default=0.5, gt=0, description="wait between looks at the chain")
     failpoints: str = Field(default="", description="for tests; see libs/failpoints.py")

@@ -150,6 +150,10 @@ class Postgres(Component):
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
             return
         make_root_folder(self.home)
+        if self.context.state.postgres_home is None and self.data.exists():
+            # Somebody deleted our state, and with it the passwords of this data: nobody can read it any more.
+            self._clear_stale_lock()
+            shutil.rmtree(self.data)
         self.context.state.postgres_home = str(self.home)
         self.context.save()
 

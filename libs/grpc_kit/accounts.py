@@ -2,7 +2,7 @@
 
 import re
 
-from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
 from masspayout.type.v1 import address_pb2
 
 from libs.chain.address import EvmAddress, HederaId
@@ -35,7 +35,7 @@ def parse_evm_account(text: str, field: str) -> EvmAddress:
         )
     digits = text[2:]
     is_mixed_case = digits not in (digits.lower(), digits.upper())
-    if is_mixed_case and to_checksum_address(text.lower()) != text:
+    if is_mixed_case and checksummed(text.lower()) != text:
         raise AppError(Reason.INVALID_ADDRESS, f"{text} has a wrong EIP-55 checksum: a typing error?", field=field)
     if text.lower() == _ZERO:
         raise AppError(Reason.INVALID_ADDRESS, "the zero address cannot be used", field=field)
@@ -43,8 +43,12 @@ def parse_evm_account(text: str, field: str) -> EvmAddress:
 
 
 def checksummed(address: EvmAddress | str) -> str:
-    """EIP-55 spelling of an address."""
-    return str(to_checksum_address(str(address)))
+    """EIP-55 spelling of an address: a digit is upper case where the keccak-256 of the digits has 8 or more."""
+    digits = str(address)[2:]
+    nibbles = keccak(text=digits).hex()
+    return "0x" + "".join(
+        digit.upper() if nibble > "7" else digit for digit, nibble in zip(digits, nibbles, strict=False)
+    )
 
 
 def account_message(address: EvmAddress | str) -> address_pb2.AccountAddress:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -15,6 +16,8 @@ from libs.idempotency import RequestKey, request_hash
 
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
+# Below 2^63, as all our numbers are.
+_NUMBER = re.compile(r"0|[1-9]\d{0,17}")
 
 
 class PagedRequest(Protocol):
@@ -90,10 +93,10 @@ def parse_page(request: PagedRequest, scope: str) -> Page:
 def parse_number_page(request: PagedRequest, scope: str) -> tuple[int, int]:
     """Like `parse_page` for lists ordered by a number from 1: the page's size and the number it begins behind."""
     page = parse_page(request, scope)
-    try:
-        return page.size, int(page.after or "0")
-    except ValueError:
-        raise _bad_token() from None
+    after = page.after or "0"
+    if not _NUMBER.fullmatch(after):
+        raise _bad_token()
+    return page.size, int(after)
 
 
 def next_page_token(scope: str, last_key: str) -> str:

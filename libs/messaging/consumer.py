@@ -2,28 +2,34 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs import telemetry
 from libs.messaging.connection import REQUEST_TIMEOUT_SECONDS
 from libs.messaging.events import EventNotReadyError, IncomingEvent, event_subject
 from libs.messaging.streams import CONTEXTS, dead_letter_subject, ensure_streams, stream_name
+from libs.persistence.advisory_lock import session_lock
 from libs.persistence.errors import is_transient
 
 _log = logging.getLogger(__name__)
-_BATCH = 100
+# Small, and waited for briefly: after a kill -9 this many events wait this long for their redelivery.
+_BATCH = 20
 _FETCH_SECONDS = 1.0
-_ACK_WAIT_SECONDS = 30.0
+_ACK_WAIT_SECONDS = 10.0
+_STANDBY_SECONDS = 1.0
 _LONGEST_REDELIVERY_DELAY_SECONDS = 30.0
+# An event that waits for an earlier one is looked at again soon.
+_LONGEST_NOT_READY_DELAY_SECONDS = 3.0
 _LONGEST_ERROR_DELAY_SECONDS = 5.0
 
 EventHandler = Callable[[IncomingEvent], Awaitable[None]]
@@ -47,12 +53,14 @@ class EventConsumer:
 
     def __init__(
         self,
+        engine: AsyncEngine,
         client: Client,
         service: str,
         subscription: Subscription,
         max_deliveries: int,
         redelivery_delay_seconds: float,
     ) -> None:
+        self._engine = engine
         self._client = client
         self._service = service
         self._subscription = subscription
@@ -65,23 +73,35 @@ class EventConsumer:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Consumes until `stop`; outlives any failure of NATS."""
+        """Consumes until `stop`; outlives any failure."""
         delay_seconds = 0.2
         while not self._stopping.is_set():
             try:
-                await self._consume()
+                await self._consume_if_active()
                 delay_seconds = 0.2
-            except (NatsError, OSError, TimeoutError) as error:
+            except Exception as error:
+                # NATS or PostgreSQL is away, or there is a defect: nobody else would consume.
+                telemetry.worker_errors.add(1, {"worker": f"consumer of {self._subscription.context}"})
                 _log.warning("consumer of %s: %s: %s", self._subscription.context, type(error).__name__, error)
                 await self._pause(delay_seconds)
                 delay_seconds = min(delay_seconds * 2, _LONGEST_ERROR_DELAY_SECONDS)
 
-    async def _consume(self) -> None:
+    async def _consume_if_active(self) -> None:
+        """Consumes as long as this is the one active replica: two would take turns and break the order."""
+        async with session_lock(self._engine, f"consumer of {self._subscription.context}") as lock:
+            if lock is None:
+                await self._pause(_STANDBY_SECONDS)
+                return
+            await self._consume(lock)
+
+    async def _consume(self, lock: AsyncConnection) -> None:
         jetstream = self._client.jetstream(timeout=REQUEST_TIMEOUT_SECONDS)
         await ensure_streams(jetstream, CONTEXTS, self._service)
         subscription = await self._subscribe(jetstream)
         try:
             while not self._stopping.is_set():
+                # Raises when the session, and with it the lock, is gone.
+                await lock.execute(text("SELECT 1"))
                 try:
                     messages = await subscription.fetch(_BATCH, timeout=_FETCH_SECONDS)
                 except TimeoutError:
@@ -90,12 +110,17 @@ class EventConsumer:
                     continue
                 except NotFoundError:
                     return
-                for message in messages:
-                    if self._stopping.is_set():
-                        return
-                    await self._process(message, jetstream)
+                await self._process_all(messages, jetstream)
         finally:
             await self._unsubscribe(subscription)
+
+    async def _process_all(self, messages: Sequence[Msg], jetstream: JetStreamContext) -> None:
+        for message in messages:
+            if self._stopping.is_set():
+                # The next process need not wait until the server gives up on us.
+                await message.nak()
+            else:
+                await self._process(message, jetstream)
 
     async def _subscribe(self, jetstream: JetStreamContext) -> JetStreamContext.PullSubscription:
         context = self._subscription.context
@@ -154,8 +179,10 @@ class EventConsumer:
         if deliveries < self._max_deliveries:
             if not isinstance(error, EventNotReadyError):
                 _log.exception("%s: try %d of %d failed", message.subject, deliveries, self._max_deliveries)
+            is_early = isinstance(error, EventNotReadyError)
+            longest_seconds = _LONGEST_NOT_READY_DELAY_SECONDS if is_early else _LONGEST_REDELIVERY_DELAY_SECONDS
             delay_seconds = self._redelivery_delay_seconds * 2 ** (deliveries - 1)
-            await message.nak(delay=min(delay_seconds, _LONGEST_REDELIVERY_DELAY_SECONDS))
+            await message.nak(delay=min(delay_seconds, longest_seconds))
             return
         await jetstream.publish(
             dead_letter_subject(self._service),

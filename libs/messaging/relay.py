@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nats.aio.client import Client
 from nats.js.errors import NoStreamResponseError
-from sqlalchemy import Row, select, text, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs import telemetry
@@ -14,11 +14,10 @@ from libs.clock import Clock
 from libs.messaging.connection import REQUEST_TIMEOUT_SECONDS
 from libs.messaging.events import event_subject
 from libs.messaging.streams import CONTEXTS, ensure_streams
+from libs.persistence.advisory_lock import session_lock
 from libs.persistence.tables import SharedTables
 
 _log = logging.getLogger(__name__)
-# Scoped to the schema; migrations use 7310001.
-_LOCK_ARGUMENTS = "7310002, hashtext(current_schema())"
 _PAGE = 500
 
 
@@ -43,15 +42,8 @@ class OutboxRelay:
         """Publishes one page. Returns True when the page was full. Raises when NATS or PostgreSQL fails."""
         if not self._client.is_connected:
             return False
-        async with self._engine.connect() as pooled:
-            # No transaction stays open while NATS answers; the lock is the session's.
-            connection = await pooled.execution_options(isolation_level="AUTOCOMMIT")
-            if not await connection.scalar(text(f"SELECT pg_try_advisory_lock({_LOCK_ARGUMENTS})")):
-                return False
-            try:
-                return await self._relay_page(connection)
-            finally:
-                await connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK_ARGUMENTS})"))
+        async with session_lock(self._engine, "outbox relay") as connection:
+            return connection is not None and await self._relay_page(connection)
 
     async def _relay_page(self, connection: AsyncConnection) -> bool:
         rows = await self._unpublished(connection)

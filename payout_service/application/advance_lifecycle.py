@@ -4,7 +4,7 @@ from uuid import UUID
 
 from libs.errors import AppError, Code
 from payout_service.application.check_readiness import check_readiness, refuse_unless_deployable
-from payout_service.application.engine import Engine, StepResult
+from payout_service.application.engine import Engine, StepResult, what_it_waits_for
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.transaction import IntentState, OwnerKind, Purpose, TransactionIntent
 
@@ -96,7 +96,7 @@ async def _creation_outcome(
     if intent.state is IntentState.REVERTED:
         return await _fail(engine, contract, f"creation {name} reverted in {intent.attempts[-1].transaction_hash}")
     if intent.state is not IntentState.SUCCEEDED:
-        return StepResult(engine.settings.poll_seconds)
+        return await _observe_deployment(engine, contract, what_it_waits_for(engine, intent))
     if intent.outcome is None or intent.outcome.created_contract is None:
         return await _fail(engine, contract, f"creation {name} made no contract")
     async with engine.unit_of_work() as work:
@@ -107,6 +107,17 @@ async def _creation_outcome(
             await work.lifecycle.save(contract)
             await work.commit()
     return StepResult(0)
+
+
+async def _observe_deployment(engine: Engine, contract: LifecycleContract, waits_for: str) -> StepResult:
+    """A creation is under way: shows what it waits for, gas money perhaps."""
+    readiness = await check_readiness(engine, contract.token, contract.payment_token, None, waits_for)
+    async with engine.unit_of_work() as work:
+        locked = await work.lifecycle.lock(contract.asset_id)
+        if locked.state is LifecycleState.DEPLOYING and locked.observe(readiness, engine.now()):
+            await work.lifecycle.save(locked)
+            await work.commit()
+    return StepResult(engine.settings.poll_seconds)
 
 
 async def _fail(engine: Engine, contract: LifecycleContract, reason: str) -> StepResult:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 from libs.errors import AppError, Code
+from payout_service.application.chain_identity import WrongChainError, refuse_wrong_chain
 from payout_service.application.commit_funds import commit_funds
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.execute_payout import execute_payout
@@ -32,11 +33,13 @@ async def advance_one_payout(engine: Engine) -> bool:
         return False
     try:
         result = await _step(engine, payout_id)
-    except AppError as error:
-        if error.code is not Code.UNAVAILABLE:
-            raise
-        result = StepResult(engine.settings.poll_seconds, f"{error.reason}: {error.message}")
+    except WrongChainError as error:
+        result = StepResult(engine.settings.blocked_poll_seconds, f"WRONG_CHAIN: {error}")
     except Exception as error:
+        if isinstance(error, AppError) and error.code is Code.UNAVAILABLE:
+            result = StepResult(engine.settings.poll_seconds, f"{error.reason}: {error.message}")
+            await _end_step(engine, payout_id, result)
+            return True
         # A defect or a database that is away: named where an operator looks, tried again, and raised for the log.
         what = f"INTERNAL: {type(error).__name__}; payout_service's log has it"
         await _end_step(engine, payout_id, StepResult(engine.settings.blocked_poll_seconds, what))
@@ -51,6 +54,10 @@ async def _step(engine: Engine, payout_id: UUID) -> StepResult:
         contract = await work.lifecycle.get(payout.asset_id) if payout else None
     if payout is None or contract is None:
         raise RuntimeError(f"payout {payout_id} or its asset vanished")
+    if payout.state not in WORKED_STATES:
+        return StepResult(0)
+    # What is read of another chain must not get into the plan or the ledger.
+    await refuse_wrong_chain(engine)
     return await STEPS[payout.state](engine, payout, contract)
 
 

@@ -7,7 +7,11 @@ from payout_service.domain.lifecycle import Condition, ConditionKind
 
 
 async def check_readiness(
-    engine: Engine, token: EvmAddress, payment_token: EvmAddress, contract: EvmAddress | None
+    engine: Engine,
+    token: EvmAddress,
+    payment_token: EvmAddress,
+    contract: EvmAddress | None,
+    deployment_waits_for: str = "",
 ) -> tuple[Condition, ...]:
     """The conditions for an asset; `contract` is None while it is still to be deployed.
 
@@ -21,7 +25,8 @@ async def check_readiness(
         waiting = Condition(
             ConditionKind.LIFECYCLE_CONTRACT_EXISTS,
             is_satisfied=False,
-            detail="the lifecycle contract is being deployed",
+            detail="the lifecycle contract is being deployed"
+            + (f": {deployment_waits_for}" if deployment_waits_for else ""),
             remedy="nothing to do: payout_service deploys it once the signer has gas money",
         )
         return (waiting, *conditions)
@@ -105,7 +110,11 @@ async def _contract_conditions(
             else "the contract was made for another asset"
             if is_for_asset is False
             else "cannot be told while the contract is paused or the signer lacks PAYOUT_ROLE",
-            remedy="" if is_for_asset else "import with the lifecycle contract of this asset",
+            remedy=""
+            if is_for_asset
+            else "import with the lifecycle contract of this asset"
+            if is_for_asset is False
+            else "nothing for itself: it is looked at again once the contract's other conditions hold",
         ),
     ]
 

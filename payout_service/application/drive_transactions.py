@@ -7,11 +7,21 @@ nonce, whichever attempt was mined (design.md, 5.1).
 from datetime import timedelta
 
 from libs.errors import AppError, Code
+from payout_service.application.chain_identity import WrongChainError, refuse_wrong_chain
 from payout_service.application.engine import Engine
-from payout_service.application.ports import BroadcastAnswer, CallWouldRevertError, Head, Receipt, UnitOfWork
+from payout_service.application.ports import (
+    BroadcastAnswer,
+    BroadcastResult,
+    CallWouldRevertError,
+    FeeCapReachedError,
+    Head,
+    Receipt,
+    UnitOfWork,
+)
 from payout_service.domain.batch_sizing import gas_limit
 from payout_service.domain.transaction import (
     Attempt,
+    Fees,
     IntentState,
     LaneHaltedError,
     NonceLane,
@@ -19,9 +29,10 @@ from payout_service.domain.transaction import (
     TransactionIntent,
 )
 
-
-class WrongChainError(Exception):
-    """The node is on another chain than the journal. Nothing is signed or sent."""
+# Looked at in one round; those that cannot be sent now cost an estimate each.
+_MOST_CANDIDATES = 32
+# After so many waits without a receipt the transaction says that it is not mined.
+_PATIENT_BROADCASTS = 3
 
 
 async def drive_transactions(engine: Engine) -> bool:
@@ -38,7 +49,8 @@ async def drive_transactions(engine: Engine) -> bool:
         for intent in in_flight:
             moved |= await _advance(engine, intent, head)
     if len(in_flight) < engine.settings.max_in_flight_transactions:
-        moved |= await _sign_next(engine, lane)
+        lowest_open = in_flight[0].nonce if in_flight else lane.next_nonce
+        moved |= await _sign_next(engine, lane, lowest_open or 0)
     if moved:
         engine.nudge()
     return moved
@@ -46,11 +58,7 @@ async def drive_transactions(engine: Engine) -> bool:
 
 async def _lane(engine: Engine) -> NonceLane:
     """The signer's lane, made on first use. Raises WrongChainError when the chain is not the lane's."""
-    genesis_hash = await engine.rail.genesis_hash()
-    if await engine.rail.chain_id() != engine.chain_id:
-        raise WrongChainError(f"the node is on another chain than the configured {engine.chain_id}")
-    async with engine.unit_of_work() as work:
-        lane = await work.journal.find_lane(engine.chain_id, engine.signer)
+    lane, genesis_hash = await refuse_wrong_chain(engine)
     if lane is None:
         nonce = await engine.rail.nonce_at(engine.signer, None)
         async with engine.unit_of_work() as work:
@@ -58,46 +66,68 @@ async def _lane(engine: Engine) -> NonceLane:
             lane = await work.journal.lock_lane(engine.chain_id, engine.signer)
             await work.commit()
     if lane is None or lane.genesis_hash != genesis_hash:
-        raise WrongChainError(
-            f"the journal of chain {engine.chain_id} is of another chain with the same id; nothing is signed"
-        )
+        raise WrongChainError("another replica has just made the lane for another chain")
     return lane
 
 
-async def _sign_next(engine: Engine, lane: NonceLane) -> bool:
-    """Gives the oldest intent a nonce and signed bytes, durable with one commit."""
+async def _sign_next(engine: Engine, lane: NonceLane, lowest_open_nonce: int) -> bool:
+    """Gives the oldest intent that can be sent a nonce and signed bytes, durable with one commit.
+
+    One that cannot be sent now says why, and does not hold up the others.
+    """
     async with engine.unit_of_work() as work:
-        intent = await work.journal.next_created(engine.chain_id, engine.signer)
-    if intent is None:
+        candidates = await work.journal.created(engine.chain_id, engine.signer, _MOST_CANDIDATES)
+    if not candidates:
         return False
     if lane.halted_because:
-        await _note_problem(engine, intent, lane.halted_because)
-        return False
+        return await _note_lane_problem(engine, lane.halted_because)
     try:
-        gas = intent.gas_limit or gas_limit(
-            await engine.rail.estimate_gas(engine.signer, intent.call), engine.settings.max_transaction_gas
-        )
-    except CallWouldRevertError as error:
-        await _note_problem(engine, intent, f"the call would revert: {error.reason}")
-        return False
-    except ValueError as error:
-        await _note_problem(engine, intent, str(error))
-        return False
-    fees = await engine.rail.fees()
+        fees = await engine.rail.fees()
+    except FeeCapReachedError as error:
+        return await _note_lane_problem(engine, f"FEE_CAP_REACHED: {error}")
     chain_nonce = await engine.rail.nonce_at(engine.signer, None)
+    if chain_nonce < lowest_open_nonce:
+        # Everything below is final in the journal. Signed now, a transaction would wait behind a gap.
+        return await _note_lane_problem(
+            engine,
+            f"CHAIN_BEHIND_JOURNAL: the node tells {chain_nonce} transactions of {engine.signer}, "
+            f"{lowest_open_nonce} are final in the journal",
+        )
+    for intent in candidates:
+        gas = await _gas(engine, intent)
+        if gas is not None:
+            return await _sign(engine, intent, gas, fees, chain_nonce)
+    return False
+
+
+async def _gas(engine: Engine, intent: TransactionIntent) -> int | None:
+    """The gas limit to sign; None, with the reason noted, when the call cannot be made now."""
+    if intent.gas_limit:
+        return intent.gas_limit
+    try:
+        estimate = await engine.rail.estimate_gas(engine.signer, intent.call)
+        return gas_limit(estimate, engine.settings.max_transaction_gas)
+    except CallWouldRevertError as error:
+        await _note_problem(engine, intent, f"CALL_WOULD_REVERT: {error.reason}")
+    except ValueError as error:
+        await _note_problem(engine, intent, f"GAS_CAP_TOO_LOW: {error}")
+    return None
+
+
+async def _sign(engine: Engine, intent: TransactionIntent, gas: int, fees: Fees, chain_nonce: int) -> bool:
     async with engine.unit_of_work() as work:
-        locked_lane = await work.journal.lock_lane(engine.chain_id, engine.signer)
+        lane = await work.journal.lock_lane(engine.chain_id, engine.signer)
         intent = await work.journal.lock(intent.intent_id)
-        if locked_lane is None or intent.state is not IntentState.CREATED:
+        if lane is None or intent.state is not IntentState.CREATED:
             return True
-        lane = locked_lane
         if chain_nonce > lane.next_nonce:
             # A backup was restored, or somebody else uses the key: paying on could pay twice.
             lane.halt(
-                f"JOURNAL_BEHIND_CHAIN: the chain has {chain_nonce} transactions of {engine.signer}, "
-                f"the journal {lane.next_nonce}"
+                f"SIGNER_NEEDS_RECONCILIATION: JOURNAL_BEHIND_CHAIN: the chain has {chain_nonce} transactions "
+                f"of {engine.signer}, the journal {lane.next_nonce}"
             )
             await work.journal.save_lane(lane)
+            await work.journal.note_problem_of_created(engine.chain_id, engine.signer, lane.halted_because)
             await work.commit()
             return False
         try:
@@ -185,10 +215,12 @@ async def _record_lost_nonce(engine: Engine, intent: TransactionIntent) -> bool:
             return True
         intent.lose_nonce()
         lane.halt(
-            f"NONCE_LOST: nonce {intent.nonce} of {engine.signer} was used by a transaction that is not ours"
+            f"SIGNER_NEEDS_RECONCILIATION: NONCE_LOST: nonce {intent.nonce} of {engine.signer} was used by "
+            "a transaction that is not ours"
         )
         await work.journal.save(intent)
         await work.journal.save_lane(lane)
+        await work.journal.note_problem_of_created(engine.chain_id, engine.signer, lane.halted_because)
         await _wake_owner(engine, work, intent)
         await work.commit()
     return True
@@ -212,13 +244,24 @@ async def _broadcast(engine: Engine, intent: TransactionIntent) -> bool:
         if error.code is not Code.UNAVAILABLE:
             raise
         # It may have arrived: from here on it counts as sent.
-        await _record_broadcast(engine, intent, f"sending: {error.message}")
+        await _record_broadcast(engine, intent, f"OUTCOME_UNKNOWN: sent without a reply: {error.message}")
         raise
     await engine.failpoints.reach(f"{purpose}.broadcast")
-    problem = result.message if result.answer is BroadcastAnswer.NOT_TAKEN else ""
-    await _record_broadcast(engine, intent, problem)
+    await _record_broadcast(engine, intent, _problem_after(engine, attempt, result))
     await engine.failpoints.reach(f"{purpose}.broadcast_recorded")
     return True
+
+
+def _problem_after(engine: Engine, attempt: Attempt, result: BroadcastResult) -> str:
+    if result.answer is BroadcastAnswer.NOT_TAKEN:
+        return f"NOT_TAKEN_BY_NODE: {result.message}"
+    patience = timedelta(seconds=engine.settings.rebroadcast_seconds * _PATIENT_BROADCASTS)
+    if engine.now() - attempt.create_time < patience:
+        return ""
+    return (
+        f"NOT_MINED: signed at {attempt.create_time:%Y-%m-%dT%H:%M:%SZ} for at most "
+        f"{attempt.max_fee_per_gas_wei} wei per gas, and no receipt yet"
+    )
 
 
 async def _record_broadcast(engine: Engine, intent: TransactionIntent, problem: str) -> None:
@@ -237,6 +280,14 @@ async def _note_problem(engine: Engine, intent: TransactionIntent, problem: str)
     async with engine.unit_of_work() as work:
         await work.journal.note_problem(intent.intent_id, problem)
         await work.commit()
+
+
+async def _note_lane_problem(engine: Engine, problem: str) -> bool:
+    """Every intent without a nonce waits for the same. Returns False: nothing moved."""
+    async with engine.unit_of_work() as work:
+        await work.journal.note_problem_of_created(engine.chain_id, engine.signer, problem)
+        await work.commit()
+    return False
 
 
 async def _wake_owner(engine: Engine, work: UnitOfWork, intent: TransactionIntent) -> None:

@@ -15,6 +15,7 @@ from payout_service.application.ports import (
     Rail,
     UnitOfWorkFactory,
 )
+from payout_service.domain.transaction import TransactionIntent
 
 
 def _nobody() -> None:
@@ -48,6 +49,14 @@ class Engine:
     def after(self, seconds: float) -> datetime:
         """A time from now."""
         return self.clock.now() + timedelta(seconds=seconds)
+
+
+def what_it_waits_for(engine: Engine, intent: TransactionIntent) -> str:
+    """Why a transaction is not getting on, by name, for whoever waits for it; empty when it is."""
+    if (intent.chain_id, intent.signer) != (engine.chain_id, engine.signer):
+        # Its lane is driven only by a service that has its key.
+        return f"SIGNER_CHANGED: {intent.key} belongs to {intent.signer} on chain {intent.chain_id}"
+    return f"{intent.problem} ({intent.key})" if intent.problem else ""
 
 
 @dataclass(frozen=True, slots=True)

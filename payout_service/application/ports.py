@@ -66,6 +66,10 @@ class CallWouldRevertError(Exception):
         self.reason = reason
 
 
+class FeeCapReachedError(Exception):
+    """The chain asks for more per gas than the configured cap: what is signed now would not be mined."""
+
+
 class BroadcastAnswer(Enum):
     """What a node said to signed bytes. Anything but a proof of the outcome means: look for the outcome."""
 
@@ -136,7 +140,7 @@ class Rail(Protocol):
         ...
 
     async def fees(self) -> Fees:
-        """Fees for a transaction that shall be mined soon."""
+        """Fees for a transaction that shall be mined soon. Raises FeeCapReachedError."""
         ...
 
     async def sign(
@@ -347,9 +351,9 @@ class PaymentRepository(Protocol):
         ...
 
     async def return_to_plan(
-        self, payout_id: UUID, batch_number: int, max_tries: int, now: datetime
+        self, payout_id: UUID, batch_number: int, transaction_hash: str, max_tries: int, now: datetime
     ) -> tuple[int, int]:
-        """The batch reverted: its payees are owed again, or FAILED after `max_tries` batches.
+        """The batch reverted: its payees are owed again, or FAILED in this transaction after `max_tries` batches.
 
         Returns how many go on and how many failed.
         """
@@ -383,12 +387,16 @@ class JournalRepository(Protocol):
         """Intents with a nonce whose outcome is open, in the order of their nonces."""
         ...
 
-    async def next_created(self, chain_id: int, signer: EvmAddress) -> TransactionIntent | None:
-        """The oldest intent without a nonce."""
+    async def created(self, chain_id: int, signer: EvmAddress, limit: int) -> list[TransactionIntent]:
+        """Intents without a nonce: those without a problem first, then by age."""
         ...
 
     async def note_problem(self, intent_id: UUID, problem: str) -> None:
-        """Records why an intent is not getting on."""
+        """Records why an intent without a nonce is not getting on; nothing when it has one by now."""
+        ...
+
+    async def note_problem_of_created(self, chain_id: int, signer: EvmAddress, problem: str) -> None:
+        """Records why no intent of the lane gets a nonce."""
         ...
 
     async def find_lane(self, chain_id: int, signer: EvmAddress) -> NonceLane | None:

@@ -28,6 +28,8 @@ async def register_asset(engine: Engine, command: RegisterAsset, event: Incoming
         if not await work.record_incoming(event):
             return
         now = engine.now()
+        state = LifecycleState.NOT_READY if command.lifecycle_contract else LifecycleState.DEPLOYING
+        is_elsewhere = command.chain_id != engine.chain_id
         contract = LifecycleContract(
             asset_id=command.asset_id,
             chain_id=command.chain_id,
@@ -38,10 +40,11 @@ async def register_asset(engine: Engine, command: RegisterAsset, event: Incoming
             create_time=now,
             update_time=now,
             address=command.lifecycle_contract,
-            state=LifecycleState.NOT_READY if command.lifecycle_contract else LifecycleState.DEPLOYING,
+            state=LifecycleState.FAILED if is_elsewhere else state,
+            failure_reason=f"the asset is on chain {command.chain_id}, this service on {engine.chain_id}"
+            if is_elsewhere
+            else "",
         )
-        if command.chain_id != engine.chain_id:
-            contract.fail(f"the asset is on chain {command.chain_id}, this service on {engine.chain_id}", now)
         await work.lifecycle.add(contract)
         await work.commit()
     engine.nudge()

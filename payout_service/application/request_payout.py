@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from libs.errors import AppError, Reason
-from libs.messaging.events import IncomingEvent
+from libs.messaging.events import EventNotReadyError, IncomingEvent
 from payout_service.application.engine import Engine
 from payout_service.domain.payout import Payout
 
@@ -19,12 +18,12 @@ class RequestPayout:
 
 
 async def request_payout(engine: Engine, command: RequestPayout, event: IncomingEvent) -> None:
-    """Stores the payout. Raises AppError ASSET_NOT_YET_KNOWN while the asset's own event is on its way."""
+    """Stores the payout. Raises EventNotReadyError while the asset's own event is on its way."""
     async with engine.unit_of_work() as work:
         if not await work.record_incoming(event):
             return
         if await work.lifecycle.get(command.asset_id) is None:
-            raise AppError(Reason.ASSET_NOT_YET_KNOWN, f"asset {command.asset_id} is not known here yet")
+            raise EventNotReadyError(f"asset {command.asset_id} is not known here yet")
         now = engine.now()
         # False: the unique key says that the distribution has its payout already.
         await work.payouts.add(

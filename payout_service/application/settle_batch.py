@@ -2,14 +2,14 @@
 
 from libs.chain.address import EvmAddress
 from payout_service.application.commit_funds import treasury_key
-from payout_service.application.engine import Engine
+from payout_service.application.engine import Engine, what_it_waits_for
 from payout_service.application.ports import PaymentRepository
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import Batch, BatchState, PaymentOutcome, PaymentState
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.plan import PlannedPayment
 from payout_service.domain.settlement import BatchEvidence, ExpectedBatch, settle
-from payout_service.domain.transaction import IntentState, Outcome, TransactionIntent
+from payout_service.domain.transaction import IntentState, Outcome
 
 
 async def settle_final_batches(engine: Engine, payout: Payout, contract: LifecycleContract) -> tuple[int, str]:
@@ -27,7 +27,7 @@ async def settle_final_batches(engine: Engine, payout: Payout, contract: Lifecyc
             await _take_back(engine, payout, batch, intent.outcome)
         else:
             still_open += 1
-            waiting_for = waiting_for or _problem_of(batch, intent)
+            waiting_for = waiting_for or what_it_waits_for(engine, intent)
     return still_open, waiting_for
 
 
@@ -93,7 +93,11 @@ async def _take_back(engine: Engine, payout: Payout, batch: Batch, outcome: Outc
             payout.payout_id, batch.number, BatchState.REVERTED, [], outcome.transaction_hash, engine.now()
         )
         _, failed = await work.payments.return_to_plan(
-            payout.payout_id, batch.number, engine.settings.max_batch_tries, engine.now()
+            payout.payout_id,
+            batch.number,
+            outcome.transaction_hash,
+            engine.settings.max_batch_tries,
+            engine.now(),
         )
         locked.settle_batch(0, 0, failed, engine.now())
         await work.payouts.save(locked)
@@ -102,9 +106,3 @@ async def _take_back(engine: Engine, payout: Payout, batch: Batch, outcome: Outc
 
 async def _is_open(payments: PaymentRepository, payout: Payout, batch: Batch) -> bool:
     return any(each.number == batch.number for each in await payments.open_batches(payout.payout_id))
-
-
-def _problem_of(batch: Batch, intent: TransactionIntent) -> str:
-    if intent.state is IntentState.NONCE_LOST:
-        return f"SIGNER_NEEDS_RECONCILIATION: batch {batch.number}: {intent.problem}"
-    return f"BATCH_NOT_SENT: batch {batch.number}: {intent.problem}" if intent.problem else ""

@@ -2,14 +2,18 @@
 
 from libs.chain.address import EvmAddress
 from payout_service.application.check_readiness import check_readiness
-from payout_service.application.engine import Engine, StepResult
-from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.application.engine import Engine, StepResult, what_it_waits_for
+from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import Payout, PayoutState, Snapshot
 from payout_service.domain.transaction import IntentState, OwnerKind, Purpose, TransactionIntent
 
 
 async def start_snapshot(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
     """Preflight, then the snapshot's intent together with the state that owns it."""
+    if contract.state is LifecycleState.FAILED:
+        # Also an asset of another chain: its addresses mean something else on this one.
+        reason = f"LIFECYCLE_CONTRACT_FAILED: {contract.failure_reason}"
+        return await _fail(engine, payout, PayoutState.REQUESTED, reason)
     readiness = await check_readiness(engine, contract.token, contract.payment_token, contract.address)
     open_conditions = [condition for condition in readiness if not condition.is_satisfied]
     if open_conditions:
@@ -41,18 +45,21 @@ async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleCon
     if intent is None:
         raise RuntimeError(f"payout {payout.payout_id} lost its snapshot's intent")
     if intent.state is IntentState.REVERTED:
-        return await _fail(engine, payout, f"SNAPSHOT_REVERTED: {intent.attempts[-1].transaction_hash}")
+        reason = f"SNAPSHOT_REVERTED: {intent.attempts[-1].transaction_hash}"
+        return await _fail(engine, payout, PayoutState.SNAPSHOTTING, reason)
     outcome = intent.outcome
     if outcome is None:
-        return StepResult(engine.settings.poll_seconds, intent.problem)
+        return StepResult(engine.settings.poll_seconds, what_it_waits_for(engine, intent))
     snapshot_id = await engine.contracts.snapshot_id_in(outcome.transaction_hash, contract.token)
     if not snapshot_id:
-        return await _fail(engine, payout, f"SNAPSHOT_WITHOUT_EVENT: {outcome.transaction_hash}")
+        reason = f"SNAPSHOT_WITHOUT_EVENT: {outcome.transaction_hash}"
+        return await _fail(engine, payout, PayoutState.SNAPSHOTTING, reason)
     holder_count, supply = await engine.contracts.snapshot_totals(
         contract.token, snapshot_id, outcome.block_number
     )
     if holder_count == 0 or supply == 0:
-        return await _fail(engine, payout, f"NO_HOLDERS: snapshot {snapshot_id} has no holders")
+        reason = f"NO_HOLDERS: snapshot {snapshot_id} has no holders"
+        return await _fail(engine, payout, PayoutState.SNAPSHOTTING, reason)
     async with engine.unit_of_work() as work:
         payout = await work.payouts.lock(payout.payout_id)
         if payout.state is PayoutState.SNAPSHOTTING:
@@ -64,10 +71,10 @@ async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleCon
     return StepResult(0)
 
 
-async def _fail(engine: Engine, payout: Payout, reason: str) -> StepResult:
+async def _fail(engine: Engine, payout: Payout, expected: PayoutState, reason: str) -> StepResult:
     async with engine.unit_of_work() as work:
         payout = await work.payouts.lock(payout.payout_id)
-        if payout.state is PayoutState.SNAPSHOTTING:
+        if payout.state is expected:
             payout.fail(reason, engine.now())
             await work.payouts.save(payout)
             await work.commit()

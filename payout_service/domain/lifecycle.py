@@ -71,10 +71,13 @@ class LifecycleContract:
 
     def observe(self, readiness: tuple[Condition, ...], now: datetime) -> bool:
         """The conditions at a fresh look. Returns False when nothing changed."""
-        if self.state not in (LifecycleState.NOT_READY, LifecycleState.READY):
+        if self.state is LifecycleState.FAILED:
             raise ValueError(f"the contract of {self.asset_id} is {self.state}: there is nothing to observe")
         is_ready = all(condition.is_satisfied for condition in readiness)
         state = LifecycleState.READY if is_ready else LifecycleState.NOT_READY
+        if self.state is LifecycleState.DEPLOYING:
+            # Only its last creation ends that.
+            state = LifecycleState.DEPLOYING
         if (state, readiness) == (self.state, self.readiness):
             return False
         self.state, self.readiness = state, readiness

@@ -163,7 +163,9 @@ class TransactionIntent:
     def lose_nonce(self) -> None:
         """Another transaction has finally used the nonce."""
         self._move_to(IntentState.NONCE_LOST)
-        self.problem = f"nonce {self.nonce} was used by a transaction that is not ours"
+        self.problem = (
+            f"SIGNER_NEEDS_RECONCILIATION: nonce {self.nonce} was used by a transaction that is not ours"
+        )
 
     def _move_to(self, state: IntentState) -> None:
         if state not in INTENT_TRANSITIONS[self.state]:

@@ -8,9 +8,8 @@ from eth_utils.crypto import keccak
 
 from libs.chain.address import EvmAddress
 from libs.evm import interfaces
-from libs.evm.abi import UndecodableError
-from libs.evm.rpc import CallRevertedError, JsonRpc, Log, RpcRefusedError, RpcUnavailableError, parse_log, quantity
-from libs.evm.tokens import erc20_balance
+from libs.evm.rpc import CallRevertedError, JsonRpc, Log, RpcUnavailableError, parse_log, quantity
+from libs.evm.tokens import erc20_balance, try_call
 from payout_service.application.ports import ReceiptEvidence
 from payout_service.domain.settlement import ExecutionEvent, strip_padding
 from payout_service.domain.transaction import ContractCall
@@ -46,11 +45,8 @@ class EvmContracts:
 
     async def payment_token_of(self, contract: EvmAddress) -> EvmAddress | None:
         """See Contracts."""
-        try:
-            (token,) = await self._rpc.call(contract.value, interfaces.GET_PAYMENT_TOKEN)
-        except (CallRevertedError, RpcRefusedError, UndecodableError):
-            return None
-        return EvmAddress(token.lower())
+        answer = await try_call(self._rpc, contract.value, interfaces.GET_PAYMENT_TOKEN, block="latest")
+        return EvmAddress(answer[0].lower()) if answer else None
 
     async def is_paused(self, contract: EvmAddress) -> bool:
         """See Contracts."""

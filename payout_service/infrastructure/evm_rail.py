@@ -7,6 +7,7 @@ from payout_service.application.ports import (
     BroadcastAnswer,
     BroadcastResult,
     CallWouldRevertError,
+    FeeCapReachedError,
     Head,
     Receipt,
 )
@@ -73,6 +74,8 @@ class EvmRail:
         base_fee = block.base_fee_wei
         if base_fee is None:
             base_fee = quantity(await self._rpc.request("eth_gasPrice"))
+        if base_fee > self._max_fee_per_gas_wei:
+            raise FeeCapReachedError(f"the chain asks for more than {self._max_fee_per_gas_wei} wei per gas")
         max_fee = min(2 * base_fee + _PRIORITY_FEE_WEI, self._max_fee_per_gas_wei)
         return Fees(max_fee, min(_PRIORITY_FEE_WEI, max_fee))
 

@@ -93,16 +93,30 @@ class SqlJournalRepository:
         states = sorted(state.value for state in IN_FLIGHT_STATES)
         return await self._load(_of_lane(chain_id, signer, states).order_by(_intent.c.nonce))
 
-    async def next_created(self, chain_id: int, signer: EvmAddress) -> TransactionIntent | None:
+    async def created(self, chain_id: int, signer: EvmAddress, limit: int) -> list[TransactionIntent]:
         """See JournalRepository."""
-        statement = _of_lane(chain_id, signer, [IntentState.CREATED.value]).order_by(_intent.c.position).limit(1)
-        found = await self._load(statement)
-        return found[0] if found else None
+        statement = _of_lane(chain_id, signer, [IntentState.CREATED.value])
+        return await self._load(statement.order_by(_intent.c.problem != "", _intent.c.position).limit(limit))
 
     async def note_problem(self, intent_id: UUID, problem: str) -> None:
         """See JournalRepository."""
         await self._connection.execute(
-            update(_intent).where(_intent.c.intent_id == intent_id).values(problem=problem)
+            update(_intent)
+            .where(_intent.c.intent_id == intent_id, _intent.c.state == IntentState.CREATED.value)
+            .values(problem=problem)
+        )
+
+    async def note_problem_of_created(self, chain_id: int, signer: EvmAddress, problem: str) -> None:
+        """See JournalRepository."""
+        await self._connection.execute(
+            update(_intent)
+            .where(
+                _intent.c.chain_id == chain_id,
+                _intent.c.signer == signer.value,
+                _intent.c.state == IntentState.CREATED.value,
+                _intent.c.problem != problem,
+            )
+            .values(problem=problem)
         )
 
     async def find_lane(self, chain_id: int, signer: EvmAddress) -> NonceLane | None:

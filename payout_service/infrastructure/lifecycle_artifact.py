@@ -29,7 +29,7 @@ class _Creation(BaseModel):
     def constructor_types(self) -> list[str]:
         """ABI types of the constructor's arguments."""
         constructor = next((entry for entry in self.abi if entry.get("type") == "constructor"), None)
-        return [each["type"] for each in constructor["inputs"]] if constructor else []
+        return [each.get("type", "") for each in constructor.get("inputs", [])] if constructor else []
 
 
 class _ArtifactFile(BaseModel):
@@ -97,12 +97,29 @@ def load_artifact(path: Path) -> JsonLifecycleArtifact:
     except ValueError:
         raise SettingsError(f"{setting}: {path} is not JSON") from None
     _check_references(content, setting)
-    return JsonLifecycleArtifact(content)
+    artifact = JsonLifecycleArtifact(content)
+    _check_arguments(artifact, setting)
+    return artifact
+
+
+def _check_arguments(artifact: JsonLifecycleArtifact, setting: str) -> None:
+    """Builds every creation once, with a made-up address for what is not there yet."""
+    address = EvmAddress("0x" + "11" * 20)
+    created = dict.fromkeys(artifact.creation_names, address)
+    for name in artifact.creation_names:
+        try:
+            artifact.creation(name, address, address, address, created)
+        # The encoder has an error class for each ABI type, and Python's own for what is no type at all.
+        except Exception as error:
+            what = f"creation {name}: the arguments do not fit its constructor"
+            raise SettingsError(f"{setting}: {what} ({type(error).__name__})") from None
 
 
 def _check_references(content: _ArtifactFile, setting: str) -> None:
     known = {"${operator}", "${initialize_call}"}
     for creation in content.creations:
+        if "${" + creation.name + "}" in known:
+            raise SettingsError(f"{setting}: the name {creation.name} is taken twice")
         unknown = [
             argument
             for argument in creation.constructor_arguments
@@ -113,5 +130,5 @@ def _check_references(content: _ArtifactFile, setting: str) -> None:
         if len(creation.constructor_arguments) != len(creation.constructor_types()):
             raise SettingsError(f"{setting}: creation {creation.name} has a wrong number of arguments")
         known.add("${" + creation.name + "}")
-    if "${" + content.contract + "}" not in known or content.contract in ("operator", "initialize_call"):
+    if content.contract not in {creation.name for creation in content.creations}:
         raise SettingsError(f"{setting}: contract {content.contract!r} is no creation")

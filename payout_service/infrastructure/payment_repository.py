@@ -207,7 +207,7 @@ class SqlPaymentRepository:
             raise RuntimeError(f"batch {batch_number} of {payout_id}: not every payee was in flight")
 
     async def return_to_plan(
-        self, payout_id: UUID, batch_number: int, max_tries: int, now: datetime
+        self, payout_id: UUID, batch_number: int, transaction_hash: str, max_tries: int, now: datetime
     ) -> tuple[int, int]:
         """See PaymentRepository."""
         is_spent = _payment.c.tries >= max_tries
@@ -222,6 +222,7 @@ class SqlPaymentRepository:
                 state=case((is_spent, PaymentState.FAILED.value), else_=PaymentState.PLANNED.value),
                 reason=case((is_spent, FailureReason.BATCH_REVERTED.value), else_=""),
                 batch_number=case((is_spent, _payment.c.batch_number), else_=None),
+                transaction_hash=case((is_spent, transaction_hash), else_=""),
                 update_time=now,
             )
             .returning(_payment.c.state)

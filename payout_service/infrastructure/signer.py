@@ -8,6 +8,7 @@ from pathlib import Path
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_account.types import TransactionDictType
+from eth_keyfile.exceptions import EthKeyfileException
 from eth_typing import HexStr
 
 from libs.chain.address import EvmAddress
@@ -79,7 +80,7 @@ def _from_keystore(path: Path, password_path: Path | None) -> LocalSigner:
     content = _read_private(path, "PAYOUT_SERVICE_SIGNER_KEYSTORE_FILE")
     try:
         key = Account.decrypt(json.loads(content), password)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, EthKeyfileException):
         raise SettingsError(
             "PAYOUT_SERVICE_SIGNER_KEYSTORE_FILE: not a version 3 keystore, or the password is wrong"
         ) from None

@@ -54,6 +54,8 @@ def service_environment(failpoints: str = "") -> dict[str, dict[str, str]]:
         "payout_service": {
             "PAYOUT_SERVICE_MAX_BATCH_GAS": str(_MAX_BATCH_GAS),
             "PAYOUT_SERVICE_POLL_SECONDS": "0.2",
+            "PAYOUT_SERVICE_LEASE_SECONDS": "3",
+            "PAYOUT_SERVICE_REBROADCAST_SECONDS": "2",
             "PAYOUT_SERVICE_FAILPOINTS": failpoints,
         },
         "chain_sync_service": {"CHAIN_SYNC_SERVICE_POLL_SECONDS": "0.2"},

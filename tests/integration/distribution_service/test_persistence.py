@@ -139,7 +139,10 @@ async def test_pages_go_on_behind_a_position_also_within_one_moment(ports: Ports
     asset_id = made[0].asset_id
     found: list[UUID] = []
     after = None
-    while page := await reader.page(asset_id, after, 2):
+    for _ in range(4):
+        page = await reader.page(asset_id, after, 2)
+        if not page:
+            break
         found += [item.distribution_id for item in page]
         after = ListPosition(page[-1].create_time, page[-1].distribution_id)
     assert found == sorted(item.distribution_id for item in made)

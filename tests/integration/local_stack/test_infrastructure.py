@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import stat
 import time
@@ -179,3 +180,13 @@ def _process_of_the_same_user(stack: Stack) -> int:
             if process.uids().real == owner:
                 return process.pid
     return os.getpid()
+
+
+def test_a_deleted_state_folder_does_not_stand_in_the_way(here: Place) -> None:
+    """As root the data lies elsewhere; without the passwords that were in the folder it is of no use."""
+    first = Stack(settings(here, POSTGRES))
+    first.start(services=False)
+    first.stop()
+    shutil.rmtree(here.base_dir)
+    with Stack(settings(here, POSTGRES)) as again:
+        assert again.status()[0].healthy

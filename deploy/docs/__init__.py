@@ -1,0 +1,1 @@
+"""Makes the parts of docs/ that repeat what the code says."""

@@ -1,0 +1,36 @@
+"""Small pieces of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def generated_note(source: str) -> str:
+    """The line under the title of a generated page."""
+    return f"<!-- Made from {source} by `python -m deploy.docs.generate`. Do not edit. -->"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table's lines, and an empty one behind it."""
+    lines = [_row(header), _row(["---"] * len(header))]
+    lines += [_row([cell(each) for each in row]) for row in rows]
+    return [*lines, ""]
+
+
+def cell(text: str) -> str:
+    """Text that may stand in a table's cell."""
+    return text.replace("\n\n", "<br>").replace("\n", " ").replace("|", "\\|")
+
+
+def anchor(heading: str) -> str:
+    """The anchor that Markdown viewers give to a heading of letters, digits, dots and underscores."""
+    return heading.lower().replace(".", "").replace(" ", "-").replace("`", "")
+
+
+def document(lines: Iterable[str]) -> str:
+    """A file's text."""
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

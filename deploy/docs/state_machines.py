@@ -1,0 +1,158 @@
+"""docs/state-machines.md: drawn from the tables of legal transitions in the code."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar, cast
+
+from asset_service.domain.asset import LEGAL_TRANSITIONS as ASSET_TRANSITIONS
+from asset_service.domain.asset import AssetState
+from chain_sync_service.domain.followed_token import LEGAL_TRANSITIONS as FOLLOW_TRANSITIONS
+from chain_sync_service.domain.followed_token import FollowState
+from deploy.docs.descriptors import ProtoFile
+from deploy.docs.markdown import document, generated_note, table
+from distribution_service.domain.states import LEGAL_TRANSITIONS as DISTRIBUTION_TRANSITIONS
+from distribution_service.domain.states import DistributionState
+from payout_service.domain.payout import TRANSITIONS as PAYOUT_TRANSITIONS
+from payout_service.domain.payout import WORKED_STATES, PayoutState
+from payout_service.domain.transaction import INTENT_TRANSITIONS, IntentState
+
+State = TypeVar("State", bound=StrEnum)
+_NOBODY = "nobody: final"
+_COMMENTED_STATE = re.compile(r"((?:^ +# .*\n)+) +([A-Z_]+) = ", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """A state machine. `enum` is the proto enum whose comments explain the states; without one the code's do."""
+
+    title: str
+    source: str
+    first: StrEnum
+    transitions: Mapping[StrEnum, frozenset[StrEnum]]
+    owners: Mapping[StrEnum, str]
+    enum: str = ""
+
+
+def state_machines(files: Sequence[ProtoFile]) -> str:
+    """The page."""
+    comments = {
+        (enum.full_name, value.name.removeprefix("STATE_")): value.comment
+        for file in files
+        for message in file.messages
+        for enum in message.enums
+        for value in enum.values
+    }
+    lines = [
+        "# State machines",
+        "",
+        generated_note("the tables of legal transitions in the code"),
+        "",
+        "A state changes only through a verb of its aggregate, and the verb looks the change up in the table that",
+        "is drawn here. Every state that is not final has an owner that moves it on.",
+        "",
+    ]
+    for machine in _machines():
+        lines += _section(machine, comments)
+    return document(lines)
+
+
+def _machines() -> list[_Machine]:
+    return [
+        _Machine(
+            "Asset",
+            "asset_service/domain/asset.py",
+            AssetState.IMPORTING,
+            _generic(ASSET_TRANSITIONS),
+            {
+                AssetState.IMPORTING: "payout_service, by reporting on the lifecycle contract",
+                AssetState.ACTIVE: "nobody: the asset stays payable",
+            },
+            "masspayout.asset.v1.Asset.State",
+        ),
+        _Machine(
+            "Distribution",
+            "distribution_service/domain/states.py",
+            DistributionState.RELEASED,
+            _generic(DISTRIBUTION_TRANSITIONS),
+            {
+                state: "an operator" if state is DistributionState.INCOMPLETE else "payout_service, by its events"
+                for state in DistributionState
+                if not state.is_final
+            },
+            "masspayout.distribution.v1.Distribution.State",
+        ),
+        _Machine(
+            "Payout",
+            "payout_service/domain/payout.py",
+            PayoutState.REQUESTED,
+            _generic(PAYOUT_TRANSITIONS),
+            {
+                **dict.fromkeys(WORKED_STATES, "payout worker of payout_service"),
+                PayoutState.INCOMPLETE: "an operator",
+            },
+            "masspayout.payout.v1.Payout.State",
+        ),
+        _Machine(
+            "Transaction intent",
+            "payout_service/domain/transaction.py",
+            IntentState.CREATED,
+            _generic(INTENT_TRANSITIONS),
+            {
+                **{
+                    state: "transaction worker of payout_service"
+                    for state, following in INTENT_TRANSITIONS.items()
+                    if following
+                },
+                IntentState.NONCE_LOST: "an operator; the signer stops",
+            },
+        ),
+        _Machine(
+            "Followed token",
+            "chain_sync_service/domain/followed_token.py",
+            FollowState.BACKFILLING,
+            _generic(FOLLOW_TRANSITIONS),
+            dict.fromkeys(FollowState, "follow worker of chain_sync_service"),
+        ),
+    ]
+
+
+def _generic(transitions: Mapping[State, frozenset[State]]) -> Mapping[StrEnum, frozenset[StrEnum]]:
+    """The table without its own enum in its type."""
+    return cast(Mapping[StrEnum, frozenset[StrEnum]], transitions)
+
+
+def _section(machine: _Machine, comments: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    yield from (f"## {machine.title}", "", f"Table: [{machine.source}](../{machine.source})", "")
+    yield from ("```mermaid", "stateDiagram-v2", f"    [*] --> {machine.first}")
+    # In the order of the enum: a frozenset has none.
+    states = list(type(machine.first))
+    for state in states:
+        for following in states:
+            if following in machine.transitions[state]:
+                yield f"    {state} --> {following}"
+        if not machine.transitions[state] and state not in machine.owners:
+            yield f"    {state} --> [*]"
+    yield from ("```", "")
+    meanings = {state: comments[(machine.enum, str(state))] for state in states} if machine.enum else {}
+    meanings = meanings or {state: text for state in states if (text := _comments(type(state)).get(str(state)))}
+    header = ("state", "moved on by", "meaning") if meanings else ("state", "moved on by")
+    yield from table(
+        header,
+        (
+            (f"`{state}`", machine.owners.get(state, _NOBODY), meanings.get(state, ""))[: len(header)]
+            for state in states
+        ),
+    )
+
+
+def _comments(enum: type[StrEnum]) -> Mapping[str, str]:
+    """The comment lines above each member of an enum."""
+    return {
+        name: " ".join(line.strip().removeprefix("# ") for line in lines.splitlines())
+        for lines, name in _COMMENTED_STATE.findall(inspect.getsource(enum))
+    }
