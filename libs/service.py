@@ -180,14 +180,23 @@ async def _serve(
         task.result()
 
 
+_SERVER_OPTIONS = [
+    # Otherwise two processes would share a port by mistake and each answer half of the calls.
+    ("grpc.so_reuseport", 0),
+    # A client that vanished is noticed, and what serves it ends.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # Clients may ping while they wait for a stream's next message.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+]
 _OPERATIONS = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name
 
 
 def _server(
     assembly: Assembly, operations: OperationsServicer
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
-    # Without so_reuseport=0 two processes would share a port by mistake and each answer half of the calls.
-    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=_SERVER_OPTIONS)
     assembly.add_servicer(server)
     operations_service_pb2_grpc.add_OperationsServiceServicer_to_server(operations, server)
     health_servicer = health.aio.HealthServicer()

@@ -38,7 +38,7 @@ class DistributionWatches:
     async def follow(self, distribution_id: UUID) -> AsyncGenerator[Distribution, None]:
         """Yields the distribution now and after each change, until nothing more happens to it by itself.
 
-        Raises AppError DISTRIBUTION_NOT_FOUND, SERVICE_STOPPING.
+        Raises AppError DISTRIBUTION_NOT_FOUND, SERVICE_STOPPING, TOO_MANY_WATCHES.
         """
         # Registered before the first read, so that no change falls between the two.
         with self._registered(distribution_id) as watch:
@@ -69,9 +69,8 @@ class DistributionWatches:
         if self._stopping:
             raise _stopping_error()
         if len(self._watches) >= self._max_watches:
-            # To the caller it is the same as a replica that goes away: call again and meet another.
             raise AppError(
-                Reason.SERVICE_STOPPING,
+                Reason.TOO_MANY_WATCHES,
                 f"this process serves {self._max_watches} watches already; call again, or poll GetDistribution",
             )
         watch = _Watch(distribution_id)

@@ -60,7 +60,7 @@ class CreateDistributionUseCase:
                 return repeated
             asset = await payable_asset(uow, command.asset_id)
         total_base_units = amount_of_token(command.total_amount, asset.payment_token)
-        preview = await self._payouts.preview(asset.asset_id, total_base_units)
+        preview = await self._payouts.preview(asset.asset_id, total_base_units, with_amounts=False)
         _require_holders(preview)
         if not command.allow_unfunded:
             _require_funds(preview, asset)

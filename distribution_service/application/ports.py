@@ -150,8 +150,10 @@ class PayoutPreview:
 class PayoutPeer(Protocol):
     """payout_service."""
 
-    async def preview(self, asset_id: UUID, total_base_units: int) -> PayoutPreview:
+    async def preview(self, asset_id: UUID, total_base_units: int, *, with_amounts: bool) -> PayoutPreview:
         """What a payout would pay now. Reads the chain: never call it inside a transaction.
+
+        Without amounts it is quick for any number of holders; the figures that need every balance are then 0.
 
         Raises AppError ASSET_NOT_YET_KNOWN, CHAIN_UNAVAILABLE, PEER_UNAVAILABLE, AMOUNT_TOO_LARGE.
         """

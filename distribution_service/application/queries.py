@@ -73,5 +73,5 @@ class DistributionQueries:
         async with self._new_unit_of_work() as uow:
             asset = await payable_asset(uow, asset_id)
         total_base_units = amount_of_token(total_amount, asset.payment_token)
-        preview = await self._payouts.preview(asset_id, total_base_units)
+        preview = await self._payouts.preview(asset_id, total_base_units, with_amounts=True)
         return DistributionPreview(total_base_units, asset.payment_token, preview)

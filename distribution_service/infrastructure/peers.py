@@ -12,6 +12,7 @@ from libs.errors import AppError
 from libs.grpc_kit.peer import PEER_TIMEOUT_SECONDS, call_peer
 
 _PEER = "payout_service"
+_AMOUNTS_TIMEOUT_SECONDS = 110.0
 
 
 class GrpcPayoutPeer:
@@ -20,13 +21,17 @@ class GrpcPayoutPeer:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = pb_grpc.PayoutServiceStub(channel)
 
-    async def preview(self, asset_id: UUID, total_base_units: int) -> PayoutPreview:
+    async def preview(self, asset_id: UUID, total_base_units: int, *, with_amounts: bool) -> PayoutPreview:
         """See the port. Raises ValueError when the answer is malformed."""
         request = pb.PreviewPayoutRequest(
-            asset=f"assets/{asset_id}", total_amount_base_units=str(total_base_units)
+            asset=f"assets/{asset_id}",
+            total_amount_base_units=str(total_base_units),
+            skip_amounts=not with_amounts,
         )
+        # Every holder's balance is read from the chain, page by page.
+        timeout_seconds = _AMOUNTS_TIMEOUT_SECONDS if with_amounts else PEER_TIMEOUT_SECONDS
         try:
-            response = await call_peer(self._stub.PreviewPayout(request, timeout=PEER_TIMEOUT_SECONDS), _PEER)
+            response = await call_peer(self._stub.PreviewPayout(request, timeout=timeout_seconds), _PEER)
         except AppError as error:
             raise _with_our_field(error) from error
         return _preview(response)

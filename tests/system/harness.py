@@ -58,6 +58,10 @@ def service_environment(failpoints: str = "") -> dict[str, dict[str, str]]:
             "PAYOUT_SERVICE_REBROADCAST_SECONDS": "2",
             "PAYOUT_SERVICE_FAILPOINTS": failpoints,
         },
+        "distribution_service": {
+            "DISTRIBUTION_SERVICE_MAX_DELIVERIES": "3",
+            "DISTRIBUTION_SERVICE_REDELIVERY_DELAY_SECONDS": "0.5",
+        },
         "chain_sync_service": {"CHAIN_SYNC_SERVICE_POLL_SECONDS": "0.2"},
     }
 

@@ -170,10 +170,10 @@ class FakePayouts:
     preview_answer: PayoutPreview
     error: AppError | None = None
     before_answer: Callable[[], Awaitable[object]] | None = None
-    asked: list[tuple[UUID, int]] = field(default_factory=list)
+    asked: list[tuple[UUID, int, bool]] = field(default_factory=list)
 
-    async def preview(self, asset_id: UUID, total_base_units: int) -> PayoutPreview:
-        self.asked.append((asset_id, total_base_units))
+    async def preview(self, asset_id: UUID, total_base_units: int, *, with_amounts: bool) -> PayoutPreview:
+        self.asked.append((asset_id, total_base_units, with_amounts))
         if self.before_answer:
             before_answer, self.before_answer = self.before_answer, None
             await before_answer()

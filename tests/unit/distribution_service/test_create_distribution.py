@@ -68,7 +68,7 @@ async def test_it_is_released_with_its_event_and_its_request(world: _World) -> N
     assert world.store.distributions == {distribution.distribution_id: distribution}
     assert world.store.events == [(DistributionReleased(), distribution)]
     assert world.store.requests[key.request_id].resource_id == distribution.distribution_id
-    assert world.payouts.asked == [(world.asset_id, 1_500_000)]
+    assert world.payouts.asked == [(world.asset_id, 1_500_000, False)]
 
 
 @pytest.mark.parametrize(

@@ -348,9 +348,7 @@ class MemoryPayments:
             row = self._transaction.get("payment", (payout_id, payee.ordinal))
             if row is None or row.state is not PaymentState.PLANNED:
                 raise RuntimeError(f"payee {payee.ordinal} is not free any more")
-            changed = replace(
-                row, state=PaymentState.IN_FLIGHT, batch_number=batch.number, tries=row.tries + 1
-            )
+            changed = replace(row, state=PaymentState.IN_FLIGHT, batch_number=batch.number, tries=row.tries + 1)
             self._transaction.put("payment", (payout_id, payee.ordinal), changed)
 
     async def open_batches(self, payout_id: UUID) -> list[Batch]:

@@ -94,7 +94,9 @@ class MemoryChain:
     # ------------------------------------------------------------------------------------ what tests do
 
     def deposit(self, amount: int) -> None:
+        """Money for the lifecycle contract, too deep in the chain for a reorg of two blocks."""
         self.state.money[CONTRACT.value] += amount
+        self.mine(3)
 
     def mine(self, count: int = 1) -> None:
         for _ in range(count):

@@ -1,0 +1,437 @@
+"""A payout from request to its end, step by step, with all that may come between."""
+
+import asyncio
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.messaging.events import EventNotReadyError
+from payout_service.application.advance_payout import advance_one_payout
+from payout_service.application.commit_funds import commit_funds, treasury_key
+from payout_service.application.request_payout import RequestPayout, request_payout
+from payout_service.domain.batch_sizing import BatchLimits
+from payout_service.domain.lifecycle import LifecycleState
+from payout_service.domain.payments import FailureReason, PaymentState
+from payout_service.domain.payout import PayoutState
+from payout_service.domain.transaction import IntentState
+from tests.unit.payout_service.memory_chain import holder
+from tests.unit.payout_service.stage import ASSET_ID, Stage, engine_settings, incoming, ready_contract
+
+TOTAL = 10_000
+
+
+async def funded(stage: Stage, total: int = TOTAL) -> UUID:
+    stage.chain.deposit(total)
+    return await stage.request(total)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 10, 33])
+async def test_every_holder_is_paid_what_the_contract_owes(count: int) -> None:
+    stage = Stage([7 * number + 1 for number in range(count)])
+    payout_id = await funded(stage)
+    payout = await stage.run(payout_id)
+    assert payout.state is PayoutState.COMPLETED
+    stage.assert_paid_as_planned(payout_id)
+    assert payout.plan
+    assert payout.progress.paid_base_units == payout.plan.payable_base_units
+    assert payout.progress.paid_count == count
+    assert payout.progress.batch_count == payout.progress.final_batch_count == -(-count // 4)
+    assert stage.database.committed_base_units() == 0
+    assert stage.chain.money_of(str(ready_contract().address)) == TOTAL - payout.plan.payable_base_units
+    versions = [event.aggregate_version for event in stage.database.events if event.aggregate_id == payout_id]
+    assert versions == list(range(1, payout.version + 1)), "every version published once, in order"
+    assert stage.database.events[-1].event_name == "payout_completed"
+
+
+async def test_a_distribution_has_one_payout_however_often_it_is_released() -> None:
+    stage = Stage()
+    payout_id = await funded(stage)
+    command = RequestPayout(payout_id, ASSET_ID, 2 * TOTAL)
+    await request_payout(stage.engine, command, incoming(payout_id))
+    event = incoming(uuid4())
+    await request_payout(stage.engine, replace(command, distribution_id=event.aggregate_id), event)
+    await request_payout(stage.engine, replace(command, distribution_id=uuid4()), event)
+    assert stage.payout(payout_id).total_base_units == TOTAL
+    assert len(stage.database.rows("payout")) == 2
+
+
+async def test_a_payout_waits_for_its_asset() -> None:
+    stage = Stage()
+    event = incoming(uuid4())
+    with pytest.raises(EventNotReadyError):
+        await request_payout(stage.engine, RequestPayout(event.aggregate_id, ASSET_ID, 1), event)
+    assert stage.database.rows("inbox") == {}, "not recorded as processed"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "name"),
+    [
+        ("has_snapshot_role", False, "SNAPSHOT_ROLE_HELD"),
+        ("has_payout_role", False, "PAYOUT_ROLE_HELD"),
+        ("gas_money", 0, "SIGNER_HAS_GAS_MONEY"),
+        ("paused", True, "LIFECYCLE_CONTRACT_NOT_PAUSED"),
+        ("pays_in", None, "LIFECYCLE_CONTRACT_EXISTS"),
+        ("is_for_asset", False, "ASSET_MATCHES"),
+        ("is_for_asset", None, "ASSET_MATCHES"),
+        ("id_told", 1, "WRONG_CHAIN"),
+        ("is_down", True, "CHAIN_UNAVAILABLE"),
+    ],
+)
+async def test_what_is_not_ready_is_waited_for_by_name(attribute: str, value: object, name: str) -> None:
+    stage = Stage()
+    payout_id = await funded(stage)
+    before = getattr(stage.chain, attribute)
+    setattr(stage.chain, attribute, value)
+    await advance_one_payout(stage.engine)
+    assert stage.payout(payout_id).state is PayoutState.REQUESTED
+    assert stage.payout(payout_id).waiting_for.startswith(name + ":")
+    setattr(stage.chain, attribute, before)
+    assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
+
+
+async def test_an_asset_whose_contract_failed_is_not_paid() -> None:
+    stage = Stage()
+    async with stage.database.unit_of_work() as work:
+        contract = ready_contract()
+        contract.state, contract.failure_reason = LifecycleState.FAILED, "the asset is on chain 1"
+        await work.lifecycle.add(contract)
+        await work.commit()
+    payout_id = await funded(stage)
+    payout = await stage.run(payout_id)
+    assert payout.state is PayoutState.FAILED
+    assert payout.failure_reason == "LIFECYCLE_CONTRACT_FAILED: the asset is on chain 1"
+    assert stage.database.intents() == []
+
+
+async def test_a_snapshot_that_would_revert_waits_by_name() -> None:
+    stage = Stage()
+    payout_id = await funded(stage)
+    stage.chain.would_revert = lambda call: "TokenIsPaused()"
+    await stage.rounds(3)
+    assert stage.payout(payout_id).waiting_for == f"CALL_WOULD_REVERT: TokenIsPaused() (snapshot/{payout_id})"
+    stage.chain.would_revert = lambda call: ""
+    assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
+
+
+async def test_a_reverted_snapshot_fails_the_payout() -> None:
+    stage = Stage()
+    payout_id = await funded(stage)
+    stage.chain.reverting_snapshots = 1
+    payout = await stage.run(payout_id)
+    assert payout.state is PayoutState.FAILED
+    assert payout.failure_reason.startswith("SNAPSHOT_REVERTED: 0x")
+    assert stage.database.committed_base_units() == 0
+
+
+async def test_a_snapshot_without_its_event_fails_the_payout() -> None:
+    stage = Stage()
+    payout_id = await funded(stage)
+
+    async def nothing(*arguments: object) -> None:
+        return None
+
+    stage.chain.snapshot_id_in = nothing  # type: ignore[method-assign]
+    assert (await stage.run(payout_id)).failure_reason.startswith("SNAPSHOT_WITHOUT_EVENT: 0x")
+
+
+async def test_no_holders_fail_the_payout_before_a_snapshot() -> None:
+    stage = Stage([])
+    payout = await stage.run(await funded(stage))
+    assert payout.state is PayoutState.FAILED
+    assert payout.failure_reason.startswith("NO_HOLDERS")
+    assert stage.database.intents() == []
+
+
+async def test_holders_that_left_before_the_snapshot_fail_the_payout() -> None:
+    stage = Stage()
+    payout_id = await funded(stage)
+    await stage.run_to(payout_id, PayoutState.SNAPSHOTTING)
+    stage.chain.balances = []
+    assert (await stage.run(payout_id)).failure_reason == "NO_HOLDERS: snapshot 1 has no holders"
+
+
+async def test_when_nobody_is_due_a_unit_the_payout_completes_without_a_batch() -> None:
+    stage = Stage([1, 1, 1])
+    payout = await stage.run(await funded(stage, 2))
+    assert payout.state is PayoutState.COMPLETED
+    assert payout.progress.batch_count == 0
+    assert payout.plan
+    assert (payout.plan.zero_due_count, payout.plan.rounding_dust_base_units) == (3, 2)
+    assert [intent.key.partition("/")[0] for intent in stage.database.intents()] == ["snapshot"]
+
+
+async def test_who_is_due_nothing_is_in_no_batch() -> None:
+    stage = Stage([1, 1_000_000])
+    payout_id = await funded(stage, 100)
+    await stage.run(payout_id)
+    assert [row.state for row in stage.payments(payout_id)] == [PaymentState.ZERO_DUE, PaymentState.PAID]
+    assert stage.payments(payout_id)[0].batch_number is None
+
+
+async def test_the_share_of_frozen_tokens_is_no_dust() -> None:
+    stage = Stage([50, 25])
+    stage.chain.frozen = 25
+    payout = await stage.run(await funded(stage, 1_000))
+    assert payout.plan
+    assert (payout.plan.payable_base_units, payout.plan.frozen_share_base_units) == (750, 250)
+    assert payout.plan.rounding_dust_base_units == 0
+
+
+async def test_transfers_after_the_snapshot_change_nothing() -> None:
+    stage = Stage([60, 40])
+    payout_id = await funded(stage, 100)
+    await stage.run_to(payout_id, PayoutState.PLANNING)
+    stage.chain.balances = [(holder(7), 100)]
+    await stage.run(payout_id)
+    assert [stage.chain.money_of(holder(number)) for number in (0, 1, 7)] == [60, 40, 0]
+
+
+async def test_a_short_page_is_waited_for_and_never_planned() -> None:
+    stage = Stage()
+    payout_id = await funded(stage)
+    stage.chain.short_pages_by = 1
+    await stage.run_to(payout_id, PayoutState.PLANNING)
+    await stage.rounds(2)
+    assert stage.payout(payout_id).waiting_for == "SNAPSHOT_PAGE_SHORT: page 0 has 2 holders, 3 belong there"
+    assert stage.payments(payout_id) == []
+    stage.chain.short_pages_by = 0
+    assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
+
+
+async def test_a_holder_listed_twice_stops_the_plan_by_name() -> None:
+    stage = Stage()
+    payout_id = await funded(stage)
+    stage.chain.balances[4] = stage.chain.balances[0]
+    await stage.run_to(payout_id, PayoutState.PLANNING)
+    with pytest.raises(Exception, match="payment"):
+        await stage.rounds(3)
+    assert stage.payout(payout_id).waiting_for.startswith("INTERNAL: ")
+    assert stage.payout(payout_id).state is PayoutState.PLANNING
+
+
+async def test_money_is_waited_for_by_name_until_a_deposit_comes() -> None:
+    stage = Stage([1, 1])
+    stage.chain.deposit(400)
+    payout_id = await stage.request(1_000)
+    await stage.run_to(payout_id, PayoutState.WAITING_FOR_FUNDS)
+    await stage.rounds(2)
+    assert "needs 600 more base units" in stage.payout(payout_id).waiting_for
+    assert stage.payout(payout_id).waiting_for.startswith("INSUFFICIENT_FUNDS: ")
+    assert stage.database.committed_base_units() == 0
+    stage.chain.deposit(600)
+    assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_money_is_promised_once(seed: int) -> None:
+    """Two payouts, money for one: one executes, the other waits, whoever comes first."""
+    stage = Stage([1, 1], seed=seed)
+    stage.chain.deposit(1_500)
+    payouts = [await stage.request(1_000), await stage.request(1_000)]
+    for payout_id in payouts:
+        await stage.run_to(payout_id, PayoutState.WAITING_FOR_FUNDS)
+    contract = ready_contract()
+    await asyncio.gather(
+        *(commit_funds(stage.engine, stage.payout(each), contract) for each in [*payouts, *payouts])
+    )
+    states = sorted(stage.payout(each).state for each in payouts)
+    assert states == [PayoutState.EXECUTING, PayoutState.WAITING_FOR_FUNDS]
+    assert stage.database.committed_base_units() == 1_000
+
+
+async def test_a_balance_read_before_money_left_is_not_used() -> None:
+    """Between balance and lock another payout's payment is settled: its money is in neither figure."""
+    stage = Stage([1, 1])
+    stage.chain.deposit(1_000)
+    first = await stage.request(1_000)
+    await stage.run_to(first, PayoutState.EXECUTING)
+    second = await stage.request(1_000)
+    await stage.run_to(second, PayoutState.WAITING_FOR_FUNDS)
+    key = treasury_key(ready_contract())
+
+    def pay_meanwhile() -> None:
+        stage.chain.before_balance_answer = lambda: None
+        rows = stage.database.rows("commitment")
+        rows[first] = (key, 0)
+        stage.database.rows("treasury")[key] += 1
+
+    stage.chain.before_balance_answer = pay_meanwhile
+    await commit_funds(stage.engine, stage.payout(second), ready_contract())
+    assert stage.payout(second).state is PayoutState.WAITING_FOR_FUNDS
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "name"),
+    [
+        ("pays_in", ready_contract().token, "PAYMENT_TOKEN_CHANGED"),
+        ("implementation", ready_contract().token, "IMPLEMENTATION_CHANGED"),
+        ("implementation", None, "IMPLEMENTATION_CHANGED"),
+        ("paused", True, "LIFECYCLE_CONTRACT_PAUSED"),
+        ("has_payout_role", False, "PAYOUT_ROLE_MISSING"),
+    ],
+)
+async def test_what_the_plan_relied_on_is_looked_at_before_each_batch(
+    attribute: str, value: object, name: str
+) -> None:
+    stage = Stage(settings=engine_settings(max_open_batches=1))
+    payout_id = await funded(stage)
+    await stage.run_to(payout_id, PayoutState.EXECUTING)
+    await advance_one_payout(stage.engine)
+    assert stage.payout(payout_id).progress.batch_count == 1
+    before = getattr(stage.chain, attribute)
+    setattr(stage.chain, attribute, value)
+    await stage.rounds(8)
+    payout = stage.payout(payout_id)
+    assert payout.progress.batch_count == payout.progress.final_batch_count == 1
+    assert payout.waiting_for.startswith(name + ":")
+    setattr(stage.chain, attribute, before)
+    assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
+    stage.assert_paid_as_planned(payout_id)
+
+
+async def test_a_batch_that_would_revert_waits_by_name() -> None:
+    stage = Stage()
+    payout_id = await funded(stage)
+    await stage.run_to(payout_id, PayoutState.EXECUTING)
+    stage.chain.would_revert = lambda call: "InvalidAsset(0x00)"
+    await stage.rounds(2)
+    assert stage.payout(payout_id).waiting_for == "BATCH_WOULD_REVERT: InvalidAsset(0x00)"
+    assert stage.payout(payout_id).progress.batch_count == 0
+
+
+async def test_caps_below_one_payee_are_named() -> None:
+    limits = BatchLimits(max_gas=150_000, max_calldata_bytes=100_000, max_payees=100)
+    stage = Stage(settings=engine_settings(batch_limits=limits))
+    payout_id = await funded(stage)
+    await stage.run_to(payout_id, PayoutState.EXECUTING)
+    await stage.rounds(2)
+    assert stage.payout(payout_id).waiting_for.startswith("BATCH_CAPS_TOO_LOW")
+
+
+async def test_open_batches_are_bounded() -> None:
+    stage = Stage([1] * 40, settings=engine_settings(max_open_batches=2))
+    payout_id = await funded(stage)
+    await stage.run_to(payout_id, PayoutState.EXECUTING)
+    for _ in range(10):
+        stage.clock.advance(5)
+        await advance_one_payout(stage.engine)
+    assert stage.payout(payout_id).progress.batch_count == 2
+
+
+async def test_a_refused_payee_is_named_and_its_money_stays_promised() -> None:
+    stage = Stage([1, 1, 2])
+    stage.chain.blocked_payees = {holder(2)}
+    payout_id = await funded(stage, 1_000)
+    payout = await stage.run(payout_id)
+    assert payout.state is PayoutState.INCOMPLETE
+    refused = stage.payments(payout_id)[2]
+    assert (refused.state, refused.reason) == (PaymentState.FAILED, FailureReason.TRANSFER_REFUSED)
+    assert stage.database.committed_base_units() == 500
+    assert payout.progress.paid_base_units == 500
+    assert stage.database.events[-1].event_name == "payout_incomplete"
+
+
+async def test_who_was_paid_by_another_transaction_is_not_paid_again() -> None:
+    stage = Stage([1, 1])
+    payout_id = await funded(stage, 1_000)
+    await stage.run_to(payout_id, PayoutState.EXECUTING)
+    stage.chain.state.paid.add((1, holder(0)))
+    payout = await stage.run(payout_id)
+    assert payout.state is PayoutState.INCOMPLETE
+    assert stage.payments(payout_id)[0].reason == FailureReason.ALREADY_PAID_ELSEWHERE
+    assert stage.chain.money_of(holder(0)) == 0
+
+
+async def test_payees_of_a_reverted_batch_are_paid_by_another_one() -> None:
+    stage = Stage([1, 2, 3])
+    payout_id = await funded(stage)
+    stage.chain.reverting_batches = 2
+    payout = await stage.run(payout_id)
+    assert payout.state is PayoutState.COMPLETED
+    assert (payout.progress.batch_count, payout.progress.final_batch_count) == (3, 3)
+    stage.assert_paid_as_planned(payout_id)
+    assert [row.tries for row in stage.payments(payout_id)] == [3, 3, 3]
+
+
+async def test_payees_whose_batches_always_revert_fail_by_name() -> None:
+    stage = Stage([1, 2, 3])
+    payout_id = await funded(stage, 600)
+    stage.chain.reverting_batches = 100
+    payout = await stage.run(payout_id)
+    assert payout.state is PayoutState.INCOMPLETE
+    assert payout.progress.batch_count == stage.engine.settings.max_batch_tries
+    last = stage.database.intent(f"batch/{payout_id}/3").outcome
+    assert last
+    for row in stage.payments(payout_id):
+        assert (row.state, row.reason) == (PaymentState.FAILED, FailureReason.BATCH_REVERTED)
+        assert row.transaction_hash == last.transaction_hash, "the transaction that tried to"
+    assert stage.database.committed_base_units() == 600
+
+
+async def test_a_lost_nonce_leaves_the_payout_waiting_by_name() -> None:
+    stage = Stage([1, 2, 3], settings=engine_settings(max_open_batches=1))
+    payout_id = await funded(stage)
+    await stage.run_to(payout_id, PayoutState.EXECUTING)
+    await advance_one_payout(stage.engine)
+    while stage.database.intent(f"batch/{payout_id}/1").state is IntentState.CREATED:
+        await stage.drive()
+    stage.chain.use_nonce_elsewhere()
+    await stage.rounds(6)
+    payout = stage.payout(payout_id)
+    assert payout.state is PayoutState.EXECUTING
+    assert payout.waiting_for.startswith("SIGNER_NEEDS_RECONCILIATION")
+    assert all(row.state is PaymentState.IN_FLIGHT for row in stage.payments(payout_id))
+    other = await stage.request(1)
+    await stage.rounds(4)
+    assert stage.payout(other).waiting_for.startswith("SIGNER_NEEDS_RECONCILIATION"), "whoever waits behind it too"
+
+
+async def test_a_changed_signer_is_named_by_who_waits_for_the_old_one() -> None:
+    stage = Stage([1, 2, 3])
+    payout_id = await funded(stage)
+    await stage.run_to(payout_id, PayoutState.SNAPSHOTTING)
+    stage.engine = replace(stage.engine, signer=ready_contract().token)
+    await stage.rounds(2)
+    assert stage.payout(payout_id).waiting_for.startswith("SIGNER_CHANGED: snapshot/")
+
+
+async def test_the_node_moved_to_another_chain_is_named_while_money_is_in_flight() -> None:
+    stage = Stage()
+    payout_id = await funded(stage)
+    await stage.run_to(payout_id, PayoutState.PLANNING)
+    genesis, stage.chain.genesis = stage.chain.genesis, "0x" + "11" * 32
+    stage.clock.advance(5)
+    await advance_one_payout(stage.engine)
+    assert stage.payout(payout_id).waiting_for.startswith("WRONG_CHAIN: ")
+    assert stage.payout(payout_id).planned_count == 0, "nothing is planned from another chain"
+    stage.chain.genesis = genesis
+    assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
+
+
+STATES = [
+    PayoutState.REQUESTED,
+    PayoutState.SNAPSHOTTING,
+    PayoutState.PLANNING,
+    PayoutState.WAITING_FOR_FUNDS,
+    PayoutState.EXECUTING,
+]
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_a_step_done_again_on_a_stale_view_changes_nothing(state: PayoutState) -> None:
+    """A replica whose lease ran out does its step after another has done it."""
+    from payout_service.application.advance_payout import STEPS
+
+    stage = Stage()
+    payout_id = await funded(stage)
+    stale = await stage.run_to(payout_id, state)
+    await stage.run(payout_id)
+    before = (stage.payout(payout_id), stage.payments(payout_id), stage.database.intents())
+    events, money = list(stage.database.events), stage.chain.state.money.copy()
+    for _ in range(2):
+        await STEPS[state](stage.engine, stale, ready_contract())
+    assert (stage.payout(payout_id), stage.payments(payout_id), stage.database.intents()) == before
+    assert stage.database.events == events
+    await stage.rounds(4)
+    assert stage.chain.state.money == money
