@@ -39,7 +39,7 @@ class Ticker:
             self._web3.provider.make_request(RPCEndpoint("anvil_mine"), ["0x1"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack. Each test uses assets of its own."""
     settings = StackSettings(

@@ -14,7 +14,7 @@ from tests.integration.asset_service.fake_peers import FakePeers
 from tests.integration.asset_service.harness import Harness, ServiceUnderTest, open_harness
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def peers() -> Iterator[FakePeers]:
     fake = FakePeers()
     fake.start()
@@ -22,7 +22,7 @@ def peers() -> Iterator[FakePeers]:
     fake.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(peers: FakePeers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
     """One service for all tests: each uses assets, tokens and request ids of its own."""
     base_dir: Path = tmp_path_factory.mktemp("asset_service") / "run"

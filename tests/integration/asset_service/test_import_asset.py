@@ -218,7 +218,7 @@ async def test_get_refuses_bad_and_unknown_names(harness: Harness) -> None:
     for name, reason in [
         ("", Reason.REQUIRED_FIELD_MISSING),
         ("assets/1", Reason.INVALID_RESOURCE_NAME),
-        (f"payouts/{uuid4()}", Reason.INVALID_RESOURCE_NAME),
+        ("payouts/00000000-0000-4000-8000-000000000000", Reason.INVALID_RESOURCE_NAME),
         (f"assets/{uuid4()}", Reason.ASSET_NOT_FOUND),
     ]:
         _, error = await harness.refused(harness.assets.GetAsset(pb.GetAssetRequest(name=name)))

@@ -12,7 +12,7 @@ from tests.integration.chain_sync_service.harness import SERVICE, Harness, Servi
 from tests.integration.chain_sync_service.rpc_proxy import RpcProxy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTest]:
     """One service for all tests: each uses assets and tokens of its own."""
     settings = StackSettings(

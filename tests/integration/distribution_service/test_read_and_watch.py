@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import grpc
 import pytest
@@ -141,7 +141,7 @@ async def test_a_watch_of_what_is_settled_ends_at_once(world: World, state: str)
 @pytest.mark.parametrize(
     ("name", "code", "reason"),
     [
-        (f"distributions/{uuid4()}", grpc.StatusCode.NOT_FOUND, "DISTRIBUTION_NOT_FOUND"),
+        (f"distributions/{UUID(int=7)}", grpc.StatusCode.NOT_FOUND, "DISTRIBUTION_NOT_FOUND"),
         ("distributions/x", grpc.StatusCode.INVALID_ARGUMENT, "INVALID_RESOURCE_NAME"),
         ("", grpc.StatusCode.INVALID_ARGUMENT, "REQUIRED_FIELD_MISSING"),
     ],

@@ -1,5 +1,6 @@
 """A signer's lane: bytes before sending, outcome by nonce, and every named reason to stop."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -320,8 +321,6 @@ async def test_a_signer_that_fails_uses_no_nonce() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_two_replicas_never_share_or_skip_a_nonce(seed: int) -> None:
-    import asyncio
-
     stage = Stage(seed=seed)
     for number in range(6):
         await stage.add_intent(f"creation/{number}")

@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.messaging.events import EventNotReadyError
-from payout_service.application.advance_payout import advance_one_payout
+from payout_service.application.advance_payout import STEPS, advance_one_payout
 from payout_service.application.commit_funds import commit_funds, treasury_key
+from payout_service.application.drive_transactions import drive_transactions
 from payout_service.application.request_payout import RequestPayout, request_payout
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.lifecycle import LifecycleState
@@ -421,8 +422,6 @@ STATES = [
 @pytest.mark.parametrize("state", STATES)
 async def test_a_step_done_again_on_a_stale_view_changes_nothing(state: PayoutState) -> None:
     """A replica whose lease ran out does its step after another has done it."""
-    from payout_service.application.advance_payout import STEPS
-
     stage = Stage()
     payout_id = await funded(stage)
     stale = await stage.run_to(payout_id, state)
@@ -435,3 +434,26 @@ async def test_a_step_done_again_on_a_stale_view_changes_nothing(state: PayoutSt
     assert stage.database.events == events
     await stage.rounds(4)
     assert stage.chain.state.money == money
+
+
+@pytest.mark.parametrize("seed", range(15))
+async def test_two_replicas_racing_every_step_do_it_once(seed: int) -> None:
+    """Without any lease between them: the row locks and the looks behind them alone."""
+    stage = Stage(seed=seed)
+    payout_id = await funded(stage)
+    stage.chain.reverting_batches = 1
+    while (payout := stage.payout(payout_id)).state in STATES:
+        assert len(stage.chain.blocks) < 200
+        stage.clock.advance(5)
+        step = STEPS[payout.state]
+        await asyncio.gather(
+            step(stage.engine, payout, ready_contract()),
+            step(stage.engine, payout, ready_contract()),
+            drive_transactions(stage.engine),
+            drive_transactions(stage.engine),
+        )
+        stage.chain.mine()
+    assert payout.state is PayoutState.COMPLETED
+    stage.assert_paid_as_planned(payout_id)
+    assert len(stage.chain.state.snapshots) == 1
+    assert payout.progress.batch_count == payout.progress.final_batch_count

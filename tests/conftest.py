@@ -1,0 +1,35 @@
+"""How the tests are shared out between two workers: one stack a folder, the long ones first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parent
+# Longest first, so that neither worker waits for the other at the end.
+_ORDER = (
+    "system/test_crashes.py",
+    "integration/local_stack",
+    "integration/chain_sync_service",
+    "integration/asset_service",
+    "system",
+    "integration",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts each folder that has a stack of its own onto one worker (xdist's loadgroup)."""
+    items.sort(key=lambda item: _rank(_place(item)))
+    for item in items:
+        place = _place(item)
+        is_alone = place.startswith("unit/") or place == _ORDER[0]
+        item.add_marker(pytest.mark.xdist_group(place if is_alone else str(Path(place).parent)))
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(_ROOT).as_posix()
+
+
+def _rank(place: str) -> int:
+    return next((rank for rank, start in enumerate(_ORDER) if place.startswith(start)), len(_ORDER))

@@ -1,0 +1,1 @@
+"""Tests: unit/chain_sync_service."""

@@ -1,0 +1,1 @@
+"""Tests: unit/distribution_service."""

@@ -1,0 +1,144 @@
+"""What the hand-written pages say of the code: names, paths, links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.docs.descriptors import REPOSITORY, load
+from deploy.docs.generate import DOCS
+from deploy.docs.markdown import anchor
+from deploy.local.services import SERVICES
+from deploy.local.settings import (
+    ANVIL_PORT_VARIABLE,
+    DATABASE_URL_VARIABLE,
+    NATS_PORT_VARIABLE,
+    NATS_URL_VARIABLE,
+    POSTGRES_PORT_VARIABLE,
+    RPC_URL_VARIABLE,
+)
+from libs.errors import Reason
+from libs.messaging.streams import DEAD_LETTER_RETENTION_SECONDS, RETENTION_SECONDS
+from payout_service.domain.lifecycle import ConditionKind
+from payout_service.domain.transaction import Purpose
+
+_PAGES = [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md"))]
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_PATH = re.compile(r"`((?:libs|tests|deploy|\w+_service)/[\w./]+)`")
+_RPC = re.compile(r"`(\w+Service)\.(\w+)`")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_REACH = re.compile(r"failpoints\.reach\(\s*f?\"([^\"]+)\"")
+# A name in front of an explanation, at the beginning of a text in quotes.
+_NAMED = re.compile(r"\"((?:[A-Z][A-Z_]{4,}: )+)")
+_DAY_SECONDS = 24 * 3600
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in _LINK.findall(page.read_text(encoding="utf-8")):
+        path, _, fragment = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{page.name}: {target}"
+        if fragment:
+            assert fragment in set(_anchors(file)), f"{page.name}: {target}"
+
+
+def test_the_seed_map_names_what_exists() -> None:
+    text = (DOCS / "seed-map.md").read_text(encoding="utf-8")
+    paths = _PATH.findall(text)
+    assert len(paths) > 30
+    assert [path for path in paths if not (REPOSITORY / path).exists()] == []
+    methods = {
+        (service.full_name.rsplit(".", 1)[1], method.name)
+        for file in load()
+        for service in file.services
+        for method in service.methods
+    }
+    rpcs = _RPC.findall(text)
+    assert len(rpcs) > 10
+    assert set(rpcs) <= methods
+
+
+def test_every_row_of_the_seed_map_has_a_module_or_is_to_come() -> None:
+    rows = re.findall(
+        r"^\| (?!name|---)(.+) \|$", (DOCS / "seed-map.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(rows) == 13 + 4 + 4 + 3 + 4 + 3
+    for row in rows:
+        assert (_PATH.search(row) and "`tests/" in row) or "to come" in row, row
+
+
+def test_the_failpoints_are_the_codes() -> None:
+    section = _section("architecture.md", "### Failpoints")
+    told = {
+        point
+        for name in re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+        for point in ([name] if "<" not in name else [name.replace("<purpose>", each) for each in _purposes()])
+    }
+    assert told == {
+        point
+        for name in _found(_REACH)
+        for point in ([name] if "{" not in name else [re.sub(r"{.*}", each, name) for each in _purposes()])
+    }
+
+
+def test_what_a_payout_waits_for_is_told() -> None:
+    section = _section("operations.md", "## What a payout waits for")
+    told = {
+        name
+        for name in re.findall(r"`([A-Z][A-Z_]+)`", section)
+        if not name.startswith(("PAYOUT_SERVICE_", "FAILED"))
+    }
+    in_code = {name for chain in _found(_NAMED) for name in chain.split(": ") if name}
+    in_code |= {kind.value for kind in ConditionKind}
+    assert told - {reason.value for reason in Reason} == in_code - {reason.value for reason in Reason}
+
+
+def test_the_names_of_the_stack_are_told() -> None:
+    text = (DOCS / "operations.md").read_text(encoding="utf-8")
+    variables = [
+        *(spec.port_variable for spec in SERVICES),
+        *(POSTGRES_PORT_VARIABLE, NATS_PORT_VARIABLE, ANVIL_PORT_VARIABLE),
+        *(DATABASE_URL_VARIABLE, NATS_URL_VARIABLE, RPC_URL_VARIABLE),
+    ]
+    assert [name for name in variables if f"`{name}`" not in text] == []
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^([a-z]+):.*##", makefile, re.MULTILINE):
+        assert target == "help" or f"`make {target}`" in text, target
+    alarms = _found(re.compile(r"raise_alarm\(\s*\"([A-Z_]+)\""), "chain_sync_service")
+    assert set(alarms) == set(re.findall(r"^\| `([A-Z_]+)`", _section("operations.md", "## Alarms"), re.MULTILINE))
+
+
+def test_retention_is_told_as_it_is() -> None:
+    section = _section("operations.md", "## Dead letters and replay")
+    assert f"events {RETENTION_SECONDS // _DAY_SECONDS} days" in section
+    assert f"dead letters {DEAD_LETTER_RETENTION_SECONDS // _DAY_SECONDS} days" in section
+
+
+def _section(page: str, heading: str) -> str:
+    text = (DOCS / page).read_text(encoding="utf-8").split(f"{heading}\n")[1]
+    return re.split(r"^#+ ", text, flags=re.MULTILINE)[0]
+
+
+def _found(pattern: re.Pattern[str], package: str = "payout_service") -> list[str]:
+    """All matches in domain and application of a service."""
+    found = [
+        match
+        for layer in ("domain", "application")
+        for path in sorted((REPOSITORY / package / layer).rglob("*.py"))
+        for match in pattern.findall(path.read_text(encoding="utf-8"))
+    ]
+    assert found
+    return found
+
+
+def _purposes() -> list[str]:
+    return [purpose.value.lower() for purpose in Purpose]
+
+
+def _anchors(file: Path) -> Iterator[str]:
+    for heading in _HEADING.findall(file.read_text(encoding="utf-8")):
+        yield re.sub(r"[^\w -]", "", anchor(heading))

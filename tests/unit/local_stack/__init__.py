@@ -1,0 +1,1 @@
+"""Tests: unit/local_stack."""

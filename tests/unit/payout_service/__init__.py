@@ -1,0 +1,1 @@
+"""Tests: unit/payout_service."""
