@@ -17,6 +17,8 @@ from deploy.docs.descriptors import ProtoFile
 from deploy.docs.markdown import document, generated_note, table
 from distribution_service.domain.states import LEGAL_TRANSITIONS as DISTRIBUTION_TRANSITIONS
 from distribution_service.domain.states import DistributionState
+from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS, LifecycleState
+from payout_service.domain.payments import PAYMENT_TRANSITIONS, PaymentState
 from payout_service.domain.payout import TRANSITIONS as PAYOUT_TRANSITIONS
 from payout_service.domain.payout import WORKED_STATES, PayoutState
 from payout_service.domain.transaction import INTENT_TRANSITIONS, IntentState
@@ -96,6 +98,31 @@ def _machines() -> list[_Machine]:
                 PayoutState.INCOMPLETE: "an operator",
             },
             "masspayout.payout.v1.Payout.State",
+        ),
+        _Machine(
+            "Payment",
+            "payout_service/domain/payments.py",
+            PaymentState.PLANNED,
+            _generic(PAYMENT_TRANSITIONS),
+            {
+                PaymentState.PLANNED: "payout worker of payout_service",
+                PaymentState.IN_FLIGHT: "payout worker of payout_service, when the batch is final",
+                PaymentState.FAILED: "an operator",
+                PaymentState.DISPUTED: "an operator",
+            },
+            "masspayout.payout.v1.Payment.State",
+        ),
+        _Machine(
+            "Lifecycle contract",
+            "payout_service/domain/lifecycle.py",
+            LifecycleState.DEPLOYING,
+            _generic(LIFECYCLE_TRANSITIONS),
+            {
+                state: "lifecycle worker of payout_service"
+                for state, following in LIFECYCLE_TRANSITIONS.items()
+                if following
+            },
+            "masspayout.payout.v1.LifecycleContractChanged.State",
         ),
         _Machine(
             "Transaction intent",

@@ -1,5 +1,6 @@
 """The lifecycle contract of an asset: deployed or attached, then watched for what paying needs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +16,15 @@ class LifecycleState(StrEnum):
     NOT_READY = "NOT_READY"
     READY = "READY"
     FAILED = "FAILED"
+
+
+# The one table; docs/state-machines.md draws it. All but FAILED are looked at again and again by the worker.
+LIFECYCLE_TRANSITIONS: Mapping[LifecycleState, frozenset[LifecycleState]] = {
+    LifecycleState.DEPLOYING: frozenset({LifecycleState.NOT_READY, LifecycleState.FAILED}),
+    LifecycleState.NOT_READY: frozenset({LifecycleState.READY, LifecycleState.FAILED}),
+    LifecycleState.READY: frozenset({LifecycleState.NOT_READY}),
+    LifecycleState.FAILED: frozenset(),
+}
 
 
 class ConditionKind(StrEnum):
@@ -66,7 +76,7 @@ class LifecycleContract:
         self.created[name] = address
         if is_the_contract:
             self.address = address
-            self.state = LifecycleState.NOT_READY
+            self._move_to(LifecycleState.NOT_READY)
         self._changed(now)
 
     def observe(self, readiness: tuple[Condition, ...], now: datetime) -> bool:
@@ -80,14 +90,22 @@ class LifecycleContract:
             state = LifecycleState.DEPLOYING
         if (state, readiness) == (self.state, self.readiness):
             return False
-        self.state, self.readiness = state, readiness
+        if state is not self.state:
+            self._move_to(state)
+        self.readiness = readiness
         self._changed(now)
         return True
 
     def fail(self, reason: str, now: datetime) -> None:
         """The contract could not be deployed."""
-        self.state, self.failure_reason = LifecycleState.FAILED, reason
+        self._move_to(LifecycleState.FAILED)
+        self.failure_reason = reason
         self._changed(now)
+
+    def _move_to(self, state: LifecycleState) -> None:
+        if state not in LIFECYCLE_TRANSITIONS[self.state]:
+            raise ValueError(f"the contract of {self.asset_id}: {self.state} cannot become {state}")
+        self.state = state
 
     def _changed(self, now: datetime) -> None:
         self.version += 1

@@ -1,5 +1,6 @@
 """States of a payment and of a batch, and the reasons why a payee was not paid."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +15,21 @@ class PaymentState(StrEnum):
     FAILED = "FAILED"
     ZERO_DUE = "ZERO_DUE"
     DISPUTED = "DISPUTED"
+
+
+# The one table; docs/state-machines.md draws it. Rows change in bulk, each UPDATE names the state it comes from.
+PAYMENT_TRANSITIONS: Mapping[PaymentState, frozenset[PaymentState]] = {
+    PaymentState.PLANNED: frozenset({PaymentState.IN_FLIGHT}),
+    # Back to PLANNED only after a final receipt says that the batch reverted.
+    PaymentState.IN_FLIGHT: frozenset(
+        {PaymentState.PAID, PaymentState.FAILED, PaymentState.DISPUTED, PaymentState.PLANNED}
+    ),
+    PaymentState.PAID: frozenset(),
+    PaymentState.FAILED: frozenset(),
+    PaymentState.ZERO_DUE: frozenset(),
+    PaymentState.DISPUTED: frozenset(),
+}
+SETTLED_STATES = frozenset({PaymentState.PAID, PaymentState.FAILED, PaymentState.DISPUTED})
 
 
 class BatchState(StrEnum):
@@ -45,6 +61,10 @@ class PaymentOutcome:
     holder: str
     state: PaymentState
     reason: FailureReason | None = None
+
+    def __post_init__(self) -> None:
+        if self.state not in SETTLED_STATES or (self.state is PaymentState.PAID) != (self.reason is None):
+            raise ValueError(f"{self.holder}: {self.state} with reason {self.reason} is no outcome")
 
 
 @dataclass(slots=True)

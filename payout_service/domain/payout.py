@@ -28,9 +28,7 @@ class PayoutState(StrEnum):
 TRANSITIONS: Mapping[PayoutState, frozenset[PayoutState]] = {
     PayoutState.REQUESTED: frozenset({PayoutState.SNAPSHOTTING, PayoutState.FAILED}),
     PayoutState.SNAPSHOTTING: frozenset({PayoutState.PLANNING, PayoutState.FAILED}),
-    PayoutState.PLANNING: frozenset(
-        {PayoutState.WAITING_FOR_FUNDS, PayoutState.EXECUTING, PayoutState.COMPLETED, PayoutState.FAILED}
-    ),
+    PayoutState.PLANNING: frozenset({PayoutState.WAITING_FOR_FUNDS, PayoutState.COMPLETED}),
     PayoutState.WAITING_FOR_FUNDS: frozenset({PayoutState.EXECUTING}),
     PayoutState.EXECUTING: frozenset({PayoutState.COMPLETED, PayoutState.INCOMPLETE}),
     PayoutState.COMPLETED: frozenset(),

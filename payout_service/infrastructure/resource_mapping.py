@@ -36,7 +36,7 @@ def payout_message(payout: Payout, contract: LifecycleContract) -> pb.Payout:
         failure_reason=payout.failure_reason,
         create_time=timestamp(payout.create_time),
         update_time=timestamp(payout.update_time),
-        etag=str(payout.version),
+        etag=f'"{payout.version}"',
     )
     if plan:
         message.rounding_dust.CopyFrom(amount_message(plan.rounding_dust_base_units, contract))
