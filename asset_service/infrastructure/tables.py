@@ -1,7 +1,5 @@
 """Tables of the schema `asset`. The migrations say the same in DDL; a test compares the two."""
 
-from decimal import Decimal
-
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -12,33 +10,15 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    Numeric,
     Table,
     Text,
     Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
 
+from libs.persistence.columns import BaseUnits
 from libs.persistence.tables import define_shared_tables
-
-
-class BaseUnits(TypeDecorator[int]):
-    """An integer of base units in NUMERIC(78,0), which holds a uint256 and sums of a few of them."""
-
-    impl = Numeric(78, 0)
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> Decimal | None:
-        """Exact: Decimal(int) does not round."""
-        return None if value is None else Decimal(value)
-
-    def process_result_value(self, value: Decimal | None, dialect: Dialect) -> int | None:
-        """Exact: the column has no fraction."""
-        return None if value is None else int(value)
-
 
 metadata = MetaData()
 shared = define_shared_tables(metadata)

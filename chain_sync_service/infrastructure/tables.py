@@ -1,46 +1,26 @@
 """Tables of schema chain_sync. Hashes and addresses are lower-case text, as the node tells them."""
 
-from decimal import Decimal
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
-    Numeric,
     Table,
     Text,
-    TypeDecorator,
     Uuid,
     true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from chain_sync_service.domain.followed_token import FollowState
+from libs.persistence.columns import BaseUnits
 from libs.persistence.tables import define_shared_tables
-
-
-class BaseUnits(TypeDecorator[int]):
-    """A uint256 as NUMERIC(78,0), an int on both sides."""
-
-    impl = Numeric(78, 0)
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> Decimal | None:
-        """An int as the driver wants it; exact whatever the decimal context."""
-        return None if value is None else Decimal(value)
-
-    def process_result_value(self, value: Decimal | None, dialect: Dialect) -> int | None:
-        """An int again."""
-        return None if value is None else int(value)
-
 
 metadata = MetaData()
 shared_tables = define_shared_tables(metadata)

@@ -3,45 +3,24 @@
 migrations/ makes them; a test compares the two.
 """
 
-from decimal import Decimal
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     MetaData,
-    Numeric,
     SmallInteger,
     Table,
     Text,
-    TypeDecorator,
     Uuid,
 )
 
+from libs.persistence.columns import BaseUnits
 from libs.persistence.tables import define_shared_tables
-
-
-class BaseUnits(TypeDecorator[int]):
-    """A token amount: NUMERIC(78, 0), which holds any uint256, and always an int in Python."""
-
-    impl = Numeric(78, 0)
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> Decimal | None:
-        """To the driver. Decimal(int) is exact whatever the context's precision is."""
-        return None if value is None else Decimal(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
-        """From the driver."""
-        return None if value is None else int(value)
-
 
 metadata = MetaData()
 shared = define_shared_tables(metadata)

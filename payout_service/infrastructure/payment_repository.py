@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.persistence.columns import BaseUnits
 from payout_service.domain.payments import Batch, BatchState, FailureReason, PaymentOutcome, PaymentState
 from payout_service.domain.plan import PlannedPayment
 from payout_service.infrastructure import tables
@@ -44,14 +45,14 @@ class SqlPaymentRepository:
             func.unnest(
                 bindparam("ordinals", type_=ARRAY(BigInteger)),
                 bindparam("holders", type_=ARRAY(Text)),
-                bindparam("balances", type_=ARRAY(tables.Uint256)),
-                bindparam("amounts", type_=ARRAY(tables.Uint256)),
+                bindparam("balances", type_=ARRAY(BaseUnits)),
+                bindparam("amounts", type_=ARRAY(BaseUnits)),
             )
             .table_valued(
                 column("ordinal", BigInteger),
                 column("holder", Text),
-                column("balance", tables.Uint256),
-                column("amount", tables.Uint256),
+                column("balance", BaseUnits),
+                column("amount", BaseUnits),
             )
             .render_derived()
         )

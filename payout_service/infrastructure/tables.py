@@ -1,13 +1,10 @@
 """Tables of the schema `payout`. migrations/ makes them; a test compares the two."""
 
-from decimal import Decimal
-
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
     DateTime,
-    Dialect,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -15,33 +12,16 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    Numeric,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from libs.persistence.columns import BaseUnits
 from libs.persistence.tables import define_shared_tables
-
-
-class Uint256(TypeDecorator[int]):
-    """An unsigned 256-bit integer: NUMERIC(78, 0) in the database, int in Python."""
-
-    impl = Numeric(78, 0)
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> Decimal | None:
-        """Int to what the driver sends."""
-        return None if value is None else Decimal(value)
-
-    def process_result_value(self, value: Decimal | None, dialect: Dialect) -> int | None:
-        """What the driver reads to int."""
-        return None if value is None else int(value)
-
 
 metadata = MetaData()
 shared = define_shared_tables(metadata)
@@ -52,7 +32,7 @@ def _time(name: str, *, nullable: bool = False) -> Column[object]:
 
 
 def _uint256(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, Uint256, CheckConstraint(f"{name} >= 0"), nullable=nullable)
+    return Column(name, BaseUnits, CheckConstraint(f"{name} >= 0"), nullable=nullable)
 
 
 lifecycle_contract = Table(
