@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Tests start processes while gRPC's threads run. Its fork handlers, read when grpc is imported, crash such a
+# child now and then before it becomes what it shall be.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 _ROOT = Path(__file__).parent
 # Longest first, so that neither worker waits for the other at the end.

@@ -12,7 +12,7 @@ from types import FrameType
 from eth_utils.address import to_checksum_address
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from deploy.demo.payout import (
     PaidDistribution,
@@ -42,7 +42,8 @@ _SHOWN_BATCHES = 20
 def main() -> int:
     """Runs the demo; the process's exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
-    console = Console(highlight=False, soft_wrap=True)
+    # Without a terminal (a pipe, a CI log) wide enough for whole transaction hashes.
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
     try:
         settings = DemoSettings.load()
         stack = Stack(
@@ -178,7 +179,8 @@ async def _pay(client: MassPayoutClient, asset: str, settings: DemoSettings, con
 
 
 def _print_batches(paid: PaidDistribution, console: Console) -> None:
-    table = Table("batch", "transaction", "gas", "holders", "amount", title=paid.payout.name)
+    transaction = Column("transaction", overflow="fold")
+    table = Table("batch", transaction, "gas", "holders", "amount", title=paid.payout.name)
     for batch in paid.batches[:_SHOWN_BATCHES]:
         amount = batch.amount.decimal_amount if batch.amount else ""
         number = batch.name.rsplit("/", 1)[1]

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -22,14 +23,11 @@ from libs.persistence.advisory_lock import session_lock
 from libs.persistence.errors import is_transient
 
 _log = logging.getLogger(__name__)
-# Small, and waited for briefly: after a kill -9 this many events wait this long for their redelivery.
-_BATCH = 20
+_BATCH = 100
 _FETCH_SECONDS = 1.0
-_ACK_WAIT_SECONDS = 10.0
+_ACK_WAIT_SECONDS = 30.0
 _STANDBY_SECONDS = 1.0
 _LONGEST_REDELIVERY_DELAY_SECONDS = 30.0
-# An event that waits for an earlier one is looked at again soon.
-_LONGEST_NOT_READY_DELAY_SECONDS = 3.0
 _LONGEST_ERROR_DELAY_SECONDS = 5.0
 
 EventHandler = Callable[[IncomingEvent], Awaitable[None]]
@@ -98,6 +96,7 @@ class EventConsumer:
         jetstream = self._client.jetstream(timeout=REQUEST_TIMEOUT_SECONDS)
         await ensure_streams(jetstream, CONTEXTS, self._service)
         subscription = await self._subscribe(jetstream)
+        await self._take_over(jetstream)
         try:
             while not self._stopping.is_set():
                 # Raises when the session, and with it the lock, is gone.
@@ -139,6 +138,18 @@ class EventConsumer:
         )
         return await jetstream.pull_subscribe_bind(durable, stream_name(context))
 
+    async def _take_over(self, jetstream: JetStreamContext) -> None:
+        """Has everything behind the last gapless acknowledgement delivered again, at once and in order.
+
+        What a dead predecessor had fetched would otherwise come back only after its ack wait, behind later
+        events. The inbox makes what was processed already a no-op.
+        """
+        try:
+            await jetstream.reset_consumer(stream_name(self._subscription.context), self._service)
+        except (APIError, NoRespondersError) as error:
+            # A server before 2.14 cannot; it then waits for the ack wait.
+            _log.warning("consumer of %s cannot be reset: %s", self._subscription.context, error)
+
     async def _unsubscribe(self, subscription: JetStreamContext.PullSubscription) -> None:
         if self._client.is_connected:
             await subscription.unsubscribe()
@@ -179,10 +190,9 @@ class EventConsumer:
         if deliveries < self._max_deliveries:
             if not isinstance(error, EventNotReadyError):
                 _log.exception("%s: try %d of %d failed", message.subject, deliveries, self._max_deliveries)
-            is_early = isinstance(error, EventNotReadyError)
-            longest_seconds = _LONGEST_NOT_READY_DELAY_SECONDS if is_early else _LONGEST_REDELIVERY_DELAY_SECONDS
+            # The same for an event that waits for an earlier one: it must not die before that one has.
             delay_seconds = self._redelivery_delay_seconds * 2 ** (deliveries - 1)
-            await message.nak(delay=min(delay_seconds, longest_seconds))
+            await message.nak(delay=min(delay_seconds, _LONGEST_REDELIVERY_DELAY_SECONDS))
             return
         await jetstream.publish(
             dead_letter_subject(self._service),

@@ -116,6 +116,7 @@ class Payout:
 
         Moves to WAITING_FOR_FUNDS, or to COMPLETED when nobody is due a base unit.
         """
+        self._require(PayoutState.PLANNING)
         if plan.holder_count != self.holder_count or self.planned_count != self.holder_count:
             raise ValueError("the plan does not hold every holder exactly once")
         self.plan = plan
@@ -152,6 +153,7 @@ class Payout:
 
         `open_base_units` is what the failed payments are still owed.
         """
+        self._require(PayoutState.EXECUTING)
         if self.plan is None:
             raise ValueError("a payout without a plan cannot be finished")
         self.plan.assert_identity(

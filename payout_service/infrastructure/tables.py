@@ -98,13 +98,12 @@ payout = Table(
     _time("due_time"),
     _time("lease_until", nullable=True),
     CheckConstraint(
-        "plan_hash IS NULL OR payable_base_units + rounding_dust_base_units + frozen_share_base_units "
-        "= total_base_units",
+        # IS TRUE: a sum with a missing part is unknown, and a CHECK lets pass what is unknown.
+        "plan_hash IS NULL OR (payable_base_units + rounding_dust_base_units + frozen_share_base_units "
+        "= total_base_units) IS TRUE",
         name="plan_makes_the_total",
     ),
-    CheckConstraint(
-        "payable_base_units IS NULL OR paid_base_units <= payable_base_units", name="never_more_than_planned"
-    ),
+    CheckConstraint("paid_base_units <= COALESCE(payable_base_units, 0)", name="never_more_than_planned"),
 )
 Index(
     "payout_due",

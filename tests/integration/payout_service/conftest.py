@@ -1,4 +1,4 @@
-"""PostgreSQL with the schema of payout_service, and a node with the devnet contracts; each test takes its own rows."""
+"""PostgreSQL with the schema of payout_service, and a node with the devnet contracts."""
 
 import os
 from collections.abc import AsyncIterator, Iterator

@@ -52,6 +52,7 @@ async def test_migrations_and_tables_agree(
         "rounding_dust_base_units = rounding_dust_base_units + 1",
         "payable_base_units = payable_base_units - 1",
         "frozen_share_base_units = NULL, total_base_units = total_base_units + 1",
+        "payable_base_units = NULL, plan_hash = NULL, paid_base_units = 1",
         "planned_count = holder_count + 1",
         "paid_base_units = -1",
         "state = 'PAID'",
@@ -72,8 +73,8 @@ async def test_the_database_refuses_a_second_place_for_a_holder(engine: AsyncEng
         with pytest.raises(IntegrityError):
             await connection.execute(
                 text(
-                    "INSERT INTO payment SELECT payout_id, ordinal + 1000, holder, balance, amount_base_units, state,"
-                    " reason, batch_number, tries, transaction_hash, update_time FROM payment"
+                    "INSERT INTO payment SELECT payout_id, ordinal + 1000, holder, balance, amount_base_units,"
+                    " state, reason, batch_number, tries, transaction_hash, update_time FROM payment"
                     " WHERE payout_id = :payout_id"
                 ),
                 {"payout_id": payout_id},

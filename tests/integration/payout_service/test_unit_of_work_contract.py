@@ -150,6 +150,7 @@ async def test_payees_of_a_reverted_batch_return_until_their_tries_are_spent(
     unit_of_work: UnitOfWorkFactory,
 ) -> None:
     payout_id = await executing(unit_of_work)
+    payees: list[PlannedPayment] = []
     for number, expected in ((1, (2, 0)), (2, (0, 2))):
         payees = await batched(unit_of_work, payout_id, number)
         assert [each.ordinal for each in payees] == [0, 2]
@@ -332,6 +333,10 @@ async def test_commitments_add_up_and_raise_the_version(unit_of_work: UnitOfWork
 async def test_the_treasurys_lock_lets_one_commit_at_a_time(unit_of_work: UnitOfWorkFactory) -> None:
     """Two payouts, money for one: the second sees the first's commitment."""
     key = treasury()
+    async with unit_of_work() as work:
+        # The row exists: its lock is what makes the second wait, not the first one's insert.
+        await work.treasury.lock(key)
+        await work.commit()
     payouts = [await frozen_payout(unit_of_work) for _ in range(2)]
 
     async def commit(payout_id: UUID) -> bool:

@@ -26,6 +26,8 @@ Row = TypeVar("Row")
 
 
 class MemoryClock:
+    """Stands until a test moves it on."""
+
     def __init__(self) -> None:
         self.time = START
 
@@ -37,6 +39,8 @@ class MemoryClock:
 
 
 class CountingIds:
+    """1, 2, 3."""
+
     def __init__(self) -> None:
         self._count = 0
 
@@ -158,14 +162,14 @@ class _Transaction:
             await lock.acquire()
         self._held[(table, key)] = lock
 
-    def try_lock(self, table: str, key: Any) -> bool:
+    async def try_lock(self, table: str, key: Any) -> bool:
+        """Takes the row's lock if it is free: SKIP LOCKED."""
         lock = self.database.locks.setdefault((table, key), asyncio.Lock())
-        if (table, key) in self._held or not lock.locked():
-            # No await between the look and the taking: nobody comes between.
-            lock._locked = True
-            self._held[(table, key)] = lock
-            return True
-        return False
+        if lock.locked():
+            return (table, key) in self._held
+        await lock.acquire()
+        self._held[(table, key)] = lock
+        return True
 
     def commit(self) -> None:
         for (table, key), row in self.written.items():
@@ -230,7 +234,7 @@ class _Claims:
         for key, each in sorted(due.items(), key=lambda item: item[1].at):
             is_free = each.lease_until is None or each.lease_until <= now
             if each.at <= now and is_free and self._is_worked(self._transaction.get(self._table, key)):
-                if not self._transaction.try_lock(self._table, key):
+                if not await self._transaction.try_lock(self._table, key):
                     continue
                 self._transaction.put(f"due {self._table}", key, replace(each, lease_until=lease_until))
                 assert isinstance(key, UUID)
@@ -262,7 +266,8 @@ class MemoryLifecycle(_Claims):
         return True
 
     async def get(self, asset_id: UUID) -> LifecycleContract | None:
-        return _copy(self._transaction.get("lifecycle", asset_id))
+        found: LifecycleContract | None = _copy(self._transaction.get("lifecycle", asset_id))
+        return found
 
     async def lock(self, asset_id: UUID) -> LifecycleContract:
         await self._transaction.lock("lifecycle", asset_id)
@@ -293,7 +298,8 @@ class MemoryPayouts(_Claims):
         return True
 
     async def get(self, payout_id: UUID) -> Payout | None:
-        return _copy(self._transaction.get("payout", payout_id))
+        found: Payout | None = _copy(self._transaction.get("payout", payout_id))
+        return found
 
     async def lock(self, payout_id: UUID) -> Payout:
         await self._transaction.lock("payout", payout_id)
@@ -435,10 +441,10 @@ class MemoryJournal:
         before = self._transaction.get("intent", intent.intent_id)
         stored = {attempt.number: attempt for attempt in before.attempts}
         for other in self._transaction.all("intent").values():
-            is_same_lane = (other.chain_id, other.signer) == (intent.chain_id, intent.signer)
-            if other.intent_id != intent.intent_id and is_same_lane and intent.nonce is not None:
-                if other.nonce == intent.nonce:
-                    raise UniqueViolationError(f"nonce {intent.nonce}")
+            is_other = other.intent_id != intent.intent_id and intent.nonce is not None
+            place = (intent.chain_id, intent.signer, intent.nonce)
+            if is_other and (other.chain_id, other.signer, other.nonce) == place:
+                raise UniqueViolationError(f"nonce {intent.nonce}")
         saved = _copy(intent)
         # As the SQL does: of bytes that are durable only the time of the last send changes.
         saved.attempts = [
@@ -469,7 +475,8 @@ class MemoryJournal:
             await self.note_problem(intent.intent_id, problem)
 
     async def find_lane(self, chain_id: int, signer: EvmAddress) -> NonceLane | None:
-        return _copy(self._transaction.get("lane", (chain_id, signer)))
+        found: NonceLane | None = _copy(self._transaction.get("lane", (chain_id, signer)))
+        return found
 
     async def lock_lane(self, chain_id: int, signer: EvmAddress) -> NonceLane | None:
         await self._transaction.lock("lane", (chain_id, signer))

@@ -137,7 +137,7 @@ async def test_a_receipt_of_another_fork_is_not_final() -> None:
     async def other_fork(asked: int) -> str | None:
         return "0xother" if asked == number else await original(asked)
 
-    stage.chain.block_hash = other_fork  # type: ignore[method-assign]
+    stage.chain.block_hash = other_fork  # type: ignore[method-assign, assignment]
     await stage.drive()
     assert stage.database.intent(KEY).state is IntentState.MINED
     stage.chain.block_hash = original  # type: ignore[method-assign]

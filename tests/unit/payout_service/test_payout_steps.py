@@ -132,7 +132,7 @@ async def test_a_snapshot_without_its_event_fails_the_payout() -> None:
     async def nothing(*arguments: object) -> None:
         return None
 
-    stage.chain.snapshot_id_in = nothing  # type: ignore[method-assign]
+    stage.chain.snapshot_id_in = nothing  # type: ignore[method-assign, assignment]
     assert (await stage.run(payout_id)).failure_reason.startswith("SNAPSHOT_WITHOUT_EVENT: 0x")
 
 

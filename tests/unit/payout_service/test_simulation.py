@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -147,14 +148,14 @@ async def test_faults_from_a_seed(seed: int) -> None:
     check_the_books(stage, payouts, seed)
 
 
-def check_the_books(stage: Stage, payouts: list[object], seed: int) -> None:
+def check_the_books(stage: Stage, payouts: list[UUID], seed: int) -> None:
     """Ledger and chain, payee by payee."""
     ledger: dict[str, int] = {}
     for payout_id in payouts:
-        payout = stage.payout(payout_id)  # type: ignore[arg-type]
+        payout = stage.payout(payout_id)
         assert payout.state in (PayoutState.COMPLETED, PayoutState.INCOMPLETE), (seed, payout)
         assert payout.plan
-        rows = stage.payments(payout_id)  # type: ignore[arg-type]
+        rows = stage.payments(payout_id)
         owed = sum(row.planned.amount_base_units for row in rows if row.state is PaymentState.FAILED)
         payout.plan.assert_identity(
             declared_base_units=payout.total_base_units,

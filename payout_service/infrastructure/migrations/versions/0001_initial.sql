@@ -130,8 +130,8 @@ CREATE TABLE payout (
     due_time TIMESTAMP WITH TIME ZONE NOT NULL,
     lease_until TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (payout_id),
-    CONSTRAINT plan_makes_the_total CHECK (plan_hash IS NULL OR payable_base_units + rounding_dust_base_units + frozen_share_base_units = total_base_units),
-    CONSTRAINT never_more_than_planned CHECK (payable_base_units IS NULL OR paid_base_units <= payable_base_units),
+    CONSTRAINT plan_makes_the_total CHECK (plan_hash IS NULL OR (payable_base_units + rounding_dust_base_units + frozen_share_base_units = total_base_units) IS TRUE),
+    CONSTRAINT never_more_than_planned CHECK (paid_base_units <= COALESCE(payable_base_units, 0)),
     UNIQUE (position),
     FOREIGN KEY(asset_id) REFERENCES lifecycle_contract (asset_id)
 );

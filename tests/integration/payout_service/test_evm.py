@@ -1,0 +1,237 @@
+"""The rail and the contracts' adapter on a real node with the devnet contracts."""
+
+import asyncio
+
+import pytest
+from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_checksum_address
+
+from libs.chain.address import EvmAddress
+from libs.evm.rpc import JsonRpc, RpcUnavailableError
+from payout_service.application.ports import BroadcastAnswer, CallWouldRevertError, FeeCapReachedError, Receipt
+from payout_service.domain.settlement import BatchEvidence, ExpectedBatch, settle
+from payout_service.domain.transaction import ContractCall, Fees, SignedTransaction
+from payout_service.infrastructure.evm_contracts import EvmContracts
+from payout_service.infrastructure.evm_rail import EvmRail
+from payout_service.infrastructure.signer import LocalSigner
+from tests.integration.devnet.stage import Node, Stage
+from tests.unit.payout_service.memory_chain import holder
+
+CAP = 10**13
+CHAIN_ID = 298
+HOLDERS = {holder(1000): 60, holder(1001): 30, holder(1002): 10}
+
+
+def address(text: str) -> EvmAddress:
+    return EvmAddress(text.lower())
+
+
+@pytest.fixture
+def rail(rpc: JsonRpc, account: LocalAccount) -> EvmRail:
+    return EvmRail(rpc, LocalSigner(account), CAP)
+
+
+@pytest.fixture
+def contracts(rpc: JsonRpc) -> EvmContracts:
+    return EvmContracts(rpc)
+
+
+async def signed(rail: EvmRail, account: LocalAccount, call: ContractCall, **changes: int) -> SignedTransaction:
+    signer = address(account.address)
+    fees = await rail.fees()
+    nonce = changes.get("nonce", await rail.nonce_at(signer, None))
+    tip = changes.get("tip", fees.max_priority_fee_per_gas_wei)
+    fees = Fees(fees.max_fee_per_gas_wei * changes.get("times", 1), tip)
+    gas = changes.get("gas", 8_000_000)
+    return await rail.sign(signer, call, chain_id=CHAIN_ID, nonce=nonce, gas_limit=gas, fees=fees)
+
+
+async def mined(rail: EvmRail, transaction: SignedTransaction) -> Receipt:
+    async with asyncio.timeout(20):
+        while True:
+            receipt = await rail.find_receipt(transaction.transaction_hash)
+            if receipt is not None:
+                return receipt
+            await asyncio.sleep(0.02)
+
+
+async def test_identity_and_blocks(rail: EvmRail, node: Node, stage: Stage) -> None:
+    assert await rail.chain_id() == CHAIN_ID
+    assert await rail.genesis_hash() == node.genesis_hash.lower()
+    head = await rail.head()
+    assert await rail.block_hash(head.number) == head.hash
+    assert await rail.block_hash(head.number + 1_000) is None
+
+
+async def test_every_answer_to_a_broadcast(
+    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+) -> None:
+    web3, signer = stage.devnet.web3, address(account.address)
+    call = contracts.take_snapshot(address(stage.token))
+    await web3.provider.make_request("evm_setAutomine", [False])
+    try:
+        first = await signed(rail, account, call)
+        assert (await rail.broadcast(first.raw)).answer is BroadcastAnswer.ACCEPTED
+        assert (await rail.broadcast(first.raw)).answer is BroadcastAnswer.ALREADY_KNOWN
+        assert await rail.find_receipt(first.transaction_hash) is None
+        cheap = await signed(rail, account, call, gas=7_000_000, nonce=0)
+        assert (await rail.broadcast(cheap.raw)).answer is BroadcastAnswer.NOT_TAKEN
+        await web3.provider.make_request("anvil_mine", ["0x3"])
+        await mined(rail, first)
+    finally:
+        await web3.provider.make_request("evm_setAutomine", [True])
+    again = await rail.broadcast(first.raw)
+    assert again.answer in (BroadcastAnswer.NONCE_USED, BroadcastAnswer.ALREADY_KNOWN)
+    assert (await rail.broadcast(cheap.raw)).answer is BroadcastAnswer.NONCE_USED
+    receipt = await mined(rail, first)
+    assert receipt.succeeded
+    assert receipt.outcome.transaction_hash == first.transaction_hash
+    assert await rail.block_hash(receipt.outcome.block_number) == receipt.outcome.block_hash
+    assert await rail.nonce_at(signer, receipt.outcome.block_number - 1) == 0
+    assert await rail.nonce_at(signer, receipt.outcome.block_number) == 1
+    assert await contracts.snapshot_id_in(first.transaction_hash, address(stage.token)) == 1
+    assert await contracts.snapshot_id_in(first.transaction_hash, address(stage.lifecycle)) is None
+
+
+async def test_without_gas_money_nothing_is_taken(
+    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+) -> None:
+    await stage.devnet.fund_gas(to_checksum_address(account.address), 1)  # type: ignore[arg-type]
+    assert await contracts.gas_money_wei(address(account.address)) == 1
+    poor = await signed(rail, account, contracts.take_snapshot(address(stage.token)))
+    result = await rail.broadcast(poor.raw)
+    assert result.answer is BroadcastAnswer.NOT_TAKEN
+    assert "nsufficient" in result.message
+
+
+async def test_a_node_that_is_away_is_unavailable(account: LocalAccount) -> None:
+    away = JsonRpc("http://127.0.0.1:1")
+    try:
+        with pytest.raises(RpcUnavailableError):
+            await EvmRail(away, LocalSigner(account), CAP).broadcast(b"\x02")
+    finally:
+        await away.close()
+
+
+async def test_a_call_that_would_revert_names_the_error(
+    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+) -> None:
+    signer = address(account.address)
+    wrong_asset = contracts.pay_batch(address(stage.lifecycle), address(stage.payment_token), 1, [], 1)
+    with pytest.raises(CallWouldRevertError, match="InvalidAsset"):
+        await rail.estimate_gas(signer, wrong_asset)
+    with pytest.raises(CallWouldRevertError, match="AccountHasNoRole"):
+        await rail.estimate_gas(address(stage.stranger), wrong_asset)
+    await stage.devnet.pause(stage.token)
+    with pytest.raises(CallWouldRevertError, match="TokenIsPaused"):
+        await rail.estimate_gas(signer, contracts.take_snapshot(address(stage.token)))
+
+
+async def test_fees_stay_below_the_cap(rail: EvmRail, rpc: JsonRpc, account: LocalAccount, stage: Stage) -> None:
+    block = await rpc.latest_block()
+    assert block.base_fee_wei
+    fees = await rail.fees()
+    assert block.base_fee_wei < fees.max_fee_per_gas_wei <= CAP
+    assert fees.max_priority_fee_per_gas_wei <= fees.max_fee_per_gas_wei
+    tight = await EvmRail(rpc, LocalSigner(account), block.base_fee_wei).fees()
+    assert tight.max_fee_per_gas_wei == block.base_fee_wei
+    assert tight.max_priority_fee_per_gas_wei <= tight.max_fee_per_gas_wei
+    with pytest.raises(FeeCapReachedError):
+        await EvmRail(rpc, LocalSigner(account), block.base_fee_wei - 1).fees()
+
+
+async def test_only_the_own_key_signs(rail: EvmRail, stage: Stage) -> None:
+    with pytest.raises(ValueError, match="no key"):
+        await rail.sign(
+            address(stage.stranger), ContractCall(None, b""), chain_id=1, nonce=0, gas_limit=1, fees=Fees(1, 1)
+        )
+
+
+async def test_a_batch_that_partly_fails_is_settled_by_its_evidence(
+    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+) -> None:
+    """One payee blocked by the payment token, one paid by another transaction, one paid by this one."""
+    lifecycle, token, money = (address(each) for each in (stage.lifecycle, stage.token, stage.payment_token))
+    blocked, earlier, paid = HOLDERS
+    await stage.devnet.issue(stage.token, {to_checksum_address(each): value for each, value in HOLDERS.items()})
+    await stage.deposit(1_000)
+    await stage.devnet.block_payee(stage.payment_token, to_checksum_address(blocked))
+    snapshot = await signed(rail, account, contracts.take_snapshot(token))
+    await rail.broadcast(snapshot.raw)
+    receipt = await mined(rail, snapshot)
+    snapshot_id = await contracts.snapshot_id_in(snapshot.transaction_hash, token) or 0
+    block = receipt.outcome.block_number
+    assert await contracts.snapshot_totals(token, snapshot_id, block) == (3, 100)
+    pages = [await contracts.snapshot_page(token, snapshot_id, page, 2, block) for page in range(3)]
+    assert dict(pages[0] + pages[1]) == HOLDERS
+    assert pages[2] == []
+    assert await contracts.live_totals(token, block) == (3, 100)
+    assert dict(await contracts.live_page(token, 0, 9, block)) == HOLDERS
+    one = await signed(rail, account, contracts.pay_batch(lifecycle, token, snapshot_id, [earlier], 1_000))
+    await rail.broadcast(one.raw)
+    await mined(rail, one)
+    assert await contracts.payment_token_balance(money, lifecycle) == 700
+
+    payees = list(HOLDERS)
+    call = contracts.pay_batch(lifecycle, token, snapshot_id, payees, 1_000)
+    assert await rail.estimate_gas(address(account.address), call) > 100_000
+    batch = await signed(rail, account, call)
+    await rail.broadcast(batch.raw)
+    # anvil mines in the background even when it mines at once.
+    final = await mined(rail, batch)
+    assert final.succeeded
+    evidence = await contracts.receipt_evidence(batch.transaction_hash, lifecycle, money)
+    assert evidence.event
+    assert evidence.event.holders == tuple(payees)
+    assert set(evidence.event.failed) == {blocked, earlier}
+    assert evidence.event.paid == dict(evidence.transferred) == {paid: 100}
+    flags = await contracts.paid_flags(lifecycle, snapshot_id, payees, final.outcome.block_number)
+    assert flags == {blocked: False, earlier: True, paid: True}
+    before = await contracts.paid_flags(lifecycle, snapshot_id, payees, block)
+    assert set(before.values()) == {False}, "at the block that is asked for"
+    expected = ExpectedBatch(snapshot_id, 1_000, tuple((each, 10 * HOLDERS[each]) for each in payees))
+    outcomes = settle(expected, BatchEvidence(evidence.event, evidence.transferred, flags))
+    assert [each.reason or each.state for each in outcomes] == [
+        "TRANSFER_REFUSED",
+        "ALREADY_PAID_ELSEWHERE",
+        "PAID",
+    ]
+    other = await contracts.receipt_evidence(batch.transaction_hash, money, lifecycle)
+    assert (other.event, dict(other.transferred)) == (None, {}), "logs of other contracts are no evidence"
+
+
+async def test_evidence_of_a_receipt_that_the_node_does_not_have(contracts: EvmContracts, stage: Stage) -> None:
+    with pytest.raises(RpcUnavailableError):
+        await contracts.receipt_evidence("0x" + "12" * 32, address(stage.lifecycle), address(stage.payment_token))
+
+
+async def test_whose_contract_it_is(contracts: EvmContracts, stage: Stage, account: LocalAccount) -> None:
+    lifecycle, token, signer = address(stage.lifecycle), address(stage.token), address(account.address)
+    assert await contracts.is_contract_of(lifecycle, token, signer) is True
+    assert await contracts.is_contract_of(lifecycle, address(stage.payment_token), signer) is False
+    assert await contracts.is_contract_of(lifecycle, token, address(stage.stranger)) is None
+    assert await contracts.holds_payout_role(lifecycle, signer)
+    assert not await contracts.holds_payout_role(lifecycle, address(stage.stranger))
+    assert await contracts.holds_snapshot_role(token, signer)
+    assert not await contracts.holds_snapshot_role(token, address(stage.stranger))
+    assert not await contracts.is_paused(lifecycle)
+    assert await contracts.has_code(lifecycle)
+    assert not await contracts.has_code(signer)
+    assert await contracts.payment_token_of(lifecycle) == address(stage.payment_token)
+    assert await contracts.payment_token_of(token) is None
+    assert await contracts.payment_token_of(signer) is None
+    implementation = await contracts.implementation_of(lifecycle)
+    assert implementation
+    assert await contracts.has_code(implementation)
+    assert await contracts.implementation_of(token) is None
+
+
+async def test_a_paused_contract_does_not_tell_whose_it_is(
+    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+) -> None:
+    lifecycle = address(stage.lifecycle)
+    pause = await signed(rail, account, ContractCall(lifecycle, bytes.fromhex("8456cb59")))
+    await rail.broadcast(pause.raw)
+    await mined(rail, pause)
+    assert await contracts.is_paused(lifecycle)
+    assert await contracts.is_contract_of(lifecycle, address(stage.token), address(account.address)) is None

@@ -1,0 +1,375 @@
+"""Key, artifact, messages, events, and the decoding of a call's event: nothing here opens a socket."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from eth_abi.abi import encode
+from eth_account import Account
+from google.protobuf.message import Message
+from masspayout.payout.v1 import events_pb2
+
+from libs.chain.address import EvmAddress
+from libs.config import SettingsError
+from libs.evm import interfaces
+from libs.evm.rpc import JsonRpc, Log
+from payout_service.domain.lifecycle import Condition, ConditionKind
+from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
+from payout_service.domain.plan import PlanTotals
+from payout_service.domain.settlement import ExecutionEvent
+from payout_service.domain.transaction import ContractCall, Fees
+from payout_service.infrastructure.event_encoding import lifecycle_event, payout_event
+from payout_service.infrastructure.evm_contracts import EvmContracts, _execution_event
+from payout_service.infrastructure.lifecycle_artifact import load_artifact
+from payout_service.infrastructure.resource_mapping import amount_message, payout_message
+from payout_service.infrastructure.signer import KeyFiles, LocalSigner, load_signer
+from tests.unit.payout_service.fakes import START
+from tests.unit.payout_service.memory_chain import CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, holder
+from tests.unit.payout_service.stage import ready_contract
+
+KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
+PASSWORD = "correct horse"
+
+# ------------------------------------------------------------------------------------------------ key
+
+
+def private(path: Path, text: str, mode: int = 0o600) -> Path:
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+@pytest.fixture(scope="module")
+def keystore_text() -> str:
+    return json.dumps(Account.encrypt(bytes.fromhex(KEY), PASSWORD, kdf="pbkdf2", iterations=2))
+
+
+@pytest.fixture
+def files(tmp_path: Path, keystore_text: str) -> KeyFiles:
+    keystore = private(tmp_path / "keystore.json", keystore_text)
+    return KeyFiles(keystore, private(tmp_path / "password", PASSWORD + "\n"), None)
+
+
+def test_an_encrypted_keystore_is_opened_by_its_password_file(files: KeyFiles) -> None:
+    signer = load_signer(files, is_devnet=False)
+    assert str(signer.address) == Account.from_key(KEY).address.lower()
+    call = ContractCall(CONTRACT, b"\x01")
+    signed = signer.sign(call, chain_id=298, nonce=7, gas_limit=21_000, fees=Fees(10, 1))
+    assert signed.raw[0] == 2, "EIP-1559"
+    assert signed == signer.sign(call, chain_id=298, nonce=7, gas_limit=21_000, fees=Fees(10, 1))
+    assert Account.recover_transaction(signed.raw).lower() == str(signer.address)
+
+
+def test_the_key_is_in_no_text(files: KeyFiles) -> None:
+    signer = load_signer(files, is_devnet=False)
+    assert KEY not in f"{signer!r} {signer} {vars(signer)!r}"
+    assert repr(signer) == f"LocalSigner({signer.address})"
+
+
+def _wrong_password(files: KeyFiles) -> KeyFiles:
+    assert files.password
+    private(files.password, "wrong")
+    return files
+
+
+def _open_to_others(files: KeyFiles) -> KeyFiles:
+    assert files.keystore
+    files.keystore.chmod(0o644)
+    return files
+
+
+def _open_password(files: KeyFiles) -> KeyFiles:
+    assert files.password
+    files.password.chmod(0o640)
+    return files
+
+
+def _keystore_with(text: str) -> Callable[[KeyFiles], KeyFiles]:
+    def change(files: KeyFiles) -> KeyFiles:
+        assert files.keystore
+        private(files.keystore, text)
+        return files
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "setting"),
+    [
+        (_wrong_password, "KEYSTORE_FILE"),
+        (_open_to_others, "KEYSTORE_FILE: others may read"),
+        (_open_password, "PASSWORD_FILE: others may read"),
+        (lambda files: KeyFiles(files.keystore, None, None), "PASSWORD_FILE is required"),
+        (lambda files: KeyFiles(files.keystore, files.password, files.keystore), "not both"),
+        (lambda files: KeyFiles(None, None, None), "KEYSTORE_FILE is required"),
+        (lambda files: KeyFiles(Path("/nowhere"), files.password, None), "KEYSTORE_FILE: No such file"),
+        (_keystore_with(KEY), "KEYSTORE_FILE"),
+        (_keystore_with("[]"), "KEYSTORE_FILE"),
+        (_keystore_with("{}"), "KEYSTORE_FILE"),
+        (_keystore_with('{"version": 1}'), "KEYSTORE_FILE"),
+        (_keystore_with('{"version": 3, "crypto": {"kdf": "none"}}'), "KEYSTORE_FILE"),
+        (_keystore_with('{"version": 3, "crypto": 3}'), "KEYSTORE_FILE"),
+    ],
+)
+def test_a_key_that_cannot_be_read_names_the_setting_and_nothing_else(
+    files: KeyFiles, change: Callable[[KeyFiles], KeyFiles], setting: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_signer(change(files), is_devnet=True)
+    assert setting in str(caught.value)
+    assert KEY not in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_raw_key_is_for_the_embedded_chain_only(tmp_path: Path) -> None:
+    raw = KeyFiles(None, None, private(tmp_path / "key", "0x" + KEY + "\n"))
+    assert load_signer(raw, is_devnet=True).address == LocalSigner(Account.from_key(KEY)).address
+    with pytest.raises(SettingsError, match="SIGNER_KEY_FILE: a raw key is for the embedded chain only"):
+        load_signer(raw, is_devnet=False)
+    assert raw.raw_key
+    raw.raw_key.chmod(0o604)
+    with pytest.raises(SettingsError, match="SIGNER_KEY_FILE: others may read"):
+        load_signer(raw, is_devnet=True)
+
+
+@pytest.mark.parametrize("text", ["", "0x12", KEY + "00", "0x" + "0" * 64, "zz" * 32, "f" * 64])
+def test_a_wrong_raw_key_is_not_shown(tmp_path: Path, text: str) -> None:
+    raw = KeyFiles(None, None, private(tmp_path / "key", text))
+    with pytest.raises(SettingsError) as caught:
+        load_signer(raw, is_devnet=True)
+    assert str(caught.value) == "PAYOUT_SERVICE_SIGNER_KEY_FILE: not a private key in hexadecimal"
+
+
+# ------------------------------------------------------------------------------------------------ artifact
+
+CONSTRUCTOR = [{"type": "constructor", "inputs": [{"type": "address"}, {"type": "bytes"}]}]
+
+
+def artifact() -> dict[str, object]:
+    return {
+        "name": "test",
+        "devnet_only": True,
+        "contract": "proxy",
+        "creations": [
+            {"name": "implementation", "abi": [], "bytecode": "0x6001", "constructor_arguments": []},
+            {
+                "name": "proxy",
+                "abi": CONSTRUCTOR,
+                "bytecode": "0x6002",
+                "constructor_arguments": ["${implementation}", "${initialize_call}"],
+            },
+        ],
+    }
+
+
+def test_creations_come_in_order_with_their_arguments(tmp_path: Path) -> None:
+    path = tmp_path / "artifact.json"
+    path.write_text(json.dumps(artifact()))
+    loaded = load_artifact(path)
+    assert (loaded.is_devnet_only, loaded.contract_name) == (True, "proxy")
+    assert list(loaded.creation_names) == ["implementation", "proxy"]
+    first = loaded.creation("implementation", SIGNER, TOKEN, PAYMENT_TOKEN, {})
+    assert first == ContractCall(None, b"\x60\x01")
+    second = loaded.creation("proxy", SIGNER, TOKEN, PAYMENT_TOKEN, {"implementation": CONTRACT})
+    roles = [(role, [SIGNER.value]) for role in interfaces.ALL_LIFECYCLE_ROLES]
+    call = interfaces.INITIALIZE.encode(TOKEN.value, PAYMENT_TOKEN.value, roles)
+    assert second.data == b"\x60\x02" + encode(["address", "bytes"], [CONTRACT.value, call])
+
+
+def _set(*path: str | int, value: object) -> Callable[[dict[str, object]], object]:
+    def change(content: dict[str, object]) -> object:
+        place: object = content
+        for part in path[:-1]:
+            place = place[part]  # type: ignore[index]
+        place[path[-1]] = value  # type: ignore[index]
+        return content
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda content: [], "valid"),
+        (lambda content: {**content, "creations": []}, "creations"),
+        (lambda content: {**content, "contract": "nothing"}, "'nothing' is no creation"),
+        (lambda content: {**content, "contract": "operator"}, "'operator' is no creation"),
+        (_set("creations", 0, "bytecode", value="0x6"), "creations.0.bytecode"),
+        (_set("creations", 0, "bytecode", value="0x"), "creations.0.bytecode"),
+        (_set("creations", 0, "name", value="Implementation"), "creations.0.name"),
+        (_set("creations", 0, "name", value="proxy"), "proxy"),
+        (_set("creations", 0, "name", value="operator"), "the name operator is taken twice"),
+        (_set("creations", 0, "surplus", value=1), "creations.0.surplus"),
+        (_set("creations", 1, "constructor_arguments", 0, value="${later}"), "uses ${later} before it exists"),
+        (_set("creations", 1, "constructor_arguments", value=["${implementation}"]), "wrong number of arguments"),
+        (
+            _set("creations", 1, "constructor_arguments", 0, value="0x12"),
+            "creation proxy: the arguments do not fit",
+        ),
+        (_set("creations", 1, "abi", value=[{"type": "constructor", "inputs": [{}, {}]}]), "do not fit"),
+    ],
+)
+def test_a_wrong_artifact_names_the_setting_and_the_place(
+    tmp_path: Path, change: Callable[[dict[str, object]], object], what: str
+) -> None:
+    path = tmp_path / "artifact.json"
+    path.write_text(json.dumps(change(artifact())))
+    with pytest.raises(SettingsError) as caught:
+        load_artifact(path)
+    assert str(caught.value).startswith("PAYOUT_SERVICE_LIFECYCLE_ARTIFACT: ")
+    assert what in str(caught.value)
+
+
+def test_an_artifact_that_cannot_be_read_names_the_setting(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"LIFECYCLE_ARTIFACT: .*No such file"):
+        load_artifact(tmp_path / "none")
+    (tmp_path / "text").write_text("{")
+    with pytest.raises(SettingsError, match=r"LIFECYCLE_ARTIFACT: .* is not JSON"):
+        load_artifact(tmp_path / "text")
+
+
+# ------------------------------------------------------------------------------------------------ decoding
+
+
+def test_an_execution_event_is_decoded_without_its_padding() -> None:
+    event = interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED
+    zero = "0x" + "00" * 20
+    payees = [holder(0), holder(1), holder(2)]
+    values = [9, payees, 1_000, [payees[1], zero, zero], [payees[0], payees[2], zero], [600, 0, 0]]
+    log = Log(str(CONTRACT), (event.topic,), encode(event.inputs, values), 1, "0xb", "0xt", 0)
+    assert _execution_event(log) == ExecutionEvent(
+        9, tuple(payees), 1_000, (payees[1],), {payees[0]: 600, payees[2]: 0}
+    )
+
+
+class CannedReceipt(JsonRpc):
+    """A node that answers with one receipt."""
+
+    def __init__(self, logs: list[dict[str, object]]) -> None:
+        super().__init__("http://nowhere")
+        self._logs = logs
+
+    async def request(self, method: str, *parameters: object) -> object:
+        return {"logs": self._logs}
+
+
+def transfer(token: EvmAddress, sender: str, receiver: str, amount: int, index: int) -> dict[str, object]:
+    topics = [interfaces.TRANSFER.topic, encode(["address"], [sender]), encode(["address"], [receiver])]
+    return {
+        "address": str(token),
+        "topics": ["0x" + topic.hex() for topic in topics],
+        "data": "0x" + encode(["uint256"], [amount]).hex(),
+        "blockNumber": "0x1",
+        "blockHash": "0xb",
+        "transactionHash": "0xt",
+        "logIndex": hex(index),
+    }
+
+
+async def test_only_the_contracts_own_transfers_of_the_payment_token_are_evidence() -> None:
+    payee, stranger, contract = holder(0), holder(1), str(CONTRACT)
+    logs = [
+        transfer(PAYMENT_TOKEN, contract, payee, 5, 0),
+        transfer(PAYMENT_TOKEN, stranger, payee, 7, 1),
+        transfer(TOKEN, contract, payee, 11, 2),
+        transfer(PAYMENT_TOKEN, contract, payee, 13, 3),
+        transfer(PAYMENT_TOKEN, contract, stranger, 17, 4),
+    ]
+    evidence = await EvmContracts(CannedReceipt(logs)).receipt_evidence("0xt", CONTRACT, PAYMENT_TOKEN)
+    assert evidence.event is None
+    assert dict(evidence.transferred) == {payee: 18, stranger: 17}
+
+
+# ------------------------------------------------------------------------------------------------ messages
+
+
+def payout(state: PayoutState = PayoutState.EXECUTING) -> Payout:
+    return Payout(
+        payout_id=uuid4(),
+        asset_id=ready_contract().asset_id,
+        total_base_units=1_000_000,
+        create_time=START,
+        update_time=START,
+        state=state,
+        version=9,
+        snapshot=Snapshot(2**255, 17, "0xb"),
+        holder_count=3,
+        total_supply=2**200,
+        plan=PlanTotals(3, 1, 900_000, 2, 99_998, "hash"),
+        progress=Progress(1, 1, 500_000, 4, 3),
+        waiting_for="NAME: because",
+        failure_reason="reason",
+    )
+
+
+def test_a_payout_shows_all_that_is_known() -> None:
+    source = payout()
+    message = payout_message(source, ready_contract())
+    assert message.name == f"payouts/{source.payout_id}"
+    assert message.distribution == f"distributions/{source.payout_id}"
+    assert message.State.Name(message.state) == "STATE_EXECUTING"
+    assert (message.snapshot_id, message.total_supply_base_units) == (str(2**255), str(2**200))
+    assert (message.paid_amount.base_units, message.paid_amount.decimal_amount) == ("500000", "0.5")
+    assert (message.rounding_dust.base_units, message.frozen_share.base_units) == ("2", "99998")
+    assert (message.holder_count, message.paid_count, message.failed_count, message.zero_due_count) == (3, 1, 1, 1)
+    assert (message.batch_count, message.final_batch_count, message.etag) == (4, 3, '"9"')
+    assert (message.waiting_for, message.failure_reason) == ("NAME: because", "reason")
+    assert message.create_time.ToDatetime(tzinfo=START.tzinfo) == START
+
+
+def test_a_payout_without_a_plan_leaves_its_figures_unset() -> None:
+    source = payout()
+    source.plan = source.snapshot = None
+    message = payout_message(source, ready_contract())
+    assert not message.HasField("rounding_dust")
+    assert not message.HasField("frozen_share")
+    assert (message.snapshot_id, message.plan_hash, message.total_supply_base_units) == ("", "", "")
+
+
+@pytest.mark.parametrize("state", PayoutState)
+def test_every_state_has_its_name_and_its_event(state: PayoutState) -> None:
+    source = payout(state)
+    event = payout_event(source, ready_contract())
+    names = {
+        PayoutState.COMPLETED: ("payout_completed", events_pb2.PayoutCompleted),
+        PayoutState.INCOMPLETE: ("payout_incomplete", events_pb2.PayoutIncomplete),
+        PayoutState.FAILED: ("payout_failed", events_pb2.PayoutFailed),
+    }
+    name, kind = names.get(state, ("payout_progressed", events_pb2.PayoutProgressed))
+    assert event.subject == f"masspayout.payout.v1.{name}.{source.payout_id}"
+    message: Message = kind.FromString(event.payload)
+    assert message.payout.State.Name(message.payout.state) == f"STATE_{state.value}"  # type: ignore[attr-defined]
+    assert message.version == event.aggregate_version == 9  # type: ignore[attr-defined]
+
+
+def test_a_version_has_one_event_id() -> None:
+    source, contract = payout(), ready_contract()
+    first = payout_event(source, contract)
+    assert payout_event(source, contract).event_id == first.event_id
+    source.version += 1
+    assert payout_event(source, contract).event_id != first.event_id
+
+
+def test_a_lifecycle_contract_shows_what_is_open() -> None:
+    contract = ready_contract()
+    contract.readiness = tuple(Condition(kind, False, "detail", "remedy") for kind in ConditionKind)
+    message = events_pb2.LifecycleContractChanged.FromString(lifecycle_event(contract).payload)
+    assert message.lifecycle_contract.evm_address.lower() == str(CONTRACT)
+    assert message.State.Name(message.state) == "STATE_READY"
+    assert [(each.satisfied, each.remedy) for each in message.readiness] == [(False, "remedy")] * len(
+        ConditionKind
+    )
+    assert len({each.kind for each in message.readiness}) == len(ConditionKind), "each kind has a name of its own"
+    contract.address = None
+    message = events_pb2.LifecycleContractChanged.FromString(lifecycle_event(contract).payload)
+    assert not message.HasField("lifecycle_contract")
+
+
+def test_an_amount_carries_its_token() -> None:
+    message = amount_message(2**256 - 1, ready_contract())
+    assert message.base_units == str(2**256 - 1)
+    assert (message.decimals, message.symbol) == (6, "DUSD")
+    assert EvmAddress(message.token.lower()) == PAYMENT_TOKEN
