@@ -16,7 +16,12 @@ class ServiceSettings(BaseSettings):
     database_url: SecretStr = Field(description="postgresql://role:password@host:port/database")
     nats_url: SecretStr = Field(description="nats://user:password@host:port")
     listen_address: str = Field(description="host:port on which gRPC is served")
-    database_pool_size: int = Field(default=10, ge=2, le=200, description="connections kept open")
+    database_pool_size: int = Field(
+        default=10,
+        ge=5,
+        le=200,
+        description="connections kept open; consumers and relay hold some for their locks",
+    )
     database_timeout_seconds: float = Field(default=10.0, gt=0, description="longest wait for a statement")
     drain_seconds: float = Field(default=10.0, ge=0, description="longest wait for running calls at a stop")
     max_deliveries: int = Field(default=8, ge=1, le=1000, description="tries before an event is dead")

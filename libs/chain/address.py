@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 _LOWER_EVM_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
-# Strict on purpose: hedera.md names /^\d+\.\d+\.\d+$/; leading zeros would give one account two spellings.
-_HEDERA_ID = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+# Strict on purpose (hedera.md): leading zeros or other scripts' digits would give one account two spellings.
+_HEDERA_ID = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -8,8 +8,8 @@ MAX_UINT256 = 2**256 - 1
 # 18 is the custom, uint8 the limit; 77 digits is what a uint256 can hold.
 MAX_DECIMALS = 77
 
-_BASE_UNITS = re.compile(r"0|[1-9]\d{0,77}")
-_DECIMAL_AMOUNT = re.compile(r"(0|[1-9]\d{0,77})(?:\.(\d{1,77}))?")
+_BASE_UNITS = re.compile(r"0|[1-9][0-9]{0,77}")
+_DECIMAL_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,77})(?:\.([0-9]{1,77}))?")
 
 
 def parse_base_units(text: str, field: str) -> int:

@@ -17,7 +17,7 @@ from libs.idempotency import RequestKey, request_hash
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
 # Below 2^63, as all our numbers are.
-_NUMBER = re.compile(r"0|[1-9]\d{0,17}")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 class PagedRequest(Protocol):

@@ -8,16 +8,16 @@ from datetime import timedelta
 
 from libs.errors import AppError, Code
 from payout_service.application.chain_identity import WrongChainError, refuse_wrong_chain
-from payout_service.application.engine import Engine
-from payout_service.application.ports import (
+from payout_service.application.chain_ports import (
     BroadcastAnswer,
     BroadcastResult,
     CallWouldRevertError,
     FeeCapReachedError,
     Head,
     Receipt,
-    UnitOfWork,
 )
+from payout_service.application.engine import Engine
+from payout_service.application.ports import UnitOfWork
 from payout_service.domain.batch_sizing import gas_limit
 from payout_service.domain.transaction import (
     Attempt,

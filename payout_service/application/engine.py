@@ -7,14 +7,8 @@ from datetime import datetime, timedelta
 from libs.chain.address import EvmAddress
 from libs.clock import Clock
 from libs.failpoints import Failpoints
-from payout_service.application.ports import (
-    Contracts,
-    EngineSettings,
-    Ids,
-    LifecycleArtifact,
-    Rail,
-    UnitOfWorkFactory,
-)
+from payout_service.application.chain_ports import Contracts, LifecycleArtifact, Rail
+from payout_service.application.ports import EngineSettings, Ids, UnitOfWorkFactory
 from payout_service.domain.transaction import TransactionIntent
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from libs.chain.address import EvmAddress
+from payout_service.application.chain_ports import CallWouldRevertError
 from payout_service.application.engine import Engine, StepResult
-from payout_service.application.ports import CallWouldRevertError
 from payout_service.domain.batch_sizing import GasModel, gas_limit
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import Batch

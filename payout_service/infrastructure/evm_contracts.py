@@ -8,9 +8,10 @@ from eth_utils.crypto import keccak
 
 from libs.chain.address import EvmAddress
 from libs.evm import interfaces
+from libs.evm.abi import UndecodableError
 from libs.evm.rpc import CallRevertedError, JsonRpc, Log, RpcUnavailableError, parse_log, quantity
 from libs.evm.tokens import erc20_balance, try_call
-from payout_service.application.ports import ReceiptEvidence
+from payout_service.application.chain_ports import ReceiptEvidence
 from payout_service.domain.settlement import ExecutionEvent, strip_padding
 from payout_service.domain.transaction import ContractCall
 
@@ -61,8 +62,10 @@ class EvmContracts:
     async def holds_snapshot_role(self, token: EvmAddress, signer: EvmAddress) -> bool:
         """See Contracts."""
         for role in interfaces.SNAPSHOT_ROLES:
-            (held,) = await self._rpc.call(token.value, interfaces.HAS_ROLE_ON_ASSET, role, signer.value)
-            if held:
+            answer = await try_call(
+                self._rpc, token.value, interfaces.HAS_ROLE_ON_ASSET, role, signer.value, block="latest"
+            )
+            if answer and answer[0]:
                 return True
         return False
 
@@ -160,9 +163,9 @@ class EvmContracts:
             if log.address == contract.value and topic == interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED.topic:
                 event = _execution_event(log)
             elif log.address == payment_token.value and topic == interfaces.TRANSFER.topic:
-                sender, receiver, amount = interfaces.TRANSFER.decode(log.topics, log.data)
-                if sender == contract.value:
-                    transferred[receiver] += amount
+                transfer = _transfer(log)
+                if transfer and transfer[0] == contract.value:
+                    transferred[transfer[1]] += transfer[2]
         return ReceiptEvidence(event, transferred)
 
     async def paid_flags(
@@ -185,9 +188,22 @@ class EvmContracts:
         return [parse_log(entry) for entry in receipt["logs"]]
 
 
-def _execution_event(log: Log) -> ExecutionEvent:
-    snapshot_id, holders, amount, failed, succeeded, paid_amounts = (
-        interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED.decode(log.topics, log.data)
-    )
+def _transfer(log: Log) -> tuple[str, str, int] | None:
+    """Sender, receiver and amount; None for another layout, which proves nothing: the payee is then disputed."""
+    try:
+        sender, receiver, amount = interfaces.TRANSFER.decode(log.topics, log.data)
+    except UndecodableError:
+        return None
+    return sender, receiver, amount
+
+
+def _execution_event(log: Log) -> ExecutionEvent | None:
+    """The event; None for another layout, which proves nothing: the payees are then disputed."""
+    try:
+        snapshot_id, holders, amount, failed, succeeded, paid_amounts = (
+            interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED.decode(log.topics, log.data)
+        )
+    except UndecodableError:
+        return None
     failed_holders, paid = strip_padding(failed, succeeded, paid_amounts)
     return ExecutionEvent(snapshot_id, tuple(holders), amount, failed_holders, paid)

@@ -3,7 +3,7 @@
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.evm.rpc import CallRevertedError, JsonRpc, RpcRefusedError, quantity
-from payout_service.application.ports import (
+from payout_service.application.chain_ports import (
     BroadcastAnswer,
     BroadcastResult,
     CallWouldRevertError,

@@ -8,7 +8,12 @@ from eth_utils.address import to_checksum_address
 
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc, RpcUnavailableError
-from payout_service.application.ports import BroadcastAnswer, CallWouldRevertError, FeeCapReachedError, Receipt
+from payout_service.application.chain_ports import (
+    BroadcastAnswer,
+    CallWouldRevertError,
+    FeeCapReachedError,
+    Receipt,
+)
 from payout_service.domain.settlement import BatchEvidence, ExpectedBatch, settle
 from payout_service.domain.transaction import ContractCall, Fees, SignedTransaction
 from payout_service.infrastructure.evm_contracts import EvmContracts

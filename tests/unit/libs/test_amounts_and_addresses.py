@@ -159,3 +159,11 @@ def test_a_hedera_id_survives_being_written(shard: int, realm: int, number: int)
     assert HederaId.parse(str(hedera_id)) == hedera_id
     assert HederaId.parse(f"0{shard}.{realm}.{number}") is None
     assert HederaId.parse(f"{hedera_id}\n") is None
+
+
+def test_digits_of_other_scripts_are_no_digits() -> None:
+    """Python's int() would read them; two spellings of one amount or id are one too many."""
+    assert HederaId.parse("0.0.1٣") is None
+    with pytest.raises(AppError) as caught:
+        parse_base_units("1٣", "amount")
+    assert caught.value.reason is Reason.INVALID_AMOUNT

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
-from payout_service.application.ports import (
+from payout_service.application.chain_ports import (
     BroadcastAnswer,
     BroadcastResult,
     CallWouldRevertError,

@@ -7,9 +7,10 @@ from libs.failpoints import Failpoints, NoFailpoints
 from libs.messaging.events import IncomingEvent
 from payout_service.application.advance_lifecycle import advance_one_lifecycle
 from payout_service.application.advance_payout import advance_one_payout
+from payout_service.application.chain_ports import LifecycleArtifact
 from payout_service.application.drive_transactions import drive_transactions
 from payout_service.application.engine import Engine
-from payout_service.application.ports import EngineSettings, LifecycleArtifact
+from payout_service.application.ports import EngineSettings
 from payout_service.application.request_payout import RequestPayout, request_payout
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState

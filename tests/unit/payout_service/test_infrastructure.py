@@ -283,6 +283,17 @@ async def test_only_the_contracts_own_transfers_of_the_payment_token_are_evidenc
     assert dict(evidence.transferred) == {payee: 18, stranger: 17}
 
 
+async def test_logs_of_another_layout_prove_nothing() -> None:
+    """The payout goes on; the payees are then DISPUTED, since nothing says that they were paid."""
+    odd_transfer = transfer(PAYMENT_TOKEN, str(CONTRACT), holder(0), 5, 0) | {"data": "0x"}
+    odd_event = transfer(CONTRACT, str(CONTRACT), holder(0), 5, 1) | {
+        "topics": ["0x" + interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED.topic.hex()]
+    }
+    receipt = CannedReceipt([odd_transfer, odd_event])
+    evidence = await EvmContracts(receipt).receipt_evidence("0xt", CONTRACT, PAYMENT_TOKEN)
+    assert (evidence.event, dict(evidence.transferred)) == (None, {})
+
+
 # ------------------------------------------------------------------------------------------------ messages
 
 
