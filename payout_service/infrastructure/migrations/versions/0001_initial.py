@@ -4,6 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
+from libs.persistence.shared_schema import SHARED_TABLES_V1
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -12,7 +14,8 @@ depends_on = None
 
 def upgrade() -> None:
     """Makes all tables."""
-    for statement in Path(__file__).with_suffix(".sql").read_text().split(";\n"):
+    own = Path(__file__).with_suffix(".sql").read_text().split(";\n")
+    for statement in (*SHARED_TABLES_V1, *own):
         if statement.strip():
             op.execute(statement)
 

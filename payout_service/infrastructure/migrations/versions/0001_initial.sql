@@ -1,10 +1,3 @@
-CREATE TABLE inbox (
-    event_id UUID NOT NULL,
-    subject TEXT NOT NULL,
-    process_time TIMESTAMP WITH TIME ZONE NOT NULL,
-    PRIMARY KEY (event_id)
-);
-
 CREATE TABLE lifecycle_contract (
     asset_id UUID NOT NULL,
     chain_id BIGINT NOT NULL,
@@ -32,33 +25,6 @@ CREATE TABLE nonce_lane (
     next_nonce BIGINT NOT NULL,
     halted_because TEXT NOT NULL,
     PRIMARY KEY (chain_id, signer)
-);
-
-CREATE TABLE outbox (
-    event_id UUID NOT NULL,
-    position BIGINT GENERATED ALWAYS AS IDENTITY,
-    aggregate_id UUID NOT NULL,
-    aggregate_version BIGINT NOT NULL,
-    context TEXT NOT NULL,
-    event_name TEXT NOT NULL,
-    payload BYTEA NOT NULL,
-    create_time TIMESTAMP WITH TIME ZONE NOT NULL,
-    publish_time TIMESTAMP WITH TIME ZONE,
-    PRIMARY KEY (event_id),
-    UNIQUE (aggregate_id, event_name, aggregate_version),
-    UNIQUE (position)
-);
-
-CREATE INDEX outbox_unpublished ON outbox (position) WHERE publish_time IS NULL;
-
-CREATE TABLE request_log (
-    request_id UUID NOT NULL,
-    method TEXT NOT NULL,
-    request_hash BYTEA NOT NULL,
-    resource_id UUID NOT NULL,
-    caller TEXT NOT NULL,
-    create_time TIMESTAMP WITH TIME ZONE NOT NULL,
-    PRIMARY KEY (request_id)
 );
 
 CREATE TABLE transaction_intent (
