@@ -18,7 +18,7 @@ class ServiceSettings(BaseSettings):
     listen_address: str = Field(description="host:port on which gRPC is served")
     database_pool_size: int = Field(
         default=10,
-        ge=5,
+        ge=4,
         le=200,
         description="connections kept open; consumers and relay hold some for their locks",
     )
