@@ -15,8 +15,8 @@ from payout_service.domain.plan import PlanSum, plan_payments
 from payout_service.domain.transaction import ContractCall, OwnerKind, Purpose, TransactionIntent
 from payout_service.infrastructure import tables
 from payout_service.infrastructure.unit_of_work import SqlPayoutUnitOfWork
-from tests.unit.payout_service.fakes import START
-from tests.unit.payout_service.memory_chain import CHAIN_ID, holder
+from tests.support.payout.memory_chain import CHAIN_ID, holder
+from tests.support.payout.memory_database import START
 
 HUGE = 2**256 - 1
 

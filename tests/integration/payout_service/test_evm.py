@@ -20,7 +20,7 @@ from payout_service.infrastructure.evm_contracts import EvmContracts
 from payout_service.infrastructure.evm_rail import EvmRail
 from payout_service.infrastructure.signer import LocalSigner
 from tests.integration.devnet.stage import Node, Stage
-from tests.unit.payout_service.memory_chain import holder
+from tests.support.payout.memory_chain import holder
 
 CAP = 10**13
 CHAIN_ID = 298

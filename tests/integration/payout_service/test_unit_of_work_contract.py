@@ -24,9 +24,9 @@ from tests.integration.payout_service.rows import (
     new_intent,
     postgres,
 )
-from tests.unit.payout_service.fakes import START, MemoryDatabase
-from tests.unit.payout_service.memory_chain import CHAIN_ID, holder
-from tests.unit.payout_service.stage import incoming
+from tests.support.payout.memory_chain import CHAIN_ID, holder
+from tests.support.payout.memory_database import START, MemoryDatabase
+from tests.support.payout.stage import incoming
 
 LATER = START + timedelta(seconds=30)
 

@@ -46,9 +46,9 @@ from payout_service.domain.transaction import (
     Purpose,
     TransactionIntent,
 )
-from tests.unit.payout_service.fakes import START
-from tests.unit.payout_service.memory_chain import SIGNER, holder
-from tests.unit.payout_service.stage import ready_contract
+from tests.support.payout.memory_chain import SIGNER, holder
+from tests.support.payout.memory_database import START
+from tests.support.payout.stage import ready_contract
 
 # ------------------------------------------------------------------------------------------------ plans
 

@@ -11,9 +11,9 @@ from libs.errors import AppError
 from payout_service.application.chain_identity import WrongChainError
 from payout_service.application.drive_transactions import drive_transactions
 from payout_service.domain.transaction import IntentState
-from tests.unit.payout_service.fakes import MemoryDatabase
-from tests.unit.payout_service.memory_chain import SIGNER
-from tests.unit.payout_service.stage import Stage, engine_settings
+from tests.support.payout.memory_chain import SIGNER
+from tests.support.payout.memory_database import MemoryDatabase
+from tests.support.payout.stage import Stage, engine_settings
 
 KEY = "creation/x"
 

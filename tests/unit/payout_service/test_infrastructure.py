@@ -25,9 +25,9 @@ from payout_service.infrastructure.evm_contracts import EvmContracts, _execution
 from payout_service.infrastructure.lifecycle_artifact import load_artifact
 from payout_service.infrastructure.resource_mapping import amount_message, payout_message
 from payout_service.infrastructure.signer import KeyFiles, LocalSigner, load_signer
-from tests.unit.payout_service.fakes import START
-from tests.unit.payout_service.memory_chain import CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, holder
-from tests.unit.payout_service.stage import ready_contract
+from tests.support.payout.memory_chain import CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, holder
+from tests.support.payout.memory_database import START
+from tests.support.payout.stage import ready_contract
 
 KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 PASSWORD = "correct horse"

@@ -16,8 +16,8 @@ from payout_service.domain.lifecycle import LifecycleState
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.transaction import IntentState
-from tests.unit.payout_service.memory_chain import holder
-from tests.unit.payout_service.stage import ASSET_ID, Stage, engine_settings, incoming, ready_contract
+from tests.support.payout.memory_chain import holder
+from tests.support.payout.stage import ASSET_ID, Stage, engine_settings, incoming, ready_contract
 
 TOTAL = 10_000
 

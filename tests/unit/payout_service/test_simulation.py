@@ -14,8 +14,8 @@ from payout_service.application.drive_transactions import drive_transactions
 from payout_service.application.engine import Engine
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import WORKED_STATES, PayoutState
-from tests.unit.payout_service.memory_chain import holder
-from tests.unit.payout_service.stage import Stage, engine_settings
+from tests.support.payout.memory_chain import holder
+from tests.support.payout.stage import Stage, engine_settings
 
 SEEDS = range(60)
 _MOST_ROUNDS = 400

@@ -16,8 +16,7 @@ from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
 from payout_service.domain.transaction import OwnerKind, Purpose, TransactionIntent
-from tests.unit.payout_service.fakes import START, CountingIds, MemoryClock, MemoryDatabase, PaymentRow
-from tests.unit.payout_service.memory_chain import (
+from tests.support.payout.memory_chain import (
     CHAIN_ID,
     CONTRACT,
     GAS_BASE,
@@ -28,6 +27,7 @@ from tests.unit.payout_service.memory_chain import (
     MemoryChain,
     holder,
 )
+from tests.support.payout.memory_database import START, CountingIds, MemoryClock, MemoryDatabase, PaymentRow
 
 ASSET_ID = UUID(int=0xA55E7)
 # Four payees fill a batch: 100,000 + 4 x 60,000 is nine tenths of it.

@@ -20,7 +20,7 @@ from payout_service.application.chain_ports import (
 )
 from payout_service.domain.settlement import ExecutionEvent
 from payout_service.domain.transaction import ContractCall, Fees, Outcome, SignedTransaction
-from tests.unit.payout_service.fakes import MemoryDatabase
+from tests.support.payout.memory_database import MemoryDatabase
 
 CHAIN_ID = 298
 SIGNER = EvmAddress("0x" + "51" * 20)
