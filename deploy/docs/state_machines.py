@@ -21,6 +21,7 @@ from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS, LifecycleStat
 from payout_service.domain.payments import PAYMENT_TRANSITIONS, PaymentState
 from payout_service.domain.payout import TRANSITIONS as PAYOUT_TRANSITIONS
 from payout_service.domain.payout import WORKED_STATES, PayoutState
+from payout_service.domain.sweep import SWEEP_TRANSITIONS, SweepState
 from payout_service.domain.transaction import INTENT_TRANSITIONS, IntentState
 
 State = TypeVar("State", bound=StrEnum)
@@ -82,9 +83,9 @@ def _machines() -> list[_Machine]:
             DistributionState.RELEASED,
             _generic(DISTRIBUTION_TRANSITIONS),
             {
-                state: "an operator" if state is DistributionState.INCOMPLETE else "payout_service, by its events"
-                for state in DistributionState
-                if not state.is_final
+                **{state: "payout_service, by its events" for state in DistributionState if not state.is_final},
+                DistributionState.INCOMPLETE: "an operator",
+                DistributionState.PAUSED: "an operator",
             },
             "masspayout.distribution.v1.Distribution.State",
         ),
@@ -95,6 +96,7 @@ def _machines() -> list[_Machine]:
             _generic(PAYOUT_TRANSITIONS),
             {
                 **dict.fromkeys(WORKED_STATES, "payout worker of payout_service"),
+                PayoutState.PAUSED: "an operator; the payout worker still settles what had left",
                 PayoutState.INCOMPLETE: "an operator",
             },
             "masspayout.payout.v1.Payout.State",
@@ -107,6 +109,7 @@ def _machines() -> list[_Machine]:
             {
                 PaymentState.PLANNED: "payout worker of payout_service",
                 PaymentState.IN_FLIGHT: "payout worker of payout_service, when the batch is final",
+                PaymentState.WAITING: "payout worker of payout_service, when its time and its money have come",
                 PaymentState.FAILED: "an operator",
                 PaymentState.DISPUTED: "an operator",
             },
@@ -135,8 +138,16 @@ def _machines() -> list[_Machine]:
                     for state, following in INTENT_TRANSITIONS.items()
                     if following
                 },
-                IntentState.NONCE_LOST: "an operator; the signer stops",
+                IntentState.NONCE_LOST: "an operator, by ReconcileSigner; until then the signer stops",
             },
+        ),
+        _Machine(
+            "Sweep",
+            "payout_service/domain/sweep.py",
+            SweepState.SENDING,
+            _generic(SWEEP_TRANSITIONS),
+            {SweepState.SENDING: "sweep worker of payout_service, when its transaction is final"},
+            "masspayout.payout.v1.Sweep.State",
         ),
         _Machine(
             "Followed token",

@@ -14,7 +14,7 @@ from distribution_service.domain.asset import AssetState, KnownAsset
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport, Progress
 from distribution_service.domain.states import PayoutState
-from distribution_service.infrastructure.wire import base_units, evm_address, resource_id
+from distribution_service.infrastructure.wire import base_units, evm_address, percentage_basis_points, resource_id
 from libs.messaging.consumer import Subscription
 from libs.messaging.events import IncomingEvent
 
@@ -23,13 +23,15 @@ _PayoutEvent: TypeAlias = (
     | payout_events_pb2.PayoutCompleted
     | payout_events_pb2.PayoutIncomplete
     | payout_events_pb2.PayoutFailed
+    | payout_events_pb2.PayoutCancelled
 )
-# All four carry the whole state of the payout, so one handler serves them.
+# All of them carry the whole state of the payout, so one handler serves them.
 _PAYOUT_EVENTS: Mapping[str, Callable[[bytes], _PayoutEvent]] = {
     "payout_progressed": payout_events_pb2.PayoutProgressed.FromString,
     "payout_completed": payout_events_pb2.PayoutCompleted.FromString,
     "payout_incomplete": payout_events_pb2.PayoutIncomplete.FromString,
     "payout_failed": payout_events_pb2.PayoutFailed.FromString,
+    "payout_cancelled": payout_events_pb2.PayoutCancelled.FromString,
 }
 
 
@@ -94,14 +96,22 @@ def payout_report(event: IncomingEvent) -> PayoutReport:
         version=message.version,
         state=PayoutState(_state_name(payout_service_pb2.Payout.State.Name(payout.state))),
         total_base_units=base_units(payout.total_amount.base_units),
+        percentage_basis_points=percentage_basis_points(payout.percentage) if payout.percentage else None,
         payment_token=evm_address(payout.total_amount.token),
+        # Set when the plan is frozen.
+        has_plan=bool(payout.plan_hash),
         progress=Progress(
             holder_count=payout.holder_count,
             paid_count=payout.paid_count,
             failed_count=payout.failed_count,
             zero_due_count=payout.zero_due_count,
-            # Unset before anything was paid.
+            waiting_count=payout.waiting_count,
+            cancelled_count=payout.cancelled_count,
+            # Unset before anything was paid, and before anything was given up.
             paid_base_units=base_units(payout.paid_amount.base_units) if payout.HasField("paid_amount") else 0,
+            cancelled_base_units=(
+                base_units(payout.cancelled_amount.base_units) if payout.HasField("cancelled_amount") else 0
+            ),
             batch_count=payout.batch_count,
             final_batch_count=payout.final_batch_count,
         ),

@@ -3,23 +3,48 @@
 from datetime import datetime
 from uuid import UUID
 
-from masspayout.type.v1 import amount_pb2
+from masspayout.distribution.v1 import distribution_service_pb2 as pb
 
-from distribution_service.application.amounts import AmountText, BaseUnitsText, DecimalAmountText
+from distribution_service.application.amounts import (
+    PERCENTAGE_FIELD,
+    AmountText,
+    BaseUnitsText,
+    DecimalAmountText,
+    PercentageText,
+)
 from distribution_service.application.ports import ListPosition
 from distribution_service.domain.distribution import Distribution
 from libs.errors import AppError, Reason
 
 
-def parse_amount(message: amount_pb2.AmountInput, field: str) -> AmountText:
-    """The amount as it was written. Raises AppError REQUIRED_FIELD_MISSING when neither form was."""
-    match message.WhichOneof("amount"):
+def parse_amount(request: pb.CreateDistributionRequest | pb.PreviewDistributionRequest) -> AmountText:
+    """The total or the percentage as it was written.
+
+    Raises AppError REQUIRED_FIELD_MISSING when neither was, CONFLICTING_FIELDS when both were.
+    """
+    total = _total(request)
+    if not request.percentage:
+        if total is None:
+            raise AppError(
+                Reason.REQUIRED_FIELD_MISSING, "total_amount or percentage is required", field="total_amount"
+            )
+        return total
+    if total is not None:
+        raise AppError(
+            Reason.CONFLICTING_FIELDS, "give total_amount or percentage, not both", field=PERCENTAGE_FIELD
+        )
+    return PercentageText(request.percentage)
+
+
+def _total(request: pb.CreateDistributionRequest | pb.PreviewDistributionRequest) -> AmountText | None:
+    total = request.total_amount
+    match total.WhichOneof("amount"):
         case "base_units":
-            return BaseUnitsText(message.base_units)
+            return BaseUnitsText(total.base_units)
         case "decimal_amount":
-            return DecimalAmountText(message.decimal_amount)
+            return DecimalAmountText(total.decimal_amount)
         case _:
-            raise AppError(Reason.REQUIRED_FIELD_MISSING, f"{field} is required", field=field)
+            return None
 
 
 def list_scope(asset_id: UUID | None) -> str:

@@ -33,7 +33,7 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
         command = CreateDistribution(
             key=parse_request_key(request, "CreateDistribution"),
             asset_id=parse_resource_name(request.asset, "assets", "asset"),
-            total_amount=parse_amount(request.total_amount, "total_amount"),
+            amount=parse_amount(request),
             allow_unfunded=request.allow_unfunded,
         )
         return distribution_message(await self._create_distribution.run(command))
@@ -63,16 +63,16 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
     ) -> pb.PreviewDistributionResponse:
         """See the proto."""
         asset_id = parse_resource_name(request.asset, "assets", "asset")
-        amount = parse_amount(request.total_amount, "total_amount")
-        return preview_message(await self._queries.preview(asset_id, amount))
+        return preview_message(await self._queries.preview(asset_id, parse_amount(request)))
 
     async def WatchDistribution(
         self, request: pb.WatchDistributionRequest, context: Context
     ) -> AsyncIterator[pb.WatchDistributionResponse]:
         """See the proto.
 
-        Ends with OK after COMPLETED and FAILED, and also after INCOMPLETE: nothing more happens by itself
-        then, an operator is needed. Changes that follow each other faster than they are read are sent as one.
+        Ends with OK after COMPLETED, CANCELLED and FAILED, and also after INCOMPLETE: nothing more happens by
+        itself then, an operator is needed. It goes on in PAUSED: what has left is still being settled. Changes
+        that follow each other faster than they are read are sent as one.
         """
         distribution_id = parse_resource_name(request.name, "distributions", "name")
         # Closed at once when the caller goes away, not when the garbage collector comes by.

@@ -1,4 +1,4 @@
-"""What both creating and previewing do first: know the asset, and read the amount in its payment token."""
+"""What both creating and previewing do first: know the asset, and read what to pay in its payment token."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -7,11 +7,13 @@ from uuid import UUID
 from distribution_service.application.ports import UnitOfWork
 from distribution_service.domain.asset import KnownAsset
 from distribution_service.domain.payment_token import PaymentToken
-from libs.chain.amount import parse_base_units, parse_decimal_amount, require_positive
+from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Terms
+from libs.chain.amount import parse_base_units, parse_decimal_amount, parse_percentage, require_positive
 from libs.errors import AppError, Reason
 
 BASE_UNITS_FIELD = "total_amount.base_units"
 DECIMAL_AMOUNT_FIELD = "total_amount.decimal_amount"
+PERCENTAGE_FIELD = "percentage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,14 @@ class DecimalAmountText:
     text: str
 
 
-AmountText: TypeAlias = BaseUnitsText | DecimalAmountText
+@dataclass(frozen=True, slots=True)
+class PercentageText:
+    """A percentage of the available money as a caller wrote it."""
+
+    text: str
+
+
+AmountText: TypeAlias = BaseUnitsText | DecimalAmountText | PercentageText
 
 
 async def payable_asset(uow: UnitOfWork, asset_id: UUID) -> KnownAsset:
@@ -44,20 +53,26 @@ async def payable_asset(uow: UnitOfWork, asset_id: UUID) -> KnownAsset:
 
 
 def check_amount_text(amount: AmountText) -> None:
-    """Refuses what is wrong in base units whatever the token is. Raises AppError as `amount_of_token` does."""
-    if isinstance(amount, BaseUnitsText):
-        require_positive(parse_base_units(amount.text, BASE_UNITS_FIELD), BASE_UNITS_FIELD)
+    """Refuses what is wrong whatever the token is. Raises AppError as `terms_in_token` does."""
+    if not isinstance(amount, DecimalAmountText):
+        _terms_of_any_token(amount)
 
 
-def amount_of_token(amount: AmountText, token: PaymentToken) -> int:
-    """The amount in base units of the token.
+def terms_in_token(amount: AmountText, token: PaymentToken) -> Terms:
+    """What was written, in base units of the token or as a share.
 
-    Raises AppError INVALID_AMOUNT, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_MANY_DECIMALS or AMOUNT_TOO_LARGE, naming
-    the field that the caller wrote it in.
+    Raises AppError INVALID_AMOUNT, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_MANY_DECIMALS, AMOUNT_TOO_LARGE or
+    INVALID_PERCENTAGE, naming the field that the caller wrote it in.
     """
+    if isinstance(amount, DecimalAmountText):
+        amount_base_units = parse_decimal_amount(amount.text, token.decimals, DECIMAL_AMOUNT_FIELD)
+        return FixedTotal(require_positive(amount_base_units, DECIMAL_AMOUNT_FIELD))
+    return _terms_of_any_token(amount)
+
+
+def _terms_of_any_token(amount: BaseUnitsText | PercentageText) -> Terms:
     match amount:
         case BaseUnitsText(text):
-            return require_positive(parse_base_units(text, BASE_UNITS_FIELD), BASE_UNITS_FIELD)
-        case DecimalAmountText(text):
-            amount_base_units = parse_decimal_amount(text, token.decimals, DECIMAL_AMOUNT_FIELD)
-            return require_positive(amount_base_units, DECIMAL_AMOUNT_FIELD)
+            return FixedTotal(require_positive(parse_base_units(text, BASE_UNITS_FIELD), BASE_UNITS_FIELD))
+        case PercentageText(text):
+            return ShareOfAvailable(parse_percentage(text, PERCENTAGE_FIELD))

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from distribution_service.application.amounts import (
     AmountText,
-    amount_of_token,
     check_amount_text,
     payable_asset,
+    terms_in_token,
 )
 from distribution_service.application.ports import (
     PayoutPeer,
@@ -18,6 +18,7 @@ from distribution_service.application.ports import (
 )
 from distribution_service.domain.asset import KnownAsset
 from distribution_service.domain.distribution import Distribution
+from distribution_service.domain.terms import ShareOfAvailable, Terms
 from libs.clock import Clock
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
@@ -25,11 +26,11 @@ from libs.idempotency import RequestKey, repeated_resource_id
 
 @dataclass(frozen=True, slots=True)
 class CreateDistribution:
-    """The command: pay the holders of an asset a total, at once."""
+    """The command: pay the holders of an asset a total, or a share of the available money, at once."""
 
     key: RequestKey
     asset_id: UUID
-    total_amount: AmountText
+    amount: AmountText
     allow_unfunded: bool
 
 
@@ -51,24 +52,24 @@ class CreateDistributionUseCase:
         """The new distribution, or the one that the same request made before, in its present state.
 
         Raises AppError REQUEST_ID_REUSED, ASSET_NOT_YET_KNOWN, NO_HOLDERS, INSUFFICIENT_FUNDS, those of
-        `amount_of_token` and those of `PayoutPeer.preview`.
+        `terms_in_token` and those of `PayoutPeer.preview`.
         """
-        check_amount_text(command.total_amount)
+        check_amount_text(command.amount)
         async with self._new_unit_of_work() as uow:
             repeated = await self._repeated(uow, command.key)
             if repeated:
                 return repeated
             asset = await payable_asset(uow, command.asset_id)
-        total_base_units = amount_of_token(command.total_amount, asset.payment_token)
-        preview = await self._payouts.preview(asset.asset_id, total_base_units, with_amounts=False)
+        terms = terms_in_token(command.amount, asset.payment_token)
+        preview = await self._payouts.preview(asset.asset_id, terms, with_amounts=False)
         _require_holders(preview)
         if not command.allow_unfunded:
-            _require_funds(preview, asset)
+            _require_funds(preview, terms, asset)
         return await self._store(
             Distribution.release(
                 distribution_id=self._new_id(),
                 asset_id=asset.asset_id,
-                total_base_units=total_base_units,
+                terms=terms,
                 payment_token=asset.payment_token,
                 allow_unfunded=command.allow_unfunded,
                 now=self._clock.now(),
@@ -104,12 +105,17 @@ def _require_holders(preview: PayoutPreview) -> None:
         )
 
 
-def _require_funds(preview: PayoutPreview, asset: KnownAsset) -> None:
-    """What is required is what payout_service would pay and cannot, by its own shortfall."""
-    shortfall = preview.shortfall_base_units
+def _require_funds(preview: PayoutPreview, terms: Terms, asset: KnownAsset) -> None:
+    """A total needs what payout_service would pay, by its own shortfall; a share must be worth a base unit."""
+    available = preview.available_base_units
+    if isinstance(terms, ShareOfAvailable):
+        field, shortfall = "percentage", max(0, terms.least_available_base_units - available)
+        advice = "set allow_unfunded if they will be there when the plan is made"
+    else:
+        field, shortfall = "total_amount", preview.shortfall_base_units
+        advice = "set allow_unfunded to wait for them"
     if shortfall == 0:
         return
-    available = preview.available_base_units
     metadata = {
         "required_base_units": str(available + shortfall),
         "available_base_units": str(available),
@@ -120,8 +126,8 @@ def _require_funds(preview: PayoutPreview, asset: KnownAsset) -> None:
         metadata["lifecycle_contract"] = str(asset.lifecycle_contract)
     raise AppError(
         Reason.INSUFFICIENT_FUNDS,
-        f"the lifecycle contract has {available} base units to spend and lacks {shortfall}; deposit them, or set "
-        "allow_unfunded to wait for them",
-        field="total_amount",
+        f"the lifecycle contract has {available} base units to spend and lacks {shortfall}; deposit them, "
+        f"or {advice}",
+        field=field,
         metadata=metadata,
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from distribution_service.domain.asset import KnownAsset
 from distribution_service.domain.distribution import Distribution
+from distribution_service.domain.terms import Terms
 from libs.chain.address import EvmAddress
 from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
@@ -133,8 +134,12 @@ class PreviewedPayment:
 
 @dataclass(frozen=True, slots=True)
 class PayoutPreview:
-    """What a payout would pay at `block_number`. Amounts are base units of the payment token."""
+    """What a payout would pay at `block_number`. Amounts are base units of the payment token.
 
+    The total of a percentage is 0 when nothing is available.
+    """
+
+    total_base_units: int
     holder_count: int
     zero_due_count: int
     payable_base_units: int
@@ -150,7 +155,7 @@ class PayoutPreview:
 class PayoutPeer(Protocol):
     """payout_service."""
 
-    async def preview(self, asset_id: UUID, total_base_units: int, *, with_amounts: bool) -> PayoutPreview:
+    async def preview(self, asset_id: UUID, terms: Terms, *, with_amounts: bool) -> PayoutPreview:
         """What a payout would pay now. Reads the chain: never call it inside a transaction.
 
         Without amounts it is quick for any number of holders; the figures that need every balance are then 0.

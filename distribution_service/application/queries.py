@@ -6,9 +6,9 @@ from uuid import UUID
 
 from distribution_service.application.amounts import (
     AmountText,
-    amount_of_token,
     check_amount_text,
     payable_asset,
+    terms_in_token,
 )
 from distribution_service.application.ports import (
     DistributionReader,
@@ -34,7 +34,6 @@ class DistributionPage:
 class DistributionPreview:
     """What a distribution would pay if it were created now."""
 
-    total_base_units: int
     payment_token: PaymentToken
     payout: PayoutPreview
 
@@ -67,11 +66,11 @@ class DistributionQueries:
         """Those of the named distributions that changed since the given version."""
         return await self._reader.newer_than(versions)
 
-    async def preview(self, asset_id: UUID, total_amount: AmountText) -> DistributionPreview:
+    async def preview(self, asset_id: UUID, amount: AmountText) -> DistributionPreview:
         """What a distribution would pay. Raises AppError as creating does, but for funds and holders."""
-        check_amount_text(total_amount)
+        check_amount_text(amount)
         async with self._new_unit_of_work() as uow:
             asset = await payable_asset(uow, asset_id)
-        total_base_units = amount_of_token(total_amount, asset.payment_token)
-        preview = await self._payouts.preview(asset_id, total_base_units, with_amounts=True)
-        return DistributionPreview(total_base_units, asset.payment_token, preview)
+        terms = terms_in_token(amount, asset.payment_token)
+        preview = await self._payouts.preview(asset_id, terms, with_amounts=True)
+        return DistributionPreview(asset.payment_token, preview)

@@ -7,6 +7,7 @@ from typing import Self
 from uuid import UUID
 
 from distribution_service.domain.events import (
+    DistributionCancelled,
     DistributionCompleted,
     DistributionFailed,
     DistributionIncomplete,
@@ -16,12 +17,23 @@ from distribution_service.domain.events import (
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport, Progress
 from distribution_service.domain.states import LEGAL_TRANSITIONS, STATE_OF_PAYOUT, DistributionState
+from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Terms
 
 _EVENT_ON_ENTERING: Mapping[DistributionState, DomainEvent] = {
     DistributionState.COMPLETED: DistributionCompleted(),
     DistributionState.INCOMPLETE: DistributionIncomplete(),
     DistributionState.FAILED: DistributionFailed(),
+    DistributionState.CANCELLED: DistributionCancelled(),
 }
+# Reached only with a frozen plan, so with a total above zero.
+_STATES_WITH_TOTAL = frozenset(
+    {
+        DistributionState.WAITING_FOR_FUNDS,
+        DistributionState.EXECUTING,
+        DistributionState.COMPLETED,
+        DistributionState.INCOMPLETE,
+    }
+)
 
 
 class PayoutContradictionError(Exception):
@@ -33,13 +45,15 @@ class Distribution:
     """One distribution in one version. Its verbs return the next version with the events that it records.
 
     `version` counts what a reader can see change; `payout_version` is the newest report that was applied, 0
-    before the first. The payment token is that of the asset when the distribution was created.
+    before the first. The payment token is that of the asset when the distribution was created. The total of a
+    percentage is 0 until the payout reports what its plan has fixed, once.
     """
 
     distribution_id: UUID
     version: int
     asset_id: UUID
     total_base_units: int
+    percentage_basis_points: int | None
     payment_token: PaymentToken
     allow_unfunded: bool
     state: DistributionState
@@ -57,19 +71,18 @@ class Distribution:
         *,
         distribution_id: UUID,
         asset_id: UUID,
-        total_base_units: int,
+        terms: Terms,
         payment_token: PaymentToken,
         allow_unfunded: bool,
         now: datetime,
     ) -> Self:
-        """A new distribution that may be paid at once. Raises ValueError for an amount that is not positive."""
-        if total_base_units <= 0:
-            raise ValueError("a distribution needs a positive amount")
+        """A new distribution that may be paid at once."""
         return cls(
             distribution_id=distribution_id,
             version=1,
             asset_id=asset_id,
-            total_base_units=total_base_units,
+            total_base_units=terms.base_units if isinstance(terms, FixedTotal) else 0,
+            percentage_basis_points=terms.basis_points if isinstance(terms, ShareOfAvailable) else None,
             payment_token=payment_token,
             allow_unfunded=allow_unfunded,
             state=DistributionState.RELEASED,
@@ -95,6 +108,7 @@ class Distribution:
             self,
             payout_version=report.version,
             state=state,
+            total_base_units=report.total_base_units,
             progress=report.progress,
             waiting_for=report.waiting_for,
             failure_reason=report.failure_reason,
@@ -109,22 +123,45 @@ class Distribution:
 
     def _check_report(self, report: PayoutReport) -> None:
         """A state's promise is checked against the figures that come with it, so a false one is never shown."""
-        known = (self.distribution_id, self.asset_id, self.total_base_units, self.payment_token.address)
-        if known != (report.distribution_id, report.asset_id, report.total_base_units, report.payment_token):
-            raise self._contradiction("distribution, asset, amount or payment token differ", report)
+        known = (self.distribution_id, self.asset_id, self.percentage_basis_points, self.payment_token.address)
+        told = (report.distribution_id, report.asset_id, report.percentage_basis_points, report.payment_token)
+        if known != told:
+            raise self._contradiction("distribution, asset, percentage or payment token differ", report)
+        self._check_total(report)
         progress = report.progress
-        if progress.paid_base_units > self.total_base_units:
-            raise self._contradiction("more was paid than the total", report)
+        if progress.paid_base_units + progress.cancelled_base_units > report.total_base_units:
+            raise self._contradiction("more was paid and given up than the total", report)
+        if progress.told_count > progress.holder_count:
+            raise self._contradiction("more payments than holders", report)
         match STATE_OF_PAYOUT[report.state]:
             case DistributionState.COMPLETED:
-                settled = progress.paid_count + progress.zero_due_count
-                if progress.failed_count or settled != progress.holder_count:
+                if progress.paid_count + progress.zero_due_count != progress.holder_count:
                     raise self._contradiction("completed, but not every holder is paid or due zero", report)
             case DistributionState.FAILED:
                 if progress.paid_count or progress.paid_base_units:
                     raise self._contradiction("failed, but something was paid", report)
+            case DistributionState.CANCELLED:
+                self._check_cancelled(report)
             case _:
                 pass
+
+    def _check_total(self, report: PayoutReport) -> None:
+        """A total is fixed once: on creation, or by the plan for a percentage."""
+        is_fixed = self.percentage_basis_points is None or self.total_base_units > 0
+        if is_fixed and report.total_base_units != self.total_base_units:
+            raise self._contradiction(
+                f"the total is {self.total_base_units}, the payout says {report.total_base_units}", report
+            )
+        if report.total_base_units == 0 and STATE_OF_PAYOUT[report.state] in _STATES_WITH_TOTAL:
+            raise self._contradiction(f"{report.state} without a total", report)
+
+    def _check_cancelled(self, report: PayoutReport) -> None:
+        """Nothing is under way or waits any more: each holder of the plan has a last word."""
+        progress = report.progress
+        if not report.has_plan and (progress.paid_count or progress.paid_base_units):
+            raise self._contradiction("cancelled without a plan, but something was paid", report)
+        if progress.waiting_count or (report.has_plan and progress.told_count != progress.holder_count):
+            raise self._contradiction("cancelled, but not every payment is settled or given up", report)
 
     def _contradiction(self, message: str, report: PayoutReport) -> PayoutContradictionError:
         return PayoutContradictionError(

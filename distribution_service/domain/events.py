@@ -24,4 +24,15 @@ class DistributionFailed:
     """Nothing was paid and nothing will be."""
 
 
-DomainEvent: TypeAlias = DistributionReleased | DistributionCompleted | DistributionIncomplete | DistributionFailed
+@dataclass(frozen=True, slots=True)
+class DistributionCancelled:
+    """Some payees may have been paid; the others never will be."""
+
+
+DomainEvent: TypeAlias = (
+    DistributionReleased
+    | DistributionCompleted
+    | DistributionIncomplete
+    | DistributionFailed
+    | DistributionCancelled
+)

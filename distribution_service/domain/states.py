@@ -14,6 +14,9 @@ class DistributionState(StrEnum):
     COMPLETED = "COMPLETED"
     INCOMPLETE = "INCOMPLETE"
     FAILED = "FAILED"
+    PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
+    CANCELLED = "CANCELLED"
 
     @property
     def is_final(self) -> bool:
@@ -22,7 +25,10 @@ class DistributionState(StrEnum):
 
     @property
     def is_settled(self) -> bool:
-        """True when nothing more happens by itself: final, or waiting for an operator."""
+        """True when nothing more happens by itself: final, or waiting for an operator.
+
+        Not in PAUSED: what has left is still being settled then.
+        """
         return self.is_final or self is DistributionState.INCOMPLETE
 
 
@@ -37,22 +43,31 @@ class PayoutState(StrEnum):
     COMPLETED = "COMPLETED"
     INCOMPLETE = "INCOMPLETE"
     FAILED = "FAILED"
+    PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
+    CANCELLED = "CANCELLED"
 
 
 _S = DistributionState
 
 # Who moves a distribution out of a state: payout_service, by its events, out of each that is not final; out of
-# INCOMPLETE only after an operator told it to. Versions of a payout may be skipped, so a state may be jumped over.
+# PAUSED and INCOMPLETE only after an operator told it to. Versions of a payout may be skipped, so a state may be
+# jumped over; a test compares this table with what payout_service's own allows then.
 LEGAL_TRANSITIONS: Mapping[DistributionState, frozenset[DistributionState]] = {
-    _S.RELEASED: frozenset(
-        {_S.PLANNING, _S.WAITING_FOR_FUNDS, _S.EXECUTING, _S.COMPLETED, _S.INCOMPLETE, _S.FAILED}
+    _S.RELEASED: frozenset(_S) - {_S.RELEASED},
+    _S.PLANNING: frozenset(_S) - {_S.RELEASED, _S.PLANNING},
+    # The plan is frozen: from here on nothing fails as a whole.
+    _S.WAITING_FOR_FUNDS: frozenset(
+        {_S.EXECUTING, _S.COMPLETED, _S.INCOMPLETE, _S.PAUSED, _S.CANCELLING, _S.CANCELLED}
     ),
-    _S.PLANNING: frozenset({_S.WAITING_FOR_FUNDS, _S.EXECUTING, _S.COMPLETED, _S.INCOMPLETE, _S.FAILED}),
-    _S.WAITING_FOR_FUNDS: frozenset({_S.EXECUTING, _S.COMPLETED, _S.INCOMPLETE, _S.FAILED}),
-    _S.EXECUTING: frozenset({_S.COMPLETED, _S.INCOMPLETE, _S.FAILED}),
-    _S.INCOMPLETE: frozenset({_S.EXECUTING, _S.COMPLETED}),
+    _S.EXECUTING: frozenset({_S.COMPLETED, _S.INCOMPLETE, _S.PAUSED, _S.CANCELLING, _S.CANCELLED}),
+    _S.INCOMPLETE: frozenset({_S.EXECUTING, _S.COMPLETED, _S.PAUSED, _S.CANCELLING, _S.CANCELLED}),
+    # Back to where the payout was, which is not told here, and on from there.
+    _S.PAUSED: frozenset(_S) - {_S.RELEASED, _S.PAUSED},
+    _S.CANCELLING: frozenset({_S.CANCELLED}),
     _S.COMPLETED: frozenset(),
     _S.FAILED: frozenset(),
+    _S.CANCELLED: frozenset(),
 }
 
 STATE_OF_PAYOUT: Mapping[PayoutState, DistributionState] = {
@@ -64,4 +79,7 @@ STATE_OF_PAYOUT: Mapping[PayoutState, DistributionState] = {
     PayoutState.COMPLETED: _S.COMPLETED,
     PayoutState.INCOMPLETE: _S.INCOMPLETE,
     PayoutState.FAILED: _S.FAILED,
+    PayoutState.PAUSED: _S.PAUSED,
+    PayoutState.CANCELLING: _S.CANCELLING,
+    PayoutState.CANCELLED: _S.CANCELLED,
 }

@@ -17,6 +17,7 @@ _EventMessage: TypeAlias = (
     | type[pb.DistributionCompleted]
     | type[pb.DistributionIncomplete]
     | type[pb.DistributionFailed]
+    | type[pb.DistributionCancelled]
 )
 
 _MESSAGES: Mapping[type[events.DomainEvent], tuple[str, _EventMessage]] = {
@@ -24,6 +25,7 @@ _MESSAGES: Mapping[type[events.DomainEvent], tuple[str, _EventMessage]] = {
     events.DistributionCompleted: ("distribution_completed", pb.DistributionCompleted),
     events.DistributionIncomplete: ("distribution_incomplete", pb.DistributionIncomplete),
     events.DistributionFailed: ("distribution_failed", pb.DistributionFailed),
+    events.DistributionCancelled: ("distribution_cancelled", pb.DistributionCancelled),
 }
 
 

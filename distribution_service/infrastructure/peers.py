@@ -7,7 +7,9 @@ from masspayout.payout.v1 import payout_service_pb2 as pb
 from masspayout.payout.v1 import payout_service_pb2_grpc as pb_grpc
 
 from distribution_service.application.ports import PayoutPreview, PreviewedPayment, ReadinessCondition
+from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Terms
 from distribution_service.infrastructure.wire import base_units, evm_address
+from libs.chain.amount import format_percentage
 from libs.errors import AppError
 from libs.grpc_kit.peer import PEER_TIMEOUT_SECONDS, call_peer
 
@@ -21,13 +23,17 @@ class GrpcPayoutPeer:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = pb_grpc.PayoutServiceStub(channel)
 
-    async def preview(self, asset_id: UUID, total_base_units: int, *, with_amounts: bool) -> PayoutPreview:
+    async def preview(self, asset_id: UUID, terms: Terms, *, with_amounts: bool) -> PayoutPreview:
         """See the port. Raises ValueError when the answer is malformed."""
         request = pb.PreviewPayoutRequest(
             asset=f"assets/{asset_id}",
-            total_amount_base_units=str(total_base_units),
             skip_amounts=not with_amounts,
         )
+        match terms:
+            case FixedTotal(base_units=total_base_units):
+                request.total_amount_base_units = str(total_base_units)
+            case ShareOfAvailable(basis_points=basis_points):
+                request.percentage = format_percentage(basis_points)
         # Every holder's balance is read from the chain, page by page.
         timeout_seconds = _AMOUNTS_TIMEOUT_SECONDS if with_amounts else PEER_TIMEOUT_SECONDS
         try:
@@ -46,6 +52,7 @@ def _with_our_field(error: AppError) -> AppError:
 
 def _preview(response: pb.PreviewPayoutResponse) -> PayoutPreview:
     return PayoutPreview(
+        total_base_units=base_units(response.total_base_units),
         holder_count=response.holder_count,
         zero_due_count=response.zero_due_count,
         payable_base_units=base_units(response.payable_base_units),

@@ -11,7 +11,7 @@ from distribution_service.application.queries import DistributionPreview
 from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import Progress
-from libs.chain.amount import format_decimal_amount
+from libs.chain.amount import format_decimal_amount, format_percentage
 from libs.grpc_kit.accounts import checksummed
 
 
@@ -42,7 +42,12 @@ def distribution_message(distribution: Distribution) -> pb.Distribution:
         create_time=distribution.create_time,
         update_time=distribution.update_time,
         etag=f'"{distribution.version}"',
+        percentage=_percentage(distribution.percentage_basis_points),
     )
+
+
+def _percentage(basis_points: int | None) -> str:
+    return "" if basis_points is None else format_percentage(basis_points)
 
 
 def _progress(progress: Progress, token: PaymentToken) -> pb.Progress:
@@ -54,6 +59,9 @@ def _progress(progress: Progress, token: PaymentToken) -> pb.Progress:
         paid_amount=token_amount(progress.paid_base_units, token),
         batch_count=progress.batch_count,
         final_batch_count=progress.final_batch_count,
+        waiting_count=progress.waiting_count,
+        cancelled_count=progress.cancelled_count,
+        cancelled_amount=token_amount(progress.cancelled_base_units, token),
     )
 
 
@@ -61,7 +69,7 @@ def preview_message(preview: DistributionPreview) -> pb.PreviewDistributionRespo
     """What a distribution would pay."""
     token, payout = preview.payment_token, preview.payout
     return pb.PreviewDistributionResponse(
-        total_amount=token_amount(preview.total_base_units, token),
+        total_amount=token_amount(payout.total_base_units, token),
         holder_count=payout.holder_count,
         zero_due_count=payout.zero_due_count,
         payable_amount=token_amount(payout.payable_base_units, token),

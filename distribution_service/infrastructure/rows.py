@@ -18,6 +18,7 @@ def distribution_of(row: Row[tuple[Any, ...]]) -> Distribution:
         version=row.version,
         asset_id=row.asset_id,
         total_base_units=row.total_base_units,
+        percentage_basis_points=row.percentage_basis_points,
         payment_token=PaymentToken(
             EvmAddress(row.payment_token), row.payment_token_symbol, row.payment_token_decimals
         ),
@@ -38,7 +39,10 @@ def _progress_of(row: Row[tuple[Any, ...]]) -> Progress:
         paid_count=row.paid_count,
         failed_count=row.failed_count,
         zero_due_count=row.zero_due_count,
+        waiting_count=row.waiting_count,
+        cancelled_count=row.cancelled_count,
         paid_base_units=row.paid_base_units,
+        cancelled_base_units=row.cancelled_base_units,
         batch_count=row.batch_count,
         final_batch_count=row.final_batch_count,
     )
@@ -49,7 +53,7 @@ def all_values(distribution: Distribution) -> dict[str, object]:
     return {
         "distribution_id": distribution.distribution_id,
         "asset_id": distribution.asset_id,
-        "total_base_units": distribution.total_base_units,
+        "percentage_basis_points": distribution.percentage_basis_points,
         "payment_token": distribution.payment_token.address.value,
         "payment_token_symbol": distribution.payment_token.symbol,
         "payment_token_decimals": distribution.payment_token.decimals,
@@ -64,13 +68,17 @@ def changing_values(distribution: Distribution) -> dict[str, object]:
     progress = distribution.progress
     return {
         "version": distribution.version,
+        "total_base_units": distribution.total_base_units,
         "state": distribution.state.value,
         "payout_version": distribution.payout_version,
         "holder_count": progress.holder_count if progress else None,
         "paid_count": progress.paid_count if progress else None,
         "failed_count": progress.failed_count if progress else None,
         "zero_due_count": progress.zero_due_count if progress else None,
+        "waiting_count": progress.waiting_count if progress else None,
+        "cancelled_count": progress.cancelled_count if progress else None,
         "paid_base_units": progress.paid_base_units if progress else None,
+        "cancelled_base_units": progress.cancelled_base_units if progress else None,
         "batch_count": progress.batch_count if progress else None,
         "final_batch_count": progress.final_batch_count if progress else None,
         "waiting_for": distribution.waiting_for,

@@ -70,12 +70,25 @@ distributions = Table(
     Column("failure_reason", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("update_time", DateTime(timezone=True), nullable=False),
+    # Hundredths of a percent of the available money; null for a fixed total.
+    Column("percentage_basis_points", SmallInteger, nullable=True),
+    # Of the progress, too.
+    Column("waiting_count", BigInteger, nullable=True),
+    Column("cancelled_count", BigInteger, nullable=True),
+    Column("cancelled_base_units", BaseUnits, nullable=True),
     CheckConstraint("version > 0", name="distributions_version"),
-    CheckConstraint("total_base_units > 0", name="distributions_total"),
+    # The total of a percentage is 0 until the plan fixes it.
+    CheckConstraint(
+        "total_base_units > 0 OR (total_base_units = 0 AND percentage_basis_points IS NOT NULL AND "
+        "state NOT IN ('WAITING_FOR_FUNDS', 'EXECUTING', 'COMPLETED', 'INCOMPLETE'))",
+        name="distributions_total",
+    ),
+    CheckConstraint("percentage_basis_points BETWEEN 1 AND 10000", name="distributions_percentage"),
     CheckConstraint(f"payment_token {_ADDRESS}", name="distributions_payment_token"),
     CheckConstraint("payment_token_decimals BETWEEN 0 AND 77", name="distributions_payment_token_decimals"),
     CheckConstraint(
-        "state IN ('RELEASED', 'PLANNING', 'WAITING_FOR_FUNDS', 'EXECUTING', 'COMPLETED', 'INCOMPLETE', 'FAILED')",
+        "state IN ('RELEASED', 'PLANNING', 'WAITING_FOR_FUNDS', 'EXECUTING', 'COMPLETED', 'INCOMPLETE', 'FAILED', "
+        "'PAUSED', 'CANCELLING', 'CANCELLED')",
         name="distributions_state",
     ),
     CheckConstraint(
@@ -84,14 +97,20 @@ distributions = Table(
     ),
     CheckConstraint(
         "num_nonnulls(holder_count, paid_count, failed_count, zero_due_count, paid_base_units, batch_count, "
-        "final_batch_count) = CASE WHEN payout_version = 0 THEN 0 ELSE 7 END",
+        "final_batch_count, waiting_count, cancelled_count, cancelled_base_units) = "
+        "CASE WHEN payout_version = 0 THEN 0 ELSE 10 END",
         name="distributions_progress",
     ),
     CheckConstraint(
-        "least(holder_count, paid_count, failed_count, zero_due_count, batch_count, final_batch_count) >= 0",
+        "least(holder_count, paid_count, failed_count, zero_due_count, batch_count, final_batch_count, "
+        "waiting_count, cancelled_count) >= 0",
         name="distributions_counts",
     ),
-    CheckConstraint("paid_base_units BETWEEN 0 AND total_base_units", name="distributions_paid"),
+    CheckConstraint(
+        "least(paid_base_units, cancelled_base_units) >= 0 AND "
+        "paid_base_units + cancelled_base_units <= total_base_units",
+        name="distributions_paid",
+    ),
     CheckConstraint("state <> 'FAILED' OR paid_count = 0", name="distributions_failed_paid_nobody"),
 )
 Index("distributions_by_time", distributions.c.create_time, distributions.c.distribution_id)

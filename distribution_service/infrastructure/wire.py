@@ -4,6 +4,8 @@ import re
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.amount import parse_percentage
+from libs.errors import AppError
 
 _BASE_UNITS = re.compile(r"0|[1-9]\d{0,77}", re.ASCII)
 
@@ -13,6 +15,14 @@ def base_units(text: str) -> int:
     if not _BASE_UNITS.fullmatch(text):
         raise ValueError(f"{text!r} is not an amount in base units")
     return int(text)
+
+
+def percentage_basis_points(text: str) -> int:
+    """A percentage, in hundredths of a percent. Raises ValueError, also for an empty text."""
+    try:
+        return parse_percentage(text, "percentage")
+    except AppError as error:
+        raise ValueError(f"{text!r} is not a percentage") from error
 
 
 def evm_address(text: str) -> EvmAddress:

@@ -21,6 +21,11 @@ class EvmAddress:
     def __str__(self) -> str:
         return self.value
 
+    @property
+    def is_long_zero(self) -> bool:
+        """True for the form of Hedera's own entities, HTS tokens among them: 12 zero bytes and a number."""
+        return self.value.startswith("0x" + "0" * 24)
+
 
 @dataclass(frozen=True, slots=True)
 class HederaId:

@@ -7,7 +7,10 @@ from libs.errors import AppError, Reason
 MAX_UINT256 = 2**256 - 1
 # 18 is the custom, uint8 the limit; 77 digits is what a uint256 can hold.
 MAX_DECIMALS = 77
+# A percentage with two decimals, as an integer.
+WHOLE_BASIS_POINTS = 10_000
 
+_PERCENTAGE = re.compile(r"(0|[1-9][0-9]{0,2})(?:\.([0-9]{1,2}))?")
 _BASE_UNITS = re.compile(r"0|[1-9][0-9]{0,77}")
 _DECIMAL_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,77})(?:\.([0-9]{1,77}))?")
 
@@ -78,3 +81,30 @@ def _bounded(amount: int, field: str) -> int:
     if amount > MAX_UINT256:
         raise AppError(Reason.AMOUNT_TOO_LARGE, "the amount does not fit into 256 bits", field=field)
     return amount
+
+
+def parse_percentage(text: str, field: str) -> int:
+    """A percentage with at most two decimals as basis points (hundredths of a percent).
+
+    Raises AppError INVALID_PERCENTAGE naming `field`.
+    """
+    match = _PERCENTAGE.fullmatch(text)
+    basis_points = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else 0
+    if not 0 < basis_points <= WHOLE_BASIS_POINTS:
+        raise AppError(
+            Reason.INVALID_PERCENTAGE,
+            f"{text[:20]!r} is not a percentage above 0 and at most 100 with at most two decimals",
+            field=field,
+        )
+    return basis_points
+
+
+def format_percentage(basis_points: int) -> str:
+    """Basis points as a percentage without trailing zeros: 1250 is `12.5`."""
+    whole, hundredths = divmod(basis_points, 100)
+    return f"{whole}.{hundredths:02}".rstrip("0").rstrip(".") if hundredths else str(whole)
+
+
+def percentage_of(amount_base_units: int, basis_points: int) -> int:
+    """That share of an amount, rounded down: never more than is there. 0 of an amount that is not positive."""
+    return max(0, amount_base_units) * basis_points // WHOLE_BASIS_POINTS

@@ -7,6 +7,7 @@ BALANCE_OF = Function("balanceOf", ("address",), ("uint256",))
 TOTAL_SUPPLY = Function("totalSupply", (), ("uint256",))
 SYMBOL = Function("symbol", (), ("string",))
 DECIMALS = Function("decimals", (), ("uint8",))
+TRANSFER_TOKENS = Function("transfer", ("address", "uint256"), ("bool",))
 TRANSFER = Event("Transfer", ("address", "address", "uint256"), (True, True, False))
 
 # --- The asset (security token) -----------------------------------------------------------------------------
@@ -37,6 +38,8 @@ EXECUTE_AMOUNT_SNAPSHOT_BY_ADDRESSES = Function(
     ("address", "uint256", "address[]", "uint256"),
     ("address[]", "address[]", "uint256[]"),
 )
+# Moves payment tokens anywhere; it sets no paid flag, so it never pays a payee.
+TRANSFER_PAYMENT_TOKEN = Function("transferPaymentToken", ("address", "uint256"), ())
 IS_PAUSED = Function("isPaused", (), ("bool",))
 GET_PAYMENT_TOKEN = Function("getPaymentToken", (), ("address",))
 GET_PAYMENT_TOKEN_DECIMALS = Function("getPaymentTokenDecimals", (), ("uint8",))
@@ -68,6 +71,9 @@ INVALID_ASSET = ContractError("InvalidAsset", ("address",))
 LIFECYCLE_IS_PAUSED = ContractError("LifeCycleCashFlowIsPaused", ())
 ACCOUNT_HAS_NO_ROLE = ContractError("AccountHasNoRole", ("address", "bytes32"))
 NOT_ENOUGH_BALANCE = ContractError("NotEnoughBalance", ("uint256",))
+TRANSFER_FAILED = ContractError("TransferERC20TokenFailed", ("address", "uint256"))
+INVALID_PAYMENT_TOKEN = ContractError("InvalidPaymentToken", ("address",))
+ASSOCIATE_TOKEN_FAILED = ContractError("AssociateTokenFailed", ())
 INVALID_INITIALIZATION = ContractError("InvalidInitialization", ())
 SNAPSHOT_ID_NULL = ContractError("SnapshotIdNull", ())
 SNAPSHOT_ID_DOES_NOT_EXIST = ContractError("SnapshotIdDoesNotExists", ("uint256",))
@@ -80,6 +86,9 @@ KNOWN_ERRORS = {
         LIFECYCLE_IS_PAUSED,
         ACCOUNT_HAS_NO_ROLE,
         NOT_ENOUGH_BALANCE,
+        TRANSFER_FAILED,
+        INVALID_PAYMENT_TOKEN,
+        ASSOCIATE_TOKEN_FAILED,
         INVALID_INITIALIZATION,
         SNAPSHOT_ID_NULL,
         SNAPSHOT_ID_DOES_NOT_EXIST,
@@ -88,6 +97,20 @@ KNOWN_ERRORS = {
         # Solidity's own.
         ContractError("Error", ("string",)),
         ContractError("Panic", ("uint256",)),
+    )
+}
+# What payment tokens say when they refuse a transfer: OpenZeppelin's (ERC-6093 and its pause), the devnet's.
+PAYMENT_TOKEN_ERRORS = {
+    error.selector: error
+    for error in (
+        ContractError("ERC20InsufficientBalance", ("address", "uint256", "uint256")),
+        ContractError("ERC20InvalidSender", ("address",)),
+        ContractError("ERC20InvalidReceiver", ("address",)),
+        ContractError("EnforcedPause", ()),
+        ContractError("AccountBlacklisted", ("address",)),
+        ContractError("InsufficientBalance", ("address", "uint256", "uint256")),
+        ContractError("TransfersPaused", ()),
+        ContractError("ZeroAddress", ()),
     )
 }
 

@@ -10,10 +10,14 @@ import aiohttp
 
 from libs.errors import AppError, Reason
 from libs.evm.abi import Function, UndecodableError
-from libs.evm.interfaces import KNOWN_ERRORS
+from libs.evm.interfaces import KNOWN_ERRORS, PAYMENT_TOKEN_ERRORS
+from libs.evm.pacing import Backoff, MethodPacing, MustWaitError, Timing
 
 # Geth and its descendants: 3 carries revert data; -32000 with data is older nodes' way to say the same.
 _REVERT_CODE = 3
+_HTTP_TOO_MANY_REQUESTS = 429
+# A Hedera relay's own code for the same; it comes with other HTTP statuses too, and inside batches.
+_TOO_MANY_REQUESTS_CODE = -32605
 
 
 class RpcUnavailableError(AppError):
@@ -70,16 +74,27 @@ class JsonRpc:
     """A node. Every request has a timeout; nothing is retried in here, the engine decides that.
 
     `max_concurrency` bounds the requests under way; `batch_size` how many calls share one HTTP request (1 for
-    nodes that refuse batches).
+    nodes that refuse batches). `pacing` keeps to a relay's limits. After HTTP 429 all requests wait as long as
+    the node says; one that would wait longer than its timeout is not sent and raises RpcUnavailableError.
     """
 
     def __init__(
-        self, url: str, *, timeout_seconds: float = 10.0, max_concurrency: int = 8, batch_size: int = 100
+        self,
+        url: str,
+        *,
+        timeout_seconds: float = 10.0,
+        max_concurrency: int = 8,
+        batch_size: int = 100,
+        pacing: MethodPacing | None = None,
+        timing: Timing | None = None,
     ) -> None:
         self._url = url
+        self._timeout_seconds = timeout_seconds
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._limit = asyncio.Semaphore(max_concurrency)
         self._batch_size = batch_size
+        self._pacing = pacing
+        self._backoff = Backoff(timing or Timing())
         self._ids = itertools.count(1)
         self._session: aiohttp.ClientSession | None = None
 
@@ -97,11 +112,17 @@ class JsonRpc:
 
     async def request_many(self, method: str, parameters: Sequence[Sequence[object]]) -> list[Any]:
         """The results of many calls of one method, in order. Raises as `request`, for the first that fails."""
-        chunks = [
-            parameters[start : start + self._batch_size] for start in range(0, len(parameters), self._batch_size)
-        ]
-        results = await asyncio.gather(*(self._request_batch(method, chunk) for chunk in chunks))
-        return list(itertools.chain.from_iterable(results))
+        if self._pacing is None:
+            size = self._batch_size
+            chunks = [parameters[start : start + size] for start in range(0, len(parameters), size)]
+            results = await asyncio.gather(*(self._request_batch(method, chunk) for chunk in chunks))
+            return list(itertools.chain.from_iterable(results))
+        # One after the other: all at once they would wait for each other longer than any may.
+        size = min(self._batch_size, self._pacing.most_at_once(method))
+        answers: list[Any] = []
+        for start in range(0, len(parameters), size):
+            answers += await self._request_batch(method, parameters[start : start + size])
+        return answers
 
     async def call(
         self, to: str, function: Function, *arguments: object, block: str = "latest"
@@ -179,24 +200,43 @@ class JsonRpc:
     def _body(self, method: str, parameters: Sequence[object]) -> dict[str, Any]:
         return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(parameters)}
 
-    async def _post(self, body: object) -> Any:
+    async def _post(self, body: dict[str, Any] | list[dict[str, Any]]) -> Any:
+        await self._wait_for_turn(body)
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
         try:
             async with self._limit, self._session.post(self._url, json=body) as response:
-                if response.status == 429 or response.status >= 500:
+                if response.status == _HTTP_TOO_MANY_REQUESTS:
+                    self._backoff.refused(response.headers.get("Retry-After"))
+                    raise RpcUnavailableError("the node answered HTTP 429: too many requests")
+                if response.status >= 500:
                     raise RpcUnavailableError(f"the node answered HTTP {response.status}")
-                return await response.json(content_type=None)
+                answer = await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # Not the URL: it may carry a key.
             raise RpcUnavailableError(f"the node did not answer: {type(error).__name__}") from error
+        if _says_too_many_requests(answer):
+            self._backoff.refused(None)
+            raise RpcUnavailableError("the node answered that there were too many requests")
+        self._backoff.answered()
+        return answer
+
+    async def _wait_for_turn(self, body: dict[str, Any] | list[dict[str, Any]]) -> None:
+        """Waits until the request may leave. Raises RpcUnavailableError when that is too late; nothing is sent."""
+        calls = body if isinstance(body, list) else [body]
+        try:
+            if self._pacing is not None:
+                await self._pacing.take(calls[0]["method"], len(calls))
+            await self._backoff.wait(self._timeout_seconds)
+        except MustWaitError as error:
+            raise RpcUnavailableError(f"the request was not sent: {error}") from error
 
 
 def describe_revert(data: bytes) -> str:
     """Names revert data: the error with its values where we know it, else its selector."""
     if len(data) < 4:
         return "reverted without a reason"
-    known = KNOWN_ERRORS.get(data[:4])
+    known = KNOWN_ERRORS.get(data[:4]) or PAYMENT_TOKEN_ERRORS.get(data[:4])
     if known is None:
         return f"custom error 0x{data[:4].hex()}"
     try:
@@ -231,6 +271,14 @@ def parse_log(entry: dict[str, Any]) -> Log:
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RpcUnavailableError(f"the node answered a malformed log: {error!r}") from error
+
+
+def _says_too_many_requests(answer: object) -> bool:
+    for each in answer if isinstance(answer, list) else [answer]:
+        error = each.get("error") if isinstance(each, dict) else None
+        if isinstance(error, dict) and error.get("code") == _TOO_MANY_REQUESTS_CODE:
+            return True
+    return False
 
 
 def _result(answer: dict[str, Any], method: str) -> Any:

@@ -1,11 +1,13 @@
 """Events that payout_service acts on."""
 
+from datetime import UTC
 from uuid import UUID
 
 from masspayout.asset.v1 import events_pb2 as asset_events
 from masspayout.distribution.v1 import events_pb2 as distribution_events
 
 from libs.chain.address import EvmAddress
+from libs.chain.amount import parse_percentage
 from libs.messaging.consumer import Subscription
 from libs.messaging.events import IncomingEvent
 from payout_service.application.engine import Engine
@@ -45,9 +47,12 @@ class PayoutConsumers:
     async def on_distribution_released(self, event: IncomingEvent) -> None:
         """See RequestPayout."""
         message = distribution_events.DistributionReleased.FromString(event.payload)
+        percentage = message.distribution.percentage
         command = RequestPayout(
             distribution_id=UUID(message.distribution_id),
             asset_id=UUID(message.asset_id),
+            request_time=message.distribution.create_time.ToDatetime(tzinfo=UTC),
             total_base_units=int(message.distribution.total_amount.base_units),
+            percentage_basis_points=parse_percentage(percentage, "percentage") if percentage else None,
         )
         await request_payout(self._engine, command, event)

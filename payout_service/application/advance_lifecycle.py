@@ -95,6 +95,8 @@ async def _creation_outcome(
 ) -> StepResult:
     if intent.state is IntentState.REVERTED:
         return await _fail(engine, contract, f"creation {name} reverted in {intent.attempts[-1].transaction_hash}")
+    if intent.state is IntentState.VOIDED:
+        return await _fail(engine, contract, f"creation {name} was given up: {intent.void_reason}")
     if intent.state is not IntentState.SUCCEEDED:
         return await _observe_deployment(engine, contract, what_it_waits_for(engine, intent))
     if intent.outcome is None or intent.outcome.created_contract is None:

@@ -6,6 +6,7 @@ from uuid import UUID
 from libs.errors import AppError, Code
 from payout_service.application.chain_identity import WrongChainError, refuse_wrong_chain
 from payout_service.application.commit_funds import commit_funds
+from payout_service.application.end_payout import finish_cancelling, settle_paused
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.execute_payout import execute_payout
 from payout_service.application.plan_payout import plan_payout
@@ -21,6 +22,8 @@ STEPS: Mapping[PayoutState, Step] = {
     PayoutState.PLANNING: plan_payout,
     PayoutState.WAITING_FOR_FUNDS: commit_funds,
     PayoutState.EXECUTING: execute_payout,
+    PayoutState.PAUSED: settle_paused,
+    PayoutState.CANCELLING: finish_cancelling,
 }
 
 

@@ -6,14 +6,15 @@ method. Addresses in bulk are lower-case strings.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
 from libs.chain.address import EvmAddress
+from payout_service.domain.fees import FeeQuote, Fees
 from payout_service.domain.settlement import ExecutionEvent
 from payout_service.domain.transaction import (
     ContractCall,
-    Fees,
     Outcome,
     SignedTransaction,
 )
@@ -27,17 +28,19 @@ class CallWouldRevertError(Exception):
         self.reason = reason
 
 
-class FeeCapReachedError(Exception):
-    """The chain asks for more per gas than the configured cap: what is signed now would not be mined."""
-
-
 class BroadcastAnswer(Enum):
     """What a node said to signed bytes. Anything but a proof of the outcome means: look for the outcome."""
 
     ACCEPTED = "ACCEPTED"
     ALREADY_KNOWN = "ALREADY_KNOWN"
     NONCE_USED = "NONCE_USED"
-    # Not taken now: nonce gap, fee too low, pool full, lack of gas money. The same bytes are sent again later.
+    # A nonce before it is missing at the node; a relay without a pool refuses that. The same bytes again later.
+    NONCE_GAP = "NONCE_GAP"
+    # It offers too little now: a replacement may do, once the chain asks for more than the attempt offers.
+    FEE_TOO_LOW = "FEE_TOO_LOW"
+    # It can never be mined as it is, for example more gas than a block holds: its nonce is used by a no-op.
+    NEVER_FITS = "NEVER_FITS"
+    # Not taken now: pool full, lack of gas money, words we do not know. The same bytes are sent again later.
     NOT_TAKEN = "NOT_TAKEN"
 
 
@@ -73,6 +76,57 @@ class ReceiptEvidence:
     transferred: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class SeenTransaction:
+    """A transaction as the chain has it."""
+
+    transaction_hash: str
+    block_number: int
+    block_hash: str
+    block_time: datetime
+    gas_used: int
+    succeeded: bool
+    call: ContractCall
+
+
+class CallKind(Enum):
+    """What a call is, as far as we know its function."""
+
+    TAKE_SNAPSHOT = "TAKE_SNAPSHOT"
+    PAY_BATCH = "PAY_BATCH"
+    SWEEP = "SWEEP"
+    OTHER = "OTHER"
+
+
+@dataclass(frozen=True, slots=True)
+class RecognisedCall:
+    """A decoded call. Snapshot, holders and total are those of PAY_BATCH; a SWEEP has one holder, its receiver."""
+
+    kind: CallKind
+    snapshot_id: int = 0
+    holders: tuple[str, ...] = ()
+    total_base_units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeenExecution:
+    """An execution of a lifecycle contract by addresses, from its event; whoever sent it."""
+
+    transaction_hash: str
+    block_number: int
+    event: ExecutionEvent
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTransfer:
+    """A transfer of the payment token out of a lifecycle contract."""
+
+    transaction_hash: str
+    block_number: int
+    to: str
+    amount_base_units: int
+
+
 class Rail(Protocol):
     """How transactions reach a chain: prepare, broadcast, find the outcome, is it final, can it still happen."""
 
@@ -100,8 +154,12 @@ class Rail(Protocol):
         """Gas that the call would use now. Raises CallWouldRevertError."""
         ...
 
-    async def fees(self) -> Fees:
-        """Fees for a transaction that shall be mined soon. Raises FeeCapReachedError."""
+    async def fee_quote(self) -> FeeQuote:
+        """What the chain asks for per gas now."""
+        ...
+
+    async def transaction_with_nonce(self, signer: EvmAddress, nonce: int) -> SeenTransaction | None:
+        """The mined transaction of a signer with this nonce; None when the chain has none."""
         ...
 
     async def sign(
@@ -137,6 +195,14 @@ class Contracts(Protocol):
         """executeAmountSnapshotByAddresses: `total_base_units` is the whole payout's total, not the batch's."""
         ...
 
+    def sweep(self, contract: EvmAddress, to: EvmAddress, amount_base_units: int) -> ContractCall:
+        """The lifecycle contract's transferPaymentToken. Never for a payee: it sets no paid flag."""
+        ...
+
+    def recognise(self, call: ContractCall) -> RecognisedCall:
+        """What a call is. Touches no network."""
+        ...
+
     async def has_code(self, address: EvmAddress) -> bool:
         """True if there is a contract."""
         ...
@@ -151,6 +217,10 @@ class Contracts(Protocol):
 
     async def holds_payout_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
         """True if the signer may execute payouts."""
+        ...
+
+    async def holds_transferer_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        """True if the signer may move payment tokens out of the contract."""
         ...
 
     async def holds_snapshot_role(self, token: EvmAddress, signer: EvmAddress) -> bool:
@@ -171,6 +241,22 @@ class Contracts(Protocol):
 
     async def payment_token_balance(self, token: EvmAddress, account: EvmAddress) -> int:
         """Payment token of an account, base units, at the newest block."""
+        ...
+
+    async def why_refused(
+        self, contract: EvmAddress, payment_token: EvmAddress, payee: str, amount_base_units: int
+    ) -> str:
+        """Simulates the token's transfer to a payee now: the token's error by name; empty when it would work."""
+        ...
+
+    async def executions(self, contract: EvmAddress, from_block: int, to_block: int) -> list[SeenExecution]:
+        """The contract's executions by addresses in a range of blocks, oldest first, whoever sent them."""
+        ...
+
+    async def outgoing_transfers(
+        self, payment_token: EvmAddress, contract: EvmAddress, from_block: int, to_block: int
+    ) -> list[SeenTransfer]:
+        """Transfers of the payment token out of the contract in a range of blocks, oldest first."""
         ...
 
     async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> int | None:

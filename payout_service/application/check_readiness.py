@@ -80,7 +80,9 @@ async def _contract_conditions(
         return [exists]
     matches = pays_in == payment_token
     is_paused = await engine.contracts.is_paused(contract)
-    has_role = await engine.contracts.holds_payout_role(contract, engine.signer)
+    lacking = [
+        str(signer) for signer in engine.signers if not await engine.contracts.holds_payout_role(contract, signer)
+    ]
     is_for_asset = await engine.contracts.is_contract_of(contract, token, engine.signer)
     return [
         exists,
@@ -98,9 +100,9 @@ async def _contract_conditions(
         ),
         Condition(
             ConditionKind.PAYOUT_ROLE_HELD,
-            is_satisfied=has_role,
-            detail=f"PAYOUT_ROLE of the contract for the signer {engine.signer}",
-            remedy="" if has_role else "the contract's DEFAULT_ADMIN: grantRole(PAYOUT_ROLE, signer)",
+            is_satisfied=not lacking,
+            detail=f"PAYOUT_ROLE of the contract for the signer {_named(engine, lacking)}",
+            remedy="the contract's DEFAULT_ADMIN: grantRole(PAYOUT_ROLE, signer)" if lacking else "",
         ),
         Condition(
             ConditionKind.ASSET_MATCHES,
@@ -131,11 +133,16 @@ async def _snapshot_role(engine: Engine, token: EvmAddress) -> Condition:
 
 async def _gas_money(engine: Engine) -> Condition:
     needed = engine.settings.min_gas_money_wei
-    has_money = await engine.contracts.gas_money_wei(engine.signer) >= needed
+    lacking = [str(signer) for signer in engine.signers if await engine.contracts.gas_money_wei(signer) < needed]
     return Condition(
         ConditionKind.SIGNER_HAS_GAS_MONEY,
-        is_satisfied=has_money,
+        is_satisfied=not lacking,
         # Not the balance itself: it changes with every transaction.
-        detail=f"at least {needed} wei for gas at the signer {engine.signer}",
-        remedy="" if has_money else "anyone: send native currency to the signer",
+        detail=f"at least {needed} wei for gas at the signer {_named(engine, lacking)}",
+        remedy="anyone: send native currency to the signer" if lacking else "",
     )
+
+
+def _named(engine: Engine, lacking: list[str]) -> str:
+    """The signers that it is about: those that lack something, else all."""
+    return ", ".join(lacking or map(str, engine.signers))

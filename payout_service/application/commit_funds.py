@@ -30,14 +30,19 @@ async def commit_funds(engine: Engine, payout: Payout, contract: LifecycleContra
         locked = await work.payouts.lock(payout.payout_id)
         if locked.state is not PayoutState.WAITING_FOR_FUNDS or await work.treasury.lock(key) != version:
             return StepResult(0)
-        available = balance - await work.treasury.committed(key)
+        # A percentage was promised its whole total when the total was fixed; what nobody is due goes back.
+        own = await work.treasury.committed_to(key, locked.payout_id)
+        available = balance - await work.treasury.committed(key) + own
         if available < needed:
             return StepResult(
                 engine.settings.poll_seconds,
                 f"INSUFFICIENT_FUNDS: {key.lifecycle_contract} needs {needed - max(available, 0)} more base units "
                 f"of {key.payment_token}",
             )
-        await work.treasury.commit(key, locked.payout_id, needed)
+        if own:
+            await work.treasury.reduce(key, locked.payout_id, own - needed)
+        else:
+            await work.treasury.commit(key, locked.payout_id, needed)
         locked.begin_execution(engine.now())
         await work.payouts.save(locked)
         await engine.failpoints.reach("funds.before_commit")

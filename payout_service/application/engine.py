@@ -8,8 +8,8 @@ from libs.chain.address import EvmAddress
 from libs.clock import Clock
 from libs.failpoints import Failpoints
 from payout_service.application.chain_ports import Contracts, LifecycleArtifact, Rail
-from payout_service.application.ports import EngineSettings, Ids, UnitOfWorkFactory
-from payout_service.domain.transaction import TransactionIntent
+from payout_service.application.ports import EngineSettings, Ids, UnitOfWork, UnitOfWorkFactory
+from payout_service.domain.transaction import OwnerKind, TransactionIntent
 
 
 def _nobody() -> None:
@@ -18,8 +18,9 @@ def _nobody() -> None:
 
 @dataclass(frozen=True)
 class Engine:
-    """The ports, the settings, and the identity that signs. Steps await nothing but ports.
+    """The ports, the settings, and the identities that sign. Steps await nothing but ports.
 
+    `signers` share the batches of payouts, a nonce lane each; the first also deploys, takes snapshots and sweeps.
     `nudge` tells the workers that there may be work at once; they find it without, a poll later.
     """
 
@@ -31,10 +32,24 @@ class Engine:
     failpoints: Failpoints
     settings: EngineSettings
     chain_id: int
-    signer: EvmAddress
+    signers: tuple[EvmAddress, ...]
     artifact: LifecycleArtifact | None
     devnet_genesis_hash: str
     nudge: Callable[[], None] = field(default=_nobody)
+
+    @property
+    def signer(self) -> EvmAddress:
+        """The signer of everything but batches."""
+        return self.signers[0]
+
+    def signer_of_batch(self, number: int) -> EvmAddress:
+        """The signer of a payout's batch: each in turn."""
+        return self.signers[number % len(self.signers)]
+
+    @property
+    def max_open_batches(self) -> int:
+        """Batches of one payout at once: as many as the lanes can have under way."""
+        return self.settings.max_in_flight_transactions * len(self.signers)
 
     def now(self) -> datetime:
         """The present time."""
@@ -47,10 +62,21 @@ class Engine:
 
 def what_it_waits_for(engine: Engine, intent: TransactionIntent) -> str:
     """Why a transaction is not getting on, by name, for whoever waits for it; empty when it is."""
-    if (intent.chain_id, intent.signer) != (engine.chain_id, engine.signer):
+    if intent.chain_id != engine.chain_id or intent.signer not in engine.signers:
         # Its lane is driven only by a service that has its key.
         return f"SIGNER_CHANGED: {intent.key} belongs to {intent.signer} on chain {intent.chain_id}"
     return f"{intent.problem} ({intent.key})" if intent.problem else ""
+
+
+async def wake_owner(engine: Engine, work: UnitOfWork, intent: TransactionIntent) -> None:
+    """Whoever waits for the transaction looks at it at once. Takes the owner's row lock: before the intent's."""
+    match intent.owner_kind:
+        case OwnerKind.PAYOUT:
+            await work.payouts.wake(intent.owner_id, engine.now())
+        case OwnerKind.LIFECYCLE_CONTRACT:
+            await work.lifecycle.wake(intent.owner_id, engine.now())
+        case OwnerKind.SWEEP:
+            await work.sweeps.wake(intent.owner_id, engine.now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,34 +3,43 @@
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.make_batch import make_batch
+from payout_service.application.resume_payments import resume_payments
 from payout_service.application.settle_batch import settle_final_batches
 from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payments import PaymentState, Tallies, Tally
 from payout_service.domain.payout import Payout, PayoutState
 
 
 async def execute_payout(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
     """One round."""
     open_batches, waiting_for = await settle_final_batches(engine, payout, contract)
-    if open_batches < engine.settings.max_open_batches:
-        made = await make_batch(engine, payout, contract)
+    lacking = await resume_payments(engine, payout, contract)
+    if open_batches < engine.max_open_batches:
+        made = await make_batch(engine, payout.payout_id, contract)
         if made is not None:
             return made
     if open_batches:
         return StepResult(engine.settings.poll_seconds, waiting_for)
-    return await _finish(engine, payout, contract)
+    return await _finish(engine, payout, contract, lacking)
 
 
-async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
+async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, lacking: str) -> StepResult:
+    key = treasury_key(contract)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         if locked.state is not PayoutState.EXECUTING:
             return StepResult(0)
-        open_count, open_base_units = await work.payments.open_sums(payout.payout_id)
-        if open_count:
+        tallies = await work.payments.tallies(payout.payout_id)
+        if _count(tallies, PaymentState.PLANNED, PaymentState.IN_FLIGHT):
             return StepResult(0)
+        waiting = _count(tallies, PaymentState.WAITING)
+        if waiting:
+            retry_time = await work.payments.next_retry_time(payout.payout_id)
+            what = lacking or f"PAYMENTS_WAITING: {waiting} payments are tried again from {retry_time}; see theirs"
+            return StepResult(engine.settings.blocked_poll_seconds, what)
+        open_base_units = _open_base_units(tallies)
         locked.finish(open_base_units, engine.now())
         # What failed stays promised to its payees: an operator decides about it.
-        key = treasury_key(contract)
         await work.treasury.lock(key)
         if await work.treasury.committed_to(key, payout.payout_id) != open_base_units:
             raise RuntimeError(f"payout {payout.payout_id}: the commitment is not what is still owed")
@@ -39,3 +48,13 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract) -
         await work.commit()
     await engine.failpoints.reach("payout.finished")
     return StepResult(0)
+
+
+def _count(tallies: Tallies, *states: PaymentState) -> int:
+    return sum(tallies.get(state, Tally()).count for state in states)
+
+
+def _open_base_units(tallies: Tallies) -> int:
+    """What is owed to payments that failed or are disputed."""
+    states = (PaymentState.FAILED, PaymentState.DISPUTED)
+    return sum(tallies.get(state, Tally()).amount_base_units for state in states)

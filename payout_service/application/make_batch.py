@@ -1,11 +1,13 @@
 """Makes the next batch: as many payees as the caps allow, by estimates on the chain as it is now."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from libs.chain.address import EvmAddress
 from payout_service.application.chain_ports import CallWouldRevertError
 from payout_service.application.engine import Engine, StepResult
-from payout_service.domain.batch_sizing import GasModel, gas_limit
+from payout_service.application.hold_back import hold_back
+from payout_service.domain.batch_sizing import GasModel, fits, gas_limit
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import Batch
 from payout_service.domain.payout import Payout, PayoutState
@@ -24,25 +26,41 @@ class _SizedBatch:
     gas_limit: int
 
 
-async def make_batch(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult | None:
+async def make_batch(engine: Engine, payout_id: UUID, contract: LifecycleContract) -> StepResult | None:
     """Stores one batch with its intent, in one transaction. Returns None when no payee is without a batch."""
     async with engine.unit_of_work() as work:
-        candidates = await work.payments.unbatched(payout.payout_id, engine.settings.batch_limits.max_payees)
+        payout = await work.payouts.get(payout_id)
+        if payout is None or payout.state is not PayoutState.EXECUTING:
+            return StepResult(0)
+        candidates = await work.payments.unbatched(payout_id, engine.settings.batch_limits.max_payees)
     if not candidates:
         return None
     changed = await _what_changed(engine, payout, contract)
     if changed:
         return StepResult(engine.settings.blocked_poll_seconds, changed)
+    signer = engine.signer_of_batch(payout.progress.batch_count + 1)
+    sizing = _Sizing(engine, payout, contract, signer)
     try:
-        sized = await _size(engine, payout, contract, candidates)
+        sized = await sizing.size(candidates)
     except CallWouldRevertError as error:
-        return StepResult(engine.settings.blocked_poll_seconds, f"BATCH_WOULD_REVERT: {error.reason}")
+        return await _explain_revert(sizing, candidates[0], error.reason)
     if sized is None:
         return StepResult(
             engine.settings.blocked_poll_seconds,
             "BATCH_CAPS_TOO_LOW: not even one payee fits under the configured gas cap",
         )
-    await _store(engine, payout, sized)
+    await _store(engine, payout, signer, sized)
+    return StepResult(0)
+
+
+async def _explain_revert(sizing: "_Sizing", first: PlannedPayment, why: str) -> StepResult:
+    """The call reverts with the first payee alone. If it does so with nobody, it is not the payee's fault."""
+    engine = sizing.engine
+    try:
+        await sizing.estimate([])
+    except CallWouldRevertError as error:
+        return StepResult(engine.settings.blocked_poll_seconds, f"BATCH_WOULD_REVERT: {error.reason}")
+    await hold_back(engine, sizing.payout, first, why)
     return StepResult(0)
 
 
@@ -59,58 +77,76 @@ async def _what_changed(engine: Engine, payout: Payout, contract: LifecycleContr
         return f"IMPLEMENTATION_CHANGED: {payout.implementation} became {implementation} after the plan was frozen"
     if await engine.contracts.is_paused(address):
         return "LIFECYCLE_CONTRACT_PAUSED: who holds PAUSER_ROLE can unpause it"
-    if not await engine.contracts.holds_payout_role(address, engine.signer):
-        return f"PAYOUT_ROLE_MISSING: the contract's DEFAULT_ADMIN can grant it to {engine.signer}"
+    for signer in engine.signers:
+        if not await engine.contracts.holds_payout_role(address, signer):
+            return f"PAYOUT_ROLE_MISSING: the contract's DEFAULT_ADMIN can grant it to {signer}"
     return ""
 
 
-async def _size(
-    engine: Engine, payout: Payout, contract: LifecycleContract, candidates: list[PlannedPayment]
-) -> _SizedBatch | None:
-    """Fits a line through two probes, then estimates the very call; shrinks while it does not fit.
+@dataclass(frozen=True, slots=True)
+class _Sizing:
+    """Estimates calls of one payout on the chain as it is."""
 
-    Raises CallWouldRevertError.
-    """
-    limits = engine.settings.batch_limits
-    probe = min(_LARGE_PROBE, len(candidates))
-    small_gas = await _estimate(engine, payout, contract, candidates[:1])
-    large_gas = await _estimate(engine, payout, contract, candidates[:probe])
-    model = GasModel.fit(1, small_gas, probe, large_gas)
-    count = min(model.payees_within(limits), len(candidates))
-    for _ in range(_MAX_SHRINKINGS):
-        if count < 1:
-            return None
-        payees = candidates[:count]
-        estimate = await _estimate(engine, payout, contract, payees)
-        if estimate * (100 + limits.gas_margin_percent) // 100 <= limits.max_gas:
-            return _SizedBatch(
-                payees, _call(engine, payout, contract, payees), gas_limit(estimate, limits.max_gas)
-            )
-        count = count * 9 // 10
-    return None
+    engine: Engine
+    payout: Payout
+    contract: LifecycleContract
+    signer: EvmAddress
+
+    async def size(self, candidates: list[PlannedPayment]) -> _SizedBatch | None:
+        """Fits a line through two probes, then estimates the very call; shrinks while it does not fit.
+
+        A payee in the middle that makes the call revert ends the batch before it: halves lead there, and in the
+        end it is the first. Raises CallWouldRevertError when the first payee alone makes the call revert.
+        """
+        limits = self.engine.settings.batch_limits
+        small_gas = await self.estimate(candidates[:1])
+        count = await self._first_guess(candidates, small_gas)
+        for _ in range(_MAX_SHRINKINGS):
+            if count < 1:
+                return None
+            payees = candidates[:count]
+            try:
+                estimate = await self.estimate(payees)
+            except CallWouldRevertError:
+                if count == 1:
+                    raise
+                count //= 2
+                continue
+            if fits(estimate, limits):
+                return _SizedBatch(payees, self.call(payees), gas_limit(estimate, limits.max_gas))
+            count = count * 9 // 10
+        return None
+
+    async def _first_guess(self, candidates: list[PlannedPayment], small_gas: int) -> int:
+        probe = min(_LARGE_PROBE, len(candidates))
+        try:
+            large_gas = await self.estimate(candidates[:probe])
+        except CallWouldRevertError:
+            return probe // 2
+        model = GasModel.fit(1, small_gas, probe, large_gas)
+        most = model.payees_within(
+            self.engine.settings.batch_limits, makes_child_records=self.contract.payment_token.is_long_zero
+        )
+        return min(most, len(candidates))
+
+    async def estimate(self, payees: list[PlannedPayment]) -> int:
+        """Gas of the call with these payees. Raises CallWouldRevertError."""
+        return await self.engine.rail.estimate_gas(self.signer, self.call(payees))
+
+    def call(self, payees: list[PlannedPayment]) -> ContractCall:
+        """The call that pays these payees."""
+        if self.payout.snapshot is None:
+            raise RuntimeError(f"payout {self.payout.payout_id} pays without a snapshot")
+        return self.engine.contracts.pay_batch(
+            _address(self.contract),
+            self.contract.token,
+            self.payout.snapshot.snapshot_id,
+            [payee.holder for payee in payees],
+            self.payout.total_base_units,
+        )
 
 
-async def _estimate(
-    engine: Engine, payout: Payout, contract: LifecycleContract, payees: list[PlannedPayment]
-) -> int:
-    return await engine.rail.estimate_gas(engine.signer, _call(engine, payout, contract, payees))
-
-
-def _call(
-    engine: Engine, payout: Payout, contract: LifecycleContract, payees: list[PlannedPayment]
-) -> ContractCall:
-    if payout.snapshot is None:
-        raise RuntimeError(f"payout {payout.payout_id} pays without a snapshot")
-    return engine.contracts.pay_batch(
-        _address(contract),
-        contract.token,
-        payout.snapshot.snapshot_id,
-        [payee.holder for payee in payees],
-        payout.total_base_units,
-    )
-
-
-async def _store(engine: Engine, payout: Payout, sized: _SizedBatch) -> None:
+async def _store(engine: Engine, payout: Payout, signer: EvmAddress, sized: _SizedBatch) -> None:
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         if locked.state is not PayoutState.EXECUTING or locked.progress.batch_count != payout.progress.batch_count:
@@ -133,7 +169,7 @@ async def _store(engine: Engine, payout: Payout, sized: _SizedBatch) -> None:
                 owner_kind=OwnerKind.PAYOUT,
                 owner_id=payout.payout_id,
                 chain_id=engine.chain_id,
-                signer=engine.signer,
+                signer=signer,
                 call=sized.call,
                 gas_limit=sized.gas_limit,
                 create_time=engine.now(),

@@ -1,5 +1,6 @@
 """Reads every holder at the snapshot, stores what each is owed, and freezes the plan."""
 
+from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout, PayoutState
@@ -53,6 +54,13 @@ async def _freeze(engine: Engine, payout: Payout, contract: LifecycleContract) -
         if locked.state is not PayoutState.PLANNING:
             return StepResult(0)
         locked.freeze_plan(plan, implementation, engine.now())
+        if plan.payable_base_units == 0:
+            # Nobody is due a base unit: a percentage gives back what it was promised.
+            key = treasury_key(contract)
+            await work.treasury.lock(key)
+            promised = await work.treasury.committed_to(key, locked.payout_id)
+            if promised:
+                await work.treasury.reduce(key, locked.payout_id, promised)
         await work.payouts.save(locked)
         await engine.failpoints.reach("plan.before_freeze_commit")
         await work.commit()

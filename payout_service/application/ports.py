@@ -4,23 +4,24 @@ What they need of the chain is in chain_ports.py.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
 from payout_service.domain.batch_sizing import BatchLimits
+from payout_service.domain.discrepancy import Discrepancy, Finding
 from payout_service.domain.lifecycle import LifecycleContract
-from payout_service.domain.payments import Batch, BatchState, PaymentOutcome
+from payout_service.domain.payments import Batch, BatchState, PaymentOutcome, PaymentState, Tallies, Tally
 from payout_service.domain.payout import Payout
 from payout_service.domain.plan import PlannedPayment
-from payout_service.domain.transaction import (
-    NonceLane,
-    TransactionIntent,
-)
+from payout_service.domain.retry import RetryPolicy
+from payout_service.domain.sweep import Sweep
+from payout_service.domain.transaction import ForeignTransaction, NonceLane, TransactionIntent
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,26 @@ class EngineSettings:
 
     confirmations: int
     batch_limits: BatchLimits
-    max_open_batches: int = 4
+    # Per signer.
     max_in_flight_transactions: int = 4
     max_transaction_gas: int = 15_000_000
-    max_batch_tries: int = 3
+    # Offered per gas at most.
+    max_fee_per_gas_wei: int = 10**13
+    # Sets of signed bytes for one nonce at most; the last one is sent again and again.
+    max_attempts: int = 16
+    # Without a receipt for so long, a transaction whose turn it is gets a higher fee.
+    replace_after_seconds: float = 30.0
+    rebroadcast_seconds: float = 10.0
+    # A batch that waited for its signature for so long is made anew, with every check.
+    stale_batch_seconds: float = 60.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     plan_page_size: int = 500
     lease_seconds: float = 20.0
     poll_seconds: float = 1.0
     blocked_poll_seconds: float = 5.0
     ready_poll_seconds: float = 30.0
-    rebroadcast_seconds: float = 10.0
+    # Between two comparisons of plan, ledger and chain of one payout.
+    reconcile_seconds: float = 300.0
     min_gas_money_wei: int = 10**17
 
 
@@ -49,6 +60,28 @@ class TreasuryKey:
     chain_id: int
     lifecycle_contract: EvmAddress
     payment_token: EvmAddress
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingPayment:
+    """A payment that waits for another try."""
+
+    ordinal: int
+    holder: str
+    amount_base_units: int
+    is_unfunded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedState:
+    """What the ledger says of a payment."""
+
+    ordinal: int
+    holder: str
+    amount_base_units: int
+    state: PaymentState
+    batch_number: int | None
+    transaction_hash: str
 
 
 class PayoutRepository(Protocol):
@@ -82,6 +115,18 @@ class PayoutRepository(Protocol):
         """The payout is due now."""
         ...
 
+    async def waiting_for_snapshot(self, asset_id: UUID) -> list[Payout]:
+        """Payouts of an asset that have no snapshot yet and are not given up, oldest first."""
+        ...
+
+    async def with_snapshot(self, asset_id: UUID, snapshot_id: int) -> Payout | None:
+        """The payout that is paid from this snapshot of the asset."""
+        ...
+
+    async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:
+        """Claims one payout with a plan whose comparison with the chain is due; it is due again at `next_time`."""
+        ...
+
 
 class PaymentRepository(Protocol):
     """Payments and batches of payouts."""
@@ -95,7 +140,11 @@ class PaymentRepository(Protocol):
         ...
 
     async def unbatched(self, payout_id: UUID, limit: int) -> list[PlannedPayment]:
-        """Payments that are owed and in no batch, in the order of the ordinals."""
+        """Payments that are owed and in no batch, in the order of the ordinals, that may share one call.
+
+        Payees of a batch that reverted come back with a cap on the size of their next batch; only payments with
+        the same cap are given together, at most as many as it allows, those without one first.
+        """
         ...
 
     async def add_batch(self, payout_id: UUID, batch: Batch, payees: Sequence[PlannedPayment]) -> None:
@@ -123,16 +172,63 @@ class PaymentRepository(Protocol):
         ...
 
     async def return_to_plan(
-        self, payout_id: UUID, batch_number: int, transaction_hash: str, max_tries: int, now: datetime
-    ) -> tuple[int, int]:
-        """The batch reverted: its payees are owed again, or FAILED in this transaction after `max_tries` batches.
+        self, payout_id: UUID, batch_number: int, state: BatchState, batch_cap: int | None, now: datetime
+    ) -> Tally:
+        """The batch reverted or was voided: its payees are owed again, in batches of at most `batch_cap`.
 
-        Returns how many go on and how many failed.
+        None leaves the caps as they are. A voided batch does not count as a try. Returns what returned.
         """
         ...
 
-    async def open_sums(self, payout_id: UUID) -> tuple[int, int]:
-        """Number of payments still to be made (planned or in flight), and base units owed to those that failed."""
+    async def cancel_batch(self, payout_id: UUID, batch_number: int, state: BatchState, now: datetime) -> Tally:
+        """The batch paid nobody and its payout is cancelled: its payees are CANCELLED. Returns what was."""
+        ...
+
+    async def hold_back(self, payout_id: UUID, outcomes: Sequence[PaymentOutcome], now: datetime) -> None:
+        """PLANNED payments become WAITING or FAILED without having been sent; it counts as a try."""
+        ...
+
+    async def due_waiting(self, payout_id: UUID, now: datetime, limit: int) -> list[WaitingPayment]:
+        """WAITING payments whose time has come, in the order of the ordinals."""
+        ...
+
+    async def next_retry_time(self, payout_id: UUID) -> datetime | None:
+        """When the next WAITING payment is due; None when there is none."""
+        ...
+
+    async def in_flight_base_units(self, payout_id: UUID) -> int:
+        """What the payments in batches that are not settled are due together."""
+        ...
+
+    async def resume(self, payout_id: UUID, ordinals: Sequence[int], now: datetime) -> Tally:
+        """WAITING payments go back into the plan. Returns what went."""
+        ...
+
+    async def retry(self, payout_id: UUID, holders: Sequence[str] | None, now: datetime) -> Tallies:
+        """FAILED (for a reason that can pass) and WAITING payments go back into the plan, their tries forgotten.
+
+        `holders` None: all of them. Returns how many left each state.
+        """
+        ...
+
+    async def not_retriable(self, payout_id: UUID, holders: Sequence[str]) -> list[str]:
+        """Those of the holders that `retry` would not touch, in the order given."""
+        ...
+
+    async def cancel_unsent(self, payout_id: UUID, now: datetime) -> Tallies:
+        """PLANNED, WAITING and FAILED payments become CANCELLED. Returns how many left each state."""
+        ...
+
+    async def tallies(self, payout_id: UUID) -> Tallies:
+        """All payments by state."""
+        ...
+
+    async def settled_batches(self, payout_id: UUID, after: int, limit: int) -> list[Batch]:
+        """Batches that are SETTLED, behind a number, in the order of their numbers."""
+        ...
+
+    async def recorded_payments(self, payout_id: UUID, after: int, limit: int) -> list[RecordedState]:
+        """The ledger's rows behind a place (from 1), in the order of the ordinals, for comparing."""
         ...
 
 
@@ -161,6 +257,32 @@ class JournalRepository(Protocol):
 
     async def created(self, chain_id: int, signer: EvmAddress, limit: int) -> list[TransactionIntent]:
         """Intents without a nonce: those without a problem first, then by age."""
+        ...
+
+    async def next_final(
+        self, chain_id: int, signer: EvmAddress, from_nonce: int, limit: int
+    ) -> list[TransactionIntent]:
+        """Final intents with this nonce or a higher one, in the order of their nonces."""
+        ...
+
+    async def lost(self, chain_id: int, signer: EvmAddress) -> list[TransactionIntent]:
+        """Intents in state NONCE_LOST whose nonce no ForeignTransaction accounts for yet, by nonce."""
+        ...
+
+    async def known_hashes(self, transaction_hashes: Sequence[str]) -> set[str]:
+        """Those of the hashes that are attempts of the journal, or transactions that it adopted."""
+        ...
+
+    async def queued_count(self, chain_id: int, signer: EvmAddress) -> int:
+        """Intents without a nonce."""
+        ...
+
+    async def add_foreign(self, transactions: Sequence[ForeignTransaction]) -> None:
+        """Stores what the signer's unknown transactions were; once per nonce."""
+        ...
+
+    async def foreign(self, chain_id: int, signer: EvmAddress, find_time: datetime) -> list[ForeignTransaction]:
+        """Those that were stored at this time, in the order of their nonces."""
         ...
 
     async def note_problem(self, intent_id: UUID, problem: str) -> None:
@@ -207,6 +329,10 @@ class LifecycleRepository(Protocol):
         """Stores a locked contract; publishes it when its version rose."""
         ...
 
+    async def with_address(self, address: EvmAddress) -> list[LifecycleContract]:
+        """Those whose contract, or whose token, has this address."""
+        ...
+
     async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
         """Claims one contract that is due and not claimed by another worker, until the lease ends."""
         ...
@@ -221,7 +347,7 @@ class LifecycleRepository(Protocol):
 
 
 class TreasuryRepository(Protocol):
-    """Money promised to payouts. `version` rises with every change of a treasury's commitments."""
+    """Money promised to payouts and sweeps. `version` rises with every change of a treasury's commitments."""
 
     async def version(self, key: TreasuryKey) -> int:
         """The present version, 0 before the first commitment."""
@@ -232,19 +358,91 @@ class TreasuryRepository(Protocol):
         ...
 
     async def committed(self, key: TreasuryKey) -> int:
-        """Base units promised to payouts and not proven paid."""
+        """Base units promised to payouts and sweeps and not proven paid."""
         ...
 
-    async def committed_to(self, key: TreasuryKey, payout_id: UUID) -> int:
-        """Base units of it that are promised to one payout."""
+    async def committed_to(self, key: TreasuryKey, owner_id: UUID) -> int:
+        """Base units of it that are promised to one payout or sweep."""
         ...
 
-    async def commit(self, key: TreasuryKey, payout_id: UUID, amount_base_units: int) -> None:
-        """Promises money to a payout, under the lock."""
+    async def commitments(self, key: TreasuryKey, limit: int) -> list[tuple[UUID, int]]:
+        """Owners and what is promised to them, above zero, largest first."""
         ...
 
-    async def reduce(self, key: TreasuryKey, payout_id: UUID, amount_base_units: int) -> None:
-        """So much of a payout's promise is proven paid, under the lock. Raises RuntimeError below zero."""
+    async def commit(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+        """Promises money to a payout or sweep that has none promised yet, under the lock."""
+        ...
+
+    async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+        """So much of a promise is kept or given up, under the lock. Raises RuntimeError below zero."""
+        ...
+
+    async def checked_block(self, key: TreasuryKey) -> int | None:
+        """Up to which block the money that left the contract was compared with the journal; None: not yet."""
+        ...
+
+    async def set_checked_block(self, key: TreasuryKey, block_number: int) -> None:
+        """Moves that on."""
+        ...
+
+
+class SweepRepository(Protocol):
+    """Sweeps."""
+
+    async def add(self, sweep: Sweep) -> None:
+        """Stores a new sweep."""
+        ...
+
+    async def get(self, sweep_id: UUID) -> Sweep | None:
+        """A sweep as it is."""
+        ...
+
+    async def lock(self, sweep_id: UUID) -> Sweep:
+        """A sweep, its row locked until the end of the transaction. It must exist."""
+        ...
+
+    async def save(self, sweep: Sweep) -> None:
+        """Stores a locked sweep."""
+        ...
+
+    async def sending(self, asset_id: UUID) -> list[Sweep]:
+        """Sweeps of an asset that are not final, oldest first."""
+        ...
+
+    async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
+        """Claims one sweep that is due and not claimed by another worker, until the lease ends."""
+        ...
+
+    async def schedule(self, sweep_id: UUID, at: datetime) -> None:
+        """Ends the claim; the sweep is due again at this time."""
+        ...
+
+    async def wake(self, sweep_id: UUID, now: datetime) -> None:
+        """The sweep is due now."""
+        ...
+
+
+class DiscrepancyRepository(Protocol):
+    """Differences between plan, ledger and chain."""
+
+    async def open_of(self, asset_id: UUID, payout_id: UUID | None) -> list[Discrepancy]:
+        """Open ones of a payout, or (None) of the asset's contract as a whole, oldest first."""
+        ...
+
+    async def add(self, discrepancy: Discrepancy) -> bool:
+        """Stores and publishes an open one; False when the same difference is open already."""
+        ...
+
+    async def seen_again(self, discrepancy_id: UUID, finding: Finding, now: datetime) -> None:
+        """It is still there."""
+        ...
+
+    async def resolve(self, discrepancy_id: UUID, now: datetime) -> None:
+        """It is not found any more; published once."""
+        ...
+
+    async def open_count(self) -> int:
+        """All that are open."""
         ...
 
 
@@ -276,6 +474,16 @@ class UnitOfWork(Protocol):
         """Commitments."""
         ...
 
+    @property
+    def sweeps(self) -> SweepRepository:
+        """Sweeps."""
+        ...
+
+    @property
+    def discrepancies(self) -> DiscrepancyRepository:
+        """Discrepancies."""
+        ...
+
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(
@@ -291,6 +499,14 @@ class UnitOfWork(Protocol):
 
     async def record_incoming(self, event: IncomingEvent) -> bool:
         """Records that an event is processed by this transaction; False when it was before."""
+        ...
+
+    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
+        """The call with this id, if it was carried out before."""
+        ...
+
+    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
+        """Records a call with its effect; False when another transaction has recorded the same id."""
         ...
 
 

@@ -4,10 +4,10 @@ import heapq
 from dataclasses import dataclass
 from uuid import UUID
 
-from libs.errors import AppError, Reason
+from libs.chain.amount import percentage_of
 from payout_service.application.check_readiness import check_readiness
-from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine
+from payout_service.application.treasury import get_treasury, known_contract
 from payout_service.domain.lifecycle import Condition, LifecycleContract
 from payout_service.domain.plan import PlannedPayment, PlanSum, PlanTotals, plan_payments
 
@@ -18,6 +18,7 @@ _LARGEST = 10
 class PayoutPreview:
     """Figures in base units of the payment token. `plan` is None when not asked for, or when nobody holds."""
 
+    total_base_units: int
     holder_count: int
     plan: PlanTotals | None
     largest: tuple[PlannedPayment, ...]
@@ -28,29 +29,34 @@ class PayoutPreview:
 
 
 async def preview_payout(
-    engine: Engine, asset_id: UUID, total_base_units: int, *, with_amounts: bool
+    engine: Engine,
+    asset_id: UUID,
+    total_base_units: int | None,
+    percentage_basis_points: int | None = None,
+    *,
+    with_amounts: bool,
 ) -> PayoutPreview:
-    """Raises AppError ASSET_NOT_YET_KNOWN or CHAIN_UNAVAILABLE."""
-    async with engine.unit_of_work() as work:
-        contract = await work.lifecycle.get(asset_id)
-    if contract is None:
-        raise AppError(
-            Reason.ASSET_NOT_YET_KNOWN, f"asset {asset_id} is not known to payout_service yet", field="asset"
-        )
+    """Of a total, or of a percentage of the available money; one of the two is given.
+
+    Raises AppError ASSET_NOT_YET_KNOWN or CHAIN_UNAVAILABLE.
+    """
+    contract = await known_contract(engine, asset_id)
     readiness = await check_readiness(engine, contract.token, contract.payment_token, contract.address)
     head = await engine.rail.head()
     holder_count, supply = await engine.contracts.live_totals(contract.token, head.number)
+    available = (await get_treasury(engine, asset_id)).available_base_units
+    total = total_base_units or percentage_of(available, percentage_basis_points or 0)
     plan: PlanTotals | None = None
     largest: tuple[PlannedPayment, ...] = ()
-    if with_amounts and holder_count and supply:
-        plan, largest = await _amounts(engine, contract, total_base_units, holder_count, supply, head.number)
-    available = await _available(engine, contract)
+    if with_amounts and holder_count and supply and total:
+        plan, largest = await _amounts(engine, contract, total, holder_count, supply, head.number)
     return PayoutPreview(
+        total_base_units=total,
         holder_count=holder_count,
         plan=plan,
         largest=largest,
         available_base_units=available,
-        shortfall_base_units=max(0, total_base_units - available),
+        shortfall_base_units=max(0, total - available),
         block_number=head.number,
         readiness=readiness,
     )
@@ -78,14 +84,3 @@ async def _amounts(
             else:
                 heapq.heappushpop(largest, entry)
     return total.totals(), tuple(row for _, _, row in sorted(largest, reverse=True))
-
-
-async def _available(engine: Engine, contract: LifecycleContract) -> int:
-    if contract.address is None:
-        return 0
-    key = treasury_key(contract)
-    # Commitments first: were they read later, one that was paid and reduced in between would count twice.
-    async with engine.unit_of_work() as work:
-        committed = await work.treasury.committed(key)
-    balance = await engine.contracts.payment_token_balance(key.payment_token, key.lifecycle_contract)
-    return max(0, balance - committed)

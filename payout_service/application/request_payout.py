@@ -1,6 +1,7 @@
 """A distribution was released: one payout for it, however often the event comes."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from libs.messaging.events import EventNotReadyError, IncomingEvent
@@ -14,7 +15,11 @@ class RequestPayout:
 
     distribution_id: UUID
     asset_id: UUID
+    # When the distribution was created; also when the event is published again much later.
+    request_time: datetime
+    # 0 with a percentage.
     total_base_units: int
+    percentage_basis_points: int | None = None
 
 
 async def request_payout(engine: Engine, command: RequestPayout, event: IncomingEvent) -> None:
@@ -31,7 +36,8 @@ async def request_payout(engine: Engine, command: RequestPayout, event: Incoming
                 payout_id=command.distribution_id,
                 asset_id=command.asset_id,
                 total_base_units=command.total_base_units,
-                create_time=now,
+                percentage_basis_points=command.percentage_basis_points,
+                create_time=command.request_time,
                 update_time=now,
             )
         )

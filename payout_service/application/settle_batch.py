@@ -1,15 +1,19 @@
-"""Settles batches whose transaction is final: each payee by evidence, each reverted batch back into the plan."""
+"""Settles batches whose transaction is final: by evidence; one that paid nobody goes back into the plan."""
 
-from libs.chain.address import EvmAddress
+from payout_service.application.chain_ports import CallWouldRevertError
 from payout_service.application.commit_funds import treasury_key
+from payout_service.application.diagnose_refusals import evidence_of_failed
 from payout_service.application.engine import Engine, what_it_waits_for
-from payout_service.application.ports import PaymentRepository
+from payout_service.application.hold_back import reverting_payee
+from payout_service.application.ports import UnitOfWork
+from payout_service.application.send_transactions import NEVER_FITS
+from payout_service.application.sign_transactions import NO_LONGER_FITS
 from payout_service.domain.lifecycle import LifecycleContract
-from payout_service.domain.payments import Batch, BatchState, PaymentOutcome, PaymentState
-from payout_service.domain.payout import Payout, PayoutState
+from payout_service.domain.payments import Batch, BatchState, PaymentOutcome, PaymentState, Tallies, Tally
+from payout_service.domain.payout import SETTLING_STATES, Payout, PayoutState
 from payout_service.domain.plan import PlannedPayment
 from payout_service.domain.settlement import BatchEvidence, ExpectedBatch, settle
-from payout_service.domain.transaction import IntentState, Outcome
+from payout_service.domain.transaction import IntentState, Outcome, TransactionIntent
 
 
 async def settle_final_batches(engine: Engine, payout: Payout, contract: LifecycleContract) -> tuple[int, str]:
@@ -23,30 +27,38 @@ async def settle_final_batches(engine: Engine, payout: Payout, contract: Lifecyc
             raise RuntimeError(f"batch {batch.number} of {payout.payout_id} lost its intent")
         if intent.state is IntentState.SUCCEEDED and intent.outcome:
             await _settle(engine, payout, contract, batch, intent.outcome)
-        elif intent.state is IntentState.REVERTED and intent.outcome:
-            await _take_back(engine, payout, batch, intent.outcome)
+        elif await _will_never_pay(engine, intent):
+            await _take_back(engine, payout, batch, intent)
         else:
             still_open += 1
             waiting_for = waiting_for or what_it_waits_for(engine, intent)
     return still_open, waiting_for
 
 
+async def _will_never_pay(engine: Engine, intent: TransactionIntent) -> bool:
+    """Proven, finally. Of a lost nonce only after an operator has accounted for what used it."""
+    if intent.state is not IntentState.NONCE_LOST:
+        return intent.state in (IntentState.REVERTED, IntentState.VOIDED)
+    async with engine.unit_of_work() as work:
+        lane = await work.journal.find_lane(intent.chain_id, intent.signer)
+    return lane is not None and not lane.halted_because
+
+
 async def _settle(
     engine: Engine, payout: Payout, contract: LifecycleContract, batch: Batch, outcome: Outcome
 ) -> None:
     payees, outcomes = await _outcomes(engine, payout, contract, batch, outcome)
-    owed = {payee.holder: payee.amount_base_units for payee in payees}
-    paid = [each.holder for each in outcomes if each.state is PaymentState.PAID]
-    paid_base_units = sum(owed[holder] for holder in paid)
+    entered = _tallied(payees, outcomes)
+    paid_base_units = entered.get(PaymentState.PAID, Tally()).amount_base_units
     key = treasury_key(contract)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        if locked.state is not PayoutState.EXECUTING or not await _is_open(work.payments, payout, batch):
+        if locked.state not in SETTLING_STATES or not await _is_open(work, payout, batch):
             return
         await work.payments.settle_batch(
             payout.payout_id, batch.number, BatchState.SETTLED, outcomes, outcome.transaction_hash, engine.now()
         )
-        locked.settle_batch(len(paid), paid_base_units, len(outcomes) - len(paid), engine.now())
+        locked.settle_batch(entered, engine.now())
         await work.treasury.lock(key)
         await work.treasury.reduce(key, payout.payout_id, paid_base_units)
         await work.payouts.save(locked)
@@ -62,47 +74,75 @@ async def _outcomes(
         raise RuntimeError(f"payout {payout.payout_id} settles without a snapshot or a contract")
     async with engine.unit_of_work() as work:
         payees = await work.payments.payees_of(payout.payout_id, batch.number)
-    evidence = await engine.contracts.receipt_evidence(
+    receipt = await engine.contracts.receipt_evidence(
         outcome.transaction_hash, contract.address, contract.payment_token
     )
-    failed = evidence.event.failed if evidence.event else ()
-    flags = await _paid_flags(engine, contract.address, payout.snapshot.snapshot_id, failed, outcome)
-    expected = ExpectedBatch(
-        payout.snapshot.snapshot_id,
-        payout.total_base_units,
-        tuple((payee.holder, payee.amount_base_units) for payee in payees),
+    failed = frozenset(receipt.event.failed if receipt.event else ())
+    of_failed = await evidence_of_failed(
+        engine, payout, contract, [payee for payee in payees if payee.holder in failed], outcome.block_number
     )
-    return payees, settle(expected, BatchEvidence(evidence.event, evidence.transferred, flags))
+    expected = ExpectedBatch(payout.snapshot.snapshot_id, payout.total_base_units, tuple(payees))
+    evidence = BatchEvidence(
+        receipt.event, receipt.transferred, of_failed.paid_flags, of_failed.recorded, of_failed.refusals
+    )
+    return payees, settle(expected, evidence, engine.settings.retry, engine.now())
 
 
-async def _paid_flags(
-    engine: Engine, contract: EvmAddress, snapshot_id: int, holders: tuple[str, ...], outcome: Outcome
-) -> dict[str, bool]:
-    if not holders:
-        return {}
-    return await engine.contracts.paid_flags(contract, snapshot_id, holders, outcome.block_number)
+async def _take_back(engine: Engine, payout: Payout, batch: Batch, intent: TransactionIntent) -> None:
+    """The batch finally paid nobody, so its payees may go into another, or are given up with their payout.
 
-
-async def _take_back(engine: Engine, payout: Payout, batch: Batch, outcome: Outcome) -> None:
-    """A finally reverted batch paid nobody, so its payees may go into another; not for ever."""
+    After a revert in smaller ones: the halves lead to the payee that makes the call revert, and to the others.
+    """
+    reverted = intent.state is IntentState.REVERTED
+    state = BatchState.REVERTED if reverted else BatchState.VOIDED
+    is_too_large = reverted or intent.void_reason.startswith((NO_LONGER_FITS, NEVER_FITS))
+    culprit = await _culprit(engine, payout, batch, intent) if reverted and batch.holder_count == 1 else None
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        if locked.state is not PayoutState.EXECUTING or not await _is_open(work.payments, payout, batch):
+        if locked.state not in SETTLING_STATES or not await _is_open(work, payout, batch):
             return
-        await work.payments.settle_batch(
-            payout.payout_id, batch.number, BatchState.REVERTED, [], outcome.transaction_hash, engine.now()
-        )
-        _, failed = await work.payments.return_to_plan(
-            payout.payout_id,
-            batch.number,
-            outcome.transaction_hash,
-            engine.settings.max_batch_tries,
-            engine.now(),
-        )
-        locked.settle_batch(0, 0, failed, engine.now())
+        if locked.state is PayoutState.CANCELLING:
+            tally = await work.payments.cancel_batch(payout.payout_id, batch.number, state, engine.now())
+            entered: Tallies = {PaymentState.CANCELLED: tally}
+        elif culprit:
+            await work.payments.settle_batch(
+                payout.payout_id, batch.number, state, [culprit], _hash_of(intent), engine.now()
+            )
+            entered = {culprit.state: Tally(1, batch.amount_base_units)}
+        else:
+            cap = max(1, batch.holder_count // 2) if is_too_large else None
+            await work.payments.return_to_plan(payout.payout_id, batch.number, state, cap, engine.now())
+            entered = {}
+        locked.settle_batch(entered, engine.now())
         await work.payouts.save(locked)
+        await engine.failpoints.reach("batch.before_return_commit")
         await work.commit()
+    await engine.failpoints.reach("batch.returned")
 
 
-async def _is_open(payments: PaymentRepository, payout: Payout, batch: Batch) -> bool:
-    return any(each.number == batch.number for each in await payments.open_batches(payout.payout_id))
+async def _culprit(engine: Engine, payout: Payout, batch: Batch, intent: TransactionIntent) -> PaymentOutcome:
+    """A batch of one payee reverted: tried again later, a bounded number of times."""
+    async with engine.unit_of_work() as work:
+        (payee,) = await work.payments.payees_of(payout.payout_id, batch.number)
+    why = "the call reverted with this payee alone"
+    try:
+        await engine.rail.estimate_gas(intent.signer, intent.call)
+    except CallWouldRevertError as error:
+        why = error.reason
+    return reverting_payee(engine, payee, payee.tries, why)
+
+
+def _tallied(payees: list[PlannedPayment], outcomes: list[PaymentOutcome]) -> Tallies:
+    owed = {payee.holder: payee.amount_base_units for payee in payees}
+    tallies: dict[PaymentState, Tally] = {}
+    for each in outcomes:
+        tallies[each.state] = tallies.get(each.state, Tally()) + Tally(1, owed[each.holder])
+    return tallies
+
+
+async def _is_open(work: UnitOfWork, payout: Payout, batch: Batch) -> bool:
+    return any(each.number == batch.number for each in await work.payments.open_batches(payout.payout_id))
+
+
+def _hash_of(intent: TransactionIntent) -> str:
+    return intent.outcome.transaction_hash if intent.outcome else ""

@@ -1,11 +1,18 @@
 """The one snapshot of a payout: asked for once, believed only when its transaction is final."""
 
 from libs.chain.address import EvmAddress
+from libs.chain.amount import percentage_of
 from payout_service.application.check_readiness import check_readiness
+from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
+from payout_service.application.money_under_way import is_money_under_way
+from payout_service.application.ports import JournalRepository
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import Payout, PayoutState, Snapshot
-from payout_service.domain.transaction import IntentState, OwnerKind, Purpose, TransactionIntent
+from payout_service.domain.transaction import IntentState, Outcome, OwnerKind, Purpose, TransactionIntent
+
+# Each one but the last has lost its nonce to a transaction that is not ours, and an operator has accounted for it.
+_MOST_SNAPSHOT_INTENTS = 16
 
 
 async def start_snapshot(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
@@ -30,7 +37,7 @@ async def start_snapshot(engine: Engine, payout: Payout, contract: LifecycleCont
             payout.fail("NO_HOLDERS: the asset has no holders", engine.now())
         else:
             payout.begin_snapshot(engine.now())
-            await work.journal.add(_snapshot_intent(engine, payout, contract.token))
+            await work.journal.add(snapshot_intent(engine, payout, contract.token, 1))
         await work.payouts.save(payout)
         await work.commit()
     engine.nudge()
@@ -41,15 +48,54 @@ async def start_snapshot(engine: Engine, payout: Payout, contract: LifecycleCont
 async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
     """Takes the snapshot's id from the event in our own final receipt, never by counting (contracts.md, 3.13)."""
     async with engine.unit_of_work() as work:
-        intent = await work.journal.find(_snapshot_key(payout))
-    if intent is None:
-        raise RuntimeError(f"payout {payout.payout_id} lost its snapshot's intent")
-    if intent.state is IntentState.REVERTED:
-        reason = f"SNAPSHOT_REVERTED: {intent.attempts[-1].transaction_hash}"
+        number, intent = await newest_snapshot_intent(work.journal, payout)
+        lane = await work.journal.find_lane(engine.chain_id, intent.signer)
+    if intent.state is IntentState.NONCE_LOST and lane and not lane.halted_because:
+        # Accounted for: that transaction was no snapshot of this payout, so it still needs one.
+        return await _ask_again(engine, payout, contract, number + 1)
+    if intent.state in (IntentState.REVERTED, IntentState.VOIDED):
+        reason = f"SNAPSHOT_{intent.state}: {_newest_hash(intent)} {intent.void_reason}".rstrip()
         return await _fail(engine, payout, PayoutState.SNAPSHOTTING, reason)
-    outcome = intent.outcome
-    if outcome is None:
+    if intent.outcome is None:
         return StepResult(engine.settings.poll_seconds, what_it_waits_for(engine, intent))
+    return await _record(engine, payout, contract, intent.outcome)
+
+
+async def newest_snapshot_intent(journal: JournalRepository, payout: Payout) -> tuple[int, TransactionIntent]:
+    """The newest intent to take the payout's snapshot, and its number. Raises RuntimeError when there is none."""
+    newest: tuple[int, TransactionIntent] | None = None
+    for number in range(1, _MOST_SNAPSHOT_INTENTS + 1):
+        intent = await journal.find(snapshot_key(payout, number))
+        if intent is None:
+            break
+        newest = number, intent
+    if newest is None:
+        raise RuntimeError(f"payout {payout.payout_id} lost its snapshot's intent")
+    return newest
+
+
+def snapshot_key(payout: Payout, number: int) -> str:
+    """Key of the payout's n-th intent to take its snapshot."""
+    return f"snapshot/{payout.payout_id}" + (f"/{number}" if number > 1 else "")
+
+
+def snapshot_intent(engine: Engine, payout: Payout, token: EvmAddress, number: int) -> TransactionIntent:
+    """A new intent to take the payout's snapshot."""
+    return TransactionIntent(
+        intent_id=engine.ids.new(),
+        key=snapshot_key(payout, number),
+        purpose=Purpose.SNAPSHOT,
+        owner_kind=OwnerKind.PAYOUT,
+        owner_id=payout.payout_id,
+        chain_id=engine.chain_id,
+        signer=engine.signer,
+        call=engine.contracts.take_snapshot(token),
+        gas_limit=0,
+        create_time=engine.now(),
+    )
+
+
+async def _record(engine: Engine, payout: Payout, contract: LifecycleContract, outcome: Outcome) -> StepResult:
     snapshot_id = await engine.contracts.snapshot_id_in(outcome.transaction_hash, contract.token)
     if not snapshot_id:
         reason = f"SNAPSHOT_WITHOUT_EVENT: {outcome.transaction_hash}"
@@ -60,15 +106,54 @@ async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleCon
     if holder_count == 0 or supply == 0:
         reason = f"NO_HOLDERS: snapshot {snapshot_id} has no holders"
         return await _fail(engine, payout, PayoutState.SNAPSHOTTING, reason)
+    key = treasury_key(contract)
+    async with engine.unit_of_work() as work:
+        version = await work.treasury.version(key)
+    balance = await engine.contracts.payment_token_balance(key.payment_token, key.lifecycle_contract)
     async with engine.unit_of_work() as work:
         payout = await work.payouts.lock(payout.payout_id)
-        if payout.state is PayoutState.SNAPSHOTTING:
-            snapshot = Snapshot(snapshot_id, outcome.block_number, outcome.block_hash)
-            payout.begin_planning(snapshot, holder_count, supply, engine.now())
-            await work.payouts.save(payout)
-            await work.commit()
+        if payout.state is not PayoutState.SNAPSHOTTING:
+            return StepResult(0)
+        if payout.percentage_basis_points is not None and not payout.total_base_units:
+            # Of what is promised to nobody; promised to this payout with the same commit. A change of the
+            # commitments since the balance was read: look again.
+            if await work.treasury.lock(key) != version:
+                return StepResult(0)
+            if await is_money_under_way(work, key):
+                # It has left the balance and is still promised, or the other way round: it would count twice.
+                return StepResult(
+                    engine.settings.poll_seconds, f"MONEY_UNDER_WAY: out of {key.lifecycle_contract}"
+                )
+            available = balance - await work.treasury.committed(key)
+            total = percentage_of(available, payout.percentage_basis_points)
+            if total == 0:
+                reason = f"NOTHING_AVAILABLE: {key.lifecycle_contract} holds nothing that is not promised"
+                payout.fail(reason, engine.now())
+                await work.payouts.save(payout)
+                await work.commit()
+                return StepResult(0)
+            payout.fix_total(total)
+            await work.treasury.commit(key, payout.payout_id, total)
+        snapshot = Snapshot(snapshot_id, outcome.block_number, outcome.block_hash)
+        payout.begin_planning(snapshot, holder_count, supply, engine.now())
+        await work.payouts.save(payout)
+        await engine.failpoints.reach("payout.before_snapshot_commit")
+        await work.commit()
     await engine.failpoints.reach("payout.snapshot_recorded")
     return StepResult(0)
+
+
+async def _ask_again(engine: Engine, payout: Payout, contract: LifecycleContract, number: int) -> StepResult:
+    if number > _MOST_SNAPSHOT_INTENTS:
+        what = "SNAPSHOT_NEVER_OURS: its nonces are lost again and again"
+        return StepResult(engine.settings.blocked_poll_seconds, what)
+    async with engine.unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        if locked.state is PayoutState.SNAPSHOTTING:
+            await work.journal.add(snapshot_intent(engine, locked, contract.token, number))
+            await work.commit()
+    engine.nudge()
+    return StepResult(engine.settings.poll_seconds)
 
 
 async def _fail(engine: Engine, payout: Payout, expected: PayoutState, reason: str) -> StepResult:
@@ -81,20 +166,5 @@ async def _fail(engine: Engine, payout: Payout, expected: PayoutState, reason: s
     return StepResult(0)
 
 
-def _snapshot_key(payout: Payout) -> str:
-    return f"snapshot/{payout.payout_id}"
-
-
-def _snapshot_intent(engine: Engine, payout: Payout, token: EvmAddress) -> TransactionIntent:
-    return TransactionIntent(
-        intent_id=engine.ids.new(),
-        key=_snapshot_key(payout),
-        purpose=Purpose.SNAPSHOT,
-        owner_kind=OwnerKind.PAYOUT,
-        owner_id=payout.payout_id,
-        chain_id=engine.chain_id,
-        signer=engine.signer,
-        call=engine.contracts.take_snapshot(token),
-        gas_limit=0,
-        create_time=engine.now(),
-    )
+def _newest_hash(intent: TransactionIntent) -> str:
+    return intent.attempts[-1].transaction_hash if intent.attempts else "never signed:"

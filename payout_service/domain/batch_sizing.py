@@ -9,12 +9,18 @@ _CALLDATA_BYTES_PER_PAYEE = 32
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Caps of one call. `gas_margin_percent` is kept free below the gas cap when a batch is sized."""
+    """Caps of one call. `gas_margin_percent` is kept free below the gas cap when a batch is sized.
+
+    Child records count only where the payment token is one of Hedera's own (HTS): at most 50 in a transaction, and
+    reads may count too (hedera.md).
+    """
 
     max_gas: int
     max_calldata_bytes: int
     max_payees: int
     gas_margin_percent: int = 10
+    max_child_records: int = 50
+    child_records_per_payee: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +39,20 @@ class GasModel:
         per_payee = max(1, -(-(large_gas - small_gas) // (large_count - small_count)))
         return cls(max(0, small_gas - per_payee * small_count), per_payee)
 
-    def payees_within(self, limits: BatchLimits) -> int:
+    def payees_within(self, limits: BatchLimits, *, makes_child_records: bool = False) -> int:
         """The most payees that all caps allow; 0 when not even one fits."""
         usable_gas = limits.max_gas * (100 - limits.gas_margin_percent) // 100
         by_gas = (usable_gas - self.base_gas) // self.gas_per_payee
         by_bytes = (limits.max_calldata_bytes - _CALLDATA_BASE_BYTES) // _CALLDATA_BYTES_PER_PAYEE
-        return max(0, min(by_gas, by_bytes, limits.max_payees))
+        most = max(0, min(by_gas, by_bytes, limits.max_payees))
+        return (
+            min(most, limits.max_child_records // limits.child_records_per_payee) if makes_child_records else most
+        )
+
+
+def fits(estimated_gas: int, limits: BatchLimits) -> bool:
+    """True if an estimate leaves the margin free below the gas cap."""
+    return estimated_gas * (100 + limits.gas_margin_percent) // 100 <= limits.max_gas
 
 
 def gas_limit(estimated_gas: int, max_gas: int) -> int:

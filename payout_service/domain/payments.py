@@ -11,25 +11,33 @@ class PaymentState(StrEnum):
 
     PLANNED = "PLANNED"
     IN_FLIGHT = "IN_FLIGHT"
+    WAITING = "WAITING"
     PAID = "PAID"
     FAILED = "FAILED"
     ZERO_DUE = "ZERO_DUE"
     DISPUTED = "DISPUTED"
+    CANCELLED = "CANCELLED"
 
 
+_S = PaymentState
 # The one table; docs/state-machines.md draws it. Rows change in bulk, each UPDATE names the state it comes from.
 PAYMENT_TRANSITIONS: Mapping[PaymentState, frozenset[PaymentState]] = {
-    PaymentState.PLANNED: frozenset({PaymentState.IN_FLIGHT}),
-    # Back to PLANNED only after a final receipt says that the batch reverted.
-    PaymentState.IN_FLIGHT: frozenset(
-        {PaymentState.PAID, PaymentState.FAILED, PaymentState.DISPUTED, PaymentState.PLANNED}
-    ),
-    PaymentState.PAID: frozenset(),
-    PaymentState.FAILED: frozenset(),
-    PaymentState.ZERO_DUE: frozenset(),
-    PaymentState.DISPUTED: frozenset(),
+    # Not sent at all where a simulation already shows that this payee makes the whole call revert.
+    _S.PLANNED: frozenset({_S.IN_FLIGHT, _S.WAITING, _S.FAILED, _S.CANCELLED}),
+    # Back to PLANNED only after it is proven that the batch paid nobody: reverted or voided, finally.
+    _S.IN_FLIGHT: frozenset({_S.PAID, _S.WAITING, _S.FAILED, _S.DISPUTED, _S.PLANNED, _S.CANCELLED}),
+    _S.WAITING: frozenset({_S.PLANNED, _S.CANCELLED}),
+    _S.PAID: frozenset(),
+    # Only by an operator: RetryPayments or CancelPayout.
+    _S.FAILED: frozenset({_S.PLANNED, _S.CANCELLED}),
+    _S.ZERO_DUE: frozenset(),
+    _S.DISPUTED: frozenset(),
+    _S.CANCELLED: frozenset(),
 }
-SETTLED_STATES = frozenset({PaymentState.PAID, PaymentState.FAILED, PaymentState.DISPUTED})
+# What a final batch makes of a payee.
+SETTLED_STATES = frozenset({_S.PAID, _S.WAITING, _S.FAILED, _S.DISPUTED})
+# Money is still promised to the payee.
+OPEN_STATES = frozenset({_S.PLANNED, _S.IN_FLIGHT, _S.WAITING, _S.FAILED, _S.DISPUTED})
 
 
 class BatchState(StrEnum):
@@ -39,32 +47,68 @@ class BatchState(StrEnum):
     IN_FLIGHT = "IN_FLIGHT"
     SETTLED = "SETTLED"
     REVERTED = "REVERTED"
+    VOIDED = "VOIDED"
 
 
 class FailureReason(StrEnum):
     """Why a payee was not paid. Stable names; docs/errors.md explains each."""
 
+    # The contract had too little of the payment token when it was the payee's turn.
+    UNFUNDED = "UNFUNDED"
     # The contract listed the payee as failed and its paid flag is not set: the token refused the transfer.
     TRANSFER_REFUSED = "TRANSFER_REFUSED"
-    # The contract listed the payee as failed and its paid flag was set by a transaction that is not ours.
+    # The contract listed the payee as failed, its paid flag is set, and no execution is found that paid it.
     ALREADY_PAID_ELSEWHERE = "ALREADY_PAID_ELSEWHERE"
+    # Another execution has paid the payee, but not what the plan says.
+    PAID_OTHER_AMOUNT = "PAID_OTHER_AMOUNT"
     # Receipt, event and Transfer log do not agree; nothing more is sent to this payee.
     EVIDENCE_DISAGREES = "EVIDENCE_DISAGREES"
-    # Every transaction that held this payee reverted as a whole, as often as is allowed.
+    # The call reverts as a whole with this payee in it, also with this payee alone.
     BATCH_REVERTED = "BATCH_REVERTED"
+
+
+# What may pass by itself: tried again after a while, a bounded number of times, and by RetryPayments.
+RETRIABLE_REASONS = frozenset(
+    {FailureReason.UNFUNDED, FailureReason.TRANSFER_REFUSED, FailureReason.BATCH_REVERTED}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentOutcome:
-    """What became of one payee in a final batch."""
+    """What became of one payee in a final batch.
+
+    `transaction_hash` is set where another transaction than the batch's has paid; `retry_time` where the payee is
+    tried again by itself.
+    """
 
     holder: str
     state: PaymentState
     reason: FailureReason | None = None
+    detail: str = ""
+    transaction_hash: str = ""
+    retry_time: datetime | None = None
 
     def __post_init__(self) -> None:
-        if self.state not in SETTLED_STATES or (self.state is PaymentState.PAID) != (self.reason is None):
+        is_paid, waits = self.state is PaymentState.PAID, self.state is PaymentState.WAITING
+        if self.state not in SETTLED_STATES or is_paid != (self.reason is None):
             raise ValueError(f"{self.holder}: {self.state} with reason {self.reason} is no outcome")
+        if waits != (self.retry_time is not None) or (waits and self.reason not in RETRIABLE_REASONS):
+            raise ValueError(f"{self.holder}: {self.state} for {self.reason} at {self.retry_time} is no outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Payments and what they are due together."""
+
+    count: int = 0
+    amount_base_units: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.count + other.count, self.amount_base_units + other.amount_base_units)
+
+
+# Payments by state.
+Tallies = Mapping[PaymentState, Tally]
 
 
 @dataclass(slots=True)

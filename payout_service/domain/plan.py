@@ -13,12 +13,16 @@ class AccountingIdentityError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PlannedPayment:
-    """One row of a plan. `ordinal` is the holder's place in the snapshot's list, from 0."""
+    """One row of a plan. `ordinal` is the holder's place in the snapshot's list, from 0.
+
+    `tries` counts the batches that it was in since the plan or an operator's retry; it is no part of the plan.
+    """
 
     ordinal: int
     holder: str
     balance: int
     amount_base_units: int
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +40,22 @@ class PlanTotals:
     frozen_share_base_units: int
     plan_hash: str
 
-    def assert_identity(self, *, declared_base_units: int, paid_base_units: int, open_base_units: int) -> None:
-        """Paid + dust + frozen share + open = declared. Raises AccountingIdentityError."""
-        parts = paid_base_units + self.rounding_dust_base_units + self.frozen_share_base_units + open_base_units
+    def assert_identity(
+        self,
+        *,
+        declared_base_units: int,
+        paid_base_units: int,
+        open_base_units: int,
+        cancelled_base_units: int = 0,
+    ) -> None:
+        """Paid + dust + frozen share + open + cancelled = declared. Raises AccountingIdentityError."""
+        left = self.rounding_dust_base_units + self.frozen_share_base_units
+        parts = paid_base_units + left + open_base_units + cancelled_base_units
         if parts != declared_base_units:
             raise AccountingIdentityError(
                 f"paid {paid_base_units} + dust {self.rounding_dust_base_units} "
-                f"+ frozen share {self.frozen_share_base_units} + open {open_base_units} = {parts}, "
-                f"declared {declared_base_units}"
+                f"+ frozen share {self.frozen_share_base_units} + open {open_base_units} "
+                f"+ cancelled {cancelled_base_units} = {parts}, declared {declared_base_units}"
             )
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from payout_service.domain.fees import Fees
 
 
 class IntentState(StrEnum):
@@ -16,35 +17,41 @@ class IntentState(StrEnum):
     CREATED = "CREATED"
     # Signed bytes are durable. They may or may not have been sent.
     SIGNED = "SIGNED"
-    # Sent at least once.
+    # Sent, and the node answered.
     BROADCAST = "BROADCAST"
+    # Sent, and no answer came: it may have arrived. The lane worker asks for a receipt, and sends the same bytes
+    # again; a final receipt or a nonce that is finally used by another transaction ends it.
+    UNKNOWN = "UNKNOWN"
     # A receipt was seen that is not final yet.
     MINED = "MINED"
     # Final: it took effect.
     SUCCEEDED = "SUCCEEDED"
     # Final: it was mined and reverted; it changed nothing.
     REVERTED = "REVERTED"
-    # Its nonce is finally used by a transaction that is not one of its attempts. The lane stops for an operator.
+    # Final: it will never happen. It had no nonce, or our own no-op has used it.
+    VOIDED = "VOIDED"
+    # A transaction that is not one of its attempts has finally used its nonce. The lane stops for ReconcileSigner.
     NONCE_LOST = "NONCE_LOST"
 
 
-# The one table; docs/architecture.md draws it. Every state but the last three is moved on by the lane worker.
+_S = IntentState
+# The one table; docs/state-machines.md draws it. Every state but the last four is moved on by the lane worker.
 INTENT_TRANSITIONS: Mapping[IntentState, frozenset[IntentState]] = {
-    IntentState.CREATED: frozenset({IntentState.SIGNED}),
-    IntentState.SIGNED: frozenset({IntentState.BROADCAST}),
-    IntentState.BROADCAST: frozenset(
-        {IntentState.MINED, IntentState.SUCCEEDED, IntentState.REVERTED, IntentState.NONCE_LOST}
-    ),
+    # SUCCEEDED at once, also out of NONCE_LOST: ReconcileSigner has found it on the chain.
+    _S.CREATED: frozenset({_S.SIGNED, _S.VOIDED, _S.SUCCEEDED}),
+    _S.SIGNED: frozenset({_S.BROADCAST, _S.UNKNOWN}),
+    _S.BROADCAST: frozenset({_S.UNKNOWN, _S.MINED, _S.SUCCEEDED, _S.REVERTED, _S.VOIDED, _S.NONCE_LOST}),
+    _S.UNKNOWN: frozenset({_S.BROADCAST, _S.MINED, _S.SUCCEEDED, _S.REVERTED, _S.VOIDED, _S.NONCE_LOST}),
     # A reorg takes a receipt back.
-    IntentState.MINED: frozenset(
-        {IntentState.BROADCAST, IntentState.SUCCEEDED, IntentState.REVERTED, IntentState.NONCE_LOST}
-    ),
-    IntentState.SUCCEEDED: frozenset(),
-    IntentState.REVERTED: frozenset(),
-    IntentState.NONCE_LOST: frozenset(),
+    _S.MINED: frozenset({_S.BROADCAST, _S.UNKNOWN, _S.SUCCEEDED, _S.REVERTED, _S.VOIDED, _S.NONCE_LOST}),
+    _S.SUCCEEDED: frozenset(),
+    _S.REVERTED: frozenset(),
+    _S.VOIDED: frozenset(),
+    _S.NONCE_LOST: frozenset({_S.SUCCEEDED}),
 }
 # A nonce is allocated and the outcome is open.
-IN_FLIGHT_STATES = frozenset({IntentState.SIGNED, IntentState.BROADCAST, IntentState.MINED})
+IN_FLIGHT_STATES = frozenset({_S.SIGNED, _S.BROADCAST, _S.UNKNOWN, _S.MINED})
+FINAL_STATES = frozenset({_S.SUCCEEDED, _S.REVERTED, _S.VOIDED, _S.NONCE_LOST})
 
 
 class Purpose(StrEnum):
@@ -53,6 +60,7 @@ class Purpose(StrEnum):
     CONTRACT_CREATION = "CONTRACT_CREATION"
     SNAPSHOT = "SNAPSHOT"
     BATCH = "BATCH"
+    SWEEP = "SWEEP"
 
 
 class OwnerKind(StrEnum):
@@ -60,6 +68,7 @@ class OwnerKind(StrEnum):
 
     PAYOUT = "PAYOUT"
     LIFECYCLE_CONTRACT = "LIFECYCLE_CONTRACT"
+    SWEEP = "SWEEP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +79,13 @@ class ContractCall:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Fees:
-    """EIP-1559 fees, in wei per gas."""
+# Gas of a transfer of nothing to oneself: a transaction without data (yellow paper, appendix G).
+NO_OP_GAS = 21_000
 
-    max_fee_per_gas_wei: int
-    max_priority_fee_per_gas_wei: int
+
+def no_op(signer: EvmAddress) -> ContractCall:
+    """A transaction that uses a nonce and does nothing: nothing sent to oneself."""
+    return ContractCall(signer, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +98,17 @@ class SignedTransaction:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One set of signed bytes for an intent. Any attempt may be the one that is mined."""
+    """One set of signed bytes for an intent. Any attempt may be the one that is mined.
+
+    A no-op attempt has the intent's nonce and does nothing: mined, it proves that the intent never happens.
+    """
 
     number: int
     raw: bytes
     transaction_hash: str
-    max_fee_per_gas_wei: int
+    fees: Fees
     create_time: datetime
+    is_no_op: bool = False
     last_broadcast_time: datetime | None = None
 
 
@@ -130,6 +144,13 @@ class TransactionIntent:
     outcome: Outcome | None = None
     # Why it is not getting on, for people; empty when it is.
     problem: str = ""
+    # Why it shall not happen any more; the next attempt is a no-op. Empty: it shall happen.
+    void_reason: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        """True when nothing more can come of it."""
+        return self.state in FINAL_STATES
 
     def sign(self, nonce: int, gas_limit: int, attempt: Attempt) -> None:
         """The bytes become durable with the same commit as this."""
@@ -139,26 +160,45 @@ class TransactionIntent:
         self.attempts.append(attempt)
         self.problem = ""
 
+    def replace_with(self, attempt: Attempt) -> None:
+        """Other bytes with the same nonce become durable; the older ones may still be mined."""
+        if self.state not in IN_FLIGHT_STATES or attempt.number != len(self.attempts) + 1:
+            raise ValueError(f"intent {self.key} is {self.state}: attempt {attempt.number} does not belong to it")
+        if self.void_reason and not attempt.is_no_op:
+            raise ValueError(f"intent {self.key} shall not happen: {self.void_reason}")
+        self.attempts.append(attempt)
+
     def mark_broadcast(self, attempt_number: int, problem: str, now: datetime) -> None:
-        """The bytes were sent, or sent again because no receipt is to be seen any more."""
-        if self.state is not IntentState.BROADCAST:
-            self._move_to(IntentState.BROADCAST)
-        self.attempts = [
-            replace(attempt, last_broadcast_time=now) if attempt.number == attempt_number else attempt
-            for attempt in self.attempts
-        ]
-        self.problem = problem
+        """The bytes were sent, or sent again because no receipt is to be seen any more; the node answered."""
+        self._sent(IntentState.BROADCAST, attempt_number, problem, now)
+
+    def mark_unknown(self, attempt_number: int, problem: str, now: datetime) -> None:
+        """The bytes were sent, and whether they arrived is not known."""
+        self._sent(IntentState.UNKNOWN, attempt_number, problem, now)
 
     def mined(self) -> None:
         """A receipt was seen that is not final yet."""
         if self.state is not IntentState.MINED:
             self._move_to(IntentState.MINED)
+        self.problem = ""
 
     def conclude(self, succeeded: bool, outcome: Outcome) -> None:
-        """The receipt is final."""
-        self._move_to(IntentState.SUCCEEDED if succeeded else IntentState.REVERTED)
+        """The receipt is final. That of a no-op proves that the intent never happens."""
+        if self._attempt_with(outcome.transaction_hash).is_no_op:
+            self._move_to(IntentState.VOIDED)
+        else:
+            self._move_to(IntentState.SUCCEEDED if succeeded else IntentState.REVERTED)
         self.outcome = outcome
         self.problem = ""
+
+    def void(self, reason: str) -> bool:
+        """It shall not happen any more. True if that is so at once; else a no-op tries to use its nonce first."""
+        if self.state is IntentState.CREATED:
+            self._move_to(IntentState.VOIDED)
+        elif self.is_final:
+            return self.state is IntentState.VOIDED
+        self.void_reason = self.void_reason or reason
+        return self.state is IntentState.VOIDED
 
     def lose_nonce(self) -> None:
         """Another transaction has finally used the nonce."""
@@ -166,6 +206,34 @@ class TransactionIntent:
         self.problem = (
             f"SIGNER_NEEDS_RECONCILIATION: nonce {self.nonce} was used by a transaction that is not ours"
         )
+
+    def adopt(self, outcome: Outcome) -> None:
+        """A transaction of a signer that the journal did not know turns out to be this one (ReconcileSigner).
+
+        Its nonce stays with the ForeignTransaction: another intent of the journal may claim the same.
+        """
+        if self.state not in (IntentState.CREATED, IntentState.NONCE_LOST):
+            raise ValueError(f"intent {self.key} is {self.state}: it is accounted for")
+        self._move_to(IntentState.SUCCEEDED)
+        self.outcome, self.problem = outcome, ""
+
+    def move_outcome(self, outcome: Outcome) -> None:
+        """A reorg deeper than the confirmations put the same transaction into another block."""
+        if self.outcome is None or self.outcome.transaction_hash != outcome.transaction_hash:
+            raise ValueError(f"intent {self.key}: the outcome is of another transaction")
+        self.outcome = outcome
+
+    def _attempt_with(self, transaction_hash: str) -> Attempt:
+        return next(each for each in self.attempts if each.transaction_hash == transaction_hash)
+
+    def _sent(self, state: IntentState, attempt_number: int, problem: str, now: datetime) -> None:
+        if self.state is not state:
+            self._move_to(state)
+        self.attempts = [
+            replace(attempt, last_broadcast_time=now) if attempt.number == attempt_number else attempt
+            for attempt in self.attempts
+        ]
+        self.problem = problem
 
     def _move_to(self, state: IntentState) -> None:
         if state not in INTENT_TRANSITIONS[self.state]:
@@ -195,6 +263,31 @@ class NonceLane:
         """Stops signing; the first reason stays."""
         self.halted_because = self.halted_because or reason
 
+    def resume_at(self, next_nonce: int) -> None:
+        """Every nonce below is accounted for: signing goes on. Raises ValueError for a nonce given away before."""
+        if next_nonce < self.next_nonce:
+            raise ValueError(f"nonce {next_nonce} of {self.signer} was given away")
+        self.next_nonce = next_nonce
+        self.halted_because = ""
+
 
 class LaneHaltedError(Exception):
     """The signer may not sign until an operator has accounted for a nonce."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignTransaction:
+    """A transaction of one of our signers that the journal did not make: found on the chain by its nonce.
+
+    `account` tells what it was, for people; `payout_id` the payout that it belongs to, if any.
+    """
+
+    chain_id: int
+    signer: EvmAddress
+    nonce: int
+    transaction_hash: str
+    block_number: int
+    to: EvmAddress | None
+    account: str
+    payout_id: UUID | None
+    find_time: datetime

@@ -25,7 +25,7 @@ async def claim_due(
         )
         .order_by(table.c.due_time)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(key_share=True, skip_locked=True)
     )
     claimed = (await connection.execute(candidate)).scalar_one_or_none()
     if claimed is not None:

@@ -1,26 +1,34 @@
 """The service's events, as they go into the outbox."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID, uuid5
 
 from masspayout.payout.v1 import events_pb2
 
 from libs.grpc_kit.accounts import account_message
 from libs.messaging.events import OutgoingEvent
+from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout, PayoutState
-from payout_service.infrastructure.resource_mapping import condition_messages, payout_message
+from payout_service.infrastructure.resource_mapping import (
+    condition_messages,
+    discrepancy_message,
+    payout_message,
+)
 
 PayoutEvent = (
     events_pb2.PayoutProgressed
     | events_pb2.PayoutCompleted
     | events_pb2.PayoutIncomplete
     | events_pb2.PayoutFailed
+    | events_pb2.PayoutCancelled
 )
 _FINAL_EVENTS: Mapping[PayoutState, tuple[str, type[PayoutEvent]]] = {
     PayoutState.COMPLETED: ("payout_completed", events_pb2.PayoutCompleted),
     PayoutState.INCOMPLETE: ("payout_incomplete", events_pb2.PayoutIncomplete),
     PayoutState.FAILED: ("payout_failed", events_pb2.PayoutFailed),
+    PayoutState.CANCELLED: ("payout_cancelled", events_pb2.PayoutCancelled),
 }
 _PROGRESSED = ("payout_progressed", events_pb2.PayoutProgressed)
 
@@ -63,6 +71,46 @@ def lifecycle_event(contract: LifecycleContract) -> OutgoingEvent:
         aggregate_version=contract.version,
         payload=message.SerializeToString(),
         create_time=contract.update_time,
+    )
+
+
+def discrepancy_found_event(discrepancy: Discrepancy) -> OutgoingEvent:
+    """A difference was found for the first time."""
+    return _discrepancy_event(
+        discrepancy, events_pb2.DiscrepancyFound, "discrepancy_found", 1, discrepancy.find_time
+    )
+
+
+def discrepancy_resolved_event(discrepancy: Discrepancy) -> OutgoingEvent:
+    """A difference is not found any more. Raises ValueError for one that is open."""
+    if discrepancy.resolve_time is None:
+        raise ValueError(f"discrepancy {discrepancy.discrepancy_id} is open")
+    return _discrepancy_event(
+        discrepancy, events_pb2.DiscrepancyResolved, "discrepancy_resolved", 2, discrepancy.resolve_time
+    )
+
+
+def _discrepancy_event(
+    discrepancy: Discrepancy,
+    message_type: type[events_pb2.DiscrepancyFound | events_pb2.DiscrepancyResolved],
+    name: str,
+    version: int,
+    create_time: datetime,
+) -> OutgoingEvent:
+    message = message_type(
+        discrepancy_id=str(discrepancy.discrepancy_id),
+        version=version,
+        asset_id=str(discrepancy.asset_id),
+        discrepancy=discrepancy_message(discrepancy),
+    )
+    return OutgoingEvent(
+        event_id=_event_id(discrepancy.discrepancy_id, "discrepancy", version),
+        context="payout",
+        event_name=name,
+        aggregate_id=discrepancy.discrepancy_id,
+        aggregate_version=version,
+        payload=message.SerializeToString(),
+        create_time=create_time,
     )
 
 

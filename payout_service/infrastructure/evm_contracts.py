@@ -2,18 +2,37 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from libs.chain.address import EvmAddress
 from libs.evm import interfaces
-from libs.evm.abi import UndecodableError
-from libs.evm.rpc import CallRevertedError, JsonRpc, Log, RpcUnavailableError, parse_log, quantity
+from libs.evm.abi import Event, Function, UndecodableError
+from libs.evm.rpc import (
+    CallRevertedError,
+    JsonRpc,
+    Log,
+    RpcRefusedError,
+    RpcUnavailableError,
+    parse_log,
+    quantity,
+)
 from libs.evm.tokens import erc20_balance, try_call
-from payout_service.application.chain_ports import ReceiptEvidence
+from payout_service.application.chain_ports import (
+    CallKind,
+    ReceiptEvidence,
+    RecognisedCall,
+    SeenExecution,
+    SeenTransfer,
+)
 from payout_service.domain.settlement import ExecutionEvent, strip_padding
 from payout_service.domain.transaction import ContractCall
+
+# A Hedera relay's most (hedera.md); other nodes' limits are found by halving.
+_MOST_BLOCKS_IN_A_WINDOW = 1_000
+_OTHER = RecognisedCall(CallKind.OTHER)
 
 
 class EvmContracts:
@@ -40,6 +59,30 @@ class EvmContracts:
         )
         return ContractCall(contract, data)
 
+    def sweep(self, contract: EvmAddress, to: EvmAddress, amount_base_units: int) -> ContractCall:
+        """See Contracts."""
+        return ContractCall(contract, interfaces.TRANSFER_PAYMENT_TOKEN.encode(to.value, amount_base_units))
+
+    def recognise(self, call: ContractCall) -> RecognisedCall:
+        """See Contracts. What cannot be decoded is OTHER, as is the creation of a contract."""
+        if call.to is None:
+            return _OTHER
+        try:
+            match call.data[:4]:
+                case interfaces.TAKE_SNAPSHOT.selector:
+                    return RecognisedCall(CallKind.TAKE_SNAPSHOT)
+                case interfaces.TRANSFER_PAYMENT_TOKEN.selector:
+                    to, amount = _arguments(interfaces.TRANSFER_PAYMENT_TOKEN, call.data)
+                    return RecognisedCall(CallKind.SWEEP, holders=(to,), total_base_units=amount)
+                case interfaces.EXECUTE_AMOUNT_SNAPSHOT_BY_ADDRESSES.selector:
+                    _, snapshot_id, holders, total = _arguments(
+                        interfaces.EXECUTE_AMOUNT_SNAPSHOT_BY_ADDRESSES, call.data
+                    )
+                    return RecognisedCall(CallKind.PAY_BATCH, snapshot_id, tuple(holders), total)
+        except UndecodableError:
+            return _OTHER
+        return _OTHER
+
     async def has_code(self, address: EvmAddress) -> bool:
         """See Contracts."""
         return bool(await self._rpc.code(address.value))
@@ -56,8 +99,11 @@ class EvmContracts:
 
     async def holds_payout_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
         """See Contracts."""
-        (held,) = await self._rpc.call(contract.value, interfaces.HAS_ROLE, interfaces.PAYOUT_ROLE, signer.value)
-        return bool(held)
+        return await self._holds_role(contract, interfaces.PAYOUT_ROLE, signer)
+
+    async def holds_transferer_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        """See Contracts."""
+        return await self._holds_role(contract, interfaces.TRANSFERER_ROLE, signer)
 
     async def holds_snapshot_role(self, token: EvmAddress, signer: EvmAddress) -> bool:
         """See Contracts."""
@@ -98,6 +144,48 @@ class EvmContracts:
     async def payment_token_balance(self, token: EvmAddress, account: EvmAddress) -> int:
         """See Contracts."""
         return await erc20_balance(self._rpc, token.value, account.value)
+
+    async def why_refused(
+        self, contract: EvmAddress, payment_token: EvmAddress, payee: str, amount_base_units: int
+    ) -> str:
+        """See Contracts. True or no answer is a success, as it is to the lifecycle contract."""
+        data = interfaces.TRANSFER_TOKENS.encode(payee, amount_base_units)
+        transfer = {"from": contract.value, "to": payment_token.value, "data": "0x" + data.hex()}
+        try:
+            answer = await self._rpc.request("eth_call", transfer, "latest")
+        except CallRevertedError as error:
+            # Some nodes leave the data out and put the reason into their words.
+            return error.reason if error.data or not error.message else error.message
+        except RpcRefusedError as refusal:
+            # Of the transfer, or of everything? A node that then tells a balance is sound.
+            if await try_call(self._rpc, payment_token.value, interfaces.BALANCE_OF, payee, block="latest"):
+                return refusal.message or "refused without a reason"
+            raise RpcUnavailableError(f"the node refused to simulate a transfer: {refusal}") from refusal
+        return "" if answer == "0x" or quantity(answer) == 1 else "the token's transfer answered false"
+
+    async def executions(self, contract: EvmAddress, from_block: int, to_block: int) -> list[SeenExecution]:
+        """See Contracts. A log of another layout proves nothing and is left out."""
+        event = interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED
+        logs = await self._logs(contract, [_topic(event)], from_block, to_block)
+        decoded = ((log, _execution_event(log)) for log in logs)
+        return [
+            SeenExecution(log.transaction_hash, log.block_number, execution)
+            for log, execution in decoded
+            if execution is not None
+        ]
+
+    async def outgoing_transfers(
+        self, payment_token: EvmAddress, contract: EvmAddress, from_block: int, to_block: int
+    ) -> list[SeenTransfer]:
+        """See Contracts. A log of another layout proves nothing and is left out."""
+        sender = "0x" + encode(["address"], [contract.value]).hex()
+        logs = await self._logs(payment_token, [_topic(interfaces.TRANSFER), sender], from_block, to_block)
+        decoded = ((log, _transfer(log)) for log in logs)
+        return [
+            SeenTransfer(log.transaction_hash, log.block_number, transfer[1], transfer[2])
+            for log, transfer in decoded
+            if transfer is not None
+        ]
 
     async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> int | None:
         """See Contracts."""
@@ -180,12 +268,47 @@ class EvmContracts:
         )
         return {holder: quantity(answer) != 0 for holder, answer in zip(holders, answers, strict=True)}
 
+    async def _holds_role(self, contract: EvmAddress, role: bytes, signer: EvmAddress) -> bool:
+        (held,) = await self._rpc.call(contract.value, interfaces.HAS_ROLE, role, signer.value)
+        return bool(held)
+
+    async def _logs(self, address: EvmAddress, topics: Sequence[str], from_block: int, to_block: int) -> list[Log]:
+        """Logs of a range of blocks, in windows that halve when the node refuses one, and grow again.
+
+        Raises RpcUnavailableError, also when the node refuses a single block.
+        """
+        found: list[Log] = []
+        size = _MOST_BLOCKS_IN_A_WINDOW
+        while from_block <= to_block:
+            size = min(size, to_block - from_block + 1)
+            try:
+                found += await self._rpc.logs(address.value, topics, from_block, from_block + size - 1)
+            except RpcRefusedError as refusal:
+                if size == 1:
+                    raise RpcUnavailableError(
+                        f"the node refused the logs of block {from_block}: {refusal}"
+                    ) from refusal
+                size //= 2
+                continue
+            from_block += size
+            size = min(2 * size, _MOST_BLOCKS_IN_A_WINDOW)
+        return found
+
     async def _receipt_logs(self, transaction_hash: str) -> list[Log]:
         receipt = await self._rpc.request("eth_getTransactionReceipt", transaction_hash)
         if receipt is None:
             # It was final when it was recorded: this node lags or is another one.
             raise RpcUnavailableError(f"the node has no receipt of {transaction_hash}")
         return [parse_log(entry) for entry in receipt["logs"]]
+
+
+def _arguments(function: Function, data: bytes) -> tuple[Any, ...]:
+    """The arguments in a call's data. Raises UndecodableError."""
+    return Function(function.name, (), function.inputs).decode(data[4:])
+
+
+def _topic(event: Event) -> str:
+    return "0x" + event.topic.hex()
 
 
 def _transfer(log: Log) -> tuple[str, str, int] | None:

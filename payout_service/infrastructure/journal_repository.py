@@ -1,18 +1,23 @@
 """The journal in PostgreSQL: intents, attempts, nonce lanes."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, Select, Text, exists, func, literal, select, union, update
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.chain.address import EvmAddress
+from payout_service.domain.fees import Fees
 from payout_service.domain.transaction import (
+    FINAL_STATES,
     IN_FLIGHT_STATES,
     Attempt,
     ContractCall,
+    ForeignTransaction,
     IntentState,
     NonceLane,
     Outcome,
@@ -25,6 +30,7 @@ from payout_service.infrastructure import tables
 _intent = tables.transaction_intent
 _attempt = tables.transaction_attempt
 _lane = tables.nonce_lane
+_foreign = tables.foreign_transaction
 
 
 class SqlJournalRepository:
@@ -53,7 +59,10 @@ class SqlJournalRepository:
             .on_conflict_do_nothing(index_elements=[_intent.c.key])
             .returning(_intent.c.intent_id)
         )
-        return (await self._connection.execute(statement)).scalar_one_or_none() is not None
+        if (await self._connection.execute(statement)).scalar_one_or_none() is None:
+            return False
+        await self._save_attempts(intent)
+        return True
 
     async def find(self, key: str) -> TransactionIntent | None:
         """See JournalRepository."""
@@ -62,7 +71,9 @@ class SqlJournalRepository:
 
     async def lock(self, intent_id: UUID) -> TransactionIntent:
         """See JournalRepository."""
-        (found,) = await self._load(select(_intent).where(_intent.c.intent_id == intent_id).with_for_update())
+        (found,) = await self._load(
+            select(_intent).where(_intent.c.intent_id == intent_id).with_for_update(key_share=True)
+        )
         return found
 
     async def save(self, intent: TransactionIntent) -> None:
@@ -70,23 +81,7 @@ class SqlJournalRepository:
         await self._connection.execute(
             update(_intent).where(_intent.c.intent_id == intent.intent_id).values(**_changing_values(intent))
         )
-        for attempt in intent.attempts:
-            statement = postgresql.insert(_attempt).values(
-                intent_id=intent.intent_id,
-                number=attempt.number,
-                raw=attempt.raw,
-                transaction_hash=attempt.transaction_hash,
-                max_fee_per_gas_wei=attempt.max_fee_per_gas_wei,
-                create_time=attempt.create_time,
-                last_broadcast_time=attempt.last_broadcast_time,
-            )
-            # Bytes that are durable never change.
-            await self._connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[_attempt.c.intent_id, _attempt.c.number],
-                    set_={"last_broadcast_time": attempt.last_broadcast_time},
-                )
-            )
+        await self._save_attempts(intent)
 
     async def in_flight(self, chain_id: int, signer: EvmAddress) -> list[TransactionIntent]:
         """See JournalRepository."""
@@ -97,6 +92,86 @@ class SqlJournalRepository:
         """See JournalRepository."""
         statement = _of_lane(chain_id, signer, [IntentState.CREATED.value])
         return await self._load(statement.order_by(_intent.c.problem != "", _intent.c.position).limit(limit))
+
+    async def next_final(
+        self, chain_id: int, signer: EvmAddress, from_nonce: int, limit: int
+    ) -> list[TransactionIntent]:
+        """See JournalRepository."""
+        states = sorted(state.value for state in FINAL_STATES)
+        statement = _of_lane(chain_id, signer, states).where(_intent.c.nonce >= from_nonce)
+        return await self._load(statement.order_by(_intent.c.nonce).limit(limit))
+
+    async def lost(self, chain_id: int, signer: EvmAddress) -> list[TransactionIntent]:
+        """See JournalRepository."""
+        is_accounted_for = exists().where(
+            _foreign.c.chain_id == _intent.c.chain_id,
+            _foreign.c.signer == _intent.c.signer,
+            _foreign.c.nonce == _intent.c.nonce,
+        )
+        statement = _of_lane(chain_id, signer, [IntentState.NONCE_LOST.value]).where(~is_accounted_for)
+        return await self._load(statement.order_by(_intent.c.nonce))
+
+    async def known_hashes(self, transaction_hashes: Sequence[str]) -> set[str]:
+        """See JournalRepository."""
+        asked = func.any(literal(list(transaction_hashes), ARRAY(Text)))
+        statement = union(
+            select(_attempt.c.transaction_hash).where(_attempt.c.transaction_hash == asked),
+            select(_intent.c.outcome_transaction_hash).where(_intent.c.outcome_transaction_hash == asked),
+        )
+        return set((await self._connection.execute(statement)).scalars())
+
+    async def queued_count(self, chain_id: int, signer: EvmAddress) -> int:
+        """See JournalRepository."""
+        created = _of_lane(chain_id, signer, [IntentState.CREATED.value])
+        statement = created.with_only_columns(func.count())
+        return int((await self._connection.execute(statement)).scalar_one())
+
+    async def add_foreign(self, transactions: Sequence[ForeignTransaction]) -> None:
+        """See JournalRepository."""
+        if transactions:
+            await self._connection.execute(
+                postgresql.insert(_foreign).on_conflict_do_nothing(),
+                [
+                    {
+                        "chain_id": each.chain_id,
+                        "signer": each.signer.value,
+                        "nonce": each.nonce,
+                        "transaction_hash": each.transaction_hash,
+                        "block_number": each.block_number,
+                        "call_to": each.to.value if each.to else None,
+                        "account": each.account,
+                        "payout_id": each.payout_id,
+                        "find_time": each.find_time,
+                    }
+                    for each in transactions
+                ],
+            )
+
+    async def foreign(self, chain_id: int, signer: EvmAddress, find_time: datetime) -> list[ForeignTransaction]:
+        """See JournalRepository."""
+        statement = (
+            select(_foreign)
+            .where(
+                _foreign.c.chain_id == chain_id,
+                _foreign.c.signer == signer.value,
+                _foreign.c.find_time == find_time,
+            )
+            .order_by(_foreign.c.nonce)
+        )
+        return [
+            ForeignTransaction(
+                chain_id=row.chain_id,
+                signer=EvmAddress(row.signer),
+                nonce=row.nonce,
+                transaction_hash=row.transaction_hash,
+                block_number=row.block_number,
+                to=EvmAddress(row.call_to) if row.call_to else None,
+                account=row.account,
+                payout_id=row.payout_id,
+                find_time=row.find_time,
+            )
+            for row in await self._connection.execute(statement)
+        ]
 
     async def note_problem(self, intent_id: UUID, problem: str) -> None:
         """See JournalRepository."""
@@ -125,7 +200,7 @@ class SqlJournalRepository:
 
     async def lock_lane(self, chain_id: int, signer: EvmAddress) -> NonceLane | None:
         """See JournalRepository."""
-        return await self._lane(_lane_of(chain_id, signer).with_for_update())
+        return await self._lane(_lane_of(chain_id, signer).with_for_update(key_share=True))
 
     async def add_lane(self, lane: NonceLane) -> None:
         """See JournalRepository."""
@@ -147,6 +222,33 @@ class SqlJournalRepository:
             update(_lane)
             .where(_lane.c.chain_id == lane.chain_id, _lane.c.signer == lane.signer.value)
             .values(next_nonce=lane.next_nonce, halted_because=lane.halted_because)
+        )
+
+    async def _save_attempts(self, intent: TransactionIntent) -> None:
+        """Inserts new attempts. Bytes that are durable never change: only when they were last sent."""
+        if not intent.attempts:
+            return
+        statement = postgresql.insert(_attempt).values(
+            [
+                {
+                    "intent_id": intent.intent_id,
+                    "number": attempt.number,
+                    "raw": attempt.raw,
+                    "transaction_hash": attempt.transaction_hash,
+                    "max_fee_per_gas_wei": attempt.fees.max_fee_per_gas_wei,
+                    "max_priority_fee_per_gas_wei": attempt.fees.max_priority_fee_per_gas_wei,
+                    "is_no_op": attempt.is_no_op,
+                    "create_time": attempt.create_time,
+                    "last_broadcast_time": attempt.last_broadcast_time,
+                }
+                for attempt in intent.attempts
+            ]
+        )
+        await self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[_attempt.c.intent_id, _attempt.c.number],
+                set_={"last_broadcast_time": statement.excluded.last_broadcast_time},
+            )
         )
 
     async def _lane(self, statement: Select[Any]) -> NonceLane | None:
@@ -173,8 +275,9 @@ class SqlJournalRepository:
                     number=row.number,
                     raw=row.raw,
                     transaction_hash=row.transaction_hash,
-                    max_fee_per_gas_wei=row.max_fee_per_gas_wei,
+                    fees=Fees(row.max_fee_per_gas_wei, row.max_priority_fee_per_gas_wei),
                     create_time=row.create_time,
+                    is_no_op=row.is_no_op,
                     last_broadcast_time=row.last_broadcast_time,
                 )
             )
@@ -218,6 +321,7 @@ def _intent_of(row: Row[Any], attempts: list[Attempt]) -> TransactionIntent:
         attempts=attempts,
         outcome=outcome,
         problem=row.problem,
+        void_reason=row.void_reason,
     )
 
 
@@ -229,6 +333,7 @@ def _changing_values(intent: TransactionIntent) -> dict[str, object]:
         "state": intent.state.value,
         "nonce": intent.nonce,
         "problem": intent.problem,
+        "void_reason": intent.void_reason,
         "outcome_transaction_hash": outcome.transaction_hash if outcome else None,
         "outcome_block_number": outcome.block_number if outcome else None,
         "outcome_block_hash": outcome.block_hash if outcome else None,

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -49,7 +49,7 @@ class SqlLifecycleRepository:
 
     async def lock(self, asset_id: UUID) -> LifecycleContract:
         """See LifecycleRepository."""
-        statement = select(_contract).where(_contract.c.asset_id == asset_id).with_for_update()
+        statement = select(_contract).where(_contract.c.asset_id == asset_id).with_for_update(key_share=True)
         contract = _contract_of((await self._connection.execute(statement)).one())
         self._loaded_versions[asset_id] = contract.version
         return contract
@@ -62,6 +62,15 @@ class SqlLifecycleRepository:
         if contract.version > self._loaded_versions[contract.asset_id]:
             self._loaded_versions[contract.asset_id] = contract.version
             self._add_event(lifecycle_event(contract))
+
+    async def with_address(self, address: EvmAddress) -> list[LifecycleContract]:
+        """See LifecycleRepository. In the order of the assets' ids."""
+        statement = (
+            select(_contract)
+            .where(or_(_contract.c.address == address.value, _contract.c.token == address.value))
+            .order_by(_contract.c.asset_id)
+        )
+        return [_contract_of(row) for row in await self._connection.execute(statement)]
 
     async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
         """See LifecycleRepository."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, and_, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,6 +19,7 @@ from payout_service.infrastructure.event_encoding import payout_event
 from payout_service.infrastructure.lifecycle_repository import SqlLifecycleRepository
 
 _payout = tables.payout
+_BEFORE_SNAPSHOT = sorted(state.value for state in (PayoutState.REQUESTED, PayoutState.SNAPSHOTTING))
 
 
 class SqlPayoutRepository:
@@ -39,7 +40,12 @@ class SqlPayoutRepository:
         """See PayoutRepository."""
         statement = (
             postgresql.insert(_payout)
-            .values(payout_id=payout.payout_id, due_time=payout.create_time, **_values(payout))
+            .values(
+                payout_id=payout.payout_id,
+                due_time=payout.create_time,
+                reconcile_time=payout.create_time,
+                **_values(payout),
+            )
             .on_conflict_do_nothing(index_elements=[_payout.c.payout_id])
             .returning(_payout.c.payout_id)
         )
@@ -57,7 +63,7 @@ class SqlPayoutRepository:
 
     async def lock(self, payout_id: UUID) -> Payout:
         """See PayoutRepository."""
-        statement = select(_payout).where(_payout.c.payout_id == payout_id).with_for_update()
+        statement = select(_payout).where(_payout.c.payout_id == payout_id).with_for_update(key_share=True)
         payout = payout_of((await self._connection.execute(statement)).one())
         self._loaded_versions[payout_id] = payout.version
         return payout
@@ -87,6 +93,43 @@ class SqlPayoutRepository:
             update(_payout).where(_payout.c.payout_id == payout_id).values(due_time=now)
         )
 
+    async def waiting_for_snapshot(self, asset_id: UUID) -> list[Payout]:
+        """See PayoutRepository."""
+        statement = (
+            select(_payout)
+            .where(
+                _payout.c.asset_id == asset_id,
+                or_(
+                    _payout.c.state.in_(_BEFORE_SNAPSHOT),
+                    and_(_payout.c.state == PayoutState.PAUSED.value, _payout.c.paused_from.in_(_BEFORE_SNAPSHOT)),
+                ),
+            )
+            .order_by(_payout.c.position)
+        )
+        return [payout_of(row) for row in await self._connection.execute(statement)]
+
+    async def with_snapshot(self, asset_id: UUID, snapshot_id: int) -> Payout | None:
+        """See PayoutRepository."""
+        statement = select(_payout).where(_payout.c.asset_id == asset_id, _payout.c.snapshot_id == snapshot_id)
+        row = (await self._connection.execute(statement)).one_or_none()
+        return payout_of(row) if row else None
+
+    async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:
+        """See PayoutRepository."""
+        candidate = (
+            select(_payout.c.payout_id)
+            .where(_payout.c.plan_hash.is_not(None), _payout.c.reconcile_time <= now)
+            .order_by(_payout.c.reconcile_time)
+            .limit(1)
+            .with_for_update(key_share=True, skip_locked=True)
+        )
+        claimed: UUID | None = (await self._connection.execute(candidate)).scalar_one_or_none()
+        if claimed is not None:
+            await self._connection.execute(
+                update(_payout).where(_payout.c.payout_id == claimed).values(reconcile_time=next_time)
+            )
+        return claimed
+
     async def _publish(self, payout: Payout) -> None:
         contract = await self._lifecycle.get(payout.asset_id)
         if contract is None:
@@ -115,6 +158,7 @@ def payout_of(row: Row[Any]) -> Payout:
         total_base_units=row.total_base_units,
         create_time=row.create_time,
         update_time=row.update_time,
+        percentage_basis_points=row.percentage_basis_points,
         state=PayoutState(row.state),
         version=row.version,
         snapshot=snapshot,
@@ -125,12 +169,16 @@ def payout_of(row: Row[Any]) -> Payout:
         progress=Progress(
             paid_count=row.paid_count,
             failed_count=row.failed_count,
+            waiting_count=row.waiting_count,
+            cancelled_count=row.cancelled_count,
             paid_base_units=row.paid_base_units,
+            cancelled_base_units=row.cancelled_base_units,
             batch_count=row.batch_count,
             final_batch_count=row.final_batch_count,
         ),
         waiting_for=row.waiting_for,
         failure_reason=row.failure_reason,
+        paused_from=PayoutState(row.paused_from) if row.paused_from else None,
         implementation=EvmAddress(row.implementation) if row.implementation else None,
     )
 
@@ -140,6 +188,7 @@ def _values(payout: Payout) -> dict[str, object]:
     return {
         "asset_id": payout.asset_id,
         "total_base_units": payout.total_base_units,
+        "percentage_basis_points": payout.percentage_basis_points,
         "state": payout.state.value,
         "version": payout.version,
         "snapshot_id": snapshot.snapshot_id if snapshot else None,
@@ -155,8 +204,12 @@ def _values(payout: Payout) -> dict[str, object]:
         "plan_hash": plan.plan_hash if plan else None,
         "implementation": payout.implementation.value if payout.implementation else None,
         "paid_count": progress.paid_count,
+        "paused_from": payout.paused_from.value if payout.paused_from else None,
         "failed_count": progress.failed_count,
+        "waiting_count": progress.waiting_count,
+        "cancelled_count": progress.cancelled_count,
         "paid_base_units": progress.paid_base_units,
+        "cancelled_base_units": progress.cancelled_base_units,
         "batch_count": progress.batch_count,
         "final_batch_count": progress.final_batch_count,
         "waiting_for": payout.waiting_for,

@@ -1,13 +1,16 @@
 """Domain to protobuf, for answers and for events."""
 
 from datetime import datetime
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from masspayout.payout.v1 import payout_service_pb2 as pb
 from masspayout.type.v1 import amount_pb2, readiness_pb2
 
-from libs.chain.amount import format_decimal_amount
+from libs.chain.address import EvmAddress
+from libs.chain.amount import format_decimal_amount, format_percentage
 from libs.grpc_kit.accounts import checksummed
+from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.lifecycle import Condition, LifecycleContract
 from payout_service.domain.payout import Payout
 
@@ -15,6 +18,7 @@ from payout_service.domain.payout import Payout
 def payout_message(payout: Payout, contract: LifecycleContract) -> pb.Payout:
     """A payout as answers and events show it."""
     plan, progress, snapshot = payout.plan, payout.progress, payout.snapshot
+    percentage = payout.percentage_basis_points
     message = pb.Payout(
         name=f"payouts/{payout.payout_id}",
         distribution=f"distributions/{payout.payout_id}",
@@ -37,11 +41,34 @@ def payout_message(payout: Payout, contract: LifecycleContract) -> pb.Payout:
         create_time=timestamp(payout.create_time),
         update_time=timestamp(payout.update_time),
         etag=f'"{payout.version}"',
+        percentage=format_percentage(percentage) if percentage is not None else "",
+        waiting_count=progress.waiting_count,
+        cancelled_count=progress.cancelled_count,
+        cancelled_amount=amount_message(progress.cancelled_base_units, contract),
+        paused_from=f"STATE_{payout.paused_from.value}" if payout.paused_from else None,
     )
     if plan:
         message.rounding_dust.CopyFrom(amount_message(plan.rounding_dust_base_units, contract))
         message.frozen_share.CopyFrom(amount_message(plan.frozen_share_base_units, contract))
     return message
+
+
+def discrepancy_message(discrepancy: Discrepancy) -> pb.Discrepancy:
+    """A difference as answers and events show it."""
+    finding, payout_id = discrepancy.finding, discrepancy.payout_id
+    return pb.Discrepancy(
+        name=f"discrepancies/{discrepancy.discrepancy_id}",
+        kind=finding.kind.value,
+        asset=f"assets/{discrepancy.asset_id}",
+        payout=f"payouts/{payout_id}" if payout_id else "",
+        subject=finding.subject,
+        expected=finding.expected,
+        actual=finding.actual,
+        transaction_hash=finding.transaction_hash,
+        find_time=timestamp(discrepancy.find_time),
+        last_seen_time=timestamp(discrepancy.last_seen_time),
+        resolve_time=timestamp(discrepancy.resolve_time) if discrepancy.resolve_time else None,
+    )
 
 
 def amount_message(amount_base_units: int, contract: LifecycleContract) -> amount_pb2.TokenAmount:
@@ -51,8 +78,14 @@ def amount_message(amount_base_units: int, contract: LifecycleContract) -> amoun
         decimal_amount=format_decimal_amount(amount_base_units, contract.payment_token_decimals),
         decimals=contract.payment_token_decimals,
         symbol=contract.payment_token_symbol,
-        token=checksummed(contract.payment_token),
+        token=_token_text(contract.payment_token),
     )
+
+
+@lru_cache(maxsize=1024)
+def _token_text(token: EvmAddress) -> str:
+    """The checksum costs more than the rest of a message, and the amounts of an asset all name one token."""
+    return checksummed(token)
 
 
 def condition_messages(conditions: tuple[Condition, ...]) -> list[readiness_pb2.ReadinessCondition]:

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -63,13 +64,16 @@ payout = Table(
     Column("payout_id", Uuid, primary_key=True),
     Column("position", BigInteger, Identity(always=True), nullable=False, unique=True),
     Column("asset_id", Uuid, ForeignKey("lifecycle_contract.asset_id"), nullable=False),
+    # 0 for a percentage until the plan fixes it.
     _uint256("total_base_units"),
+    Column("percentage_basis_points", Integer, nullable=True),
     Column(
         "state",
         Text,
         CheckConstraint(
-            "state IN ('REQUESTED','SNAPSHOTTING','PLANNING','WAITING_FOR_FUNDS','EXECUTING','COMPLETED',"
-            "'INCOMPLETE','FAILED')"
+            "state IN ('REQUESTED','SNAPSHOTTING','PLANNING','WAITING_FOR_FUNDS','EXECUTING','PAUSED',"
+            "'CANCELLING','COMPLETED','INCOMPLETE','CANCELLED','FAILED')",
+            name="payout_state_check",
         ),
         nullable=False,
     ),
@@ -86,9 +90,13 @@ payout = Table(
     _uint256("frozen_share_base_units", nullable=True),
     Column("plan_hash", Text, nullable=True),
     Column("implementation", Text, nullable=True),
+    Column("paused_from", Text, nullable=True),
     Column("paid_count", BigInteger, nullable=False),
     Column("failed_count", BigInteger, nullable=False),
+    Column("waiting_count", BigInteger, nullable=False),
+    Column("cancelled_count", BigInteger, nullable=False),
     _uint256("paid_base_units"),
+    _uint256("cancelled_base_units"),
     Column("batch_count", Integer, nullable=False),
     Column("final_batch_count", Integer, nullable=False),
     Column("waiting_for", Text, nullable=False),
@@ -97,19 +105,33 @@ payout = Table(
     _time("update_time"),
     _time("due_time"),
     _time("lease_until", nullable=True),
+    # When plan, ledger and chain are compared next.
+    _time("reconcile_time"),
+    CheckConstraint(
+        "percentage_basis_points > 0 AND percentage_basis_points <= 10000", name="percentage_in_range"
+    ),
+    CheckConstraint("(state = 'PAUSED') = (paused_from IS NOT NULL)", name="paused_from_somewhere"),
     CheckConstraint(
         # IS TRUE: a sum with a missing part is unknown, and a CHECK lets pass what is unknown.
         "plan_hash IS NULL OR (payable_base_units + rounding_dust_base_units + frozen_share_base_units "
         "= total_base_units) IS TRUE",
         name="plan_makes_the_total",
     ),
-    CheckConstraint("paid_base_units <= COALESCE(payable_base_units, 0)", name="never_more_than_planned"),
+    CheckConstraint(
+        "paid_base_units + cancelled_base_units <= COALESCE(payable_base_units, 0)",
+        name="never_more_than_planned",
+    ),
 )
 Index(
     "payout_due",
     payout.c.due_time,
-    postgresql_where=text("state IN ('REQUESTED','SNAPSHOTTING','PLANNING','WAITING_FOR_FUNDS','EXECUTING')"),
+    postgresql_where=text(
+        "state IN ('REQUESTED','SNAPSHOTTING','PLANNING','WAITING_FOR_FUNDS','EXECUTING','PAUSED','CANCELLING')"
+    ),
 )
+Index("payout_reconciliation", payout.c.reconcile_time, postgresql_where=text("plan_hash IS NOT NULL"))
+# One snapshot, one payout.
+Index("payout_of_snapshot", payout.c.asset_id, payout.c.snapshot_id, unique=True)
 
 batch = Table(
     "batch",
@@ -125,7 +147,12 @@ batch = Table(
         nullable=False,
         unique=True,
     ),
-    Column("settled_state", Text, CheckConstraint("settled_state IN ('SETTLED','REVERTED')"), nullable=True),
+    Column(
+        "settled_state",
+        Text,
+        CheckConstraint("settled_state IN ('SETTLED','REVERTED','VOIDED')", name="batch_settled_state_check"),
+        nullable=True,
+    ),
     _time("create_time"),
     _time("update_time"),
 )
@@ -141,19 +168,35 @@ payment = Table(
     Column(
         "state",
         Text,
-        CheckConstraint("state IN ('PLANNED','IN_FLIGHT','PAID','FAILED','ZERO_DUE','DISPUTED')"),
+        CheckConstraint(
+            "state IN ('PLANNED','IN_FLIGHT','WAITING','PAID','FAILED','ZERO_DUE','DISPUTED','CANCELLED')",
+            name="payment_state_check",
+        ),
         nullable=False,
     ),
     Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    # When a WAITING payment is tried again.
+    _time("retry_time", nullable=True),
+    # Payees at most in the next batch that holds this one; NULL: as many as fit.
+    Column("batch_cap", Integer, CheckConstraint("batch_cap > 0"), nullable=True),
     Column("batch_number", Integer, nullable=True),
     Column("tries", Integer, nullable=False),
     Column("transaction_hash", Text, nullable=False),
     _time("update_time"),
     # Every holder in exactly one place.
     UniqueConstraint("payout_id", "holder"),
+    CheckConstraint("(state = 'WAITING') = (retry_time IS NOT NULL)", name="waiting_until"),
     ForeignKeyConstraint(["payout_id", "batch_number"], ["batch.payout_id", "batch.number"]),
 )
-Index("payment_unbatched", payment.c.payout_id, payment.c.ordinal, postgresql_where=text("state = 'PLANNED'"))
+Index(
+    "payment_unbatched",
+    payment.c.payout_id,
+    payment.c.batch_cap.nulls_first(),
+    payment.c.ordinal,
+    postgresql_where=text("state = 'PLANNED'"),
+)
+Index("payment_waiting", payment.c.payout_id, payment.c.retry_time, postgresql_where=text("state = 'WAITING'"))
 Index("payment_of_batch", payment.c.payout_id, payment.c.batch_number)
 
 transaction_intent = Table(
@@ -173,11 +216,16 @@ transaction_intent = Table(
     Column(
         "state",
         Text,
-        CheckConstraint("state IN ('CREATED','SIGNED','BROADCAST','MINED','SUCCEEDED','REVERTED','NONCE_LOST')"),
+        CheckConstraint(
+            "state IN ('CREATED','SIGNED','BROADCAST','UNKNOWN','MINED','SUCCEEDED','REVERTED','VOIDED',"
+            "'NONCE_LOST')",
+            name="transaction_intent_state_check",
+        ),
         nullable=False,
     ),
     Column("nonce", BigInteger, nullable=True),
     Column("problem", Text, nullable=False),
+    Column("void_reason", Text, nullable=False),
     Column("outcome_transaction_hash", Text, nullable=True),
     Column("outcome_block_number", BigInteger, nullable=True),
     Column("outcome_block_hash", Text, nullable=True),
@@ -186,14 +234,19 @@ transaction_intent = Table(
     _time("create_time"),
     # A nonce belongs to one intent, for ever.
     UniqueConstraint("chain_id", "signer", "nonce"),
-    CheckConstraint("(state = 'CREATED') = (nonce IS NULL)", name="nonce_once_signed"),
+    CheckConstraint(
+        # VOIDED before it was signed; SUCCEEDED by a transaction that the journal adopted.
+        "(state = 'CREATED' AND nonce IS NULL) OR state IN ('VOIDED','SUCCEEDED') OR "
+        "(state <> 'CREATED' AND nonce IS NOT NULL)",
+        name="nonce_once_signed",
+    ),
 )
 Index(
     "transaction_intent_open",
     transaction_intent.c.chain_id,
     transaction_intent.c.signer,
     transaction_intent.c.position,
-    postgresql_where=text("state IN ('CREATED','SIGNED','BROADCAST','MINED')"),
+    postgresql_where=text("state IN ('CREATED','SIGNED','BROADCAST','UNKNOWN','MINED')"),
 )
 
 transaction_attempt = Table(
@@ -204,6 +257,9 @@ transaction_attempt = Table(
     Column("raw", LargeBinary, nullable=False),
     Column("transaction_hash", Text, nullable=False, unique=True),
     _uint256("max_fee_per_gas_wei"),
+    # NULL: a legacy transaction.
+    _uint256("max_priority_fee_per_gas_wei", nullable=True),
+    Column("is_no_op", Boolean, nullable=False),
     _time("create_time"),
     _time("last_broadcast_time", nullable=True),
 )
@@ -225,12 +281,15 @@ treasury = Table(
     Column("lifecycle_contract", Text, primary_key=True),
     Column("payment_token", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
+    # Up to which block money that left the contract was compared with the journal.
+    Column("checked_block", BigInteger, nullable=True),
 )
 
 commitment = Table(
     "commitment",
     metadata,
-    Column("payout_id", Uuid, ForeignKey("payout.payout_id"), primary_key=True),
+    # A payout or a sweep.
+    Column("owner_id", Uuid, primary_key=True),
     Column("chain_id", BigInteger, nullable=False),
     Column("lifecycle_contract", Text, nullable=False),
     Column("payment_token", Text, nullable=False),
@@ -241,3 +300,69 @@ commitment = Table(
     ),
 )
 Index("commitment_of_treasury", commitment.c.chain_id, commitment.c.lifecycle_contract, commitment.c.payment_token)
+
+foreign_transaction = Table(
+    "foreign_transaction",
+    metadata,
+    Column("chain_id", BigInteger, primary_key=True),
+    Column("signer", Text, primary_key=True),
+    Column("nonce", BigInteger, primary_key=True),
+    Column("transaction_hash", Text, nullable=False),
+    Column("block_number", BigInteger, nullable=False),
+    Column("call_to", Text, nullable=True),
+    Column("account", Text, nullable=False),
+    Column("payout_id", Uuid, ForeignKey("payout.payout_id"), nullable=True),
+    _time("find_time"),
+)
+
+sweep = Table(
+    "sweep",
+    metadata,
+    Column("sweep_id", Uuid, primary_key=True),
+    Column("position", BigInteger, Identity(always=True), nullable=False, unique=True),
+    Column("asset_id", Uuid, ForeignKey("lifecycle_contract.asset_id"), nullable=False),
+    Column("receiver", Text, nullable=False),
+    _uint256("amount_base_units"),
+    Column(
+        "state",
+        Text,
+        CheckConstraint("state IN ('SENDING','SUCCEEDED','FAILED')", name="sweep_state_check"),
+        nullable=False,
+    ),
+    Column("waiting_for", Text, nullable=False),
+    Column("failure_reason", Text, nullable=False),
+    Column("transaction_hash", Text, nullable=False),
+    _time("create_time"),
+    _time("update_time"),
+    _time("due_time"),
+    _time("lease_until", nullable=True),
+)
+Index("sweep_due", sweep.c.due_time, postgresql_where=text("state = 'SENDING'"))
+
+discrepancy = Table(
+    "discrepancy",
+    metadata,
+    Column("discrepancy_id", Uuid, primary_key=True),
+    Column("position", BigInteger, Identity(always=True), nullable=False, unique=True),
+    Column("asset_id", Uuid, ForeignKey("lifecycle_contract.asset_id"), nullable=False),
+    Column("payout_id", Uuid, ForeignKey("payout.payout_id"), nullable=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("expected", Text, nullable=False),
+    Column("actual", Text, nullable=False),
+    Column("transaction_hash", Text, nullable=False),
+    _time("find_time"),
+    _time("last_seen_time"),
+    _time("resolve_time", nullable=True),
+)
+# The same difference is open once.
+Index(
+    "discrepancy_open",
+    discrepancy.c.asset_id,
+    discrepancy.c.payout_id,
+    discrepancy.c.kind,
+    discrepancy.c.subject,
+    unique=True,
+    postgresql_where=text("resolve_time IS NULL"),
+    postgresql_nulls_not_distinct=True,
+)

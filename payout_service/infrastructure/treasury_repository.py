@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, func, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,34 +30,71 @@ class SqlTreasuryRepository:
         await self._connection.execute(
             postgresql.insert(_treasury).values(version=0, **_columns(key)).on_conflict_do_nothing()
         )
-        statement = select(_treasury.c.version).where(_is(key, _treasury)).with_for_update()
+        statement = select(_treasury.c.version).where(_is(key, _treasury)).with_for_update(key_share=True)
         return int((await self._connection.execute(statement)).scalar_one())
 
     async def committed(self, key: TreasuryKey) -> int:
         """See TreasuryRepository."""
         return await self._sum(_is(key, _commitment))
 
-    async def committed_to(self, key: TreasuryKey, payout_id: UUID) -> int:
+    async def committed_to(self, key: TreasuryKey, owner_id: UUID) -> int:
         """See TreasuryRepository."""
-        return await self._sum(and_(_is(key, _commitment), _commitment.c.payout_id == payout_id))
+        return await self._sum(and_(_is(key, _commitment), _commitment.c.owner_id == owner_id))
 
-    async def commit(self, key: TreasuryKey, payout_id: UUID, amount_base_units: int) -> None:
+    async def commitments(self, key: TreasuryKey, limit: int) -> list[tuple[UUID, int]]:
         """See TreasuryRepository."""
-        await self._connection.execute(
-            insert(_commitment).values(payout_id=payout_id, amount_base_units=amount_base_units, **_columns(key))
+        statement = (
+            select(_commitment.c.owner_id, _commitment.c.amount_base_units)
+            .where(_is(key, _commitment), _commitment.c.amount_base_units > 0)
+            .order_by(_commitment.c.amount_base_units.desc(), _commitment.c.owner_id)
+            .limit(limit)
         )
+        return [(row.owner_id, row.amount_base_units) for row in await self._connection.execute(statement)]
+
+    async def commit(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+        """See TreasuryRepository. Raises RuntimeError when money is promised to the owner already."""
+        promise = {"amount_base_units": amount_base_units, **_columns(key)}
+        result = await self._connection.execute(
+            postgresql.insert(_commitment)
+            .values(owner_id=owner_id, **promise)
+            .on_conflict_do_update(
+                index_elements=[_commitment.c.owner_id],
+                set_=promise,
+                where=_commitment.c.amount_base_units == 0,
+            )
+        )
+        if result.rowcount != 1:
+            raise RuntimeError(f"money is promised to {owner_id} already")
         await self._raise_version(key)
 
-    async def reduce(self, key: TreasuryKey, payout_id: UUID, amount_base_units: int) -> None:
+    async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
         """See TreasuryRepository."""
         result = await self._connection.execute(
             update(_commitment)
-            .where(_commitment.c.payout_id == payout_id, _commitment.c.amount_base_units >= amount_base_units)
+            .where(
+                _is(key, _commitment),
+                _commitment.c.owner_id == owner_id,
+                _commitment.c.amount_base_units >= amount_base_units,
+            )
             .values(amount_base_units=_commitment.c.amount_base_units - amount_base_units)
         )
         if result.rowcount != 1:
-            raise RuntimeError(f"payout {payout_id} was paid more than was committed to it")
+            raise RuntimeError(f"{owner_id} used more money than was promised to it")
         await self._raise_version(key)
+
+    async def checked_block(self, key: TreasuryKey) -> int | None:
+        """See TreasuryRepository."""
+        statement = select(_treasury.c.checked_block).where(_is(key, _treasury))
+        found: int | None = (await self._connection.execute(statement)).scalar_one_or_none()
+        return found
+
+    async def set_checked_block(self, key: TreasuryKey, block_number: int) -> None:
+        """See TreasuryRepository."""
+        await self._connection.execute(
+            postgresql.insert(_treasury)
+            .values(version=0, checked_block=block_number, **_columns(key))
+            .on_conflict_do_update(constraint=_treasury.primary_key, set_={"checked_block": block_number})
+        )
 
     async def _raise_version(self, key: TreasuryKey) -> None:
         await self._connection.execute(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 from uuid import uuid4
 
@@ -34,9 +35,13 @@ from libs.protogen.typed.masspayout.distribution.v1 import (
 )
 from libs.protogen.typed.masspayout.payout.v1 import (
     Batch,
+    BatchState,
+    GetPayoutRequest,
     ListBatchesRequest,
     ListPaymentsRequest,
     Payment,
+    PaymentState,
+    Payout,
 )
 from libs.protogen.typed.masspayout.type.v1 import AmountInput
 
@@ -46,18 +51,30 @@ WAIT_SECONDS = 90.0
 _POLL_SECONDS = 0.1
 # Small enough that 30 holders make at least 3 batches.
 _MAX_BATCH_GAS = 900_000
+PAYOUT_SERVICE = "payout_service"
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
-def service_environment(failpoints: str = "") -> dict[str, dict[str, str]]:
-    """Settings of the services in system tests: quick, small batches, a failpoint perhaps."""
+def service_environment(
+    failpoints: str = "", payout_settings: Mapping[str, str] = NO_SETTINGS
+) -> dict[str, dict[str, str]]:
+    """Settings of the services in system tests: quick, small batches, a failpoint perhaps.
+
+    `payout_settings` are more for payout_service, named without its prefix.
+    """
+    settings = {
+        "MAX_BATCH_GAS": str(_MAX_BATCH_GAS),
+        "POLL_SECONDS": "0.2",
+        "LEASE_SECONDS": "3",
+        "REBROADCAST_SECONDS": "2",
+        "MAX_PAYMENT_TRIES": "3",
+        "RETRY_FIRST_SECONDS": "1",
+        "RETRY_LONGEST_SECONDS": "4",
+        "FAILPOINTS": failpoints,
+        **payout_settings,
+    }
     return {
-        "payout_service": {
-            "PAYOUT_SERVICE_MAX_BATCH_GAS": str(_MAX_BATCH_GAS),
-            "PAYOUT_SERVICE_POLL_SECONDS": "0.2",
-            "PAYOUT_SERVICE_LEASE_SECONDS": "3",
-            "PAYOUT_SERVICE_REBROADCAST_SECONDS": "2",
-            "PAYOUT_SERVICE_FAILPOINTS": failpoints,
-        },
+        PAYOUT_SERVICE: {f"PAYOUT_SERVICE_{name}": value for name, value in settings.items()},
         "distribution_service": {
             "DISTRIBUTION_SERVICE_MAX_DELIVERIES": "3",
             "DISTRIBUTION_SERVICE_REDELIVERY_DELAY_SECONDS": "0.5",
@@ -74,6 +91,11 @@ class Stage:
     payment_token: ChecksumAddress
     contract: ChecksumAddress
     holders: Mapping[ChecksumAddress, int]
+
+    def due(self, total: int) -> dict[ChecksumAddress, int]:
+        """What each holder gets of `total` base units: his share, rounded down."""
+        supply = sum(self.holders.values())
+        return {holder: total * balance // supply for holder, balance in self.holders.items()}
 
 
 class Harness:
@@ -161,6 +183,80 @@ class Harness:
         """What the chain says, read with plain web3."""
         return await verify(self.rpc_url, stage.holders, stage.token, stage.payment_token, stage.contract, total)
 
+    async def payout(self, name: str) -> Payout:
+        """A payout as it is now."""
+        return await self.call(self.client.payouts.get_payout, GetPayoutRequest(name=name))
+
+    async def payout_when(self, name: str, is_so: Callable[[Payout], bool], what: str) -> Payout:
+        """The payout once it is so."""
+        found: list[Payout] = []
+
+        async def is_there() -> bool:
+            found[:] = [await self.payout(name)]
+            return is_so(found[0])
+
+        await eventually(is_there, f"{name}: {what}", lambda: found)
+        return found[0]
+
+    async def unfunded(self, total: int, holder_count: int = 30) -> tuple[Stage, Distribution]:
+        """A distribution of a new asset whose plan is frozen and that waits for a deposit of `total`.
+
+        A test turns a fault on, then deposits: the fault meets the first batch.
+        """
+        stage = await self.stage(holder_count)
+        asset = await self.import_stage(stage)
+        distribution = await self.create(asset.name, total, allow_unfunded=True)
+        return stage, await self.in_state(distribution.name, DistributionState.WAITING_FOR_FUNDS)
+
+    async def deposit(self, stage: Stage, base_units: int) -> None:
+        """Money for the stage's lifecycle contract."""
+        await self.devnet.mint_payment_token(stage.payment_token, stage.contract, base_units)
+
+    async def balance(self, stage: Stage, account: ChecksumAddress) -> int:
+        """What an account holds of the payment token, read with plain web3."""
+        token = self.devnet.contract("PaymentToken", stage.payment_token)
+        return int(await token.functions.balanceOf(account).call())
+
+    async def balances(self, stage: Stage) -> dict[ChecksumAddress, int]:
+        """What each holder holds of the payment token, read with plain web3."""
+        return {holder: await self.balance(stage, holder) for holder in stage.holders}
+
+    async def signer_nonce(self) -> int:
+        """How many transactions of the signer are in blocks."""
+        return await self.devnet.web3.eth.get_transaction_count(self.signer)
+
+    async def assert_paid_once(self, stage: Stage, payout: str, total: int) -> None:
+        """The chain and the ledger, each for itself: every holder has exactly what he is due, and nobody more."""
+        due = stage.due(total)
+        assert await self.balances(stage) == due
+        assert (await self.verification(stage, total)).differences == ()
+        payments = await self.payments(payout)
+        states = {amount: PaymentState.PAID if amount else PaymentState.ZERO_DUE for amount in due.values()}
+        assert [_told(payment) for payment in payments] == [
+            (holder, amount, states[amount]) for holder, amount in due.items()
+        ]
+        batches = await self.batches(payout)
+        settled = [batch for batch in batches if batch.state is BatchState.SETTLED]
+        assert {batch.state for batch in batches} <= {
+            BatchState.SETTLED,
+            BatchState.REVERTED,
+            BatchState.VOIDED,
+        }
+        assert {payment.batch for payment in payments if payment.batch} == {batch.name for batch in settled}
+
+    async def run_payout_service(self, settings: Mapping[str, str] = NO_SETTINGS) -> None:
+        """payout_service runs with these settings beside the usual ones: started again unless it does already."""
+        service = self.stack.services[PAYOUT_SERVICE]
+        environment = service_environment(payout_settings=settings)
+        if not service.running or service.overrides != environment[PAYOUT_SERVICE]:
+            await restart_payout_service(self.stack, settings=settings)
+
+    async def stop_replicas(self) -> None:
+        """Ends every second process of payout_service."""
+        for name, component in self.stack.components.items():
+            if name.startswith(f"{PAYOUT_SERVICE}-"):
+                await asyncio.to_thread(component.stop)
+
     async def call(self, method: Callable[[Request], Response], request: Request) -> Response:
         """Calls, trying again while a service is away."""
         return await self.client.call(method, request, timeout_seconds=60)
@@ -170,6 +266,12 @@ class Harness:
         with pytest.raises(AppError) as refused:
             await self.client.call(method, request, timeout_seconds=5)
         return refused.value
+
+
+def _told(payment: Payment) -> tuple[str, int, PaymentState]:
+    assert payment.holder
+    assert payment.amount
+    return payment.holder.evm_address, int(payment.amount.base_units), payment.state
 
 
 def import_request(stage: Stage, **changes: str) -> ImportAssetRequest:
@@ -210,6 +312,18 @@ def kill(component: Component) -> None:
     process = component.process
     component.kill()
     assert process is None or process.exit_code is not None
+
+
+async def restart_payout_service(
+    stack: Stack, failpoints: str = "", settings: Mapping[str, str] = NO_SETTINGS
+) -> None:
+    """Ends every process of payout_service and starts one with these settings beside the usual ones."""
+
+    def restart() -> None:
+        stack.stop_services([PAYOUT_SERVICE])
+        stack.start_services([PAYOUT_SERVICE], environment=service_environment(failpoints, settings))
+
+    await asyncio.to_thread(restart)
 
 
 @asynccontextmanager

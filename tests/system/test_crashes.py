@@ -12,16 +12,23 @@ from deploy.local.component import Component
 from deploy.local.stack import Stack
 from libs.protogen.typed.masspayout.asset.v1 import Asset
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
-from libs.protogen.typed.masspayout.payout.v1 import BatchState, PaymentState
-from tests.system.harness import Harness, Stage, eventually, file_appears, kill, service_environment
+from libs.protogen.typed.masspayout.payout.v1 import BatchState
+from tests.system.harness import (
+    PAYOUT_SERVICE,
+    Harness,
+    Stage,
+    eventually,
+    file_appears,
+    kill,
+    restart_payout_service,
+)
 
 _TOTAL = 1_000_000_007
 _HOLDERS = 30
-_PAYOUT = "payout_service"
 _VICTIMS = (
     "asset_service",
     "distribution_service",
-    "payout_service",
+    PAYOUT_SERVICE,
     "chain_sync_service",
     "nats",
     "postgres",
@@ -60,7 +67,7 @@ async def test_a_killed_part_loses_and_doubles_nothing(
     stage, asset = funded
     marker = tmp_path / "held"
     # The first batch was sent; that it was is not recorded yet.
-    await _restart_payout_service(harness.stack, f"batch.broadcast=hold:{marker}")
+    await restart_payout_service(harness.stack, f"batch.broadcast=hold:{marker}")
     distribution = await harness.create(asset.name, _TOTAL)
     await file_appears(marker, "the first batch is sent")
 
@@ -71,14 +78,14 @@ async def test_a_killed_part_loses_and_doubles_nothing(
 
     component = _component(harness.stack, victim)
     kill(component)
-    if victim == _PAYOUT:
-        await _restart_payout_service(harness.stack, "")
+    if victim == PAYOUT_SERVICE:
+        await restart_payout_service(harness.stack)
     else:
         await asyncio.to_thread(component.start)
     marker.unlink()
 
     await harness.in_state(distribution.name, DistributionState.COMPLETED)
-    await _assert_paid_once(harness, stage, distribution.payout)
+    await harness.assert_paid_once(stage, distribution.payout, _TOTAL)
 
 
 @pytest.mark.parametrize("point", _KILL_POINTS)
@@ -86,39 +93,18 @@ async def test_payout_service_killed_at_a_named_point_goes_on(
     harness: Harness, funded: tuple[Stage, Asset], point: str
 ) -> None:
     stage, asset = funded
-    await _restart_payout_service(harness.stack, f"{point}=kill")
-    service = harness.stack.services[_PAYOUT]
+    await restart_payout_service(harness.stack, f"{point}=kill")
+    service = harness.stack.services[PAYOUT_SERVICE]
     distribution = await harness.create(asset.name, _TOTAL)
 
     async def is_dead() -> bool:
         return not service.running
 
     await eventually(is_dead, f"{point} is reached")
-    await _restart_payout_service(harness.stack, "")
+    await restart_payout_service(harness.stack)
 
     await harness.in_state(distribution.name, DistributionState.COMPLETED)
-    await _assert_paid_once(harness, stage, distribution.payout)
-
-
-async def _assert_paid_once(harness: Harness, stage: Stage, payout: str) -> None:
-    """The chain and the ledger, each for itself."""
-    assert (await harness.verification(stage, _TOTAL)).differences == ()
-    payments = await harness.payments(payout)
-    assert len(payments) == _HOLDERS
-    assert {payment.state for payment in payments} <= {PaymentState.PAID, PaymentState.ZERO_DUE}
-    batches = await harness.batches(payout)
-    assert {batch.state for batch in batches} == {BatchState.SETTLED}
-    assert sum(batch.holder_count for batch in batches) == sum(
-        payment.state is PaymentState.PAID for payment in payments
-    )
-
-
-async def _restart_payout_service(stack: Stack, failpoints: str) -> None:
-    def restart() -> None:
-        stack.stop_services([_PAYOUT])
-        stack.start_services([_PAYOUT], environment=service_environment(failpoints))
-
-    await asyncio.to_thread(restart)
+    await harness.assert_paid_once(stage, distribution.payout, _TOTAL)
 
 
 def _component(stack: Stack, name: str) -> Component:

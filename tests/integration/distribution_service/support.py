@@ -47,6 +47,7 @@ async def eventually(probe: Callable[[], Awaitable[Result | None]], what: str) -
 def funded_preview() -> payout_service_pb2.PreviewPayoutResponse:
     """Three holders, and money enough."""
     return payout_service_pb2.PreviewPayoutResponse(
+        total_base_units="1000000",
         holder_count=3,
         zero_due_count=1,
         payable_base_units="999999",
@@ -259,12 +260,14 @@ _EVENT_OF_STATE = {
     "COMPLETED": "payout_completed",
     "INCOMPLETE": "payout_incomplete",
     "FAILED": "payout_failed",
+    "CANCELLED": "payout_cancelled",
 }
 _MESSAGE_OF_EVENT: dict[str, Any] = {
     "payout_progressed": payout_events_pb2.PayoutProgressed,
     "payout_completed": payout_events_pb2.PayoutCompleted,
     "payout_incomplete": payout_events_pb2.PayoutIncomplete,
     "payout_failed": payout_events_pb2.PayoutFailed,
+    "payout_cancelled": payout_events_pb2.PayoutCancelled,
 }
 
 
@@ -298,7 +301,7 @@ def token_amount(base_units: int) -> amount_pb2.TokenAmount:
 
 
 def payout_event(distribution: pb.Distribution, version: int, state: str, **changes: Any) -> Any:
-    """A payout of four holders, three of them paid."""
+    """A payout of four holders, three of them paid; cancelled it has given up the fourth."""
     distribution_id = str(resource_uuid(distribution.name))
     content: dict[str, Any] = {
         "name": f"payouts/{distribution_id}",
@@ -306,11 +309,15 @@ def payout_event(distribution: pb.Distribution, version: int, state: str, **chan
         "asset": distribution.asset,
         "state": f"STATE_{state}",
         "total_amount": distribution.total_amount,
+        "percentage": distribution.percentage,
+        "plan_hash": "ab" * 32,
         "holder_count": 4,
         "paid_count": 0 if state == "FAILED" else 3,
         "failed_count": 1 if state == "INCOMPLETE" else 0,
         "zero_due_count": 1 if state == "COMPLETED" else 0,
         "paid_amount": token_amount(0 if state == "FAILED" else 750_000),
+        "cancelled_count": 1 if state == "CANCELLED" else 0,
+        "cancelled_amount": token_amount(250_000 if state == "CANCELLED" else 0),
         "batch_count": 2,
         "final_batch_count": 1,
     }

@@ -63,6 +63,9 @@ async def test_a_distribution_is_stored_and_announced(world: World) -> None:
         ({"asset": "assets/1"}, "INVALID_RESOURCE_NAME", "asset"),
         ({"asset": "distributions/00000000-0000-4000-8000-000000000000"}, "INVALID_RESOURCE_NAME", "asset"),
         ({"total_amount": None}, "REQUIRED_FIELD_MISSING", "total_amount"),
+        ({"total_amount": None, "percentage": "0"}, "INVALID_PERCENTAGE", "percentage"),
+        ({"total_amount": None, "percentage": "100.01"}, "INVALID_PERCENTAGE", "percentage"),
+        ({"percentage": "5"}, "CONFLICTING_FIELDS", "percentage"),
         ({"total_amount": {"base_units": "1.0"}}, "INVALID_AMOUNT", "total_amount.base_units"),
         ({"total_amount": {"base_units": "0"}}, "AMOUNT_NOT_POSITIVE", "total_amount.base_units"),
         ({"total_amount": {"base_units": "-5"}}, "AMOUNT_NOT_POSITIVE", "total_amount.base_units"),
@@ -139,6 +142,40 @@ async def test_missing_funds_are_told_or_waited_for(world: World) -> None:
     assert created.state == pb.Distribution.STATE_RELEASED
 
 
+async def test_a_percentage_is_stored_and_announced(world: World) -> None:
+    asset_id = await world.import_asset()
+    request = world.create_request(asset_id, total_amount=None, percentage="12.50")
+    created = await world.stub.CreateDistribution(request)
+
+    assert (created.percentage, created.total_amount) == ("12.5", token_amount(0))
+    assert await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name)) == created
+    (asked,) = world.payouts.asked
+    assert (asked.percentage, asked.total_amount_base_units) == ("12.5", "")
+
+    async def announced() -> list[tuple[str, bytes]] | None:
+        return await world.bus.events_of("distribution", resource_uuid(created.name)) or None
+
+    ((_, payload),) = await eventually(announced, "the event is on the stream")
+    assert events_pb2.DistributionReleased.FromString(payload).distribution == created
+    assert await world.stub.CreateDistribution(request) == created
+    request.percentage = "12.5"
+    assert (await refused(world.stub.CreateDistribution(request))).reason == "REQUEST_ID_REUSED"
+
+
+async def test_a_percentage_of_nothing_is_refused_or_left_to_the_plan(world: World) -> None:
+    asset_id = await world.import_asset()
+    world.payouts.answer.total_base_units = world.payouts.answer.available_base_units = "0"
+    before = await world.written()
+    share: dict[str, Any] = {"total_amount": None, "percentage": "50"}
+    refusal = await refused(world.stub.CreateDistribution(world.create_request(asset_id, **share)))
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_FUNDS")
+    assert (refusal.field, refusal.metadata["required_base_units"]) == ("percentage", "2")
+    assert await world.written() == before
+    request = world.create_request(asset_id, allow_unfunded=True, **share)
+    assert (await world.stub.CreateDistribution(request)).state == pb.Distribution.STATE_RELEASED
+
+
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
@@ -209,6 +246,7 @@ async def test_a_preview_shows_what_payout_service_says_and_refuses_neither_fund
 ) -> None:
     asset_id = await world.import_asset()
     world.payouts.answer = payout_service_pb2.PreviewPayoutResponse(
+        total_base_units="2000000",
         holder_count=0,
         payable_base_units="10",
         rounding_dust_base_units="1",
@@ -249,9 +287,22 @@ async def test_a_preview_shows_what_payout_service_says_and_refuses_neither_fund
     assert await world.written() == before
 
 
+async def test_a_preview_of_a_percentage_shows_the_total_of_payout_service(world: World) -> None:
+    asset_id = await world.import_asset()
+    world.payouts.answer.total_base_units = "625000"
+    request = pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", percentage="12.5")
+    preview = await world.stub.PreviewDistribution(request)
+
+    assert preview.total_amount == token_amount(625_000)
+    (asked,) = world.payouts.asked
+    assert (asked.percentage, asked.total_amount_base_units, asked.skip_amounts) == ("12.5", "", False)
+
+
 async def test_a_preview_refuses_bad_input(world: World) -> None:
     asset_id = await world.import_asset()
     bad = pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", total_amount={"base_units": "0"})
     assert (await refused(world.stub.PreviewDistribution(bad))).reason == "AMOUNT_NOT_POSITIVE"
+    bad = pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", percentage="1e1")
+    assert (await refused(world.stub.PreviewDistribution(bad))).reason == "INVALID_PERCENTAGE"
     unknown = pb.PreviewDistributionRequest(asset=f"assets/{uuid4()}", total_amount={"base_units": "1"})
     assert (await refused(world.stub.PreviewDistribution(unknown))).reason == "ASSET_NOT_YET_KNOWN"

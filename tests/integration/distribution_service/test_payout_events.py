@@ -1,6 +1,7 @@
 """Events of payout_service: doubled, late, skipped, contradicting."""
 
 import asyncio
+from typing import Any
 
 from masspayout.distribution.v1 import distribution_service_pb2 as pb
 from masspayout.distribution.v1 import events_pb2
@@ -25,7 +26,7 @@ async def _events(world: World, distribution: pb.Distribution, count: int) -> li
 
 async def test_a_payout_is_followed_to_its_end(world: World) -> None:
     created = await world.create()
-    await world.tell_payout(created, 1, "REQUESTED", waiting_for="CONTRACT_PAUSED: unpause it", holder_count=0)
+    await world.tell_payout(created, 1, "REQUESTED", waiting_for="CONTRACT_PAUSED: unpause it")
     planning = await world.wait_for(created.name, "PLANNING")
     assert (planning.waiting_for, planning.etag) == ("CONTRACT_PAUSED: unpause it", '"2"')
     await world.tell_payout(created, 4, "EXECUTING")
@@ -36,6 +37,7 @@ async def test_a_payout_is_followed_to_its_end(world: World) -> None:
         failed_count=0,
         zero_due_count=0,
         paid_amount=token_amount(750_000),
+        cancelled_amount=token_amount(0),
         batch_count=2,
         final_batch_count=1,
     )
@@ -82,6 +84,38 @@ async def test_an_incomplete_payout_may_go_on_and_complete(world: World) -> None
     ]
 
 
+async def test_a_paused_payout_goes_on_and_is_cancelled(world: World) -> None:
+    created = await world.create()
+    for version, state in enumerate(("EXECUTING", "PAUSED", "EXECUTING", "PAUSED", "CANCELLING"), start=1):
+        await world.tell_payout(created, version, state, waiting_count=1)
+        followed = await world.wait_for(created.name, state)
+        assert (followed.etag, followed.progress.waiting_count) == (f'"{version + 1}"', 1)
+    await world.tell_payout(created, 6, "CANCELLED")
+    cancelled = await world.wait_for(created.name, "CANCELLED")
+    progress = cancelled.progress
+    assert (progress.waiting_count, progress.cancelled_count) == (0, 1)
+    assert (progress.paid_amount, progress.cancelled_amount) == (token_amount(750_000), token_amount(250_000))
+
+    (_, ended) = await _events(world, created, 2)
+    assert ended[0] == "distribution_cancelled"
+    event = events_pb2.DistributionCancelled.FromString(ended[1])
+    assert (event.version, event.distribution) == (7, cancelled)
+
+
+async def test_the_total_of_a_percentage_is_the_one_that_the_payout_has_fixed(world: World) -> None:
+    asset_id = await world.import_asset()
+    request = world.create_request(asset_id, total_amount=None, percentage="100")
+    created = await world.stub.CreateDistribution(request)
+    unpaid: dict[str, Any] = {"paid_count": 0, "paid_amount": None}
+    await world.tell_payout(created, 1, "REQUESTED", **unpaid)
+    assert (await world.wait_for(created.name, "PLANNING")).total_amount == token_amount(0)
+    await world.tell_payout(created, 2, "EXECUTING", total_amount=token_amount(1_000_000), **unpaid)
+    assert (await world.wait_for(created.name, "EXECUTING")).total_amount == token_amount(1_000_000)
+    await world.tell_payout(created, 3, "COMPLETED", total_amount=token_amount(1_000_000))
+    completed = await world.wait_for(created.name, "COMPLETED")
+    assert (completed.percentage, completed.total_amount) == ("100", token_amount(1_000_000))
+
+
 async def test_a_failed_payout(world: World) -> None:
     created = await world.create()
     await world.tell_payout(created, 2, "FAILED", failure_reason="LIFECYCLE_CONTRACT_MISSING: gone")
@@ -101,6 +135,15 @@ async def test_contradictions_become_dead_letters_and_change_nothing(world: Worl
     other = await world.create()
     contradicting.append(await world.tell_payout(other, 1, "EXECUTING", total_amount=token_amount(1)))
     contradicting.append(await world.tell_payout(other, 2, "COMPLETED", paid_count=2))
+    share = await world.stub.CreateDistribution(
+        world.create_request(await world.import_asset(), total_amount=None, percentage="50")
+    )
+    await world.tell_payout(share, 1, "EXECUTING", total_amount=token_amount(800_000))
+    fixed = await world.wait_for(share.name, "EXECUTING")
+    contradicting.append(await world.tell_payout(share, 2, "PAUSED", total_amount=token_amount(800_001)))
+    contradicting.append(
+        await world.tell_payout(share, 3, "CANCELLED", total_amount=token_amount(800_000), cancelled_count=0)
+    )
     unknown = pb.Distribution()
     unknown.CopyFrom(created)
     unknown.name = created.asset.replace("assets", "distributions")
@@ -117,6 +160,7 @@ async def test_contradictions_become_dead_letters_and_change_nothing(world: Worl
     assert "EventNotReadyError" in reasons[str(contradicting[-1])]
     assert await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name)) == completed
     assert (await world.stub.GetDistribution(pb.GetDistributionRequest(name=other.name))).etag == '"1"'
+    assert await world.stub.GetDistribution(pb.GetDistributionRequest(name=share.name)) == fixed
 
 
 async def test_events_of_one_payout_that_arrive_at_once_are_applied_in_turn(world: World) -> None:

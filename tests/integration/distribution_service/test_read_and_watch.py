@@ -109,7 +109,9 @@ async def test_a_watch_sees_progress_and_ends(world: World) -> None:
     assert (await _next(changes)).progress.paid_count == 1
     await world.tell_payout(created, 2, "EXECUTING", paid_count=2)
     assert (await _next(changes)).progress.paid_count == 2
-    await world.tell_payout(created, 3, "COMPLETED")
+    await world.tell_payout(created, 3, "PAUSED")
+    assert (await _next(changes)).state == _STATE.Value("STATE_PAUSED")
+    await world.tell_payout(created, 4, "COMPLETED")
     assert (await _next(changes)).state == _STATE.Value("STATE_COMPLETED")
     with pytest.raises(StopAsyncIteration):
         await anext(changes)
@@ -130,7 +132,7 @@ async def test_the_published_client_watches_to_the_end(world: World, stack: Stac
     assert seen == ["RELEASED", "EXECUTING", "COMPLETED"]
 
 
-@pytest.mark.parametrize("state", ["COMPLETED", "INCOMPLETE", "FAILED"])
+@pytest.mark.parametrize("state", ["COMPLETED", "INCOMPLETE", "FAILED", "CANCELLED"])
 async def test_a_watch_of_what_is_settled_ends_at_once(world: World, state: str) -> None:
     created = await world.create()
     await world.tell_payout(created, 1, state)

@@ -21,7 +21,10 @@ from libs.config import ServiceSettings
 from libs.evm.rpc import JsonRpc
 from libs.persistence.engine import create_engine
 from libs.persistence.migrate import migrate
+from payout_service.application.ports import UnitOfWorkFactory
 from tests.integration.devnet.stage import Node, Stage, running_anvil
+from tests.integration.payout_service.rows import postgres
+from tests.support.payout.memory_database import MemoryDatabase
 
 SCHEMA = "payout"
 
@@ -63,6 +66,14 @@ async def engine(database: Database) -> AsyncIterator[AsyncEngine]:
     await migrate(made, folder, SCHEMA)
     yield made
     await made.dispose()
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def unit_of_work(request: pytest.FixtureRequest) -> UnitOfWorkFactory:
+    """What must hold for both forms of the database."""
+    if request.param == "memory":
+        return MemoryDatabase().unit_of_work
+    return postgres(request.getfixturevalue("engine"))
 
 
 @pytest.fixture(scope="session")

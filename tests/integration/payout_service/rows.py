@@ -1,7 +1,8 @@
 """Rows that tests put into a database, whichever it is."""
 
 import secrets
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -9,16 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from libs.chain.address import EvmAddress
 from libs.clock import SystemClock
 from payout_service.application.ports import UnitOfWork, UnitOfWorkFactory
+from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
+from payout_service.domain.fees import Fees
 from payout_service.domain.lifecycle import Condition, ConditionKind, LifecycleContract, LifecycleState
+from payout_service.domain.payments import Batch
 from payout_service.domain.payout import Payout, Snapshot
-from payout_service.domain.plan import PlanSum, plan_payments
-from payout_service.domain.transaction import ContractCall, OwnerKind, Purpose, TransactionIntent
+from payout_service.domain.plan import PlannedPayment, PlanSum, plan_payments
+from payout_service.domain.sweep import Sweep
+from payout_service.domain.transaction import Attempt, ContractCall, OwnerKind, Purpose, TransactionIntent
 from payout_service.infrastructure import tables
 from payout_service.infrastructure.unit_of_work import SqlPayoutUnitOfWork
-from tests.support.payout.memory_chain import CHAIN_ID, holder
 from tests.support.payout.memory_database import START
 
 HUGE = 2**256 - 1
+CHAIN_ID = 298
+LATER = START + timedelta(seconds=30)
 
 
 def postgres(engine: AsyncEngine) -> UnitOfWorkFactory:
@@ -26,6 +32,10 @@ def postgres(engine: AsyncEngine) -> UnitOfWorkFactory:
         return SqlPayoutUnitOfWork(engine, tables.shared, SystemClock(), lambda: None)
 
     return factory
+
+
+def holder(number: int) -> str:
+    return f"0x{number + 1:040x}"
 
 
 def new_address() -> EvmAddress:
@@ -59,18 +69,29 @@ async def add_contract(
     return contract
 
 
-async def add_payout(unit_of_work: UnitOfWorkFactory, total: int = 1_000, create_time: datetime = START) -> Payout:
-    contract = await add_contract(unit_of_work, new_contract(create_time))
-    payout = Payout(uuid4(), contract.asset_id, total, create_time, create_time)
+async def add_payout(
+    unit_of_work: UnitOfWorkFactory,
+    total: int = 1_000,
+    create_time: datetime = START,
+    asset_id: UUID | None = None,
+) -> Payout:
+    if asset_id is None:
+        asset_id = (await add_contract(unit_of_work, new_contract(create_time))).asset_id
+    payout = Payout(uuid4(), asset_id, total, create_time, create_time)
     async with unit_of_work() as work:
         assert await work.payouts.add(payout)
         await work.commit()
     return payout
 
 
-async def frozen_payout(unit_of_work: UnitOfWorkFactory, balances: tuple[int, ...] = (3, 0, 5, 9)) -> UUID:
+async def frozen_payout(
+    unit_of_work: UnitOfWorkFactory,
+    balances: Sequence[int] = (3, 0, 5, 9),
+    create_time: datetime = START,
+    snapshot_id: int = 1,
+) -> UUID:
     """A payout that waits for funds, its plan stored."""
-    payout = await add_payout(unit_of_work)
+    payout = await add_payout(unit_of_work, create_time=create_time)
     supply = sum(balances)
     rows = plan_payments(0, [(holder(number), each) for number, each in enumerate(balances)], 1_000, supply)
     total = PlanSum(1_000, supply)
@@ -79,7 +100,7 @@ async def frozen_payout(unit_of_work: UnitOfWorkFactory, balances: tuple[int, ..
     async with unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         locked.begin_snapshot(START)
-        locked.begin_planning(Snapshot(1, 10, "0x" + "ab" * 32), len(rows), supply, START)
+        locked.begin_planning(Snapshot(snapshot_id, 10, "0x" + "ab" * 32), len(rows), supply, START)
         locked.planned_count = len(rows)
         await work.payments.add_planned(payout.payout_id, rows, START)
         locked.freeze_plan(total.totals(), new_address(), START)
@@ -101,3 +122,46 @@ def new_intent(signer: EvmAddress, key: str = "", data: bytes = b"\x01") -> Tran
         gas_limit=21_000,
         create_time=START,
     )
+
+
+def signed(intent: TransactionIntent, nonce: int) -> TransactionIntent:
+    attempt = Attempt(1, bytes([nonce]), f"0x{uuid4().hex}", Fees(HUGE, 7), START)
+    intent.sign(nonce, 50_000, attempt)
+    return intent
+
+
+async def executing(unit_of_work: UnitOfWorkFactory, balances: Sequence[int] = (3, 0, 5, 9)) -> UUID:
+    """A payout that is being executed; nothing is batched."""
+    payout_id = await frozen_payout(unit_of_work, balances)
+    async with unit_of_work() as work:
+        locked = await work.payouts.lock(payout_id)
+        locked.begin_execution(LATER)
+        await work.payouts.save(locked)
+        await work.commit()
+    return payout_id
+
+
+async def batched(
+    unit_of_work: UnitOfWorkFactory, payout_id: UUID, number: int, limit: int = 2
+) -> list[PlannedPayment]:
+    """The next payees, put into a batch with a journaled intent."""
+    intent = new_intent(new_address())
+    async with unit_of_work() as work:
+        payees = await work.payments.unbatched(payout_id, limit)
+        await work.payments.add_batch(payout_id, batch_of(number, payees, intent.key), payees)
+        await work.journal.add(intent)
+        await work.commit()
+    return payees
+
+
+def batch_of(number: int, payees: Sequence[PlannedPayment], intent_key: str) -> Batch:
+    return Batch(number, len(payees), sum(each.amount_base_units for each in payees), intent_key, START)
+
+
+def new_sweep(asset_id: UUID, create_time: datetime = START) -> Sweep:
+    return Sweep(uuid4(), asset_id, new_address(), HUGE, create_time, create_time)
+
+
+def new_discrepancy(asset_id: UUID, payout_id: UUID | None, subject: str = "") -> Discrepancy:
+    finding = Finding(DiscrepancyKind.OUTSIDE_TRANSFER, subject or f"0x{uuid4().hex}", "nothing", "7", "0xt")
+    return Discrepancy(uuid4(), asset_id, payout_id, finding, START, START)

@@ -1,6 +1,7 @@
 """The rail and the contracts' adapter on a real node with the devnet contracts."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from eth_account.signers.local import LocalAccount
@@ -10,21 +11,25 @@ from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc, RpcUnavailableError
 from payout_service.application.chain_ports import (
     BroadcastAnswer,
+    CallKind,
     CallWouldRevertError,
-    FeeCapReachedError,
     Receipt,
+    RecognisedCall,
 )
-from payout_service.domain.settlement import BatchEvidence, ExpectedBatch, settle
-from payout_service.domain.transaction import ContractCall, Fees, SignedTransaction
+from payout_service.domain.fees import FeeCapReachedError, Fees, first_fees
+from payout_service.domain.payments import FailureReason, PaymentState
+from payout_service.domain.plan import PlannedPayment
+from payout_service.domain.retry import RetryPolicy
+from payout_service.domain.settlement import BatchEvidence, ExpectedBatch, RecordedPayment, Refusal, settle
+from payout_service.domain.transaction import ContractCall, SignedTransaction
 from payout_service.infrastructure.evm_contracts import EvmContracts
-from payout_service.infrastructure.evm_rail import EvmRail
+from payout_service.infrastructure.evm_rail import EvmRail, FeeModel
 from payout_service.infrastructure.signer import LocalSigner
 from tests.integration.devnet.stage import Node, Stage
-from tests.support.payout.memory_chain import holder
 
 CAP = 10**13
 CHAIN_ID = 298
-HOLDERS = {holder(1000): 60, holder(1001): 30, holder(1002): 10}
+HOLDERS = {f"0x{1_001 + number:040x}": balance for number, balance in enumerate((60, 30, 10))}
 
 
 def address(text: str) -> EvmAddress:
@@ -33,7 +38,7 @@ def address(text: str) -> EvmAddress:
 
 @pytest.fixture
 def rail(rpc: JsonRpc, account: LocalAccount) -> EvmRail:
-    return EvmRail(rpc, LocalSigner(account), CAP)
+    return EvmRail(rpc, [LocalSigner(account)])
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def contracts(rpc: JsonRpc) -> EvmContracts:
 
 async def signed(rail: EvmRail, account: LocalAccount, call: ContractCall, **changes: int) -> SignedTransaction:
     signer = address(account.address)
-    fees = await rail.fees()
+    fees = first_fees(await rail.fee_quote(), CAP)
     nonce = changes.get("nonce", await rail.nonce_at(signer, None))
     tip = changes.get("tip", fees.max_priority_fee_per_gas_wei)
     fees = Fees(fees.max_fee_per_gas_wei * changes.get("times", 1), tip)
@@ -80,7 +85,7 @@ async def test_every_answer_to_a_broadcast(
         assert (await rail.broadcast(first.raw)).answer is BroadcastAnswer.ALREADY_KNOWN
         assert await rail.find_receipt(first.transaction_hash) is None
         cheap = await signed(rail, account, call, gas=7_000_000, nonce=0)
-        assert (await rail.broadcast(cheap.raw)).answer is BroadcastAnswer.NOT_TAKEN
+        assert (await rail.broadcast(cheap.raw)).answer is BroadcastAnswer.FEE_TOO_LOW
         await web3.provider.make_request("anvil_mine", ["0x3"])
         await mined(rail, first)
     finally:
@@ -113,7 +118,7 @@ async def test_a_node_that_is_away_is_unavailable(account: LocalAccount) -> None
     away = JsonRpc("http://127.0.0.1:1")
     try:
         with pytest.raises(RpcUnavailableError):
-            await EvmRail(away, LocalSigner(account), CAP).broadcast(b"\x02")
+            await EvmRail(away, [LocalSigner(account)]).broadcast(b"\x02")
     finally:
         await away.close()
 
@@ -132,17 +137,22 @@ async def test_a_call_that_would_revert_names_the_error(
         await rail.estimate_gas(signer, contracts.take_snapshot(address(stage.token)))
 
 
-async def test_fees_stay_below_the_cap(rail: EvmRail, rpc: JsonRpc, account: LocalAccount, stage: Stage) -> None:
+async def test_the_quote_is_what_the_chain_asks_for(
+    rail: EvmRail, rpc: JsonRpc, account: LocalAccount, stage: Stage
+) -> None:
     block = await rpc.latest_block()
     assert block.base_fee_wei
-    fees = await rail.fees()
-    assert block.base_fee_wei < fees.max_fee_per_gas_wei <= CAP
-    assert fees.max_priority_fee_per_gas_wei <= fees.max_fee_per_gas_wei
-    tight = await EvmRail(rpc, LocalSigner(account), block.base_fee_wei).fees()
+    quote = await rail.fee_quote()
+    assert quote.base_fee_wei == block.base_fee_wei
+    assert quote.gas_price_wei == block.base_fee_wei + quote.priority_fee_wei
+    assert quote.priority_fee_wei > 0
+    tight = first_fees(quote, block.base_fee_wei)
     assert tight.max_fee_per_gas_wei == block.base_fee_wei
-    assert tight.max_priority_fee_per_gas_wei <= tight.max_fee_per_gas_wei
     with pytest.raises(FeeCapReachedError):
-        await EvmRail(rpc, LocalSigner(account), block.base_fee_wei - 1).fees()
+        first_fees(quote, block.base_fee_wei - 1)
+    legacy = await EvmRail(rpc, [LocalSigner(account)], fee_model=FeeModel.LEGACY).fee_quote()
+    assert legacy.base_fee_wei is None
+    assert legacy.gas_price_wei >= block.base_fee_wei
 
 
 async def test_only_the_own_key_signs(rail: EvmRail, stage: Stage) -> None:
@@ -194,15 +204,82 @@ async def test_a_batch_that_partly_fails_is_settled_by_its_evidence(
     assert flags == {blocked: False, earlier: True, paid: True}
     before = await contracts.paid_flags(lifecycle, snapshot_id, payees, block)
     assert set(before.values()) == {False}, "at the block that is asked for"
-    expected = ExpectedBatch(snapshot_id, 1_000, tuple((each, 10 * HOLDERS[each]) for each in payees))
-    outcomes = settle(expected, BatchEvidence(evidence.event, evidence.transferred, flags))
-    assert [each.reason or each.state for each in outcomes] == [
-        "TRANSFER_REFUSED",
-        "ALREADY_PAID_ELSEWHERE",
-        "PAID",
+    newest = final.outcome.block_number
+    executions = await contracts.executions(lifecycle, 0, newest)
+    assert [each.transaction_hash for each in executions] == [one.transaction_hash, batch.transaction_hash]
+    assert executions[1].event == evidence.event
+    assert executions[1].block_number == newest
+    assert await contracts.executions(lifecycle, newest + 1, newest) == []
+    transfers = await contracts.outgoing_transfers(money, lifecycle, 0, newest)
+    assert [(each.to, each.amount_base_units, each.transaction_hash) for each in transfers] == [
+        (earlier, 300, one.transaction_hash),
+        (paid, 100, batch.transaction_hash),
+    ]
+    assert await contracts.outgoing_transfers(money, lifecycle, newest, newest) == transfers[1:]
+    found = await rail.transaction_with_nonce(address(account.address), 1)
+    assert found
+    assert (found.transaction_hash, found.succeeded) == (one.transaction_hash, True)
+    recognised = contracts.recognise(found.call)
+    assert recognised == RecognisedCall(CallKind.PAY_BATCH, snapshot_id, (earlier,), 1_000)
+    why = await contracts.why_refused(lifecycle, money, blocked, 600)
+    recorded = RecordedPayment(
+        executions[0].transaction_hash, executions[0].event.paid[earlier], transfers[0].amount_base_units
+    )
+    outcomes = settle(
+        ExpectedBatch(
+            snapshot_id,
+            1_000,
+            tuple(
+                PlannedPayment(ordinal, each, HOLDERS[each], 10 * HOLDERS[each])
+                for ordinal, each in enumerate(payees)
+            ),
+        ),
+        BatchEvidence(
+            evidence.event,
+            evidence.transferred,
+            flags,
+            {earlier: recorded},
+            {blocked: Refusal(FailureReason.TRANSFER_REFUSED, why)},
+        ),
+        RetryPolicy(),
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    assert [(each.state, each.detail or each.transaction_hash) for each in outcomes] == [
+        (PaymentState.WAITING, f"AccountBlacklisted({blocked})"),
+        (PaymentState.PAID, one.transaction_hash),
+        (PaymentState.PAID, ""),
     ]
     other = await contracts.receipt_evidence(batch.transaction_hash, money, lifecycle)
     assert (other.event, dict(other.transferred)) == (None, {}), "logs of other contracts are no evidence"
+
+
+async def test_why_the_payment_token_refuses(contracts: EvmContracts, stage: Stage) -> None:
+    lifecycle, money, payee = address(stage.lifecycle), address(stage.payment_token), next(iter(HOLDERS))
+    await stage.deposit(50)
+    assert await contracts.why_refused(lifecycle, money, payee, 50) == ""
+    assert await contracts.why_refused(lifecycle, money, payee, 51) == f"InsufficientBalance({lifecycle}, 50, 51)"
+    await stage.devnet.block_payee(stage.payment_token, to_checksum_address(payee))
+    assert await contracts.why_refused(lifecycle, money, payee, 50) == f"AccountBlacklisted({payee})"
+    await stage.devnet.unblock_payee(stage.payment_token, to_checksum_address(payee))
+    await stage.devnet.pause(stage.payment_token)
+    assert await contracts.why_refused(lifecycle, money, payee, 50) == "TransfersPaused()"
+    await stage.devnet.unpause(stage.payment_token)
+    assert await contracts.why_refused(lifecycle, money, payee, 50) == ""
+
+
+async def test_a_sweep_moves_what_is_asked_for_and_leaves_the_rest(
+    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+) -> None:
+    lifecycle, money, to = address(stage.lifecycle), address(stage.payment_token), address(stage.stranger)
+    await stage.deposit(50)
+    before = await contracts.payment_token_balance(money, to)
+    sweep = await signed(rail, account, contracts.sweep(lifecycle, to, 20))
+    await rail.broadcast(sweep.raw)
+    assert (await mined(rail, sweep)).succeeded
+    assert await contracts.payment_token_balance(money, to) == before + 20
+    assert await contracts.payment_token_balance(money, lifecycle) == 30
+    with pytest.raises(CallWouldRevertError, match=r"TransferERC20TokenFailed|NotEnoughBalance"):
+        await rail.estimate_gas(address(account.address), contracts.sweep(lifecycle, to, 31))
 
 
 async def test_evidence_of_a_receipt_that_the_node_does_not_have(contracts: EvmContracts, stage: Stage) -> None:
@@ -217,6 +294,8 @@ async def test_whose_contract_it_is(contracts: EvmContracts, stage: Stage, accou
     assert await contracts.is_contract_of(lifecycle, token, address(stage.stranger)) is None
     assert await contracts.holds_payout_role(lifecycle, signer)
     assert not await contracts.holds_payout_role(lifecycle, address(stage.stranger))
+    assert await contracts.holds_transferer_role(lifecycle, signer)
+    assert not await contracts.holds_transferer_role(lifecycle, address(stage.stranger))
     assert await contracts.holds_snapshot_role(token, signer)
     assert not await contracts.holds_snapshot_role(token, address(stage.stranger))
     assert not await contracts.is_paused(lifecycle)

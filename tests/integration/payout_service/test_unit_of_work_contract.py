@@ -1,6 +1,10 @@
-"""One suite for the unit of work in memory and on PostgreSQL, so that the fakes can be trusted."""
+"""One suite for the unit of work in memory and on PostgreSQL, so that the fakes can be trusted.
+
+Payments and the journal have suites of their own beside this one.
+"""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -8,34 +12,35 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.chain.address import EvmAddress
-from payout_service.application.ports import TreasuryKey, UnitOfWorkFactory
+from libs.idempotency import LoggedRequest, RequestKey
+from libs.messaging.events import IncomingEvent
+from payout_service.application.ports import TreasuryKey, UnitOfWork, UnitOfWorkFactory
+from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
 from payout_service.domain.lifecycle import LifecycleState
-from payout_service.domain.payments import Batch, BatchState, FailureReason, PaymentOutcome, PaymentState
-from payout_service.domain.payout import PayoutState
-from payout_service.domain.plan import PlannedPayment
-from payout_service.domain.transaction import Attempt, IntentState, NonceLane, Outcome, TransactionIntent
+from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
+from payout_service.domain.sweep import SweepState
+from payout_service.domain.transaction import NonceLane
 from tests.integration.payout_service.rows import (
+    CHAIN_ID,
     HUGE,
+    LATER,
     add_contract,
     add_payout,
+    executing,
     frozen_payout,
     new_address,
     new_contract,
+    new_discrepancy,
     new_intent,
-    postgres,
+    new_sweep,
 )
-from tests.support.payout.memory_chain import CHAIN_ID, holder
-from tests.support.payout.memory_database import START, MemoryDatabase
-from tests.support.payout.stage import incoming
+from tests.support.payout.memory_database import START
 
-LATER = START + timedelta(seconds=30)
+_SHORT_SECONDS = 0.05
+Statement = Callable[[UnitOfWork], Awaitable[object]]
 
 
-@pytest.fixture(params=["memory", "postgres"])
-def unit_of_work(request: pytest.FixtureRequest) -> UnitOfWorkFactory:
-    if request.param == "memory":
-        return MemoryDatabase().unit_of_work
-    return postgres(request.getfixturevalue("engine"))
+# ---------------------------------------------------------------------------------------- contracts and payouts
 
 
 async def test_a_contract_is_read_as_it_was_stored(unit_of_work: UnitOfWorkFactory) -> None:
@@ -53,6 +58,17 @@ async def test_a_contract_is_read_as_it_was_stored(unit_of_work: UnitOfWorkFacto
         assert await work.lifecycle.get(uuid4()) is None
 
 
+async def test_a_contract_is_found_by_its_address_and_its_tokens(unit_of_work: UnitOfWorkFactory) -> None:
+    first = await add_contract(unit_of_work)
+    second = await add_contract(unit_of_work, replace(new_contract(), token=first.token))
+    assert first.address
+    async with unit_of_work() as work:
+        assert await work.lifecycle.with_address(first.address) == [first]
+        both = sorted((first, second), key=lambda each: each.asset_id)
+        assert await work.lifecycle.with_address(first.token) == both
+        assert await work.lifecycle.with_address(first.payment_token) == []
+
+
 async def test_one_distribution_has_one_payout(unit_of_work: UnitOfWorkFactory) -> None:
     payout = await add_payout(unit_of_work, HUGE)
     async with unit_of_work() as work:
@@ -61,19 +77,155 @@ async def test_one_distribution_has_one_payout(unit_of_work: UnitOfWorkFactory) 
         assert await work.payouts.get(uuid4()) is None
 
 
-async def test_a_frozen_plan_is_read_as_it_was_stored(unit_of_work: UnitOfWorkFactory) -> None:
+async def test_a_payout_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await frozen_payout(unit_of_work)
     async with unit_of_work() as work:
-        payout = await work.payouts.get(payout_id)
-        rows = [row async for row in work.payments.plan_rows(payout_id)]
-        free = await work.payments.unbatched(payout_id, 2)
-    assert payout
+        payout = await work.payouts.lock(payout_id)
+        assert payout.plan
+        assert (payout.state, payout.plan.holder_count) == (PayoutState.WAITING_FOR_FUNDS, 4)
+        assert payout.plan.zero_due_count == 1
+        payout.percentage_basis_points = 1_250
+        payout.progress = Progress(1, 2, 3, 4, 500, 6, 7, 8)
+        payout.wait_for("money", LATER)
+        payout.pause(LATER)
+        await work.payouts.save(payout)
+        await work.commit()
+    async with unit_of_work() as work:
+        assert await work.payouts.get(payout_id) == payout
+        assert payout.paused_from is PayoutState.WAITING_FOR_FUNDS
+
+
+async def test_what_was_not_locked_is_not_saved(unit_of_work: UnitOfWorkFactory) -> None:
+    payout = await add_payout(unit_of_work)
+    async with unit_of_work() as work:
+        with pytest.raises(KeyError):
+            await work.payouts.save(payout)
+        contract = await work.lifecycle.get(payout.asset_id)
+        assert contract
+        with pytest.raises(KeyError):
+            await work.lifecycle.save(contract)
+
+
+async def test_what_is_locked_exists(unit_of_work: UnitOfWorkFactory) -> None:
+    locks: list[Statement] = [
+        lambda work: work.payouts.lock(uuid4()),
+        lambda work: work.lifecycle.lock(uuid4()),
+        lambda work: work.sweeps.lock(uuid4()),
+        lambda work: work.journal.lock(uuid4()),
+    ]
+    for lock in locks:
+        async with unit_of_work() as work:
+            with pytest.raises(Exception, match=r"(?i)no row|there is no|not enough values"):
+                await lock(work)
+
+
+def _exceed(payout: Payout) -> None:
     assert payout.plan
-    assert (payout.state, payout.plan.holder_count) == (PayoutState.WAITING_FOR_FUNDS, 4)
-    assert payout.plan.zero_due_count == 1
-    assert [row.ordinal for row in rows] == [0, 1, 2, 3]
-    assert sum(row.amount_base_units for row in rows) == payout.plan.payable_base_units
-    assert [row.ordinal for row in free] == [0, 2], "who is due nothing is never batched"
+    part = payout.plan.payable_base_units // 2 + 1
+    payout.progress = Progress(paid_base_units=part, cancelled_base_units=part)
+
+
+def _unbalance(payout: Payout) -> None:
+    assert payout.plan
+    payout.plan = replace(payout.plan, rounding_dust_base_units=payout.plan.rounding_dust_base_units + 1)
+
+
+def _change(**values: object) -> Callable[[Payout], None]:
+    def change(payout: Payout) -> None:
+        for name, value in values.items():
+            setattr(payout, name, value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        (_change(planned_count=5), "planned_count"),
+        (_change(percentage_basis_points=0), "percentage_in_range"),
+        (_change(percentage_basis_points=10_001), "percentage_in_range"),
+        (_change(paused_from=PayoutState.PLANNING), "paused_from_somewhere"),
+        (_change(state=PayoutState.PAUSED), "paused_from_somewhere"),
+        (_unbalance, "plan_makes_the_total"),
+        (_exceed, "never_more_than_planned"),
+    ],
+)
+async def test_wrong_books_are_refused(
+    unit_of_work: UnitOfWorkFactory, change: Callable[[Payout], None], constraint: str
+) -> None:
+    payout_id = await frozen_payout(unit_of_work)
+    async with unit_of_work() as work:
+        payout = await work.payouts.lock(payout_id)
+        change(payout)
+        with pytest.raises(Exception, match=constraint):
+            await work.payouts.save(payout)
+        with pytest.raises(Exception, match=r"(?i)abort|transaction"):
+            await work.payouts.get(payout_id)
+
+
+async def test_a_snapshot_belongs_to_one_payout(unit_of_work: UnitOfWorkFactory) -> None:
+    first = await add_payout(unit_of_work)
+    second = await add_payout(unit_of_work, asset_id=first.asset_id)
+    elsewhere = await add_payout(unit_of_work)
+
+    async def plan(payout: Payout) -> None:
+        async with unit_of_work() as work:
+            locked = await work.payouts.lock(payout.payout_id)
+            locked.begin_snapshot(START)
+            locked.begin_planning(Snapshot(7, 10, "0xb"), 3, 100, START)
+            await work.payouts.save(locked)
+            await work.commit()
+
+    await plan(first)
+    await plan(elsewhere)
+    with pytest.raises(Exception, match=r"payout.*snapshot"):
+        await plan(second)
+    async with unit_of_work() as work:
+        found = await work.payouts.with_snapshot(first.asset_id, 7)
+        assert found
+        assert found.payout_id == first.payout_id
+        assert await work.payouts.with_snapshot(first.asset_id, 8) is None
+
+
+async def test_payouts_that_wait_for_a_snapshot_come_oldest_first(unit_of_work: UnitOfWorkFactory) -> None:
+    asset_id = (await add_contract(unit_of_work)).asset_id
+    payouts = [await add_payout(unit_of_work, asset_id=asset_id) for _ in range(6)]
+    await add_payout(unit_of_work)
+
+    def plan(payout: Payout) -> None:
+        payout.begin_planning(Snapshot(7, 10, "0xb"), 3, 100, LATER)
+
+    requested, snapshotting, paused, failed, planning, planning_paused = payouts
+    verbs: list[tuple[Payout, list[Callable[[Payout], object]]]] = [
+        (snapshotting, [lambda each: each.begin_snapshot(LATER)]),
+        (paused, [lambda each: each.begin_snapshot(LATER), lambda each: each.pause(LATER)]),
+        (failed, [lambda each: each.fail("because", LATER)]),
+        (planning, [lambda each: each.begin_snapshot(LATER), plan]),
+        (planning_paused, [lambda each: each.cancel({}, {}, LATER)]),
+    ]
+    async with unit_of_work() as work:
+        for payout, changes in verbs:
+            locked = await work.payouts.lock(payout.payout_id)
+            for change in changes:
+                change(locked)
+            await work.payouts.save(locked)
+        await work.commit()
+    async with unit_of_work() as work:
+        found = await work.payouts.waiting_for_snapshot(asset_id)
+    expected = [requested.payout_id, snapshotting.payout_id, paused.payout_id]
+    assert [each.payout_id for each in found] == expected
+
+
+async def test_a_paused_plan_does_not_wait_for_a_snapshot(unit_of_work: UnitOfWorkFactory) -> None:
+    payout_id = await frozen_payout(unit_of_work)
+    async with unit_of_work() as work:
+        payout = await work.payouts.lock(payout_id)
+        payout.pause(LATER)
+        await work.payouts.save(payout)
+        assert await work.payouts.waiting_for_snapshot(payout.asset_id) == []
+
+
+# ---------------------------------------------------------------------------------------- commit, rollback, locks
 
 
 async def test_what_is_not_committed_did_not_happen(unit_of_work: UnitOfWorkFactory) -> None:
@@ -96,213 +248,208 @@ async def test_what_is_not_committed_did_not_happen(unit_of_work: UnitOfWorkFact
         assert not await work.record_incoming(event)
 
 
-async def executing(unit_of_work: UnitOfWorkFactory) -> UUID:
+def incoming(aggregate_id: UUID) -> IncomingEvent:
+    subject = f"masspayout.distribution.v1.distribution_released.{aggregate_id}"
+    return IncomingEvent(uuid4(), subject, "distribution_released", aggregate_id, 1, b"")
+
+
+async def test_nothing_is_left_of_a_task_that_was_cancelled(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await frozen_payout(unit_of_work)
-    async with unit_of_work() as work:
+    is_written = asyncio.Event()
+
+    async def begin() -> None:
+        async with unit_of_work() as work:
+            locked = await work.payouts.lock(payout_id)
+            locked.begin_execution(LATER)
+            await work.payouts.save(locked)
+            is_written.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(begin())
+    await is_written.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(5), unit_of_work() as work:
+        assert (await work.payouts.lock(payout_id)).state is PayoutState.WAITING_FOR_FUNDS
+
+
+async def test_what_others_have_not_committed_is_not_seen(unit_of_work: UnitOfWorkFactory) -> None:
+    payout_id = await frozen_payout(unit_of_work)
+    async with unit_of_work() as work, unit_of_work() as other:
         locked = await work.payouts.lock(payout_id)
         locked.begin_execution(LATER)
         await work.payouts.save(locked)
+        seen = await other.payouts.get(payout_id)
+        assert seen
+        assert seen.state is PayoutState.WAITING_FOR_FUNDS
         await work.commit()
-    return payout_id
+        seen = await other.payouts.get(payout_id)
+        assert seen
+        assert seen.state is PayoutState.EXECUTING, "each statement sees what is committed then"
 
 
-async def batched(unit_of_work: UnitOfWorkFactory, payout_id: UUID, number: int) -> list[PlannedPayment]:
-    intent = new_intent(new_address())
-    async with unit_of_work() as work:
-        payees = await work.payments.unbatched(payout_id, 2)
-        batch = Batch(number, len(payees), sum(each.amount_base_units for each in payees), intent.key, START)
-        await work.payments.add_batch(payout_id, batch, payees)
-        await work.journal.add(intent)
-        await work.commit()
-    return payees
+async def test_behind_a_lock_stands_what_was_committed(unit_of_work: UnitOfWorkFactory) -> None:
+    payout_id = await frozen_payout(unit_of_work)
 
-
-async def test_a_payee_is_in_one_batch(unit_of_work: UnitOfWorkFactory) -> None:
-    payout_id = await executing(unit_of_work)
-    payees = await batched(unit_of_work, payout_id, 1)
-    async with unit_of_work() as work:
-        assert [each.ordinal for each in await work.payments.unbatched(payout_id, 10)] == [3]
-        assert await work.payments.payees_of(payout_id, 1) == payees
-        with pytest.raises(RuntimeError):
-            await work.payments.add_batch(payout_id, Batch(2, 1, 1, f"k/{uuid4()}", START), payees[:1])
-
-
-async def test_a_batch_is_settled_payee_by_payee_and_once(unit_of_work: UnitOfWorkFactory) -> None:
-    payout_id = await executing(unit_of_work)
-    payees = await batched(unit_of_work, payout_id, 1)
-    outcomes = [
-        PaymentOutcome(payees[0].holder, PaymentState.PAID),
-        PaymentOutcome(payees[1].holder, PaymentState.DISPUTED, FailureReason.EVIDENCE_DISAGREES),
-    ]
-    async with unit_of_work() as work:
-        (batch,) = await work.payments.open_batches(payout_id)
-        assert (batch.number, batch.holder_count) == (1, 2)
-        await work.payments.settle_batch(payout_id, 1, BatchState.SETTLED, outcomes, "0xt", LATER)
-        await work.commit()
-    async with unit_of_work() as work:
-        assert await work.payments.open_batches(payout_id) == []
-        assert await work.payments.open_sums(payout_id) == (1, payees[1].amount_base_units)
-        with pytest.raises(RuntimeError):
-            await work.payments.settle_batch(payout_id, 1, BatchState.SETTLED, outcomes, "0xt", LATER)
-
-
-async def test_payees_of_a_reverted_batch_return_until_their_tries_are_spent(
-    unit_of_work: UnitOfWorkFactory,
-) -> None:
-    payout_id = await executing(unit_of_work)
-    payees: list[PlannedPayment] = []
-    for number, expected in ((1, (2, 0)), (2, (0, 2))):
-        payees = await batched(unit_of_work, payout_id, number)
-        assert [each.ordinal for each in payees] == [0, 2]
+    async def begin() -> PayoutState:
         async with unit_of_work() as work:
-            await work.payments.settle_batch(payout_id, number, BatchState.REVERTED, [], "0xt", LATER)
-            assert await work.payments.return_to_plan(payout_id, number, "0xt", 2, LATER) == expected
+            locked = await work.payouts.lock(payout_id)
+            before = locked.state
+            await asyncio.sleep(0.01)
+            if before is PayoutState.WAITING_FOR_FUNDS:
+                locked.begin_execution(LATER)
+                await work.payouts.save(locked)
             await work.commit()
-    async with unit_of_work() as work:
-        owed = sum(each.amount_base_units for each in payees)
-        assert await work.payments.open_sums(payout_id) == (1, owed)
-        assert await work.payments.payees_of(payout_id, 1) == []
-        assert await work.payments.payees_of(payout_id, 2) == payees
+            return before
+
+    states = await asyncio.gather(*(begin() for _ in range(3)))
+    assert states.count(PayoutState.WAITING_FOR_FUNDS) == 1
 
 
-async def test_a_holder_has_one_place_in_a_plan(unit_of_work: UnitOfWorkFactory) -> None:
+async def waits(unit_of_work: UnitOfWorkFactory, first: Statement, second: Statement) -> bool:
+    """Whether the second transaction's statement waits until the first transaction has ended."""
+    async with unit_of_work() as work, unit_of_work() as other:
+        await first(work)
+        task = asyncio.create_task(_run(second, other))
+        done, _ = await asyncio.wait([task], timeout=_SHORT_SECONDS)
+        await work.commit()
+        await asyncio.wait_for(task, 5)
+        return not done
+
+
+async def _run(statement: Statement, work: UnitOfWork) -> object:
+    return await statement(work)
+
+
+async def test_what_waits_for_a_locked_payout_and_what_does_not(unit_of_work: UnitOfWorkFactory) -> None:
     payout = await add_payout(unit_of_work)
-    row = PlannedPayment(0, holder(0), HUGE, HUGE)
-    async with unit_of_work() as work:
-        await work.payments.add_planned(payout.payout_id, [row], START)
-        await work.commit()
-    for again in (row, replace(row, ordinal=1), replace(row, holder=holder(1))):
-        async with unit_of_work() as work:
-            with pytest.raises(Exception, match=r"(?i)payment"):
-                await work.payments.add_planned(payout.payout_id, [again], START)
-    async with unit_of_work() as work:
-        assert await work.payments.unbatched(payout.payout_id, 9) == [row]
-
-
-def signed(intent: TransactionIntent, nonce: int) -> TransactionIntent:
-    intent.sign(nonce, 50_000, Attempt(1, bytes([nonce]), f"0x{uuid4().hex}", HUGE, START))
-    return intent
-
-
-async def test_an_intent_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory) -> None:
-    signer = new_address()
-    intent = new_intent(signer)
-    async with unit_of_work() as work:
-        assert await work.journal.add(intent)
-        assert not await work.journal.add(new_intent(signer, intent.key)), "the key is the identity"
-        await work.commit()
-    outcome = Outcome("0xt", 7, "0xb", 40_000, new_address())
-    for change in (
-        lambda: signed(intent, 3),
-        lambda: intent.mark_broadcast(1, "a problem", LATER),
-        intent.mined,
-        lambda: intent.conclude(True, outcome),
+    payout_id, asset_id = payout.payout_id, payout.asset_id
+    for statement in (
+        lambda work: work.payouts.lock(payout_id),
+        lambda work: work.payouts.wake(payout_id, LATER),
+        lambda work: work.payouts.schedule(payout_id, LATER),
     ):
-        change()
-        async with unit_of_work() as work:
-            await work.journal.lock(intent.intent_id)
-            await work.journal.save(intent)
-            await work.commit()
-        async with unit_of_work() as work:
-            assert await work.journal.find(intent.key) == intent
-            assert await work.journal.lock(intent.intent_id) == intent
-            in_flight = await work.journal.in_flight(CHAIN_ID, signer)
-            assert in_flight == ([] if intent.outcome else [intent])
+        assert await waits(unit_of_work, lambda work: work.payouts.lock(payout_id), statement)
+        assert await waits(unit_of_work, lambda work: work.payouts.wake(payout_id, LATER), statement)
+    for statement in (
+        lambda work: work.payouts.get(payout_id),
+        lambda work: work.payouts.add(payout),
+        lambda work: work.payouts.waiting_for_snapshot(asset_id),
+        lambda work: work.lifecycle.lock(asset_id),
+        # Refers to the payout and to the asset.
+        lambda work: work.discrepancies.add(new_discrepancy(asset_id, payout_id)),
+    ):
+        assert not await waits(unit_of_work, lambda work: work.payouts.lock(payout_id), statement)
 
 
-async def test_durable_bytes_never_change(unit_of_work: UnitOfWorkFactory) -> None:
-    intent = new_intent(new_address())
-    async with unit_of_work() as work:
-        await work.journal.add(intent)
-        await work.commit()
-    async with unit_of_work() as work:
-        await work.journal.save(signed(intent, 0))
-        await work.commit()
-    original = intent.attempts[0]
-    intent.attempts = [replace(original, raw=b"other", last_broadcast_time=LATER)]
-    async with unit_of_work() as work:
-        await work.journal.save(intent)
-        await work.commit()
-    async with unit_of_work() as work:
-        found = await work.journal.find(intent.key)
-    assert found
-    assert found.attempts == [replace(original, last_broadcast_time=LATER)]
+async def test_what_refers_to_a_locked_contract_does_not_wait(unit_of_work: UnitOfWorkFactory) -> None:
+    asset_id = (await add_contract(unit_of_work)).asset_id
+    for statement in (
+        lambda work: work.sweeps.add(new_sweep(asset_id)),
+        lambda work: work.payouts.add(Payout(uuid4(), asset_id, 1, START, START)),
+    ):
+        assert not await waits(unit_of_work, lambda work: work.lifecycle.lock(asset_id), statement)
+    assert await waits(
+        unit_of_work,
+        lambda work: work.lifecycle.lock(asset_id),
+        lambda work: work.lifecycle.wake(asset_id, LATER),
+    )
 
 
-async def test_a_nonce_belongs_to_one_intent(unit_of_work: UnitOfWorkFactory) -> None:
-    signer = new_address()
-    first, second = new_intent(signer), new_intent(signer)
-    async with unit_of_work() as work:
-        await work.journal.add(first)
-        await work.journal.add(second)
-        await work.journal.save(signed(first, 5))
-        await work.commit()
-    async with unit_of_work() as work:
-        with pytest.raises(Exception, match="nonce"):
-            await work.journal.save(signed(second, 5))
-
-
-async def test_intents_without_a_nonce_come_by_age_those_with_a_problem_last(
-    unit_of_work: UnitOfWorkFactory,
-) -> None:
-    signer = new_address()
-    intents = [new_intent(signer) for _ in range(4)]
-    async with unit_of_work() as work:
-        for intent in intents:
-            await work.journal.add(intent)
-        await work.journal.add(new_intent(new_address()))
-        await work.journal.note_problem(intents[0].intent_id, "blocked")
-        await work.journal.save(signed(intents[3], 0))
-        await work.commit()
-    async with unit_of_work() as work:
-        await work.journal.note_problem(intents[3].intent_id, "too late: it has a nonce")
-        found = await work.journal.created(CHAIN_ID, signer, 2)
-        assert [each.intent_id for each in found] == [intents[1].intent_id, intents[2].intent_id]
-        await work.journal.note_problem_of_created(CHAIN_ID, signer, "halted")
-        await work.commit()
-    async with unit_of_work() as work:
-        problems = {each.problem for each in await work.journal.created(CHAIN_ID, signer, 9)}
-        (in_flight,) = await work.journal.in_flight(CHAIN_ID, signer)
-    assert problems == {"halted"}
-    assert in_flight.problem == ""
-
-
-async def test_a_lane_is_made_once(unit_of_work: UnitOfWorkFactory) -> None:
-    signer = new_address()
-    async with unit_of_work() as work:
-        assert await work.journal.find_lane(CHAIN_ID, signer) is None
-        assert await work.journal.lock_lane(CHAIN_ID, signer) is None
-        await work.journal.add_lane(NonceLane(CHAIN_ID, signer, "0xg", 4))
-        await work.journal.add_lane(NonceLane(CHAIN_ID, signer, "0xother", 9))
-        await work.commit()
-    async with unit_of_work() as work:
-        lane = await work.journal.lock_lane(CHAIN_ID, signer)
-        assert lane == NonceLane(CHAIN_ID, signer, "0xg", 4)
-        lane.allocate()
-        lane.halt("because")
-        await work.journal.save_lane(lane)
-        await work.commit()
-    async with unit_of_work() as work:
-        assert await work.journal.find_lane(CHAIN_ID, signer) == NonceLane(CHAIN_ID, signer, "0xg", 5, "because")
-
-
-async def test_nonces_are_unique_under_concurrency(unit_of_work: UnitOfWorkFactory) -> None:
-    signer = new_address()
+async def test_lanes_intents_sweeps_and_treasuries_are_locked_alike(unit_of_work: UnitOfWorkFactory) -> None:
+    asset_id, signer, key = (await add_contract(unit_of_work)).asset_id, new_address(), treasury()
+    intent, sweep = new_intent(signer), new_sweep(asset_id)
     async with unit_of_work() as work:
         await work.journal.add_lane(NonceLane(CHAIN_ID, signer, "0xg", 0))
+        await work.journal.add(intent)
+        await work.sweeps.add(sweep)
+        await work.treasury.lock(key)
         await work.commit()
+    statements: list[tuple[Statement, Statement]] = [
+        (
+            lambda work: work.journal.lock_lane(CHAIN_ID, signer),
+            lambda work: work.journal.save_lane(NonceLane(CHAIN_ID, signer, "0xg", 1)),
+        ),
+        (
+            lambda work: work.journal.lock(intent.intent_id),
+            lambda work: work.journal.note_problem(intent.intent_id, "because"),
+        ),
+        (
+            lambda work: work.journal.lock(intent.intent_id),
+            lambda work: work.journal.note_problem_of_created(CHAIN_ID, signer, "halted"),
+        ),
+        (
+            lambda work: work.sweeps.lock(sweep.sweep_id),
+            lambda work: work.sweeps.wake(sweep.sweep_id, LATER),
+        ),
+        (
+            lambda work: work.treasury.lock(key),
+            lambda work: work.treasury.set_checked_block(key, 7),
+        ),
+    ]
+    for lock, write in statements:
+        assert await waits(unit_of_work, lock, lock)
+        assert await waits(unit_of_work, lock, write)
+        assert await waits(unit_of_work, write, lock)
 
-    async def allocate() -> int:
+
+async def test_what_is_being_inserted_is_waited_for(unit_of_work: UnitOfWorkFactory) -> None:
+    asset_id = (await add_contract(unit_of_work)).asset_id
+    payout, key, event = Payout(uuid4(), asset_id, 1, START, START), request_key(), incoming(uuid4())
+    found, treasury_key, intent = new_discrepancy(asset_id, None), treasury(), new_intent(new_address())
+    lane = NonceLane(CHAIN_ID, new_address(), "0xg", 0)
+    contract = new_contract()
+    for insert in (
+        lambda work: work.lifecycle.add(contract),
+        lambda work: work.payouts.add(payout),
+        lambda work: work.add_request(key, uuid4()),
+        lambda work: work.record_incoming(event),
+        lambda work: work.journal.add(replace(intent, intent_id=uuid4())),
+        lambda work: work.journal.add_lane(lane),
+        lambda work: work.treasury.lock(treasury_key),
+        lambda work: work.discrepancies.add(replace(found, discrepancy_id=uuid4())),
+    ):
+        assert await waits(unit_of_work, insert, insert)
+
+
+async def test_locks_in_opposite_orders_end_in_an_error(unit_of_work: UnitOfWorkFactory) -> None:
+    payouts = [(await add_payout(unit_of_work)).payout_id for _ in range(2)]
+    both_have_one = asyncio.Barrier(2)
+
+    async def lock(first: UUID, second: UUID) -> bool:
         async with unit_of_work() as work:
-            lane = await work.journal.lock_lane(CHAIN_ID, signer)
-            assert lane
-            await asyncio.sleep(0)
-            nonce = lane.allocate()
-            await work.journal.save_lane(lane)
-            await work.commit()
-            return nonce
+            await work.payouts.lock(first)
+            await both_have_one.wait()
+            await work.payouts.lock(second)
+            return True
 
-    assert sorted(await asyncio.gather(*(allocate() for _ in range(8)))) == list(range(8))
+    one, other = payouts
+    answers = await asyncio.gather(lock(one, other), lock(other, one), return_exceptions=True)
+    errors = [each for each in answers if isinstance(each, Exception)]
+    assert len(errors) == 1, "one of them goes on"
+    assert "deadlock" in str(errors[0]).lower()
+
+
+def request_key() -> RequestKey:
+    return RequestKey(uuid4(), "PausePayout", b"hash", "someone")
+
+
+async def test_a_request_is_carried_out_once(unit_of_work: UnitOfWorkFactory) -> None:
+    key, resource_id = request_key(), uuid4()
+    async with unit_of_work() as work:
+        assert await work.find_request(key.request_id) is None
+        assert await work.add_request(key, resource_id)
+    async with unit_of_work() as work:
+        assert await work.find_request(key.request_id) is None, "it was not committed"
+        assert await work.add_request(key, resource_id)
+        await work.commit()
+    async with unit_of_work() as work:
+        assert not await work.add_request(replace(key, method="other"), uuid4())
+        assert await work.find_request(key.request_id) == LoggedRequest(key, resource_id)
+
+
+# ---------------------------------------------------------------------------------------- the treasury
 
 
 def treasury() -> TreasuryKey:
@@ -311,7 +458,7 @@ def treasury() -> TreasuryKey:
 
 async def test_commitments_add_up_and_raise_the_version(unit_of_work: UnitOfWorkFactory) -> None:
     key, other = treasury(), treasury()
-    first, second = await frozen_payout(unit_of_work), await frozen_payout(unit_of_work)
+    first, second = uuid4(), uuid4()
     async with unit_of_work() as work:
         assert await work.treasury.version(key) == 0
         assert await work.treasury.lock(key) == 0
@@ -322,12 +469,56 @@ async def test_commitments_add_up_and_raise_the_version(unit_of_work: UnitOfWork
         assert await work.treasury.lock(key) == 2
         assert await work.treasury.committed(key) == HUGE // 2 + 7
         assert await work.treasury.committed(other) == 0
+        assert await work.treasury.commitments(key, 9) == [(first, HUGE // 2), (second, 7)]
+        assert await work.treasury.commitments(key, 1) == [(first, HUGE // 2)]
         await work.treasury.reduce(key, second, 5)
         assert await work.treasury.committed_to(key, second) == 2
         assert await work.treasury.committed_to(other, second) == 0
         assert await work.treasury.version(key) == 3
+        for wrong in ((key, second, 3), (other, second, 1), (key, uuid4(), 0)):
+            with pytest.raises(RuntimeError):
+                await work.treasury.reduce(*wrong)
+
+
+async def test_money_is_promised_once(unit_of_work: UnitOfWorkFactory) -> None:
+    key, owner_id = treasury(), uuid4()
+    async with unit_of_work() as work:
+        await work.treasury.lock(key)
+        await work.treasury.commit(key, owner_id, 7)
+        await work.commit()
+    async with unit_of_work() as work:
+        await work.treasury.lock(key)
         with pytest.raises(RuntimeError):
-            await work.treasury.reduce(key, second, 3)
+            await work.treasury.commit(key, owner_id, 5)
+        await work.treasury.reduce(key, owner_id, 7)
+        assert await work.treasury.commitments(key, 9) == []
+        await work.treasury.commit(key, owner_id, 5)
+        await work.commit()
+    async with unit_of_work() as work:
+        assert await work.treasury.lock(key) == 3
+        assert await work.treasury.committed_to(key, owner_id) == 5
+
+
+async def test_money_is_promised_from_a_treasury_that_was_locked(unit_of_work: UnitOfWorkFactory) -> None:
+    async with unit_of_work() as work:
+        with pytest.raises(Exception, match="commitment"):
+            await work.treasury.commit(treasury(), uuid4(), 7)
+
+
+async def test_a_treasury_is_checked_up_to_a_block(unit_of_work: UnitOfWorkFactory) -> None:
+    key = treasury()
+    for block in (5, 9):
+        async with unit_of_work() as work:
+            await work.treasury.set_checked_block(key, block)
+            await work.commit()
+        async with unit_of_work() as work:
+            assert await work.treasury.checked_block(key) == block
+            assert await work.treasury.version(key) == 0, "no commitment has changed"
+            assert await work.treasury.checked_block(treasury()) is None
+    async with unit_of_work() as work:
+        assert await work.treasury.lock(key) == 0
+        await work.treasury.commit(key, uuid4(), 7)
+        assert await work.treasury.checked_block(key) == 9
 
 
 async def test_the_treasurys_lock_lets_one_commit_at_a_time(unit_of_work: UnitOfWorkFactory) -> None:
@@ -337,32 +528,132 @@ async def test_the_treasurys_lock_lets_one_commit_at_a_time(unit_of_work: UnitOf
         # The row exists: its lock is what makes the second wait, not the first one's insert.
         await work.treasury.lock(key)
         await work.commit()
-    payouts = [await frozen_payout(unit_of_work) for _ in range(2)]
 
-    async def commit(payout_id: UUID) -> bool:
+    async def commit(owner_id: UUID) -> bool:
         async with unit_of_work() as work:
             await work.treasury.lock(key)
             available = 100 - await work.treasury.committed(key)
             await asyncio.sleep(0.01)
             if available < 60:
                 return False
-            await work.treasury.commit(key, payout_id, 60)
+            await work.treasury.commit(key, owner_id, 60)
             await work.commit()
             return True
 
-    assert sorted(await asyncio.gather(*(commit(each) for each in payouts))) == [False, True]
+    assert sorted(await asyncio.gather(*(commit(uuid4()) for _ in range(2)))) == [False, True]
 
 
-@pytest.mark.parametrize("kind", ["payouts", "lifecycle"])
+# ---------------------------------------------------------------------------------------- sweeps and discrepancies
+
+
+async def test_a_sweep_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory) -> None:
+    asset_id = (await add_contract(unit_of_work)).asset_id
+    first, second, third = (new_sweep(asset_id) for _ in range(3))
+    async with unit_of_work() as work:
+        for sweep in (first, second, third, new_sweep((await add_contract(unit_of_work)).asset_id)):
+            await work.sweeps.add(sweep)
+        await work.commit()
+    async with unit_of_work() as work:
+        assert await work.sweeps.get(first.sweep_id) == first
+        assert await work.sweeps.get(uuid4()) is None
+        assert await work.sweeps.sending(asset_id) == [first, second, third]
+        locked = await work.sweeps.lock(second.sweep_id)
+        locked.waiting_for = "gas money"
+        await work.sweeps.save(locked)
+        assert await work.sweeps.get(second.sweep_id) == locked
+        locked.fail("reverted", "0xt", LATER)
+        await work.sweeps.save(locked)
+        await work.commit()
+    async with unit_of_work() as work:
+        assert await work.sweeps.get(second.sweep_id) == locked
+        assert locked.state is SweepState.FAILED
+        assert await work.sweeps.sending(asset_id) == [first, third]
+        with pytest.raises(Exception, match="sweep"):
+            await work.sweeps.add(first)
+
+
+async def test_the_same_difference_is_open_once(unit_of_work: UnitOfWorkFactory) -> None:
+    payout = await add_payout(unit_of_work)
+    asset_id, payout_id = payout.asset_id, payout.payout_id
+    of_payout, of_asset = new_discrepancy(asset_id, payout_id), new_discrepancy(asset_id, None)
+    later = new_discrepancy(asset_id, payout_id)
+    other_kind = replace(later.finding, kind=DiscrepancyKind.LEDGER_DIFFERS)
+    others = [later, replace(later, discrepancy_id=uuid4(), finding=other_kind)]
+    async with unit_of_work() as work:
+        before = await work.discrepancies.open_count()
+        for found in (of_payout, of_asset, *others):
+            assert await work.discrepancies.add(found)
+            assert not await work.discrepancies.add(replace(found, discrepancy_id=uuid4()))
+        same_subject = replace(of_payout, discrepancy_id=uuid4(), payout_id=None)
+        assert await work.discrepancies.add(same_subject), "of another owner"
+        await work.commit()
+    async with unit_of_work() as work:
+        assert await work.discrepancies.open_of(asset_id, payout_id) == [of_payout, *others]
+        assert await work.discrepancies.open_of(asset_id, None) == [of_asset, same_subject]
+        assert await work.discrepancies.open_of(uuid4(), payout_id) == []
+        assert await work.discrepancies.open_count() == before + 5
+
+
+async def test_a_difference_that_was_resolved_may_be_found_again(unit_of_work: UnitOfWorkFactory) -> None:
+    asset_id = (await add_contract(unit_of_work)).asset_id
+    found = new_discrepancy(asset_id, None)
+    seen = replace(found.finding, expected="6", actual="5", transaction_hash="0xu")
+
+    async def stored() -> list[Discrepancy]:
+        async with unit_of_work() as work:
+            return await work.discrepancies.open_of(asset_id, None)
+
+    async with unit_of_work() as work:
+        await work.discrepancies.add(found)
+        await work.commit()
+    async with unit_of_work() as work:
+        await work.discrepancies.seen_again(found.discrepancy_id, seen, LATER)
+        await work.commit()
+    assert await stored() == [replace(found, finding=seen, last_seen_time=LATER)]
+    async with unit_of_work() as work:
+        before = await work.discrepancies.open_count()
+        await work.discrepancies.resolve(found.discrepancy_id, LATER)
+        # What is resolved stays as it is, and is announced once.
+        await work.discrepancies.resolve(found.discrepancy_id, LATER)
+        await work.discrepancies.seen_again(found.discrepancy_id, found.finding, LATER)
+        assert await work.discrepancies.open_count() == before - 1
+        await work.commit()
+    assert await stored() == []
+    again = replace(found, discrepancy_id=uuid4())
+    async with unit_of_work() as work:
+        assert await work.discrepancies.add(again)
+        await work.commit()
+    assert await stored() == [again]
+
+
+# ---------------------------------------------------------------------------------------- claims
+
+_LEASED = ["payouts", "lifecycle", "sweeps"]
+
+
+async def _add_due(unit_of_work: UnitOfWorkFactory, kind: str, now: datetime) -> UUID:
+    if kind == "payouts":
+        return (await add_payout(unit_of_work, create_time=now)).payout_id
+    if kind == "lifecycle":
+        return (await add_contract(unit_of_work, new_contract(now))).asset_id
+    sweep = new_sweep((await add_contract(unit_of_work)).asset_id, now)
+    async with unit_of_work() as work:
+        await work.sweeps.add(sweep)
+        await work.commit()
+    return sweep.sweep_id
+
+
+def _long_ago(kind: str, years: int = 0) -> datetime:
+    """Long before the rows of the other tests are due."""
+    return datetime(2001 + years, 1, 1, tzinfo=UTC) + timedelta(days=90 * _LEASED.index(kind))
+
+
+@pytest.mark.parametrize("kind", _LEASED)
 async def test_a_claim_is_a_lease_that_ends(unit_of_work: UnitOfWorkFactory, kind: str) -> None:
-    # Long before the rows of the other tests are due.
-    now = datetime(2001, 1, 1, tzinfo=UTC) + timedelta(days=0 if kind == "payouts" else 365)
+    now = _long_ago(kind)
     lease, end = now + timedelta(seconds=20), now + timedelta(days=30)
     await _retire(unit_of_work, kind, now, end)
-    if kind == "payouts":
-        keys = {(await add_payout(unit_of_work, create_time=now)).payout_id for _ in range(2)}
-    else:
-        keys = {(await add_contract(unit_of_work, new_contract(now))).asset_id for _ in range(2)}
+    keys = {await _add_due(unit_of_work, kind, now) for _ in range(2)}
 
     async def claim(at: datetime) -> UUID | None:
         async with unit_of_work() as work:
@@ -383,9 +674,27 @@ async def test_a_claim_is_a_lease_that_ends(unit_of_work: UnitOfWorkFactory, kin
     assert await claim(lease) != one
     async with unit_of_work() as work:
         await getattr(work, kind).wake(one, now)
+        await getattr(work, kind).wake(uuid4(), now)
+        await getattr(work, kind).schedule(uuid4(), now)
         await work.commit()
     assert await claim(now) == one, "woken, and its claim had ended"
     await _retire(unit_of_work, kind, end, end + timedelta(days=30))
+
+
+@pytest.mark.parametrize("kind", _LEASED)
+async def test_a_claim_passes_by_what_is_locked(unit_of_work: UnitOfWorkFactory, kind: str) -> None:
+    now = _long_ago(kind, 1)
+    await _retire(unit_of_work, kind, now, now + timedelta(days=30))
+    first = await _add_due(unit_of_work, kind, now - timedelta(seconds=2))
+    second = await _add_due(unit_of_work, kind, now - timedelta(seconds=1))
+    async with unit_of_work() as work, unit_of_work() as other:
+        await getattr(work, kind).lock(first)
+        assert await getattr(other, kind).claim_due(now, LATER) == second
+        assert await getattr(other, kind).claim_due(now, LATER) is None
+        assert await getattr(work, kind).claim_due(now, LATER) == first, "its own lock is none to it"
+    async with unit_of_work() as work:
+        assert await getattr(work, kind).claim_due(now, LATER) == first, "what is due longest"
+    await _retire(unit_of_work, kind, now, now + timedelta(days=3000))
 
 
 async def _retire(unit_of_work: UnitOfWorkFactory, kind: str, at: datetime, until: datetime) -> None:
@@ -401,6 +710,7 @@ async def _retire(unit_of_work: UnitOfWorkFactory, kind: str, at: datetime, unti
 async def test_what_is_final_is_not_claimed(unit_of_work: UnitOfWorkFactory) -> None:
     now = datetime(1999, 1, 1, tzinfo=UTC)
     payout = await add_payout(unit_of_work, create_time=now)
+    sweep = new_sweep(payout.asset_id, now)
     async with unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         locked.fail("NO_HOLDERS", now)
@@ -408,25 +718,65 @@ async def test_what_is_final_is_not_claimed(unit_of_work: UnitOfWorkFactory) -> 
         contract = await work.lifecycle.lock(payout.asset_id)
         contract.fail("because", now)
         await work.lifecycle.save(contract)
+        await work.sweeps.add(sweep)
+        sweep.succeed("0xt", now)
+        await work.sweeps.save(sweep)
         await work.commit()
     assert contract.state is LifecycleState.FAILED
     async with unit_of_work() as work:
         assert await work.payouts.claim_due(now, LATER) is None
         assert await work.lifecycle.claim_due(now, LATER) is None
+        assert await work.sweeps.claim_due(now, LATER) is None
 
 
-async def test_an_intent_has_its_state_after_a_lost_nonce(unit_of_work: UnitOfWorkFactory) -> None:
-    signer = new_address()
-    intent = signed(new_intent(signer), 1)
+@pytest.mark.parametrize("state", [PayoutState.PAUSED, PayoutState.CANCELLING])
+async def test_what_an_operator_stopped_is_still_settled(
+    unit_of_work: UnitOfWorkFactory, state: PayoutState
+) -> None:
+    now = datetime(1998, 1, 1, tzinfo=UTC)
+    payout = await add_payout(unit_of_work, create_time=now)
     async with unit_of_work() as work:
-        await work.journal.add(replace(intent, state=IntentState.CREATED, nonce=None, attempts=[]))
-        await work.journal.save(intent)
+        locked = await work.payouts.lock(payout.payout_id)
+        if state is PayoutState.PAUSED:
+            locked.pause(now)
+        else:
+            locked.cancel({}, {}, now)
+        await work.payouts.save(locked)
         await work.commit()
-    intent.mark_broadcast(1, "", LATER)
-    intent.lose_nonce()
     async with unit_of_work() as work:
-        await work.journal.save(intent)
+        assert await work.payouts.claim_due(now, LATER) == payout.payout_id
+        await work.payouts.schedule(payout.payout_id, LATER)
+        await work.commit()
+
+
+async def test_payouts_with_a_plan_are_compared_again_and_again(unit_of_work: UnitOfWorkFactory) -> None:
+    now = datetime(1997, 1, 1, tzinfo=UTC)
+    next_time = now + timedelta(days=30)
+    await add_payout(unit_of_work, create_time=now)
+    first = await frozen_payout(unit_of_work, create_time=now)
+    second = await frozen_payout(unit_of_work, create_time=now + timedelta(seconds=1))
+    later = now + timedelta(seconds=1)
+    async with unit_of_work() as work, unit_of_work() as other:
+        assert await work.payouts.claim_reconciliation(now, next_time) == first
+        assert await work.payouts.claim_reconciliation(now, next_time) is None
+        assert await other.payouts.claim_reconciliation(later, next_time) == second, "the first is locked"
+        assert await other.payouts.claim_due(now, LATER) != first, "locked for all"
+    async with unit_of_work() as work:
+        claimed = [await work.payouts.claim_reconciliation(later, next_time) for _ in range(3)]
+        assert claimed == [first, second, None]
         await work.commit()
     async with unit_of_work() as work:
-        assert await work.journal.find(intent.key) == intent
-        assert await work.journal.in_flight(CHAIN_ID, signer) == []
+        assert await work.payouts.claim_reconciliation(next_time - timedelta(seconds=1), next_time) is None
+        assert await work.payouts.claim_reconciliation(next_time, START) in (first, second)
+        assert await work.payouts.claim_reconciliation(next_time, START) in (first, second)
+        await work.commit()
+
+
+async def test_an_executing_payout_keeps_when_it_is_compared(unit_of_work: UnitOfWorkFactory) -> None:
+    now = datetime(1996, 1, 1, tzinfo=UTC)
+    payout_id = await executing(unit_of_work)
+    async with unit_of_work() as work:
+        payout = await work.payouts.lock(payout_id)
+        payout.wait_for("nothing that puts it off", LATER)
+        await work.payouts.save(payout)
+        assert await work.payouts.claim_reconciliation(now, now) is None

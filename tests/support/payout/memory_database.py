@@ -1,9 +1,7 @@
 """The service's database in memory, with row locks, and a clock and ids that tests own."""
 
-import asyncio
 import copy
-import random
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -11,17 +9,68 @@ from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
-from libs.messaging.events import IncomingEvent, OutgoingEvent
-from payout_service.application.ports import TreasuryKey
+from libs.idempotency import LoggedRequest, RequestKey
+from libs.messaging.events import IncomingEvent
+from payout_service.application.ports import RecordedState, TreasuryKey, WaitingPayment
+from payout_service.domain.discrepancy import Discrepancy, Finding
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
-from payout_service.domain.payments import Batch, BatchState, FailureReason, PaymentOutcome, PaymentState
-from payout_service.domain.payout import WORKED_STATES, Payout
+from payout_service.domain.payments import (
+    RETRIABLE_REASONS,
+    Batch,
+    BatchState,
+    FailureReason,
+    PaymentOutcome,
+    PaymentState,
+    Tallies,
+    Tally,
+)
+from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
 from payout_service.domain.plan import PlannedPayment
-from payout_service.domain.transaction import IN_FLIGHT_STATES, IntentState, NonceLane, TransactionIntent
-from payout_service.infrastructure.event_encoding import lifecycle_event, payout_event
+from payout_service.domain.sweep import Sweep, SweepState
+from payout_service.domain.transaction import (
+    FINAL_STATES,
+    IN_FLIGHT_STATES,
+    ForeignTransaction,
+    IntentState,
+    NonceLane,
+    TransactionIntent,
+)
+from payout_service.infrastructure.event_encoding import (
+    discrepancy_found_event,
+    discrepancy_resolved_event,
+    lifecycle_event,
+    payout_event,
+)
+from tests.support.payout.memory_store import (
+    CheckViolationError,
+    DeadlockError,
+    Index,
+    LockOrderError,
+    MemoryStore,
+    Schema,
+    Transaction,
+    UniqueViolationError,
+)
 
+__all__ = [
+    "START",
+    "CheckViolationError",
+    "CountingIds",
+    "DeadlockError",
+    "LockOrderError",
+    "MemoryClock",
+    "MemoryDatabase",
+    "MemoryUnitOfWork",
+    "PaymentRow",
+    "UniqueViolationError",
+]
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-_LONGEST_LOCK_WAIT_SECONDS = 5.0
+_BEFORE_SNAPSHOT = frozenset({PayoutState.REQUESTED, PayoutState.SNAPSHOTTING})
+_UNSENT_STATES = frozenset({PaymentState.PLANNED, PaymentState.WAITING, PaymentState.FAILED})
+_RETRIABLE_REASONS = frozenset(reason.value for reason in RETRIABLE_REASONS)
+# VOIDED before it was signed; SUCCEEDED by a transaction that the journal adopted.
+_WITH_OR_WITHOUT_NONCE = frozenset({IntentState.VOIDED, IntentState.SUCCEEDED})
+_OWNERS = ("payout", "lifecycle", "sweep")
 Row = TypeVar("Row")
 
 
@@ -49,19 +98,29 @@ class CountingIds:
         return UUID(int=self._count)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PaymentRow:
-    """A row of the table payment."""
+    """A row of the table payment. Its tries are here, those of `planned` stay 0."""
 
     planned: PlannedPayment
     state: PaymentState
+    update_time: datetime
     reason: str = ""
+    detail: str = ""
+    retry_time: datetime | None = None
+    batch_cap: int | None = None
     batch_number: int | None = None
     tries: int = 0
     transaction_hash: str = ""
 
+    @property
+    def is_retriable(self) -> bool:
+        """Whether RetryPayments takes it."""
+        is_passing_failure = self.state is PaymentState.FAILED and self.reason in _RETRIABLE_REASONS
+        return is_passing_failure or self.state is PaymentState.WAITING
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """When a row is due, and until when it is claimed."""
 
@@ -69,53 +128,89 @@ class Due:
     lease_until: datetime | None = None
 
 
-class UniqueViolationError(Exception):
-    """What the database says to a doubled key; our code never means to see it."""
+@dataclass(frozen=True, slots=True)
+class _StoredBatch:
+    """A row of the table batch."""
+
+    payout_id: UUID
+    batch: Batch
 
 
-class MemoryDatabase:
-    """Committed rows by table and key, and the locks of the transactions that are open.
+def _lane_of(intent: TransactionIntent) -> tuple[int, EvmAddress]:
+    return intent.chain_id, intent.signer
 
-    `seed` shuffles which of several concurrent tasks goes on at each step; None lets them run as they come.
-    """
+
+# As in tables.py: its unique keys, and what the queries find rows by.
+_INDEXES: Mapping[str, Mapping[str, Index]] = {
+    "payout": {
+        "snapshot": Index(lambda row: row.snapshot and (row.asset_id, row.snapshot.snapshot_id), is_unique=True),
+        "asset": Index(lambda row: row.asset_id),
+    },
+    "batch": {
+        "intent_key": Index(lambda row: row.batch.intent_key, is_unique=True),
+        "open": Index(lambda row: row.payout_id if row.batch.settled_state is None else None),
+        "settled": Index(lambda row: row.payout_id if row.batch.settled_state is BatchState.SETTLED else None),
+    },
+    "payment": {"holder": Index(lambda row: row.planned.holder, is_unique=True)},
+    "intent": {
+        "key": Index(lambda row: row.key, is_unique=True),
+        "nonce": Index(lambda row: None if row.nonce is None else (*_lane_of(row), row.nonce), is_unique=True),
+        "created": Index(lambda row: _lane_of(row) if row.state is IntentState.CREATED else None),
+        "in flight": Index(lambda row: _lane_of(row) if row.state in IN_FLIGHT_STATES else None),
+        "final": Index(lambda row: _lane_of(row) if row.state in FINAL_STATES else None),
+        "outcome": Index(lambda row: row.outcome and row.outcome.transaction_hash),
+    },
+    "commitment": {"treasury": Index(lambda row: row[0])},
+    "sweep": {"sending": Index(lambda row: row.asset_id if row.state is SweepState.SENDING else None)},
+    "foreign": {"lane": Index(_lane_of)},
+    "discrepancy": {
+        "open": Index(
+            lambda row: (
+                None if row.resolve_time else (row.asset_id, row.payout_id, row.finding.kind, row.finding.subject)
+            ),
+            is_unique=True,
+        ),
+        "open of": Index(lambda row: None if row.resolve_time else (row.asset_id, row.payout_id)),
+        "all open": Index(lambda row: None if row.resolve_time else True),
+    },
+}
+_SCHEMA = Schema(
+    indexes=_INDEXES,
+    # The engine's lock order: owner, then lane, then intent; owner before treasury.
+    may_not_follow={
+        **{owner: frozenset({"lane", "intent", "treasury"}) for owner in _OWNERS},
+        "lane": frozenset({"intent"}),
+    },
+    positioned=frozenset({"payout", "intent", "sweep", "discrepancy"}),
+)
+
+
+class MemoryDatabase(MemoryStore):
+    """What is committed, and what tests look at."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self.tables: dict[str, dict[Any, Any]] = {}
-        self.events: list[OutgoingEvent] = []
-        self.locks: dict[tuple[str, Any], asyncio.Lock] = {}
-        self.commits = 0
-        self._random = random.Random(seed) if seed is not None else None
-        self._position = 0
+        super().__init__(_SCHEMA, seed)
 
     def unit_of_work(self) -> "MemoryUnitOfWork":
         return MemoryUnitOfWork(self)
-
-    def rows(self, table: str) -> dict[Any, Any]:
-        return self.tables.setdefault(table, {})
-
-    def next_position(self) -> int:
-        self._position += 1
-        return self._position
-
-    async def turn(self) -> None:
-        """Lets other tasks go first, perhaps."""
-        for _ in range(self._random.randrange(4) if self._random else 0):
-            await asyncio.sleep(0)
-
-    # What tests look at.
 
     def payout(self, payout_id: UUID) -> Payout:
         found: Payout = self.rows("payout")[payout_id]
         return copy.copy(found)
 
     def payments(self, payout_id: UUID) -> list[PaymentRow]:
-        return [row for (owner, _), row in sorted(self.rows("payment").items(), key=_by_key) if owner == payout_id]
+        return [row for _, row in sorted(self.rows(("payment", payout_id)).items())]
+
+    def batches(self, payout_id: UUID) -> list[Batch]:
+        return [row.batch for (owner, _), row in sorted(self.rows("batch").items()) if owner == payout_id]
 
     def intents(self) -> list[TransactionIntent]:
-        return sorted(self.rows("intent").values(), key=lambda each: self.rows("position")[each.intent_id])
+        position = self.rows("position")
+        return sorted(self.rows("intent").values(), key=lambda each: position[("intent", each.intent_id)])
 
     def intent(self, key: str) -> TransactionIntent:
-        (found,) = (each for each in self.intents() if each.key == key)
+        (intent_id,) = self.table("intent").keys_with("key", key)
+        found: TransactionIntent = self.rows("intent")[intent_id]
         return found
 
     def lane(self) -> NonceLane:
@@ -123,67 +218,15 @@ class MemoryDatabase:
         assert isinstance(found, NonceLane)
         return found
 
+    def sweeps(self) -> list[Sweep]:
+        return list(self.rows("sweep").values())
+
+    def discrepancies(self) -> list[Discrepancy]:
+        """Those that are open."""
+        return [each for each in self.rows("discrepancy").values() if each.resolve_time is None]
+
     def committed_base_units(self) -> int:
         return sum(amount for _, amount in self.rows("commitment").values())
-
-
-def _by_key(item: tuple[Any, Any]) -> Any:
-    return item[0]
-
-
-class _Transaction:
-    """A transaction's own writes over the committed rows, and the locks that it holds."""
-
-    def __init__(self, database: MemoryDatabase) -> None:
-        self.database = database
-        self.written: dict[tuple[str, Any], Any] = {}
-        self.events: list[OutgoingEvent] = []
-        self._held: dict[tuple[str, Any], asyncio.Lock] = {}
-
-    def get(self, table: str, key: Any) -> Any:
-        if (table, key) in self.written:
-            return self.written[(table, key)]
-        return self.database.rows(table).get(key)
-
-    def put(self, table: str, key: Any, row: Any) -> None:
-        self.written[(table, key)] = row
-
-    def all(self, table: str) -> dict[Any, Any]:
-        own = {key: row for (name, key), row in self.written.items() if name == table}
-        return {**self.database.rows(table), **own}
-
-    async def lock(self, table: str, key: Any) -> None:
-        """Waits for the row's lock; what is read behind it is committed."""
-        if (table, key) in self._held:
-            return
-        lock = self.database.locks.setdefault((table, key), asyncio.Lock())
-        await self.database.turn()
-        async with asyncio.timeout(_LONGEST_LOCK_WAIT_SECONDS):
-            await lock.acquire()
-        self._held[(table, key)] = lock
-
-    async def try_lock(self, table: str, key: Any) -> bool:
-        """Takes the row's lock if it is free: SKIP LOCKED."""
-        lock = self.database.locks.setdefault((table, key), asyncio.Lock())
-        if lock.locked():
-            return (table, key) in self._held
-        await lock.acquire()
-        self._held[(table, key)] = lock
-        return True
-
-    def commit(self) -> None:
-        for (table, key), row in self.written.items():
-            self.database.rows(table)[key] = row
-        self.database.events.extend(self.events)
-        self.database.commits += 1
-        self.written.clear()
-        self.events.clear()
-        self.release()
-
-    def release(self) -> None:
-        for lock in self._held.values():
-            lock.release()
-        self._held.clear()
 
 
 class MemoryUnitOfWork:
@@ -191,15 +234,18 @@ class MemoryUnitOfWork:
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
-        self._transaction = _Transaction(database)
+        self._transaction = Transaction(database)
         self.lifecycle = MemoryLifecycle(self._transaction)
         self.payouts = MemoryPayouts(self._transaction, self.lifecycle)
         self.payments = MemoryPayments(self._transaction)
         self.journal = MemoryJournal(self._transaction)
         self.treasury = MemoryTreasury(self._transaction)
+        self.sweeps = MemorySweeps(self._transaction)
+        self.discrepancies = MemoryDiscrepancies(self._transaction)
 
     async def __aenter__(self) -> Self:
         await self._database.turn()
+        self._transaction.is_open = True
         return self
 
     async def __aexit__(
@@ -208,161 +254,258 @@ class MemoryUnitOfWork:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._transaction.release()
+        self._transaction.is_open = False
+        self._transaction.end()
 
     async def commit(self) -> None:
+        await self._transaction.statement()
         await self._database.turn()
+        self.payments.check_intents()
         self._transaction.commit()
+        # Durable, and the caller may die before it knows.
+        await self._database.turn()
 
     async def record_incoming(self, event: IncomingEvent) -> bool:
-        if self._transaction.get("inbox", event.event_id):
-            return False
-        self._transaction.put("inbox", event.event_id, event.subject)
-        return True
+        await self._transaction.statement()
+        return await self._transaction.insert_or_ignore("inbox", event.event_id, event.subject)
+
+    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
+        await self._transaction.statement()
+        found: LoggedRequest | None = self._transaction.get("request", request_id)
+        return found
+
+    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
+        await self._transaction.statement()
+        logged = LoggedRequest(key, resource_id)
+        return await self._transaction.insert_or_ignore("request", key.request_id, logged)
 
 
 class _Claims:
-    """Due times and leases of one table's rows."""
+    """Due times and leases of one table's rows; who writes them holds the row's lock."""
 
-    def __init__(self, transaction: _Transaction, table: str, is_worked: Callable[[Any], bool]) -> None:
+    def __init__(self, transaction: Transaction, table: str, is_worked: Callable[[Any], bool]) -> None:
         self._transaction = transaction
         self._table = table
+        self._due = f"due {table}"
         self._is_worked = is_worked
 
     async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
-        due = self._transaction.all(f"due {self._table}")
+        await self._transaction.statement()
+        due = self._transaction.rows(self._due)
         for key, each in sorted(due.items(), key=lambda item: item[1].at):
             is_free = each.lease_until is None or each.lease_until <= now
             if each.at <= now and is_free and self._is_worked(self._transaction.get(self._table, key)):
-                if not await self._transaction.try_lock(self._table, key):
+                if not self._transaction.try_lock(self._table, key):
                     continue
-                self._transaction.put(f"due {self._table}", key, replace(each, lease_until=lease_until))
+                self._transaction.write(self._due, key, replace(each, lease_until=lease_until))
                 assert isinstance(key, UUID)
                 return key
         return None
 
     async def schedule(self, key: UUID, at: datetime) -> None:
-        await self._transaction.lock(self._table, key)
-        self._transaction.put(f"due {self._table}", key, Due(at))
+        await self._transaction.statement()
+        if self._transaction.get(self._table, key):
+            await self._transaction.lock(self._table, key)
+            self._transaction.write(self._due, key, Due(at))
 
     async def wake(self, key: UUID, now: datetime) -> None:
+        await self._transaction.statement()
+        if self._transaction.get(self._table, key):
+            await self._transaction.lock(self._table, key)
+            each = self._transaction.get(self._due, key)
+            self._transaction.write(self._due, key, replace(each, at=now))
+
+    async def _lock(self, key: UUID) -> Any:
+        """A copy of the row, locked."""
+        await self._transaction.statement()
+        if self._transaction.get(self._table, key) is None:
+            raise LookupError(f"there is no {self._table} {key}")
         await self._transaction.lock(self._table, key)
-        each = self._transaction.get(f"due {self._table}", key)
-        self._transaction.put(f"due {self._table}", key, replace(each, at=now))
+        return _copy(self._transaction.get(self._table, key))
 
 
 class MemoryLifecycle(_Claims):
     """See LifecycleRepository."""
 
-    def __init__(self, transaction: _Transaction) -> None:
+    def __init__(self, transaction: Transaction) -> None:
         super().__init__(transaction, "lifecycle", lambda row: row.state is not LifecycleState.FAILED)
+        self._loaded_versions: dict[UUID, int] = {}
 
     async def add(self, contract: LifecycleContract) -> bool:
-        if self._transaction.get("lifecycle", contract.asset_id):
+        await self._transaction.statement()
+        if not await self._transaction.insert_or_ignore("lifecycle", contract.asset_id, _copy(contract)):
             return False
-        self._transaction.put("lifecycle", contract.asset_id, _copy(contract))
-        self._transaction.put("due lifecycle", contract.asset_id, Due(contract.create_time))
+        self._transaction.write(self._due, contract.asset_id, Due(contract.create_time))
         self._transaction.events.append(lifecycle_event(contract))
         return True
 
     async def get(self, asset_id: UUID) -> LifecycleContract | None:
+        await self._transaction.statement()
         found: LifecycleContract | None = _copy(self._transaction.get("lifecycle", asset_id))
         return found
 
     async def lock(self, asset_id: UUID) -> LifecycleContract:
-        await self._transaction.lock("lifecycle", asset_id)
-        found: LifecycleContract = _copy(self._transaction.get("lifecycle", asset_id))
+        found: LifecycleContract = await self._lock(asset_id)
+        self._loaded_versions[asset_id] = found.version
         return found
 
     async def save(self, contract: LifecycleContract) -> None:
-        before = self._transaction.get("lifecycle", contract.asset_id)
-        self._transaction.put("lifecycle", contract.asset_id, _copy(contract))
-        if contract.version > before.version:
+        await self._transaction.statement()
+        loaded_version = self._loaded_versions[contract.asset_id]
+        await self._transaction.update("lifecycle", contract.asset_id, _copy(contract))
+        if contract.version > loaded_version:
+            self._loaded_versions[contract.asset_id] = contract.version
             self._transaction.events.append(lifecycle_event(contract))
+
+    async def with_address(self, address: EvmAddress) -> list[LifecycleContract]:
+        await self._transaction.statement()
+        contracts = sorted(self._transaction.rows("lifecycle").items())
+        return [_copy(each) for _, each in contracts if address in (each.address, each.token)]
 
 
 class MemoryPayouts(_Claims):
     """See PayoutRepository."""
 
-    def __init__(self, transaction: _Transaction, lifecycle: MemoryLifecycle) -> None:
+    def __init__(self, transaction: Transaction, lifecycle: MemoryLifecycle) -> None:
         super().__init__(transaction, "payout", lambda row: row.state in WORKED_STATES)
         self._lifecycle = lifecycle
+        self._loaded_versions: dict[UUID, int] = {}
 
     async def add(self, payout: Payout) -> bool:
-        await self._transaction.lock("payout", payout.payout_id)
-        if self._transaction.get("payout", payout.payout_id):
+        await self._transaction.statement()
+        self._check(payout)
+        if not await self._transaction.insert_or_ignore("payout", payout.payout_id, _copy(payout)):
             return False
-        self._transaction.put("payout", payout.payout_id, _copy(payout))
-        self._transaction.put("due payout", payout.payout_id, Due(payout.create_time))
+        self._transaction.write(self._due, payout.payout_id, Due(payout.create_time))
+        self._transaction.write("reconcile time", payout.payout_id, payout.create_time)
         await self._publish(payout)
         return True
 
     async def get(self, payout_id: UUID) -> Payout | None:
+        await self._transaction.statement()
         found: Payout | None = _copy(self._transaction.get("payout", payout_id))
         return found
 
     async def lock(self, payout_id: UUID) -> Payout:
-        await self._transaction.lock("payout", payout_id)
-        found: Payout = _copy(self._transaction.get("payout", payout_id))
+        found: Payout = await self._lock(payout_id)
+        self._loaded_versions[payout_id] = found.version
         return found
 
     async def save(self, payout: Payout) -> None:
-        before = self._transaction.get("payout", payout.payout_id)
-        if payout.plan:
-            plan = payout.plan
-            parts = plan.payable_base_units + plan.rounding_dust_base_units + plan.frozen_share_base_units
-            if parts != payout.total_base_units or payout.progress.paid_base_units > plan.payable_base_units:
-                raise UniqueViolationError("CHECK plan_makes_the_total or never_more_than_planned")
-        self._transaction.put("payout", payout.payout_id, _copy(payout))
-        if payout.version > before.version:
+        await self._transaction.statement()
+        loaded_version = self._loaded_versions[payout.payout_id]
+        self._check(payout)
+        await self._transaction.update("payout", payout.payout_id, _copy(payout))
+        if payout.version > loaded_version:
+            self._loaded_versions[payout.payout_id] = payout.version
             await self._publish(payout)
+
+    async def waiting_for_snapshot(self, asset_id: UUID) -> list[Payout]:
+        await self._transaction.statement()
+        payouts = self._transaction.find_by_age("payout", "asset", asset_id)
+        return [_copy(each) for each in payouts if (each.paused_from or each.state) in _BEFORE_SNAPSHOT]
+
+    async def with_snapshot(self, asset_id: UUID, snapshot_id: int) -> Payout | None:
+        await self._transaction.statement()
+        found = self._transaction.find("payout", "snapshot", (asset_id, snapshot_id))
+        return _copy(found[0]) if found else None
+
+    async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:
+        await self._transaction.statement()
+        due = self._transaction.rows("reconcile time")
+        for payout_id, at in sorted(due.items(), key=lambda item: item[1]):
+            if at <= now and self._transaction.get("payout", payout_id).plan:
+                if not self._transaction.try_lock("payout", payout_id):
+                    continue
+                self._transaction.write("reconcile time", payout_id, next_time)
+                assert isinstance(payout_id, UUID)
+                return payout_id
+        return None
+
+    def _check(self, payout: Payout) -> None:
+        """The CHECKs of the table."""
+        check, plan, progress, percentage = (
+            self._transaction.check,
+            payout.plan,
+            payout.progress,
+            payout.percentage_basis_points,
+        )
+        check(payout.total_base_units >= 0 and payout.total_supply >= 0, "payout: an amount below zero")
+        check(payout.planned_count <= payout.holder_count, "payout: planned_count")
+        check(percentage is None or 0 < percentage <= 10_000, "payout: percentage_in_range")
+        is_paused = payout.state is PayoutState.PAUSED
+        check(is_paused == (payout.paused_from is not None), "payout: paused_from_somewhere")
+        payable = plan.payable_base_units if plan else 0
+        if plan:
+            parts = (payable, plan.rounding_dust_base_units, plan.frozen_share_base_units)
+            is_whole = min(parts) >= 0 and sum(parts) == payout.total_base_units
+            check(is_whole, "payout: plan_makes_the_total")
+        moved = (progress.paid_base_units, progress.cancelled_base_units)
+        check(min(moved) >= 0 and sum(moved) <= payable, "payout: never_more_than_planned")
 
     async def _publish(self, payout: Payout) -> None:
         contract = await self._lifecycle.get(payout.asset_id)
-        assert contract is not None
+        if contract is None:
+            raise RuntimeError(f"payout {payout.payout_id} has no asset")
         self._transaction.events.append(payout_event(payout, contract))
 
 
 class MemoryPayments:
     """See PaymentRepository."""
 
-    def __init__(self, transaction: _Transaction) -> None:
+    def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+        self._new_intent_keys: list[str] = []
 
     async def add_planned(self, payout_id: UUID, payments: Sequence[PlannedPayment], now: datetime) -> None:
-        holders = {row.planned.holder for _, row in self._of(payout_id)}
+        await self._transaction.statement()
         for each in payments:
-            if self._transaction.get("payment", (payout_id, each.ordinal)) or each.holder in holders:
-                raise UniqueViolationError(f"payment {each.ordinal}")
-            holders.add(each.holder)
             state = PaymentState.PLANNED if each.amount_base_units else PaymentState.ZERO_DUE
-            self._transaction.put("payment", (payout_id, each.ordinal), PaymentRow(each, state))
+            row = PaymentRow(replace(each, tries=0), state, now)
+            await self._transaction.insert(("payment", payout_id), each.ordinal, row)
 
     async def plan_rows(self, payout_id: UUID) -> AsyncIterator[PlannedPayment]:
-        for _, row in self._of(payout_id):
+        await self._transaction.statement()
+        for row in self._of(payout_id):
             yield row.planned
 
     async def unbatched(self, payout_id: UUID, limit: int) -> list[PlannedPayment]:
-        free = [row.planned for _, row in self._of(payout_id) if row.state is PaymentState.PLANNED]
-        return free[:limit]
+        await self._transaction.statement()
+        free = [row for row in self._of(payout_id) if row.state is PaymentState.PLANNED]
+        if not free:
+            return []
+        cap = min((row.batch_cap for row in free), key=lambda each: each or 0)
+        allowed = limit if cap is None else min(limit, cap)
+        return [_tried(row) for row in free if row.batch_cap == cap][:allowed]
 
     async def add_batch(self, payout_id: UUID, batch: Batch, payees: Sequence[PlannedPayment]) -> None:
-        if self._transaction.get("batch", (payout_id, batch.number)):
-            raise UniqueViolationError(f"batch {batch.number}")
-        self._transaction.put("batch", (payout_id, batch.number), _copy(batch))
-        for payee in payees:
-            row = self._transaction.get("payment", (payout_id, payee.ordinal))
-            if row is None or row.state is not PaymentState.PLANNED:
-                raise RuntimeError(f"payee {payee.ordinal} is not free any more")
-            changed = replace(row, state=PaymentState.IN_FLIGHT, batch_number=batch.number, tries=row.tries + 1)
-            self._transaction.put("payment", (payout_id, payee.ordinal), changed)
+        await self._transaction.statement()
+        self._transaction.check(batch.number > 0, "batch: number")
+        stored = _StoredBatch(payout_id, copy.copy(batch))
+        await self._transaction.insert("batch", (payout_id, batch.number), stored)
+        self._new_intent_keys.append(batch.intent_key)
+        ordinals = {payee.ordinal for payee in payees}
+        taken = await self._move(
+            payout_id,
+            lambda row: row.planned.ordinal in ordinals and row.state is PaymentState.PLANNED,
+            lambda row: replace(
+                row,
+                state=PaymentState.IN_FLIGHT,
+                batch_number=batch.number,
+                tries=row.tries + 1,
+                update_time=batch.create_time,
+            ),
+        )
+        if len(taken) != len(payees):
+            raise RuntimeError(f"batch {batch.number} of {payout_id}: a payee is not free any more")
 
     async def open_batches(self, payout_id: UUID) -> list[Batch]:
-        batches = sorted(self._transaction.all("batch").items(), key=_by_key)
-        return [_copy(row) for (owner, _), row in batches if owner == payout_id and row.settled_state is None]
+        await self._transaction.statement()
+        return _by_number(self._transaction.find("batch", "open", payout_id))
 
     async def payees_of(self, payout_id: UUID, batch_number: int) -> list[PlannedPayment]:
-        return [row.planned for _, row in self._of(payout_id) if row.batch_number == batch_number]
+        await self._transaction.statement()
+        return [_tried(row) for row in self._of(payout_id) if row.batch_number == batch_number]
 
     async def settle_batch(
         self,
@@ -373,78 +516,266 @@ class MemoryPayments:
         transaction_hash: str,
         now: datetime,
     ) -> None:
-        batch = self._transaction.get("batch", (payout_id, batch_number))
-        self._transaction.put("batch", (payout_id, batch_number), replace(batch, settled_state=state))
-        by_holder = {row.planned.holder: (key, row) for key, row in self._of(payout_id)}
-        for each in outcomes:
-            key, row = by_holder[each.holder]
-            if row.state is not PaymentState.IN_FLIGHT or row.batch_number != batch_number:
-                raise RuntimeError(f"{each.holder} was not in flight")
-            reason = each.reason.value if each.reason else ""
-            changed = replace(row, state=each.state, reason=reason, transaction_hash=transaction_hash)
-            self._transaction.put("payment", key, changed)
+        await self._transaction.statement()
+        batch = await self._settle(payout_id, batch_number, state)
+        by_holder = {each.holder: each for each in outcomes}
+        settled = await self._move(
+            payout_id,
+            lambda row: row.planned.holder in by_holder and _is_in_flight(row, batch_number),
+            lambda row: _concluded(row, by_holder[row.planned.holder], transaction_hash, now),
+        )
+        if not len(settled) == len(outcomes) == batch.holder_count:
+            raise RuntimeError(f"batch {batch_number} of {payout_id}: not every payee was in flight")
 
     async def return_to_plan(
-        self, payout_id: UUID, batch_number: int, transaction_hash: str, max_tries: int, now: datetime
-    ) -> tuple[int, int]:
-        counts = {PaymentState.PLANNED: 0, PaymentState.FAILED: 0}
-        for key, row in self._of(payout_id):
-            if row.batch_number != batch_number or row.state is not PaymentState.IN_FLIGHT:
+        self, payout_id: UUID, batch_number: int, state: BatchState, batch_cap: int | None, now: datetime
+    ) -> Tally:
+        await self._transaction.statement()
+        await self._settle(payout_id, batch_number, state)
+        untried = 1 if state is BatchState.VOIDED else 0
+        returned = await self._move(
+            payout_id,
+            lambda row: _is_in_flight(row, batch_number),
+            lambda row: replace(
+                _freed(row, now),
+                tries=row.tries - untried,
+                batch_cap=row.batch_cap if batch_cap is None else batch_cap,
+            ),
+        )
+        return _tally(returned)
+
+    async def cancel_batch(self, payout_id: UUID, batch_number: int, state: BatchState, now: datetime) -> Tally:
+        await self._transaction.statement()
+        await self._settle(payout_id, batch_number, state)
+        cancelled = await self._move(
+            payout_id,
+            lambda row: _is_in_flight(row, batch_number),
+            lambda row: replace(row, state=PaymentState.CANCELLED, update_time=now),
+        )
+        return _tally(cancelled)
+
+    async def hold_back(self, payout_id: UUID, outcomes: Sequence[PaymentOutcome], now: datetime) -> None:
+        await self._transaction.statement()
+        by_holder = {each.holder: each for each in outcomes}
+        held = await self._move(
+            payout_id,
+            lambda row: row.planned.holder in by_holder and row.state is PaymentState.PLANNED,
+            lambda row: replace(_concluded(row, by_holder[row.planned.holder], "", now), tries=row.tries + 1),
+        )
+        if len(held) != len(outcomes):
+            raise RuntimeError(f"payout {payout_id}: a payee to hold back is not free any more")
+
+    async def due_waiting(self, payout_id: UUID, now: datetime, limit: int) -> list[WaitingPayment]:
+        await self._transaction.statement()
+        due = [row for row in self._of(payout_id) if row.retry_time and row.retry_time <= now]
+        return [
+            WaitingPayment(
+                row.planned.ordinal,
+                row.planned.holder,
+                row.planned.amount_base_units,
+                is_unfunded=row.reason == FailureReason.UNFUNDED.value,
+            )
+            for row in due[:limit]
+        ]
+
+    async def next_retry_time(self, payout_id: UUID) -> datetime | None:
+        await self._transaction.statement()
+        return min((row.retry_time for row in self._of(payout_id) if row.retry_time), default=None)
+
+    async def in_flight_base_units(self, payout_id: UUID) -> int:
+        await self._transaction.statement()
+        return _tally(row for row in self._of(payout_id) if row.state is PaymentState.IN_FLIGHT).amount_base_units
+
+    async def resume(self, payout_id: UUID, ordinals: Sequence[int], now: datetime) -> Tally:
+        await self._transaction.statement()
+        wanted = set(ordinals)
+        resumed = await self._move(
+            payout_id,
+            lambda row: row.planned.ordinal in wanted and row.state is PaymentState.WAITING,
+            lambda row: _freed(row, now),
+        )
+        return _tally(resumed)
+
+    async def retry(self, payout_id: UUID, holders: Sequence[str] | None, now: datetime) -> Tallies:
+        await self._transaction.statement()
+        wanted = None if holders is None else set(holders)
+        left = await self._move(
+            payout_id,
+            lambda row: row.is_retriable and (wanted is None or row.planned.holder in wanted),
+            lambda row: replace(_freed(row, now), tries=0),
+        )
+        return _tallies(left)
+
+    async def not_retriable(self, payout_id: UUID, holders: Sequence[str]) -> list[str]:
+        await self._transaction.statement()
+        retriable = {row.planned.holder for row in self._of(payout_id) if row.is_retriable}
+        return [each for each in holders if each not in retriable]
+
+    async def cancel_unsent(self, payout_id: UUID, now: datetime) -> Tallies:
+        await self._transaction.statement()
+        cancelled = await self._move(
+            payout_id,
+            lambda row: row.state in _UNSENT_STATES,
+            lambda row: replace(row, state=PaymentState.CANCELLED, retry_time=None, update_time=now),
+        )
+        return _tallies(cancelled)
+
+    async def tallies(self, payout_id: UUID) -> Tallies:
+        await self._transaction.statement()
+        return _tallies(self._of(payout_id))
+
+    async def settled_batches(self, payout_id: UUID, after: int, limit: int) -> list[Batch]:
+        await self._transaction.statement()
+        settled = _by_number(self._transaction.find("batch", "settled", payout_id))
+        return [batch for batch in settled if batch.number > after][:limit]
+
+    async def recorded_payments(self, payout_id: UUID, after: int, limit: int) -> list[RecordedState]:
+        await self._transaction.statement()
+        return [
+            RecordedState(
+                row.planned.ordinal,
+                row.planned.holder,
+                row.planned.amount_base_units,
+                row.state,
+                row.batch_number,
+                row.transaction_hash,
+            )
+            for row in self._of(payout_id)
+            if row.planned.ordinal >= after
+        ][:limit]
+
+    def check_intents(self) -> None:
+        """The deferred foreign key: a batch's transaction is journaled in the same commit."""
+        for key in self._new_intent_keys:
+            self._transaction.check(bool(self._transaction.find("intent", "key", key)), f"batch: no intent {key}")
+        self._new_intent_keys.clear()
+
+    async def _settle(self, payout_id: UUID, number: int, state: BatchState) -> Batch:
+        """Ends an open batch. Raises RuntimeError when it has ended before."""
+        key = (payout_id, number)
+        if self._transaction.get("batch", key):
+            await self._transaction.lock("batch", key)
+        stored: _StoredBatch | None = self._transaction.get("batch", key)
+        if stored is None or stored.batch.settled_state is not None:
+            raise RuntimeError(f"batch {number} of {payout_id} is not open")
+        self._transaction.check(state in _FINAL_BATCH_STATES, "batch: settled_state")
+        batch = replace(stored.batch, settled_state=state)
+        await self._transaction.update("batch", key, replace(stored, batch=batch))
+        return batch
+
+    async def _move(
+        self,
+        payout_id: UUID,
+        is_meant: Callable[[PaymentRow], bool],
+        change: Callable[[PaymentRow], PaymentRow],
+    ) -> list[PaymentRow]:
+        """UPDATE ... WHERE: locks each row that is meant, and looks again. Returns the rows as they were."""
+        table, moved = ("payment", payout_id), []
+        for row in self._of(payout_id):
+            if not is_meant(row):
                 continue
-            if row.tries >= max_tries:
-                changed = replace(
-                    row,
-                    state=PaymentState.FAILED,
-                    reason=FailureReason.BATCH_REVERTED.value,
-                    transaction_hash=transaction_hash,
-                )
-            else:
-                changed = replace(row, state=PaymentState.PLANNED, batch_number=None)
-            counts[changed.state] += 1
-            self._transaction.put("payment", key, changed)
-        return counts[PaymentState.PLANNED], counts[PaymentState.FAILED]
+            await self._transaction.lock(table, row.planned.ordinal)
+            present: PaymentRow = self._transaction.get(table, row.planned.ordinal)
+            if is_meant(present):
+                changed = change(present)
+                waits = changed.state is PaymentState.WAITING
+                self._transaction.check(waits == (changed.retry_time is not None), "payment: waiting_until")
+                self._transaction.check(changed.batch_cap is None or changed.batch_cap > 0, "payment: batch_cap")
+                self._transaction.write(table, row.planned.ordinal, changed)
+                moved.append(present)
+        return moved
 
-    async def open_sums(self, payout_id: UUID) -> tuple[int, int]:
-        rows = [row for _, row in self._of(payout_id)]
-        to_be_made = [row for row in rows if row.state in (PaymentState.PLANNED, PaymentState.IN_FLIGHT)]
-        owed = [row for row in rows if row.state in (PaymentState.FAILED, PaymentState.DISPUTED)]
-        return len(to_be_made), sum(row.planned.amount_base_units for row in owed)
+    def _of(self, payout_id: UUID) -> list[PaymentRow]:
+        """In the order of the ordinals."""
+        return [row for _, row in sorted(self._transaction.rows(("payment", payout_id)).items())]
 
-    def _of(self, payout_id: UUID) -> list[tuple[Any, PaymentRow]]:
-        rows = sorted(self._transaction.all("payment").items(), key=_by_key)
-        return [(key, row) for key, row in rows if key[0] == payout_id]
+
+_FINAL_BATCH_STATES = frozenset({BatchState.SETTLED, BatchState.REVERTED, BatchState.VOIDED})
+
+
+def _tried(row: PaymentRow) -> PlannedPayment:
+    return replace(row.planned, tries=row.tries) if row.tries else row.planned
+
+
+def _is_in_flight(row: PaymentRow, batch_number: int) -> bool:
+    return row.batch_number == batch_number and row.state is PaymentState.IN_FLIGHT
+
+
+def _freed(row: PaymentRow, now: datetime) -> PaymentRow:
+    """Back in the plan; its tries and its cap stay."""
+    return replace(
+        row,
+        state=PaymentState.PLANNED,
+        reason="",
+        detail="",
+        retry_time=None,
+        batch_number=None,
+        transaction_hash="",
+        update_time=now,
+    )
+
+
+def _concluded(row: PaymentRow, outcome: PaymentOutcome, transaction_hash: str, now: datetime) -> PaymentRow:
+    return replace(
+        row,
+        state=outcome.state,
+        reason=outcome.reason.value if outcome.reason else "",
+        detail=outcome.detail,
+        retry_time=outcome.retry_time,
+        transaction_hash=outcome.transaction_hash or transaction_hash,
+        update_time=now,
+    )
+
+
+def _tally(rows: Iterable[PaymentRow]) -> Tally:
+    amounts = [row.planned.amount_base_units for row in rows]
+    return Tally(len(amounts), sum(amounts))
+
+
+def _tallies(rows: Iterable[PaymentRow]) -> Tallies:
+    by_state: dict[PaymentState, list[PaymentRow]] = {}
+    for row in rows:
+        by_state.setdefault(row.state, []).append(row)
+    return {state: _tally(of_state) for state, of_state in by_state.items()}
+
+
+def _by_number(stored: Iterable[_StoredBatch]) -> list[Batch]:
+    return sorted((copy.copy(each.batch) for each in stored), key=lambda batch: batch.number)
 
 
 class MemoryJournal:
     """See JournalRepository."""
 
-    def __init__(self, transaction: _Transaction) -> None:
+    def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
     async def add(self, intent: TransactionIntent) -> bool:
-        await self._transaction.lock("intent key", intent.key)
-        if await self.find(intent.key):
+        await self._transaction.statement()
+        self._check(intent)
+        if not await self._transaction.insert_or_ignore("intent", intent.intent_id, _copy(intent), "key"):
             return False
-        self._transaction.put("intent", intent.intent_id, _copy(intent))
-        self._transaction.put("position", intent.intent_id, self._transaction.database.next_position())
+        await self._add_attempts(intent, frozenset())
         return True
 
     async def find(self, key: str) -> TransactionIntent | None:
-        return next((_copy(each) for each in self._transaction.all("intent").values() if each.key == key), None)
+        await self._transaction.statement()
+        found = self._transaction.find("intent", "key", key)
+        return _copy(found[0]) if found else None
 
     async def lock(self, intent_id: UUID) -> TransactionIntent:
+        await self._transaction.statement()
+        if self._transaction.get("intent", intent_id) is None:
+            raise LookupError(f"there is no intent {intent_id}")
         await self._transaction.lock("intent", intent_id)
         found: TransactionIntent = _copy(self._transaction.get("intent", intent_id))
         return found
 
     async def save(self, intent: TransactionIntent) -> None:
-        before = self._transaction.get("intent", intent.intent_id)
+        await self._transaction.statement()
+        self._check(intent)
+        await self._transaction.lock("intent", intent.intent_id)
+        before: TransactionIntent = self._transaction.get("intent", intent.intent_id)
         stored = {attempt.number: attempt for attempt in before.attempts}
-        for other in self._transaction.all("intent").values():
-            is_other = other.intent_id != intent.intent_id and intent.nonce is not None
-            place = (intent.chain_id, intent.signer, intent.nonce)
-            if is_other and (other.chain_id, other.signer, other.nonce) == place:
-                raise UniqueViolationError(f"nonce {intent.nonce}")
         saved = _copy(intent)
         # As the SQL does: of bytes that are durable only the time of the last send changes.
         saved.attempts = [
@@ -453,85 +784,266 @@ class MemoryJournal:
             else each
             for each in intent.attempts
         ]
-        self._transaction.put("intent", intent.intent_id, saved)
+        await self._transaction.update("intent", intent.intent_id, saved)
+        await self._add_attempts(saved, stored.keys())
 
     async def in_flight(self, chain_id: int, signer: EvmAddress) -> list[TransactionIntent]:
-        found = self._of_lane(chain_id, signer, IN_FLIGHT_STATES)
-        return sorted(found, key=lambda each: each.nonce or 0)
+        await self._transaction.statement()
+        return _by_nonce(self._transaction.find("intent", "in flight", (chain_id, signer)))
 
     async def created(self, chain_id: int, signer: EvmAddress, limit: int) -> list[TransactionIntent]:
-        found = self._of_lane(chain_id, signer, {IntentState.CREATED})
-        position = self._transaction.all("position")
-        return sorted(found, key=lambda each: (bool(each.problem), position[each.intent_id]))[:limit]
+        await self._transaction.statement()
+        found = self._transaction.find_by_age("intent", "created", (chain_id, signer))
+        return [_copy(each) for each in sorted(found, key=lambda each: bool(each.problem))[:limit]]
+
+    async def next_final(
+        self, chain_id: int, signer: EvmAddress, from_nonce: int, limit: int
+    ) -> list[TransactionIntent]:
+        await self._transaction.statement()
+        final = self._transaction.find("intent", "final", (chain_id, signer))
+        return _by_nonce(each for each in final if each.nonce is not None and each.nonce >= from_nonce)[:limit]
+
+    async def lost(self, chain_id: int, signer: EvmAddress) -> list[TransactionIntent]:
+        await self._transaction.statement()
+        return _by_nonce(
+            each
+            for each in self._transaction.find("intent", "final", (chain_id, signer))
+            if each.state is IntentState.NONCE_LOST
+            and self._transaction.get("foreign", (chain_id, signer, each.nonce)) is None
+        )
+
+    async def known_hashes(self, transaction_hashes: Sequence[str]) -> set[str]:
+        await self._transaction.statement()
+        return {
+            each
+            for each in transaction_hashes
+            if self._transaction.get("attempt", each) or self._transaction.find("intent", "outcome", each)
+        }
+
+    async def queued_count(self, chain_id: int, signer: EvmAddress) -> int:
+        await self._transaction.statement()
+        return len(self._transaction.find("intent", "created", (chain_id, signer)))
+
+    async def add_foreign(self, transactions: Sequence[ForeignTransaction]) -> None:
+        await self._transaction.statement()
+        for each in transactions:
+            key = (each.chain_id, each.signer, each.nonce)
+            await self._transaction.insert_or_ignore("foreign", key, each)
+
+    async def foreign(self, chain_id: int, signer: EvmAddress, find_time: datetime) -> list[ForeignTransaction]:
+        await self._transaction.statement()
+        found = self._transaction.find("foreign", "lane", (chain_id, signer))
+        return sorted((each for each in found if each.find_time == find_time), key=lambda each: each.nonce)
 
     async def note_problem(self, intent_id: UUID, problem: str) -> None:
-        intent = await self.lock(intent_id)
-        if intent.state is IntentState.CREATED:
-            intent.problem = problem
-            self._transaction.put("intent", intent_id, intent)
+        await self._transaction.statement()
+        await self._note(intent_id, problem)
 
     async def note_problem_of_created(self, chain_id: int, signer: EvmAddress, problem: str) -> None:
-        for intent in self._of_lane(chain_id, signer, {IntentState.CREATED}):
-            await self.note_problem(intent.intent_id, problem)
+        await self._transaction.statement()
+        for intent in self._transaction.find_by_age("intent", "created", (chain_id, signer)):
+            if intent.problem != problem:
+                await self._note(intent.intent_id, problem)
 
     async def find_lane(self, chain_id: int, signer: EvmAddress) -> NonceLane | None:
+        await self._transaction.statement()
         found: NonceLane | None = _copy(self._transaction.get("lane", (chain_id, signer)))
         return found
 
     async def lock_lane(self, chain_id: int, signer: EvmAddress) -> NonceLane | None:
+        await self._transaction.statement()
+        if self._transaction.get("lane", (chain_id, signer)) is None:
+            return None
         await self._transaction.lock("lane", (chain_id, signer))
-        return await self.find_lane(chain_id, signer)
+        found: NonceLane = _copy(self._transaction.get("lane", (chain_id, signer)))
+        return found
 
     async def add_lane(self, lane: NonceLane) -> None:
-        await self._transaction.lock("lane", (lane.chain_id, lane.signer))
-        if not self._transaction.get("lane", (lane.chain_id, lane.signer)):
-            self._transaction.put("lane", (lane.chain_id, lane.signer), _copy(lane))
+        await self._transaction.statement()
+        await self._transaction.insert_or_ignore("lane", (lane.chain_id, lane.signer), _copy(lane))
 
     async def save_lane(self, lane: NonceLane) -> None:
-        self._transaction.put("lane", (lane.chain_id, lane.signer), _copy(lane))
+        await self._transaction.statement()
+        await self._transaction.update("lane", (lane.chain_id, lane.signer), _copy(lane))
 
-    def _of_lane(
-        self, chain_id: int, signer: EvmAddress, states: Iterable[IntentState]
-    ) -> list[TransactionIntent]:
-        return [
-            _copy(each)
-            for each in self._transaction.all("intent").values()
-            if (each.chain_id, each.signer) == (chain_id, signer) and each.state in states
-        ]
+    async def _note(self, intent_id: UUID, problem: str) -> None:
+        """UPDATE ... WHERE state = 'CREATED'."""
+        if not _is_created(self._transaction.get("intent", intent_id)):
+            return
+        await self._transaction.lock("intent", intent_id)
+        intent = _copy(self._transaction.get("intent", intent_id))
+        if _is_created(intent):
+            intent.problem = problem
+            await self._transaction.update("intent", intent_id, intent)
+
+    async def _add_attempts(self, intent: TransactionIntent, stored_numbers: Iterable[int]) -> None:
+        for attempt in intent.attempts:
+            if attempt.number not in stored_numbers:
+                await self._transaction.insert("attempt", attempt.transaction_hash, intent.intent_id)
+
+    def _check(self, intent: TransactionIntent) -> None:
+        """The CHECK of the table."""
+        is_created, has_nonce = intent.state is IntentState.CREATED, intent.nonce is not None
+        is_met = intent.state in _WITH_OR_WITHOUT_NONCE or is_created != has_nonce
+        self._transaction.check(is_met, f"intent {intent.key}: nonce_once_signed")
+
+
+def _is_created(intent: TransactionIntent | None) -> bool:
+    return intent is not None and intent.state is IntentState.CREATED
+
+
+def _by_nonce(intents: Iterable[TransactionIntent]) -> list[TransactionIntent]:
+    return sorted((_copy(each) for each in intents), key=lambda each: each.nonce or 0)
 
 
 class MemoryTreasury:
     """See TreasuryRepository."""
 
-    def __init__(self, transaction: _Transaction) -> None:
+    def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
     async def version(self, key: TreasuryKey) -> int:
+        await self._transaction.statement()
         return self._transaction.get("treasury", key) or 0
 
     async def lock(self, key: TreasuryKey) -> int:
+        await self._transaction.statement()
+        await self._transaction.insert_or_ignore("treasury", key, 0)
         await self._transaction.lock("treasury", key)
-        return await self.version(key)
+        version: int = self._transaction.get("treasury", key)
+        return version
 
     async def committed(self, key: TreasuryKey) -> int:
-        return sum(amount for owner, amount in self._transaction.all("commitment").values() if owner == key)
+        await self._transaction.statement()
+        return sum(amount for _, amount in self._transaction.find("commitment", "treasury", key))
 
-    async def committed_to(self, key: TreasuryKey, payout_id: UUID) -> int:
-        owner, amount = self._transaction.get("commitment", payout_id) or (key, 0)
-        return amount if owner == key else 0
+    async def committed_to(self, key: TreasuryKey, owner_id: UUID) -> int:
+        await self._transaction.statement()
+        treasury, amount = self._transaction.get("commitment", owner_id) or (key, 0)
+        return amount if treasury == key else 0
 
-    async def commit(self, key: TreasuryKey, payout_id: UUID, amount_base_units: int) -> None:
-        if self._transaction.get("commitment", payout_id):
-            raise UniqueViolationError(f"commitment of {payout_id}")
-        self._transaction.put("commitment", payout_id, (key, amount_base_units))
-        self._transaction.put("treasury", key, await self.version(key) + 1)
+    async def commitments(self, key: TreasuryKey, limit: int) -> list[tuple[UUID, int]]:
+        await self._transaction.statement()
+        rows = self._transaction.rows("commitment").items()
+        found = [(owner_id, amount) for owner_id, (treasury, amount) in rows if treasury == key and amount]
+        return sorted(found, key=lambda each: (-each[1], each[0]))[:limit]
 
-    async def reduce(self, key: TreasuryKey, payout_id: UUID, amount_base_units: int) -> None:
-        owner, amount = self._transaction.get("commitment", payout_id) or (key, 0)
-        if amount < amount_base_units:
-            raise RuntimeError(f"payout {payout_id} was paid more than was committed to it")
-        self._transaction.put("commitment", payout_id, (owner, amount - amount_base_units))
-        self._transaction.put("treasury", key, await self.version(key) + 1)
+    async def commit(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+        await self._transaction.statement()
+        self._transaction.check(amount_base_units >= 0, "commitment: amount_base_units")
+        self._transaction.check(self._transaction.get("treasury", key) is not None, "commitment: no treasury")
+        row = (key, amount_base_units)
+        if not await self._transaction.insert_or_ignore("commitment", owner_id, row):
+            await self._transaction.lock("commitment", owner_id)
+            if self._transaction.get("commitment", owner_id)[1]:
+                raise RuntimeError(f"money is promised to {owner_id} already")
+            self._transaction.write("commitment", owner_id, row)
+        await self._raise_version(key)
+
+    async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+        await self._transaction.statement()
+        if self._transaction.get("commitment", owner_id):
+            await self._transaction.lock("commitment", owner_id)
+        treasury, amount = self._transaction.get("commitment", owner_id) or (None, 0)
+        if treasury != key or amount < amount_base_units:
+            raise RuntimeError(f"{owner_id} used more money than was promised to it")
+        self._transaction.write("commitment", owner_id, (key, amount - amount_base_units))
+        await self._raise_version(key)
+
+    async def checked_block(self, key: TreasuryKey) -> int | None:
+        await self._transaction.statement()
+        found: int | None = self._transaction.get("checked block", key)
+        return found
+
+    async def set_checked_block(self, key: TreasuryKey, block_number: int) -> None:
+        await self._transaction.statement()
+        await self._transaction.insert_or_ignore("treasury", key, 0)
+        await self._transaction.lock("treasury", key)
+        self._transaction.write("checked block", key, block_number)
+
+    async def _raise_version(self, key: TreasuryKey) -> None:
+        await self._transaction.lock("treasury", key)
+        self._transaction.write("treasury", key, self._transaction.get("treasury", key) + 1)
+
+
+class MemorySweeps(_Claims):
+    """See SweepRepository."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        super().__init__(transaction, "sweep", lambda row: row.state is SweepState.SENDING)
+
+    async def add(self, sweep: Sweep) -> None:
+        await self._transaction.statement()
+        asset = self._transaction.get("lifecycle", sweep.asset_id)
+        self._transaction.check(asset is not None and sweep.amount_base_units >= 0, "sweep: its asset, its amount")
+        await self._transaction.insert("sweep", sweep.sweep_id, _copy(sweep))
+        self._transaction.write(self._due, sweep.sweep_id, Due(sweep.create_time))
+
+    async def get(self, sweep_id: UUID) -> Sweep | None:
+        await self._transaction.statement()
+        found: Sweep | None = _copy(self._transaction.get("sweep", sweep_id))
+        return found
+
+    async def lock(self, sweep_id: UUID) -> Sweep:
+        found: Sweep = await self._lock(sweep_id)
+        return found
+
+    async def save(self, sweep: Sweep) -> None:
+        await self._transaction.statement()
+        await self._transaction.update("sweep", sweep.sweep_id, _copy(sweep))
+
+    async def sending(self, asset_id: UUID) -> list[Sweep]:
+        await self._transaction.statement()
+        return [_copy(each) for each in self._transaction.find_by_age("sweep", "sending", asset_id)]
+
+
+class MemoryDiscrepancies:
+    """See DiscrepancyRepository."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    async def open_of(self, asset_id: UUID, payout_id: UUID | None) -> list[Discrepancy]:
+        await self._transaction.statement()
+        return self._transaction.find_by_age("discrepancy", "open of", (asset_id, payout_id))
+
+    async def add(self, discrepancy: Discrepancy) -> bool:
+        await self._transaction.statement()
+        asset = self._transaction.get("lifecycle", discrepancy.asset_id)
+        self._transaction.check(asset is not None, "discrepancy: no asset")
+        key = discrepancy.discrepancy_id
+        if not await self._transaction.insert_or_ignore("discrepancy", key, discrepancy, "open"):
+            return False
+        self._transaction.events.append(discrepancy_found_event(discrepancy))
+        return True
+
+    async def seen_again(self, discrepancy_id: UUID, finding: Finding, now: datetime) -> None:
+        await self._transaction.statement()
+        found = await self._lock_open(discrepancy_id)
+        if found:
+            # What it is stays; what was seen of it is new.
+            seen = replace(finding, kind=found.finding.kind, subject=found.finding.subject)
+            changed = replace(found, finding=seen, last_seen_time=now)
+            await self._transaction.update("discrepancy", discrepancy_id, changed)
+
+    async def resolve(self, discrepancy_id: UUID, now: datetime) -> None:
+        await self._transaction.statement()
+        found = await self._lock_open(discrepancy_id)
+        if found:
+            resolved = replace(found, resolve_time=now)
+            await self._transaction.update("discrepancy", discrepancy_id, resolved)
+            self._transaction.events.append(discrepancy_resolved_event(resolved))
+
+    async def open_count(self) -> int:
+        await self._transaction.statement()
+        return len(self._transaction.find("discrepancy", "all open", True))
+
+    async def _lock_open(self, discrepancy_id: UUID) -> Discrepancy | None:
+        if self._transaction.get("discrepancy", discrepancy_id) is None:
+            return None
+        await self._transaction.lock("discrepancy", discrepancy_id)
+        found: Discrepancy = self._transaction.get("discrepancy", discrepancy_id)
+        return None if found.resolve_time else found
 
 
 def _copy(row: Row) -> Row:
@@ -539,6 +1051,6 @@ def _copy(row: Row) -> Row:
     copied = copy.copy(row)
     if isinstance(copied, TransactionIntent):
         copied.attempts = list(copied.attempts)
-    if isinstance(copied, LifecycleContract):
+    elif isinstance(copied, LifecycleContract):
         copied.created = dict(copied.created)
     return copied

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
+from libs.chain.address import EvmAddress
 from libs.failpoints import Failpoints, NoFailpoints
 from libs.messaging.events import IncomingEvent
 from payout_service.application.advance_lifecycle import advance_one_lifecycle
@@ -12,6 +13,7 @@ from payout_service.application.drive_transactions import drive_transactions
 from payout_service.application.engine import Engine
 from payout_service.application.ports import EngineSettings
 from payout_service.application.request_payout import RequestPayout, request_payout
+from payout_service.application.sweep_leftover import advance_one_sweep
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
@@ -47,12 +49,14 @@ class Stage:
         failpoints: Failpoints | None = None,
         artifact: LifecycleArtifact | None = None,
         devnet_genesis_hash: str = "",
+        signers: tuple[EvmAddress, ...] = (SIGNER,),
     ) -> None:
         self.database = MemoryDatabase(seed)
         self.chain = MemoryChain(
             self.database, [(holder(number), balance) for number, balance in enumerate(balances)]
         )
         self.clock = MemoryClock()
+        self.chain.now = self.clock.now
         self.engine = Engine(
             unit_of_work=self.database.unit_of_work,
             rail=self.chain,
@@ -62,7 +66,7 @@ class Stage:
             failpoints=failpoints or NoFailpoints(),
             settings=settings or engine_settings(),
             chain_id=CHAIN_ID,
-            signer=SIGNER,
+            signers=signers,
             artifact=artifact,
             devnet_genesis_hash=devnet_genesis_hash,
         )
@@ -72,11 +76,14 @@ class Stage:
             await work.lifecycle.add(ready_contract(asset_id))
             await work.commit()
 
-    async def request(self, total: int = 10_000, payout_id: UUID | None = None) -> UUID:
+    async def request(
+        self, total: int = 10_000, payout_id: UUID | None = None, percentage_basis_points: int | None = None
+    ) -> UUID:
+        """A payout of a total, or (total 0) of a percentage of what is available."""
         if ASSET_ID not in self.database.rows("lifecycle"):
             await self.add_asset()
         payout_id = payout_id or uuid4()
-        command = RequestPayout(payout_id, ASSET_ID, total)
+        command = RequestPayout(payout_id, ASSET_ID, self.clock.now(), total, percentage_basis_points)
         await request_payout(self.engine, command, incoming(payout_id))
         return payout_id
 
@@ -87,9 +94,11 @@ class Stage:
         for _ in range(8):
             if not await advance_one_payout(self.engine):
                 break
-        for _ in range(8):
-            if not await drive_transactions(self.engine):
-                break
+        await advance_one_sweep(self.engine)
+        for signer in self.engine.signers:
+            for _ in range(8):
+                if not await drive_transactions(self.engine, signer):
+                    break
 
     async def run(self, payout_id: UUID) -> Payout:
         """Until the payout is final, or nothing can come any more."""
@@ -109,7 +118,8 @@ class Stage:
             await advance_one_payout(self.engine)
             if self.payout(payout_id).state is state:
                 return self.payout(payout_id)
-            await drive_transactions(self.engine)
+            for signer in self.engine.signers:
+                await drive_transactions(self.engine, signer)
             self.chain.mine()
         raise AssertionError(f"not {state}: {self.payout(payout_id)}")
 
@@ -119,7 +129,7 @@ class Stage:
             self.chain.mine()
 
     async def add_intent(
-        self, key: str = "creation/x", *, gas_limit: int = 0, data: bytes = b""
+        self, key: str = "creation/x", *, gas_limit: int = 0, data: bytes = b"", signer: EvmAddress = SIGNER
     ) -> TransactionIntent:
         """A journaled transaction without a payout: a creation."""
         if ASSET_ID not in self.database.rows("lifecycle"):
@@ -132,7 +142,7 @@ class Stage:
             owner_kind=OwnerKind.LIFECYCLE_CONTRACT,
             owner_id=ASSET_ID,
             chain_id=CHAIN_ID,
-            signer=SIGNER,
+            signer=signer,
             call=type(call)(None, data),
             gas_limit=gas_limit,
             create_time=START,
@@ -142,9 +152,9 @@ class Stage:
             await work.commit()
         return intent
 
-    async def drive(self, seconds: float = 0.0) -> bool:
+    async def drive(self, seconds: float = 0.0, signer: EvmAddress = SIGNER) -> bool:
         self.clock.advance(seconds)
-        return await drive_transactions(self.engine)
+        return await drive_transactions(self.engine, signer)
 
     def payout(self, payout_id: UUID) -> Payout:
         return self.database.payout(payout_id)

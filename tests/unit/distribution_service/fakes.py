@@ -14,6 +14,7 @@ from distribution_service.domain.events import DomainEvent
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport, Progress
 from distribution_service.domain.states import PayoutState
+from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Terms
 from libs.chain.address import EvmAddress
 from libs.errors import AppError
 from libs.idempotency import LoggedRequest, RequestKey, request_hash
@@ -170,10 +171,10 @@ class FakePayouts:
     preview_answer: PayoutPreview
     error: AppError | None = None
     before_answer: Callable[[], Awaitable[object]] | None = None
-    asked: list[tuple[UUID, int, bool]] = field(default_factory=list)
+    asked: list[tuple[UUID, Terms, bool]] = field(default_factory=list)
 
-    async def preview(self, asset_id: UUID, total_base_units: int, *, with_amounts: bool) -> PayoutPreview:
-        self.asked.append((asset_id, total_base_units, with_amounts))
+    async def preview(self, asset_id: UUID, terms: Terms, *, with_amounts: bool) -> PayoutPreview:
+        self.asked.append((asset_id, terms, with_amounts))
         if self.before_answer:
             before_answer, self.before_answer = self.before_answer, None
             await before_answer()
@@ -182,8 +183,11 @@ class FakePayouts:
         return self.preview_answer
 
 
-def preview(holder_count: int = 3, available: int = 10_000_000, shortfall: int = 0) -> PayoutPreview:
+def preview(
+    holder_count: int = 3, available: int = 10_000_000, shortfall: int = 0, total: int = 1_000_000
+) -> PayoutPreview:
     return PayoutPreview(
+        total_base_units=total,
         holder_count=holder_count,
         zero_due_count=1,
         payable_base_units=available + shortfall,
@@ -206,10 +210,18 @@ def request_key(content: str = "content", request_id: UUID | None = None) -> Req
 
 
 def released(total_base_units: int = 1_000_000) -> Distribution:
+    return _released(FixedTotal(total_base_units))
+
+
+def released_share(basis_points: int = 1_250) -> Distribution:
+    return _released(ShareOfAvailable(basis_points))
+
+
+def _released(terms: Terms) -> Distribution:
     return Distribution.release(
         distribution_id=uuid4(),
         asset_id=uuid4(),
-        total_base_units=total_base_units,
+        terms=terms,
         payment_token=TOKEN,
         allow_unfunded=False,
         now=START,
@@ -217,9 +229,27 @@ def released(total_base_units: int = 1_000_000) -> Distribution:
 
 
 def progress(
-    holders: int = 4, paid: int = 0, failed: int = 0, zero_due: int = 0, paid_base_units: int = 0
+    holders: int = 4,
+    paid: int = 0,
+    failed: int = 0,
+    zero_due: int = 0,
+    waiting: int = 0,
+    cancelled: int = 0,
+    paid_base_units: int = 0,
+    cancelled_base_units: int = 0,
 ) -> Progress:
-    return Progress(holders, paid, failed, zero_due, paid_base_units, batch_count=1, final_batch_count=1)
+    return Progress(
+        holder_count=holders,
+        paid_count=paid,
+        failed_count=failed,
+        zero_due_count=zero_due,
+        waiting_count=waiting,
+        cancelled_count=cancelled,
+        paid_base_units=paid_base_units,
+        cancelled_base_units=cancelled_base_units,
+        batch_count=1,
+        final_batch_count=1,
+    )
 
 
 def report(
@@ -229,17 +259,25 @@ def report(
     told: Progress | None = None,
     waiting_for: str = "",
     failure_reason: str = "",
+    total_base_units: int | None = None,
+    has_plan: bool = True,
 ) -> PayoutReport:
     """What payout_service would tell of this distribution; by default with figures that fit the state."""
     if told is None:
-        told = progress(paid=4) if state is PayoutState.COMPLETED else progress()
+        fitting = {
+            PayoutState.COMPLETED: progress(paid=4),
+            PayoutState.CANCELLED: progress(paid=1, failed=1, cancelled=2),
+        }
+        told = fitting.get(state, progress())
     return PayoutReport(
         distribution_id=distribution.distribution_id,
         asset_id=distribution.asset_id,
         version=version,
         state=state,
-        total_base_units=distribution.total_base_units,
+        total_base_units=distribution.total_base_units if total_base_units is None else total_base_units,
+        percentage_basis_points=distribution.percentage_basis_points,
         payment_token=distribution.payment_token.address,
+        has_plan=has_plan,
         progress=told,
         waiting_for=waiting_for,
         failure_reason=failure_reason,

@@ -4,11 +4,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from distribution_service.application.amounts import AmountText, BaseUnitsText, DecimalAmountText
+from distribution_service.application.amounts import (
+    AmountText,
+    BaseUnitsText,
+    DecimalAmountText,
+    PercentageText,
+)
 from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionUseCase
 from distribution_service.domain.asset import AssetState
 from distribution_service.domain.events import DistributionReleased
 from distribution_service.domain.states import DistributionState
+from distribution_service.domain.terms import FixedTotal, ShareOfAvailable
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from tests.unit.distribution_service.fakes import (
@@ -68,7 +74,7 @@ async def test_it_is_released_with_its_event_and_its_request(world: _World) -> N
     assert world.store.distributions == {distribution.distribution_id: distribution}
     assert world.store.events == [(DistributionReleased(), distribution)]
     assert world.store.requests[key.request_id].resource_id == distribution.distribution_id
-    assert world.payouts.asked == [(world.asset_id, 1_500_000, False)]
+    assert world.payouts.asked == [(world.asset_id, FixedTotal(1_500_000), False)]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +89,11 @@ async def test_it_is_released_with_its_event_and_its_request(world: _World) -> N
         (DecimalAmountText("0.0"), Reason.AMOUNT_NOT_POSITIVE, "total_amount.decimal_amount"),
         (DecimalAmountText("1.0000000"), Reason.AMOUNT_TOO_MANY_DECIMALS, "total_amount.decimal_amount"),
         (DecimalAmountText(str(2**256)), Reason.AMOUNT_TOO_LARGE, "total_amount.decimal_amount"),
+        (PercentageText("0"), Reason.INVALID_PERCENTAGE, "percentage"),
+        (PercentageText("100.01"), Reason.INVALID_PERCENTAGE, "percentage"),
+        (PercentageText("12.345"), Reason.INVALID_PERCENTAGE, "percentage"),
+        (PercentageText("-5"), Reason.INVALID_PERCENTAGE, "percentage"),
+        (PercentageText("five"), Reason.INVALID_PERCENTAGE, "percentage"),
     ],
 )
 async def test_wrong_amounts_are_refused_before_payout_service_is_asked(
@@ -92,6 +103,42 @@ async def test_wrong_amounts_are_refused_before_payout_service_is_asked(
 
     assert (error.reason, error.field) == (reason, field)
     assert world.payouts.asked == []
+
+
+async def test_a_percentage_is_released_without_a_total(world: _World) -> None:
+    distribution = await world.use_case.run(world.command(PercentageText("12.5")))
+
+    assert (distribution.percentage_basis_points, distribution.total_base_units) == (1_250, 0)
+    assert world.store.events == [(DistributionReleased(), distribution)]
+    assert world.payouts.asked == [(world.asset_id, ShareOfAvailable(1_250), False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "available", "required"), [("100", 0, 1), ("1", 99, 100), ("0.03", 3333, 3334), ("12.5", 0, 8)]
+)
+async def test_a_percentage_of_too_little_to_pay_anything_is_refused(
+    world: _World, text: str, available: int, required: int
+) -> None:
+    world.payouts.preview_answer = preview(available=available, total=0)
+    error = await world.refusal(world.command(PercentageText(text)))
+
+    assert (error.reason, error.field) == (Reason.INSUFFICIENT_FUNDS, "percentage")
+    assert error.metadata == {
+        "required_base_units": str(required),
+        "available_base_units": str(available),
+        "shortfall_base_units": str(required - available),
+        "payment_token": str(TOKEN.address),
+        "lifecycle_contract": str(LIFECYCLE_CONTRACT),
+    }
+    assert (await world.use_case.run(world.command(PercentageText(text), allow_unfunded=True))).allow_unfunded
+    world.payouts.preview_answer = preview(available=required, total=1)
+    assert (await world.use_case.run(world.command(PercentageText(text)))).total_base_units == 0
+
+
+async def test_a_percentage_of_a_token_without_holders(world: _World) -> None:
+    world.payouts.preview_answer = preview(holder_count=0)
+    error = await world.refusal(world.command(PercentageText("5"), allow_unfunded=True))
+    assert error.reason is Reason.NO_HOLDERS
 
 
 @pytest.mark.parametrize("state", [AssetState.IMPORTING, AssetState.FAILED])

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from distribution_service.domain.distribution import Distribution, PayoutContradictionError
 from distribution_service.domain.events import (
+    DistributionCancelled,
     DistributionCompleted,
     DistributionFailed,
     DistributionIncomplete,
     DistributionReleased,
+    DomainEvent,
 )
 from distribution_service.domain.payout_report import PayoutReport, Progress
 from distribution_service.domain.states import (
@@ -22,8 +24,12 @@ from distribution_service.domain.states import (
     DistributionState,
     PayoutState,
 )
+from distribution_service.domain.terms import FixedTotal, ShareOfAvailable
 from libs.chain.address import EvmAddress
-from tests.unit.distribution_service.fakes import START, progress, released, report
+from libs.chain.amount import percentage_of
+from payout_service.domain.payout import TRANSITIONS
+from payout_service.domain.payout import PayoutState as Theirs
+from tests.unit.distribution_service.fakes import START, progress, released, released_share, report
 
 _PAYOUT_STATE_OF = {state: payout_state for payout_state, state in STATE_OF_PAYOUT.items()}
 
@@ -44,9 +50,22 @@ def test_release_starts_at_version_one_and_records_its_event() -> None:
 
 
 @pytest.mark.parametrize("total", [0, -1])
-def test_release_refuses_an_amount_that_is_not_positive(total: int) -> None:
+def test_a_total_is_positive(total: int) -> None:
     with pytest.raises(ValueError, match="positive"):
-        released(total)
+        FixedTotal(total)
+
+
+@pytest.mark.parametrize("basis_points", [0, -1, 10_001])
+def test_a_share_is_more_than_nothing_and_at_most_the_whole(basis_points: int) -> None:
+    with pytest.raises(ValueError, match="whole"):
+        ShareOfAvailable(basis_points)
+
+
+@given(st.integers(1, 10_000))
+def test_the_least_money_that_a_share_can_be_paid_of(basis_points: int) -> None:
+    least = ShareOfAvailable(basis_points).least_available_base_units
+    assert percentage_of(least, basis_points) >= 1
+    assert percentage_of(least - 1, basis_points) == 0
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(DistributionState, _PAYOUT_STATE_OF)))
@@ -66,16 +85,10 @@ def test_a_change_of_state_is_legal_only_if_the_table_says_so(
             distribution.apply_payout(told, START)
 
 
-def test_final_states_are_completed_and_failed() -> None:
-    assert {state for state in DistributionState if state.is_final} == {
-        DistributionState.COMPLETED,
-        DistributionState.FAILED,
-    }
-    assert {state for state in DistributionState if state.is_settled} == {
-        DistributionState.COMPLETED,
-        DistributionState.FAILED,
-        DistributionState.INCOMPLETE,
-    }
+def test_final_and_settled_states() -> None:
+    final = {DistributionState.COMPLETED, DistributionState.FAILED, DistributionState.CANCELLED}
+    assert {state for state in DistributionState if state.is_final} == final
+    assert {state for state in DistributionState if state.is_settled} == final | {DistributionState.INCOMPLETE}
 
 
 @pytest.mark.parametrize(
@@ -84,11 +97,10 @@ def test_final_states_are_completed_and_failed() -> None:
         (PayoutState.COMPLETED, DistributionCompleted()),
         (PayoutState.INCOMPLETE, DistributionIncomplete()),
         (PayoutState.FAILED, DistributionFailed()),
+        (PayoutState.CANCELLED, DistributionCancelled()),
     ],
 )
-def test_an_event_is_recorded_on_entering_and_not_again(
-    state: PayoutState, event: DistributionCompleted | DistributionIncomplete | DistributionFailed
-) -> None:
+def test_an_event_is_recorded_on_entering_and_not_again(state: PayoutState, event: DomainEvent) -> None:
     distribution = released()
     entered = distribution.apply_payout(report(distribution, 5, state), START)
     again = entered.apply_payout(report(distribution, 6, state), START)
@@ -112,6 +124,35 @@ def test_a_newer_report_that_says_the_same_moves_only_the_payout_version() -> No
     assert changed == replace(distribution, payout_version=6)
 
 
+def _reachable(start: tuple[Theirs, Theirs | None]) -> set[tuple[Theirs, Theirs | None]]:
+    """Where a payout can get to from a state and, while it is paused, the state that it was paused in."""
+    seen: set[tuple[Theirs, Theirs | None]] = set()
+    ahead = [start]
+    while ahead:
+        state, paused_from = ahead.pop()
+        for after in TRANSITIONS[state]:
+            if state is Theirs.PAUSED and after is not Theirs.CANCELLING and after is not paused_from:
+                continue
+            place = (after, state if after is Theirs.PAUSED else None)
+            if place not in seen:
+                seen.add(place)
+                ahead.append(place)
+    return seen
+
+
+def test_the_table_is_what_payout_service_allows_when_any_version_may_be_skipped() -> None:
+    def shown(state: Theirs) -> DistributionState:
+        return STATE_OF_PAYOUT[PayoutState(state)]
+
+    first = (Theirs.REQUESTED, None)
+    allowed: dict[DistributionState, set[DistributionState]] = {state: set() for state in DistributionState}
+    for place in {first} | _reachable(first):
+        allowed[shown(place[0])] |= {shown(after) for after, _ in _reachable(place)}
+    allowed[DistributionState.RELEASED] = {shown(state) for state, _ in _reachable(first)}
+
+    assert {state: after - {state} for state, after in allowed.items()} == LEGAL_TRANSITIONS
+
+
 def test_incomplete_may_go_on_and_complete() -> None:
     distribution = _in_state(DistributionState.INCOMPLETE)
     executing = distribution.apply_payout(report(distribution, 6, PayoutState.EXECUTING), START)
@@ -128,7 +169,13 @@ def test_incomplete_may_go_on_and_complete() -> None:
         (PayoutState.COMPLETED, progress(holders=4, paid=3, failed=1)),
         (PayoutState.FAILED, progress(paid=1)),
         (PayoutState.FAILED, progress(paid_base_units=1)),
+        (PayoutState.COMPLETED, progress(holders=4, paid=4, waiting=1)),
+        (PayoutState.COMPLETED, progress(holders=4, paid=4, cancelled=1)),
         (PayoutState.EXECUTING, progress(paid=1, paid_base_units=1_000_001)),
+        (PayoutState.CANCELLING, progress(cancelled_base_units=400_000, paid_base_units=600_001)),
+        (PayoutState.EXECUTING, progress(holders=4, paid=1, failed=1, zero_due=1, waiting=1, cancelled=1)),
+        (PayoutState.CANCELLED, progress(holders=4, paid=1, failed=1, zero_due=1)),
+        (PayoutState.CANCELLED, progress(holders=4, paid=1, cancelled=2, waiting=1)),
     ],
 )
 def test_figures_that_break_the_promise_of_the_state_are_not_believed(state: PayoutState, told: Progress) -> None:
@@ -138,6 +185,54 @@ def test_figures_that_break_the_promise_of_the_state_are_not_believed(state: Pay
         distribution.apply_payout(report(distribution, 1, state, told), START)
 
 
+@pytest.mark.parametrize("told", [progress(paid=1), progress(paid_base_units=1), progress(waiting=1)])
+def test_nothing_is_paid_or_waits_in_a_payout_cancelled_without_a_plan(told: Progress) -> None:
+    distribution = released()
+    with pytest.raises(PayoutContradictionError):
+        distribution.apply_payout(report(distribution, 1, PayoutState.CANCELLED, told, has_plan=False), START)
+
+
+def test_a_payout_may_be_cancelled_while_its_plan_is_being_made() -> None:
+    distribution = released()
+    told = report(distribution, 1, PayoutState.CANCELLED, progress(holders=4), has_plan=False)
+    assert distribution.apply_payout(told, START).state is DistributionState.CANCELLED
+
+
+def test_the_total_of_a_percentage_is_taken_from_its_plan_once() -> None:
+    distribution = released_share()
+    requested = distribution.apply_payout(report(distribution, 1, PayoutState.REQUESTED), START)
+    assert requested.total_base_units == 0
+    fixed = requested.apply_payout(report(distribution, 2, PayoutState.PLANNING, total_base_units=700), START)
+    assert (fixed.total_base_units, fixed.version) == (700, requested.version + 1)
+
+    for other in (0, 699, 701):
+        told = report(distribution, 3, PayoutState.PAUSED, total_base_units=other)
+        with pytest.raises(PayoutContradictionError, match="total"):
+            fixed.apply_payout(told, START)
+    paid = report(fixed, 3, PayoutState.COMPLETED, progress(paid=4, paid_base_units=700))
+    assert fixed.apply_payout(paid, START).total_base_units == 700
+
+
+@pytest.mark.parametrize("state", PayoutState)
+def test_a_percentage_without_a_total_has_no_frozen_plan_yet(state: PayoutState) -> None:
+    distribution = released_share()
+    told = report(distribution, 1, state)
+    if state in ("WAITING_FOR_FUNDS", "EXECUTING", "COMPLETED", "INCOMPLETE"):
+        with pytest.raises(PayoutContradictionError, match="without a total"):
+            distribution.apply_payout(told, START)
+    else:
+        assert distribution.apply_payout(told, START).total_base_units == 0
+
+
+def test_a_percentage_pays_no_more_than_the_total_that_comes_with_the_report() -> None:
+    distribution = released_share()
+    told = progress(paid=1, paid_base_units=701)
+    with pytest.raises(PayoutContradictionError):
+        distribution.apply_payout(
+            report(distribution, 1, PayoutState.EXECUTING, told, total_base_units=700), START
+        )
+
+
 def test_a_report_of_another_payment_is_not_believed() -> None:
     distribution = released()
     told = report(distribution, 1, PayoutState.EXECUTING)
@@ -145,6 +240,7 @@ def test_a_report_of_another_payment_is_not_believed() -> None:
         replace(told, distribution_id=uuid4()),
         replace(told, asset_id=uuid4()),
         replace(told, total_base_units=told.total_base_units + 1),
+        replace(told, percentage_basis_points=1_250),
         replace(told, payment_token=EvmAddress("0x" + "11" * 20)),
     )
     for other in others:
@@ -162,12 +258,15 @@ _HISTORY = (
     PayoutState.SNAPSHOTTING,
     PayoutState.PLANNING,
     PayoutState.WAITING_FOR_FUNDS,
+    PayoutState.PAUSED,
     PayoutState.EXECUTING,
     PayoutState.INCOMPLETE,
     PayoutState.EXECUTING,
-    PayoutState.INCOMPLETE,
+    PayoutState.PAUSED,
     PayoutState.EXECUTING,
-    PayoutState.COMPLETED,
+    PayoutState.INCOMPLETE,
+    PayoutState.CANCELLING,
+    PayoutState.CANCELLED,
 )
 
 
@@ -184,7 +283,7 @@ def test_whatever_is_lost_doubled_or_late_the_newest_report_wins(deliveries: lis
 
     assert distribution.payout_version == max(deliveries)
     assert distribution.state is STATE_OF_PAYOUT[_HISTORY[max(deliveries) - 1]]
-    assert recorded.count(DistributionCompleted()) == (len(_HISTORY) in deliveries)
+    assert recorded.count(DistributionCancelled()) == (len(_HISTORY) in deliveries)
 
 
 def _report_of_history(distribution: Distribution, version: int) -> PayoutReport:

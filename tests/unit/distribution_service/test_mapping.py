@@ -14,7 +14,7 @@ from masspayout.type.v1 import amount_pb2
 
 from distribution_service.api.consumers import known_asset, payout_report
 from distribution_service.api.requests import list_scope, parse_amount, parse_position, position_key
-from distribution_service.application.amounts import BaseUnitsText, DecimalAmountText
+from distribution_service.application.amounts import AmountText, BaseUnitsText, DecimalAmountText, PercentageText
 from distribution_service.application.ports import ListPosition, PreviewedPayment, ReadinessCondition
 from distribution_service.application.queries import DistributionPreview
 from distribution_service.domain.asset import AssetState
@@ -32,6 +32,7 @@ from tests.unit.distribution_service.fakes import (
     preview,
     progress,
     released,
+    released_share,
     report,
 )
 
@@ -62,12 +63,26 @@ def test_a_distribution_as_it_is_shown() -> None:
 
 def test_progress_is_shown_after_the_first_report() -> None:
     distribution = released()
-    told = report(distribution, 1, PayoutState.EXECUTING, progress(paid=2, paid_base_units=7), waiting_for="X: y")
+    figures = progress(paid=1, failed=0, waiting=1, cancelled=2, paid_base_units=7, cancelled_base_units=5)
+    told = report(distribution, 1, PayoutState.EXECUTING, figures, waiting_for="X: y")
     message = distribution_message(distribution.apply_payout(told, distribution.create_time))
 
     assert message.state == pb.Distribution.STATE_EXECUTING
-    assert (message.progress.paid_count, message.progress.paid_amount.base_units) == (2, "7")
+    assert (message.progress.paid_count, message.progress.paid_amount.base_units) == (1, "7")
+    assert (message.progress.waiting_count, message.progress.cancelled_count) == (1, 2)
+    assert message.progress.cancelled_amount.base_units == "5"
     assert (message.waiting_for, message.etag) == ("X: y", '"2"')
+
+
+def test_a_percentage_is_shown_and_its_total_once_it_is_fixed() -> None:
+    distribution = released_share(1_250)
+    message = distribution_message(distribution)
+    assert (message.percentage, message.total_amount.base_units) == ("12.5", "0")
+    assert distribution_message(released()).percentage == ""
+
+    told = report(distribution, 1, PayoutState.PLANNING, total_base_units=700)
+    message = distribution_message(distribution.apply_payout(told, distribution.create_time))
+    assert (message.percentage, message.total_amount.base_units) == ("12.5", "700")
 
 
 def test_the_event_carries_the_distribution_as_it_was_then() -> None:
@@ -82,29 +97,68 @@ def test_the_event_carries_the_distribution_as_it_was_then() -> None:
     assert message.distribution == distribution_message(distribution)
 
 
+def test_the_event_of_a_cancel() -> None:
+    distribution = released()
+    cancelled = distribution.apply_payout(report(distribution, 3, PayoutState.CANCELLED), distribution.create_time)
+    (event,) = outgoing_events(cancelled)
+
+    assert event.subject == f"masspayout.distribution.v1.distribution_cancelled.{distribution.distribution_id}"
+    message = events_pb2.DistributionCancelled.FromString(event.payload)
+    assert (message.version, message.distribution) == (2, distribution_message(cancelled))
+
+
 def test_a_preview_as_it_is_shown() -> None:
     holder = LIFECYCLE_CONTRACT
     answer = replace(
-        preview(available=5, shortfall=2),
+        preview(available=5, shortfall=2, total=8),
         # 99 stands for a kind that only a newer payout_service knows.
         readiness=(ReadinessCondition(99, satisfied=False, detail="seen", remedy="do"),),
         largest_payments=(PreviewedPayment(holder, 10, 1_000_000),),
     )
-    message = preview_message(DistributionPreview(7, TOKEN, answer))
+    message = preview_message(DistributionPreview(TOKEN, answer))
 
-    assert (message.total_amount.base_units, message.shortfall.base_units) == ("7", "2")
+    assert (message.total_amount.base_units, message.shortfall.base_units) == ("8", "2")
     assert (message.available_amount.decimal_amount, message.rounding_dust.base_units) == ("0.000005", "2")
     assert [(item.kind, item.remedy) for item in message.readiness] == [(99, "do")]
     (payment,) = message.largest_payments
     assert (payment.holder, payment.amount.decimal_amount) == (checksummed(holder), "1")
 
 
-def test_amounts_of_requests() -> None:
-    assert parse_amount(amount_pb2.AmountInput(base_units="1"), "total_amount") == BaseUnitsText("1")
-    assert parse_amount(amount_pb2.AmountInput(decimal_amount=""), "total_amount") == DecimalAmountText("")
+_ONE = amount_pb2.AmountInput(base_units="1")
+
+
+@pytest.mark.parametrize(
+    ("total_amount", "percentage", "expected"),
+    [
+        (_ONE, "", BaseUnitsText("1")),
+        (amount_pb2.AmountInput(decimal_amount=""), "", DecimalAmountText("")),
+        (None, "12.5", PercentageText("12.5")),
+        (amount_pb2.AmountInput(), "12.5", PercentageText("12.5")),
+    ],
+)
+def test_amounts_of_requests(
+    total_amount: amount_pb2.AmountInput | None, percentage: str, expected: AmountText
+) -> None:
+    create = pb.CreateDistributionRequest(total_amount=total_amount, percentage=percentage)
+    preview = pb.PreviewDistributionRequest(total_amount=total_amount, percentage=percentage)
+    assert parse_amount(create) == parse_amount(preview) == expected
+
+
+@pytest.mark.parametrize(
+    ("total_amount", "percentage", "reason", "field"),
+    [
+        (None, "", Reason.REQUIRED_FIELD_MISSING, "total_amount"),
+        (amount_pb2.AmountInput(), "", Reason.REQUIRED_FIELD_MISSING, "total_amount"),
+        (_ONE, "5", Reason.CONFLICTING_FIELDS, "percentage"),
+        (amount_pb2.AmountInput(decimal_amount=""), "5", Reason.CONFLICTING_FIELDS, "percentage"),
+    ],
+)
+def test_a_request_names_exactly_one_amount(
+    total_amount: amount_pb2.AmountInput | None, percentage: str, reason: Reason, field: str
+) -> None:
     with pytest.raises(AppError) as caught:
-        parse_amount(amount_pb2.AmountInput(), "total_amount")
-    assert (caught.value.reason, caught.value.field) == (Reason.REQUIRED_FIELD_MISSING, "total_amount")
+        parse_amount(pb.CreateDistributionRequest(total_amount=total_amount, percentage=percentage))
+    assert (caught.value.reason, caught.value.field) == (reason, field)
 
 
 def test_positions_of_page_tokens_go_there_and_back() -> None:
@@ -133,8 +187,12 @@ def _payout_event(**changes: object) -> IncomingEvent:
             state=payout_service_pb2.Payout.STATE_EXECUTING,
             total_amount=amount_pb2.TokenAmount(base_units="1000000", token=checksummed(TOKEN.address)),
             holder_count=4,
+            plan_hash="ab",
             paid_count=1,
+            waiting_count=2,
+            cancelled_count=1,
             paid_amount=amount_pb2.TokenAmount(base_units="250000"),
+            cancelled_amount=amount_pb2.TokenAmount(base_units="50000"),
         )
     )
     for name, value in changes.items():
@@ -146,7 +204,15 @@ def _payout_event(**changes: object) -> IncomingEvent:
 def test_a_payout_event_is_read() -> None:
     told = payout_report(_payout_event())
     assert (told.version, told.state, told.payment_token) == (4, PayoutState.EXECUTING, TOKEN.address)
+    assert (told.total_base_units, told.percentage_basis_points, told.has_plan) == (1_000_000, None, True)
     assert (told.progress.paid_count, told.progress.paid_base_units) == (1, 250_000)
+    assert (told.progress.waiting_count, told.progress.cancelled_count) == (2, 1)
+    assert told.progress.cancelled_base_units == 50_000
+
+
+def test_a_payout_event_of_a_percentage_before_its_plan_is_read() -> None:
+    told = payout_report(_payout_event(percentage="12.5", plan_hash=""))
+    assert (told.percentage_basis_points, told.has_plan) == (1_250, False)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +225,8 @@ def test_a_payout_event_is_read() -> None:
         {"state": 0},
         {"state": 99},
         {"paid_count": -1},
+        {"cancelled_count": -1},
+        {"percentage": "100.01"},
     ],
 )
 def test_a_malformed_payout_event_is_not_read(changes: dict[str, object]) -> None:

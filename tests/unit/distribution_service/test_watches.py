@@ -57,12 +57,26 @@ async def test_the_state_now_then_each_change_then_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "paid"), [(PayoutState.COMPLETED, 4), (PayoutState.INCOMPLETE, 1), (PayoutState.FAILED, 0)]
+    ("state", "paid"),
+    [(PayoutState.COMPLETED, 4), (PayoutState.INCOMPLETE, 1), (PayoutState.FAILED, 0), (PayoutState.CANCELLED, 4)],
 )
 async def test_a_settled_distribution_is_sent_once(state: PayoutState, paid: int) -> None:
     world = _World()
     world.change(1, state, paid)
     assert [item.state async for item in world.follow()] == [DistributionState[state.name]]
+
+
+async def test_a_watch_goes_on_while_the_payout_is_paused_and_being_cancelled() -> None:
+    world = _World()
+    async with aclosing(world.follow()) as changes:
+        await anext(changes)
+        for version, state in enumerate((PayoutState.PAUSED, PayoutState.CANCELLING, PayoutState.CANCELLED), 1):
+            world.change(version, state, paid=4)
+            await world.watches.step()
+            async with asyncio.timeout(5):
+                assert (await anext(changes)).state is DistributionState[state.name]
+        with pytest.raises(StopAsyncIteration):
+            await anext(changes)
 
 
 async def test_changes_between_two_reads_are_sent_as_one_and_none_twice() -> None:

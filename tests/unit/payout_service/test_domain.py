@@ -1,25 +1,13 @@
-"""Plans, batches, settlement and the two tables of legal transitions."""
+"""Plans, batch sizes and lifecycle contracts."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payout_service.domain.batch_sizing import BatchLimits, GasModel, gas_limit
-from payout_service.domain.lifecycle import Condition, ConditionKind, LifecycleState
-from payout_service.domain.payments import FailureReason, PaymentState
-from payout_service.domain.payout import (
-    TRANSITIONS,
-    WORKED_STATES,
-    IllegalTransitionError,
-    Payout,
-    PayoutState,
-    Progress,
-    Snapshot,
-)
+from payout_service.domain.batch_sizing import BatchLimits, GasModel, fits, gas_limit
+from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS, Condition, ConditionKind, LifecycleState
 from payout_service.domain.plan import (
     AccountingIdentityError,
     PlannedPayment,
@@ -27,26 +15,7 @@ from payout_service.domain.plan import (
     PlanTotals,
     plan_payments,
 )
-from payout_service.domain.settlement import (
-    BatchEvidence,
-    ExecutionEvent,
-    ExpectedBatch,
-    settle,
-    strip_padding,
-)
-from payout_service.domain.transaction import (
-    INTENT_TRANSITIONS,
-    Attempt,
-    ContractCall,
-    IntentState,
-    LaneHaltedError,
-    NonceLane,
-    Outcome,
-    OwnerKind,
-    Purpose,
-    TransactionIntent,
-)
-from tests.support.payout.memory_chain import SIGNER, holder
+from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ready_contract
 
@@ -123,9 +92,21 @@ def test_more_than_there_is_is_no_plan() -> None:
 def test_an_identity_that_does_not_hold_is_refused() -> None:
     plan = PlanTotals(1, 0, 90, 3, 7, "hash")
     plan.assert_identity(declared_base_units=100, paid_base_units=60, open_base_units=30)
-    for paid, owed in ((60, 29), (61, 30), (90, 1)):
-        with pytest.raises(AccountingIdentityError):
-            plan.assert_identity(declared_base_units=100, paid_base_units=paid, open_base_units=owed)
+    plan.assert_identity(declared_base_units=100, paid_base_units=60, open_base_units=10, cancelled_base_units=20)
+    for paid, owed, cancelled in ((60, 29, 0), (61, 30, 0), (90, 1, 0), (60, 30, 1), (60, 10, 19)):
+        with pytest.raises(AccountingIdentityError, match="declared 100"):
+            plan.assert_identity(
+                declared_base_units=100,
+                paid_base_units=paid,
+                open_base_units=owed,
+                cancelled_base_units=cancelled,
+            )
+
+
+def test_tries_are_no_part_of_the_plan() -> None:
+    rows = plan_payments(0, [(holder(0), 5), (holder(1), 5)], 11, 20)
+    tried = [replace(row, tries=3) for row in rows]
+    assert summed(rows, 11, 20).plan_hash == summed(tried, 11, 20).plan_hash
 
 
 # ------------------------------------------------------------------------------------------------ sizes
@@ -158,254 +139,24 @@ def test_each_cap_bounds_a_batch() -> None:
     assert GasModel.fit(1, 175_000, 1, 175_000) == GasModel(0, 175_000)
 
 
+def test_child_records_cap_a_batch_only_where_the_token_is_hederas_own() -> None:
+    model = GasModel(0, 1)
+    limits = BatchLimits(max_gas=10_000, max_calldata_bytes=100_000, max_payees=1_000, max_child_records=50)
+    assert model.payees_within(limits) == 1_000
+    assert model.payees_within(limits, makes_child_records=True) == 25
+    assert model.payees_within(replace(limits, max_payees=7), makes_child_records=True) == 7
+
+
+def test_an_estimate_fits_with_the_margin_free() -> None:
+    limits = BatchLimits(max_gas=1_100, max_calldata_bytes=100_000, max_payees=10, gas_margin_percent=10)
+    assert fits(1_000, limits)
+    assert not fits(1_001, limits)
+
+
 def test_the_gas_limit_is_a_tenth_above_the_estimate_and_below_the_cap() -> None:
     assert [gas_limit(each, 1_000) for each in (100, 950, 1_000)] == [110, 1_000, 1_000]
     with pytest.raises(ValueError, match="the cap is 1000"):
         gas_limit(1_001, 1_000)
-
-
-# ------------------------------------------------------------------------------------------------ settlement
-
-A, B = holder(0), holder(1)
-EXPECTED = ExpectedBatch(7, 1_000, ((A, 600), (B, 400)))
-EVENT = ExecutionEvent(7, (A, B), 1_000, (), {A: 600, B: 400})
-PAID = BatchEvidence(EVENT, {A: 600, B: 400}, {})
-
-
-def states(evidence: BatchEvidence) -> list[str]:
-    return [each.reason or each.state for each in settle(EXPECTED, evidence)]
-
-
-def test_agreeing_evidence_is_paid() -> None:
-    assert states(PAID) == [PaymentState.PAID, PaymentState.PAID]
-
-
-@pytest.mark.parametrize(
-    "evidence",
-    [
-        replace(PAID, event=None),
-        replace(PAID, event=replace(EVENT, snapshot_id=8)),
-        replace(PAID, event=replace(EVENT, amount_base_units=999)),
-        replace(PAID, event=replace(EVENT, holders=(B, A))),
-        replace(PAID, event=replace(EVENT, holders=(A,))),
-        replace(PAID, event=replace(EVENT, holders=(A, B, holder(3)))),
-    ],
-)
-def test_the_event_of_another_call_proves_nothing(evidence: BatchEvidence) -> None:
-    assert states(evidence) == [FailureReason.EVIDENCE_DISAGREES] * 2
-
-
-@pytest.mark.parametrize(
-    "evidence",
-    [
-        replace(PAID, transferred={B: 400}),
-        replace(PAID, transferred={A: 599, B: 400}),
-        replace(PAID, transferred={A: 1_200, B: 400}),
-        replace(PAID, event=replace(EVENT, paid={A: 599, B: 400})),
-        replace(PAID, event=replace(EVENT, paid={A: 599, B: 400}), transferred={A: 599, B: 400}),
-        replace(PAID, event=replace(EVENT, paid={A: 0, B: 400}), transferred={B: 400}),
-        replace(PAID, event=replace(EVENT, paid={B: 400})),
-        replace(PAID, event=replace(EVENT, paid={B: 400}), transferred={B: 400}),
-        # Listed as failed, and money moved all the same.
-        replace(PAID, event=replace(EVENT, failed=(A,), paid={B: 400}), paid_flags={A: False}),
-        # Listed as both.
-        replace(PAID, event=replace(EVENT, failed=(A,)), paid_flags={A: True}),
-        replace(PAID, event=replace(EVENT, failed=(A,)), transferred={B: 400}, paid_flags={A: True}),
-    ],
-)
-def test_a_payee_whose_evidence_disagrees_is_disputed_alone(evidence: BatchEvidence) -> None:
-    outcomes = settle(EXPECTED, evidence)
-    assert [each.state for each in outcomes] == [PaymentState.DISPUTED, PaymentState.PAID]
-    assert outcomes[0].reason is FailureReason.EVIDENCE_DISAGREES
-
-
-@pytest.mark.parametrize(
-    ("flag", "reason"),
-    [(True, FailureReason.ALREADY_PAID_ELSEWHERE), (False, FailureReason.TRANSFER_REFUSED)],
-)
-def test_a_failed_payee_is_told_apart_by_the_paid_flag(flag: bool, reason: FailureReason) -> None:
-    evidence = BatchEvidence(replace(EVENT, failed=(A,), paid={B: 400}), {B: 400}, {A: flag})
-    first, second = settle(EXPECTED, evidence)
-    assert (first.state, first.reason) == (PaymentState.FAILED, reason)
-    assert second.state is PaymentState.PAID
-
-
-def test_padding_is_taken_off_and_amounts_stay_with_their_payees() -> None:
-    zero = "0x" + "00" * 20
-    assert strip_padding([B, zero, zero], [A, zero, zero], [600, 0, 0]) == ((B,), {A: 600})
-    assert strip_padding([], [A, A], [1, 2]) == ((), {A: 3}), "a doubled payee is summed, and so disagrees"
-    with pytest.raises(ValueError, match="shorter"):
-        strip_padding([], [A], [])
-
-
-# ------------------------------------------------------------------------------------------------ transitions
-
-PLAN = PlanTotals(2, 0, 90, 3, 7, "hash")
-
-
-def payout_in(state: PayoutState, **changes: object) -> Payout:
-    payout = Payout(uuid4(), uuid4(), 100, START, START, state=state, holder_count=2, planned_count=2, plan=PLAN)
-    for name, value in changes.items():
-        setattr(payout, name, value)
-    return payout
-
-
-VERBS: dict[str, tuple[PayoutState, Callable[[Payout], None]]] = {
-    "begin_snapshot": (PayoutState.SNAPSHOTTING, lambda each: each.begin_snapshot(START)),
-    "begin_planning": (
-        PayoutState.PLANNING,
-        lambda each: each.begin_planning(Snapshot(1, 1, "0x"), 2, 10, START),
-    ),
-    "freeze_plan": (PayoutState.WAITING_FOR_FUNDS, lambda each: each.freeze_plan(PLAN, None, START)),
-    "freeze_empty_plan": (
-        PayoutState.COMPLETED,
-        lambda each: each.freeze_plan(replace(PLAN, payable_base_units=0), None, START),
-    ),
-    "begin_execution": (PayoutState.EXECUTING, lambda each: each.begin_execution(START)),
-    "finish": (PayoutState.COMPLETED, lambda each: each.finish(90, START)),
-    "finish_with_failures": (PayoutState.INCOMPLETE, lambda each: each.finish(90, START)),
-    "fail": (PayoutState.FAILED, lambda each: each.fail("NO_HOLDERS", START)),
-}
-# The one state in which each verb is used; `fail` has several.
-USED_IN = {
-    "begin_snapshot": {PayoutState.REQUESTED},
-    "begin_planning": {PayoutState.SNAPSHOTTING},
-    "freeze_plan": {PayoutState.PLANNING},
-    "freeze_empty_plan": {PayoutState.PLANNING},
-    "begin_execution": {PayoutState.WAITING_FOR_FUNDS},
-    "finish": {PayoutState.EXECUTING},
-    "finish_with_failures": {PayoutState.EXECUTING},
-    "fail": {PayoutState.REQUESTED, PayoutState.SNAPSHOTTING},
-}
-
-
-@pytest.mark.parametrize("state", PayoutState)
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_payout_moves_only_as_the_table_says(state: PayoutState, verb: str) -> None:
-    target, act = VERBS[verb]
-    payout = payout_in(state, waiting_for="something")
-    if verb == "finish_with_failures":
-        payout.progress = Progress(failed_count=1)
-    if state in USED_IN[verb]:
-        act(payout)
-        assert (payout.state, payout.version, payout.waiting_for) == (target, 2, "")
-        assert target in TRANSITIONS[state]
-    else:
-        with pytest.raises(IllegalTransitionError):
-            act(payout)
-        assert (payout.state, payout.version) == (state, 1)
-
-
-def test_every_state_that_can_be_left_is_worked_on() -> None:
-    assert {state for state in PayoutState if TRANSITIONS[state]} == WORKED_STATES
-
-
-@pytest.mark.parametrize("state", sorted(set(PayoutState) - {PayoutState.EXECUTING}))
-def test_batches_belong_to_a_payout_that_executes(state: PayoutState) -> None:
-    verbs: list[Callable[[Payout], object]] = [
-        lambda each: each.add_batch(START),
-        lambda each: each.settle_batch(1, 1, 0, START),
-    ]
-    for act in verbs:
-        payout = payout_in(state)
-        with pytest.raises(IllegalTransitionError):
-            act(payout)
-        assert payout.progress == Progress()
-
-
-def test_a_payout_counts_what_is_proven() -> None:
-    payout = payout_in(PayoutState.EXECUTING)
-    assert [payout.add_batch(START), payout.add_batch(START)] == [1, 2]
-    payout.settle_batch(1, 60, 0, START)
-    payout.settle_batch(0, 0, 1, START)
-    assert payout.progress == Progress(1, 1, 60, 2, 2)
-    for owed in (29, 31, 0):
-        with pytest.raises(AccountingIdentityError):
-            payout.finish(owed, START)
-    payout.finish(30, START)
-    assert (payout.state, payout.version) == (PayoutState.INCOMPLETE, 6)
-
-
-@pytest.mark.parametrize("planned", [0, 1, 3])
-def test_a_plan_without_every_holder_is_not_frozen(planned: int) -> None:
-    payout = payout_in(PayoutState.PLANNING, planned_count=planned)
-    with pytest.raises(ValueError, match="every holder"):
-        payout.freeze_plan(PLAN, None, START)
-    with pytest.raises(ValueError, match="every holder"):
-        payout_in(PayoutState.PLANNING).freeze_plan(replace(PLAN, holder_count=3), None, START)
-
-
-@pytest.mark.parametrize("figures", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
-def test_a_plan_needs_a_snapshot_with_holders(figures: tuple[int, int, int]) -> None:
-    payout = payout_in(PayoutState.SNAPSHOTTING)
-    with pytest.raises(ValueError, match="snapshot"):
-        payout.begin_planning(Snapshot(figures[0], 1, "0x"), figures[1], figures[2], START)
-
-
-def test_a_cause_is_published_once() -> None:
-    payout = payout_in(PayoutState.REQUESTED)
-    assert payout.wait_for("A", START)
-    assert not payout.wait_for("A", START)
-    assert payout.wait_for("", START)
-    assert payout.version == 3
-
-
-ATTEMPT = Attempt(1, b"raw", "0xh", 1, START)
-OUTCOME = Outcome("0xh", 1, "0xb", 1, None)
-INTENT_VERBS: dict[IntentState, Callable[[TransactionIntent], None]] = {
-    IntentState.SIGNED: lambda each: each.sign(0, 1, ATTEMPT),
-    IntentState.BROADCAST: lambda each: each.mark_broadcast(1, "", START),
-    IntentState.MINED: lambda each: each.mined(),
-    IntentState.SUCCEEDED: lambda each: each.conclude(True, OUTCOME),
-    IntentState.REVERTED: lambda each: each.conclude(False, OUTCOME),
-    IntentState.NONCE_LOST: lambda each: each.lose_nonce(),
-}
-STAYS = {IntentState.BROADCAST, IntentState.MINED}
-
-
-@pytest.mark.parametrize("state", IntentState)
-@pytest.mark.parametrize("target", INTENT_VERBS)
-def test_an_intent_moves_only_as_the_table_says(state: IntentState, target: IntentState) -> None:
-    intent = TransactionIntent(
-        intent_id=uuid4(),
-        key="test",
-        purpose=Purpose.BATCH,
-        owner_kind=OwnerKind.PAYOUT,
-        owner_id=uuid4(),
-        chain_id=1,
-        signer=SIGNER,
-        call=ContractCall(SIGNER, b""),
-        gas_limit=1,
-        create_time=START,
-        state=state,
-    )
-    if target in INTENT_TRANSITIONS[state] or (state is target and target in STAYS):
-        INTENT_VERBS[target](intent)
-        assert intent.state is target
-    else:
-        with pytest.raises(ValueError, match="cannot become"):
-            INTENT_VERBS[target](intent)
-        assert intent.state is state
-        assert intent.outcome is None
-
-
-def test_nothing_is_sent_that_was_never_signed_and_no_final_state_is_left() -> None:
-    assert INTENT_TRANSITIONS[IntentState.CREATED] == {IntentState.SIGNED}
-    assert all(
-        IntentState.SIGNED not in targets for state, targets in INTENT_TRANSITIONS.items() if state != "CREATED"
-    )
-    for final in (IntentState.SUCCEEDED, IntentState.REVERTED, IntentState.NONCE_LOST):
-        assert INTENT_TRANSITIONS[final] == frozenset()
-
-
-def test_a_halted_lane_gives_no_nonce_and_keeps_its_first_reason() -> None:
-    lane = NonceLane(1, SIGNER, "0xg", 5)
-    assert (lane.allocate(), lane.next_nonce) == (5, 6)
-    lane.halt("first")
-    lane.halt("second")
-    with pytest.raises(LaneHaltedError, match="first"):
-        lane.allocate()
-    assert lane.next_nonce == 6
 
 
 # ------------------------------------------------------------------------------------------------ contracts
@@ -424,7 +175,7 @@ def test_a_contract_is_ready_while_all_conditions_hold() -> None:
     assert contract.observe(conditions(True, False), START)
     assert (contract.state, contract.version) == (LifecycleState.NOT_READY, 3)
     contract.fail("because", START)
-    with pytest.raises(ValueError, match="FAILED"):
+    with pytest.raises(ValueError, match="is FAILED"):
         contract.observe(conditions(True), START)
 
 
@@ -442,3 +193,16 @@ def test_a_deployment_ends_with_the_contract_itself() -> None:
     assert str(contract.address) == str(address)
     with pytest.raises(ValueError, match="does not belong"):
         contract.record_creation("other", address, is_the_contract=False, now=START)
+
+
+@pytest.mark.parametrize("state", LifecycleState)
+def test_a_contract_fails_only_before_it_was_ready(state: LifecycleState) -> None:
+    contract = ready_contract()
+    contract.state = state
+    if LifecycleState.FAILED in LIFECYCLE_TRANSITIONS[state]:
+        contract.fail("because", START)
+        assert (contract.state, contract.failure_reason) == (LifecycleState.FAILED, "because")
+    else:
+        with pytest.raises(ValueError, match="cannot become FAILED"):
+            contract.fail("because", START)
+        assert contract.state is state

@@ -1,17 +1,15 @@
 """A signer's lane: bytes before sending, outcome by nonce, and every named reason to stop."""
 
 import asyncio
-import json
 from dataclasses import replace
 
 import pytest
 
-from libs.chain.address import EvmAddress
 from libs.errors import AppError
 from payout_service.application.chain_identity import WrongChainError
 from payout_service.application.drive_transactions import drive_transactions
 from payout_service.domain.transaction import IntentState
-from tests.support.payout.memory_chain import SIGNER
+from tests.support.payout.memory_chain import CHAIN_ID, GWEI, OTHER_SIGNER, SIGNER
 from tests.support.payout.memory_database import MemoryDatabase
 from tests.support.payout.stage import Stage, engine_settings
 
@@ -50,7 +48,7 @@ async def test_an_outcome_counts_only_with_blocks_on_top() -> None:
 
 
 @pytest.mark.parametrize("fault", ["lost before", "lost after"])
-async def test_a_lost_reply_counts_as_sent_and_the_same_bytes_go_again(fault: str) -> None:
+async def test_a_lost_reply_is_unknown_and_the_same_bytes_go_again(fault: str) -> None:
     stage = Stage()
     await stage.add_intent()
     await stage.drive()
@@ -58,7 +56,7 @@ async def test_a_lost_reply_counts_as_sent_and_the_same_bytes_go_again(fault: st
     with pytest.raises(AppError):
         await stage.drive()
     intent = stage.database.intent(KEY)
-    assert intent.state is IntentState.BROADCAST
+    assert intent.state is IntentState.UNKNOWN
     assert intent.problem.startswith("OUTCOME_UNKNOWN")
     await stage.drive()
     assert len(stage.chain.broadcasts) == 1
@@ -68,6 +66,54 @@ async def test_a_lost_reply_counts_as_sent_and_the_same_bytes_go_again(fault: st
     stage.chain.mine(3)
     await stage.drive()
     assert stage.database.intent(KEY).state is IntentState.SUCCEEDED
+
+
+async def test_an_unknown_outcome_is_found_without_sending_again() -> None:
+    stage = Stage()
+    await stage.add_intent()
+    await stage.drive()
+    stage.chain.faults = ["lost after"]
+    with pytest.raises(AppError):
+        await stage.drive()
+    stage.chain.mine()
+    await stage.drive()
+    assert stage.database.intent(KEY).state is IntentState.MINED
+    assert stage.database.intent(KEY).problem == ""
+    stage.chain.mine(2)
+    await stage.drive()
+    assert stage.database.intent(KEY).state is IntentState.SUCCEEDED
+    assert len(stage.chain.broadcasts) == 1
+
+
+async def test_an_unknown_outcome_may_become_one_that_was_never_ours() -> None:
+    stage = Stage()
+    await stage.add_intent()
+    await stage.drive()
+    stage.chain.faults = ["lost before"]
+    with pytest.raises(AppError):
+        await stage.drive()
+    stage.chain.use_nonce_elsewhere()
+    await stage.drive()
+    assert stage.database.intent(KEY).state is IntentState.UNKNOWN, "not before it is final"
+    stage.chain.mine(2)
+    await stage.drive()
+    assert stage.database.intent(KEY).state is IntentState.NONCE_LOST
+
+
+async def test_a_request_that_arrives_late_is_the_same_bytes() -> None:
+    stage = Stage()
+    await stage.add_intent()
+    await stage.drive()
+    stage.chain.faults = ["late"]
+    with pytest.raises(AppError):
+        await stage.drive()
+    await stage.drive(10)
+    stage.chain.mine()
+    stage.chain.deliver_late()
+    stage.chain.mine(3)
+    await stage.drive()
+    assert stage.database.intent(KEY).state is IntentState.SUCCEEDED
+    assert stage.chain.state.nonce == 1
 
 
 async def test_a_kill_between_sending_and_recording_sends_the_same_bytes_again() -> None:
@@ -131,11 +177,11 @@ async def test_a_receipt_of_another_fork_is_not_final() -> None:
     stage = Stage()
     await signed_and_sent(stage)
     stage.chain.mine(3)
-    number, mined = stage.chain.state.mined[stage.database.intent(KEY).attempts[0].transaction_hash]
+    mined = stage.chain.state.mined[stage.database.intent(KEY).attempts[0].transaction_hash]
     original = stage.chain.block_hash
 
     async def other_fork(asked: int) -> str | None:
-        return "0xother" if asked == number else await original(asked)
+        return "0xother" if asked == mined.block_number else await original(asked)
 
     stage.chain.block_hash = other_fork  # type: ignore[method-assign, assignment]
     await stage.drive()
@@ -143,7 +189,6 @@ async def test_a_receipt_of_another_fork_is_not_final() -> None:
     stage.chain.block_hash = original  # type: ignore[method-assign]
     await stage.drive()
     assert stage.database.intent(KEY).state is IntentState.SUCCEEDED
-    assert mined.succeeded
 
 
 async def test_a_nonce_that_somebody_else_used_halts_the_lane() -> None:
@@ -151,6 +196,7 @@ async def test_a_nonce_that_somebody_else_used_halts_the_lane() -> None:
     await stage.add_intent()
     await stage.drive()
     stage.chain.use_nonce_elsewhere()
+    await stage.drive()
     await stage.drive()
     assert stage.database.intent(KEY).state is IntentState.BROADCAST, "not before it is final"
     stage.chain.mine(2)
@@ -197,27 +243,69 @@ async def test_a_journal_behind_the_chain_halts_before_anything_is_signed() -> N
 
 
 async def test_a_chain_behind_the_journal_is_waited_for_by_name() -> None:
-    """A node that lags, or lost final blocks: signed now, the bytes would wait behind a gap of nonces."""
+    """A node that lags: signed now, the bytes would wait behind a gap of nonces."""
     stage = Stage()
     await signed_and_sent(stage)
     stage.chain.mine(3)
     await stage.drive()
     await stage.add_intent("creation/later")
-    stage.chain.state.nonce = 0
+    stage.chain.lag_of = lambda: 3
     assert not await stage.drive()
-    assert stage.database.intent("creation/later").problem.startswith("CHAIN_BEHIND_JOURNAL")
-    stage.chain.state.nonce = 1
+    assert stage.database.intent("creation/later").problem.startswith(
+        f"CHAIN_BEHIND_JOURNAL: the node tells 0 transactions of {SIGNER}, 1 are final in the journal"
+    )
+    assert stage.chain.signed == [0]
+    stage.chain.lag_of = lambda: 0
     assert await stage.drive()
     assert stage.chain.signed == [0, 1]
     assert stage.database.intent("creation/later").problem == ""
 
 
-async def test_a_lane_begins_at_the_chains_nonce() -> None:
+async def test_final_transactions_that_a_deep_reorg_took_back_are_sent_again_as_they_were() -> None:
+    stage = Stage()
+    stage.chain.mine(3)
+    for key in ("creation/a", "creation/b"):
+        await signed_and_sent(stage, key)
+    stage.chain.mine(3)
+    await stage.drive()
+    sent = list(stage.chain.broadcasts)
+    await stage.add_intent("creation/later")
+    stage.chain.reorg(4)
+    assert stage.chain.state.nonce == 0
+    await stage.drive()
+    assert stage.chain.broadcasts == [*sent, *sent], "the same bytes, in the order of their nonces"
+    assert stage.chain.signed == [0, 1], "nothing behind the gap"
+    stage.chain.mine()
+    assert stage.chain.state.nonce == 2
+    await stage.drive()
+    assert stage.database.intent("creation/later").nonce == 2
+
+
+async def test_after_a_deep_reorg_the_replacement_that_had_won_is_sent_again() -> None:
+    stage = Stage()
+    await signed_and_sent(stage)
+    stage.chain.base_fee = 20 * GWEI
+    await stage.drive(30)
+    await stage.drive()
+    winner = stage.database.intent(KEY).attempts[1]
+    stage.chain.mine(3)
+    await stage.drive()
+    await stage.add_intent("creation/later")
+    stage.chain.reorg(3)
+    before = len(stage.chain.broadcasts)
+    await stage.drive()
+    assert stage.chain.broadcasts[before:] == [winner.raw]
+
+
+async def test_a_signer_with_a_history_that_no_journal_knows_stops_before_its_first() -> None:
+    """The database may be a backup of the time before the signer's first transaction."""
     stage = Stage()
     stage.chain.use_nonce_elsewhere()
     await stage.add_intent()
-    await stage.drive()
-    assert stage.database.intent(KEY).nonce == 1
+    assert not await stage.drive()
+    assert "JOURNAL_BEHIND_CHAIN: the chain has 1 transactions" in stage.database.lane().halted_because
+    assert stage.database.intent(KEY).problem == stage.database.lane().halted_because
+    assert stage.chain.signed == []
 
 
 async def _other_id(stage: Stage) -> None:
@@ -282,26 +370,25 @@ async def test_a_creation_above_the_gas_cap_is_named_and_not_signed() -> None:
     assert stage.chain.signed == []
 
 
-async def test_the_gas_limit_is_the_estimate_and_a_tenth_or_what_the_owner_said() -> None:
+async def test_the_gas_limit_is_the_estimate_and_a_tenth() -> None:
     stage = Stage()
     await stage.add_intent()
-    await stage.add_intent("creation/sized", gas_limit=777)
     await stage.drive()
-    await stage.drive()
-    limits = [json.loads(intent.attempts[0].raw)["gas"] for intent in stage.database.intents()]
-    assert limits == [1_100_000, 777]
+    assert stage.database.intent(KEY).gas_limit == 1_100_000
 
 
 async def test_a_fee_above_the_cap_is_named_for_all_that_wait() -> None:
-    stage = Stage()
-    stage.chain.is_fee_above_cap = True
+    stage = Stage(settings=engine_settings(max_fee_per_gas_wei=50 * GWEI))
+    stage.chain.base_fee = 51 * GWEI
     await stage.add_intent("creation/a")
     await stage.add_intent("creation/b")
     assert not await stage.drive()
-    assert {each.problem for each in stage.database.intents()} == {"FEE_CAP_REACHED: the chain asks for more"}
-    stage.chain.is_fee_above_cap = False
+    problem = f"FEE_CAP_REACHED: {51 * GWEI} wei per gas are asked for, the cap is {50 * GWEI}"
+    assert {each.problem for each in stage.database.intents()} == {problem}
+    stage.chain.base_fee = 50 * GWEI
     await stage.drive()
     assert stage.chain.signed == [0]
+    assert stage.database.intent("creation/a").attempts[0].fees.max_fee_per_gas_wei == 50 * GWEI
 
 
 async def test_a_signer_that_fails_uses_no_nonce() -> None:
@@ -325,18 +412,75 @@ async def test_two_replicas_never_share_or_skip_a_nonce(seed: int) -> None:
     for number in range(6):
         await stage.add_intent(f"creation/{number}")
     for _ in range(30):
-        await asyncio.gather(drive_transactions(stage.engine), drive_transactions(stage.engine))
+        await asyncio.gather(drive_transactions(stage.engine, SIGNER), drive_transactions(stage.engine, SIGNER))
         stage.chain.mine()
     assert sorted(intent.nonce or 0 for intent in stage.database.intents()) == list(range(6))
     assert {intent.state for intent in stage.database.intents()} == {IntentState.SUCCEEDED}
     assert sorted(stage.chain.signed) == list(range(6)), "signed once each"
 
 
+@pytest.mark.parametrize("seed", range(20))
+async def test_two_replicas_together_keep_to_the_window(seed: int) -> None:
+    stage = Stage(seed=seed, settings=engine_settings(max_in_flight_transactions=2))
+    stage.chain.is_stuck = True
+    for number in range(5):
+        await stage.add_intent(f"creation/{number}")
+    for _ in range(10):
+        await asyncio.gather(*(drive_transactions(stage.engine, SIGNER) for _ in range(3)))
+    assert sorted(stage.chain.signed) == [0, 1]
+
+
+async def test_each_signer_has_a_lane_of_its_own() -> None:
+    stage = Stage(signers=(SIGNER, OTHER_SIGNER))
+    await stage.add_intent("creation/a")
+    await stage.add_intent("creation/b", signer=OTHER_SIGNER)
+    await stage.add_intent("creation/c", signer=OTHER_SIGNER)
+    await stage.drive()
+    await stage.drive(signer=OTHER_SIGNER)
+    await stage.drive(signer=OTHER_SIGNER)
+    nonces = {each.key: (each.signer, each.nonce) for each in stage.database.intents()}
+    assert nonces == {
+        "creation/a": (SIGNER, 0),
+        "creation/b": (OTHER_SIGNER, 0),
+        "creation/c": (OTHER_SIGNER, 1),
+    }
+    assert set(stage.database.rows("lane")) == {(CHAIN_ID, SIGNER), (CHAIN_ID, OTHER_SIGNER)}
+
+
+async def test_a_halted_lane_does_not_stop_the_others() -> None:
+    stage = Stage(signers=(SIGNER, OTHER_SIGNER))
+    await signed_and_sent(stage)
+    stage.chain.pool.clear()
+    stage.chain.use_nonce_elsewhere()
+    stage.chain.mine(2)
+    await stage.drive()
+    await stage.add_intent("creation/b", signer=OTHER_SIGNER)
+    await stage.drive(signer=OTHER_SIGNER)
+    assert stage.database.intent(KEY).state is IntentState.NONCE_LOST
+    assert stage.database.intent("creation/b").state is IntentState.SIGNED
+
+
 async def test_the_lane_of_another_signer_is_left_alone() -> None:
     stage = Stage()
     await signed_and_sent(stage)
-    stage.engine = replace(stage.engine, signer=EvmAddress("0x" + "52" * 20))
+    stage.engine = replace(stage.engine, signers=(OTHER_SIGNER,))
     before = MemoryDatabase.intents(stage.database)
-    await stage.drive(60)
+    await stage.drive(60, OTHER_SIGNER)
     assert stage.database.intents() == before
     assert before[0].signer == SIGNER
+
+
+async def test_a_relay_that_refuses_gaps_gets_one_after_the_other() -> None:
+    stage = Stage(settings=engine_settings(max_in_flight_transactions=3))
+    stage.chain.is_relay = True
+    for number in range(3):
+        await stage.add_intent(f"creation/{number}")
+    for _ in range(4):
+        await stage.drive()
+    assert stage.database.intent("creation/1").problem.startswith("NONCE_GAP: ")
+    for _ in range(12):
+        stage.chain.mine()
+        await stage.drive(10)
+    assert [each.nonce for each in stage.database.intents()] == [0, 1, 2]
+    assert {each.state for each in stage.database.intents()} == {IntentState.SUCCEEDED}
+    assert stage.chain.signed == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""Key, artifact, messages, events, and the decoding of a call's event: nothing here opens a socket."""
+"""Artifact, messages, events, and the decoding of a call's event: nothing here opens a socket."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 from eth_abi.abi import encode
-from eth_account import Account
 from google.protobuf.message import Message
 from masspayout.payout.v1 import events_pb2
 
@@ -19,129 +18,14 @@ from payout_service.domain.lifecycle import Condition, ConditionKind
 from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
 from payout_service.domain.plan import PlanTotals
 from payout_service.domain.settlement import ExecutionEvent
-from payout_service.domain.transaction import ContractCall, Fees
+from payout_service.domain.transaction import ContractCall
 from payout_service.infrastructure.event_encoding import lifecycle_event, payout_event
 from payout_service.infrastructure.evm_contracts import EvmContracts, _execution_event
 from payout_service.infrastructure.lifecycle_artifact import load_artifact
 from payout_service.infrastructure.resource_mapping import amount_message, payout_message
-from payout_service.infrastructure.signer import KeyFiles, LocalSigner, load_signer
 from tests.support.payout.memory_chain import CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, holder
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ready_contract
-
-KEY = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
-PASSWORD = "correct horse"
-
-# ------------------------------------------------------------------------------------------------ key
-
-
-def private(path: Path, text: str, mode: int = 0o600) -> Path:
-    path.write_text(text)
-    path.chmod(mode)
-    return path
-
-
-@pytest.fixture(scope="module")
-def keystore_text() -> str:
-    return json.dumps(Account.encrypt(bytes.fromhex(KEY), PASSWORD, kdf="pbkdf2", iterations=2))
-
-
-@pytest.fixture
-def files(tmp_path: Path, keystore_text: str) -> KeyFiles:
-    keystore = private(tmp_path / "keystore.json", keystore_text)
-    return KeyFiles(keystore, private(tmp_path / "password", PASSWORD + "\n"), None)
-
-
-def test_an_encrypted_keystore_is_opened_by_its_password_file(files: KeyFiles) -> None:
-    signer = load_signer(files, is_devnet=False)
-    assert str(signer.address) == Account.from_key(KEY).address.lower()
-    call = ContractCall(CONTRACT, b"\x01")
-    signed = signer.sign(call, chain_id=298, nonce=7, gas_limit=21_000, fees=Fees(10, 1))
-    assert signed.raw[0] == 2, "EIP-1559"
-    assert signed == signer.sign(call, chain_id=298, nonce=7, gas_limit=21_000, fees=Fees(10, 1))
-    assert Account.recover_transaction(signed.raw).lower() == str(signer.address)
-
-
-def test_the_key_is_in_no_text(files: KeyFiles) -> None:
-    signer = load_signer(files, is_devnet=False)
-    assert KEY not in f"{signer!r} {signer} {vars(signer)!r}"
-    assert repr(signer) == f"LocalSigner({signer.address})"
-
-
-def _wrong_password(files: KeyFiles) -> KeyFiles:
-    assert files.password
-    private(files.password, "wrong")
-    return files
-
-
-def _open_to_others(files: KeyFiles) -> KeyFiles:
-    assert files.keystore
-    files.keystore.chmod(0o644)
-    return files
-
-
-def _open_password(files: KeyFiles) -> KeyFiles:
-    assert files.password
-    files.password.chmod(0o640)
-    return files
-
-
-def _keystore_with(text: str) -> Callable[[KeyFiles], KeyFiles]:
-    def change(files: KeyFiles) -> KeyFiles:
-        assert files.keystore
-        private(files.keystore, text)
-        return files
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "setting"),
-    [
-        (_wrong_password, "KEYSTORE_FILE"),
-        (_open_to_others, "KEYSTORE_FILE: others may read"),
-        (_open_password, "PASSWORD_FILE: others may read"),
-        (lambda files: KeyFiles(files.keystore, None, None), "PASSWORD_FILE is required"),
-        (lambda files: KeyFiles(files.keystore, files.password, files.keystore), "not both"),
-        (lambda files: KeyFiles(None, None, None), "KEYSTORE_FILE is required"),
-        (lambda files: KeyFiles(Path("/nowhere"), files.password, None), "KEYSTORE_FILE: No such file"),
-        (_keystore_with(KEY), "KEYSTORE_FILE"),
-        (_keystore_with("[]"), "KEYSTORE_FILE"),
-        (_keystore_with("{}"), "KEYSTORE_FILE"),
-        (_keystore_with('{"version": 1}'), "KEYSTORE_FILE"),
-        (_keystore_with('{"version": 3, "crypto": {"kdf": "none"}}'), "KEYSTORE_FILE"),
-        (_keystore_with('{"version": 3, "crypto": 3}'), "KEYSTORE_FILE"),
-    ],
-)
-def test_a_key_that_cannot_be_read_names_the_setting_and_nothing_else(
-    files: KeyFiles, change: Callable[[KeyFiles], KeyFiles], setting: str
-) -> None:
-    with pytest.raises(SettingsError) as caught:
-        load_signer(change(files), is_devnet=True)
-    assert setting in str(caught.value)
-    assert KEY not in str(caught.value)
-    assert PASSWORD not in str(caught.value)
-    assert caught.value.__cause__ is None
-
-
-def test_a_raw_key_is_for_the_embedded_chain_only(tmp_path: Path) -> None:
-    raw = KeyFiles(None, None, private(tmp_path / "key", "0x" + KEY + "\n"))
-    assert load_signer(raw, is_devnet=True).address == LocalSigner(Account.from_key(KEY)).address
-    with pytest.raises(SettingsError, match="SIGNER_KEY_FILE: a raw key is for the embedded chain only"):
-        load_signer(raw, is_devnet=False)
-    assert raw.raw_key
-    raw.raw_key.chmod(0o604)
-    with pytest.raises(SettingsError, match="SIGNER_KEY_FILE: others may read"):
-        load_signer(raw, is_devnet=True)
-
-
-@pytest.mark.parametrize("text", ["", "0x12", KEY + "00", "0x" + "0" * 64, "zz" * 32, "f" * 64])
-def test_a_wrong_raw_key_is_not_shown(tmp_path: Path, text: str) -> None:
-    raw = KeyFiles(None, None, private(tmp_path / "key", text))
-    with pytest.raises(SettingsError) as caught:
-        load_signer(raw, is_devnet=True)
-    assert str(caught.value) == "PAYOUT_SERVICE_SIGNER_KEY_FILE: not a private key in hexadecimal"
-
 
 # ------------------------------------------------------------------------------------------------ artifact
 
@@ -310,7 +194,9 @@ def payout(state: PayoutState = PayoutState.EXECUTING) -> Payout:
         holder_count=3,
         total_supply=2**200,
         plan=PlanTotals(3, 1, 900_000, 2, 99_998, "hash"),
-        progress=Progress(1, 1, 500_000, 4, 3),
+        progress=Progress(
+            paid_count=1, failed_count=1, paid_base_units=500_000, batch_count=4, final_batch_count=3
+        ),
         waiting_for="NAME: because",
         failure_reason="reason",
     )
@@ -347,6 +233,7 @@ def test_every_state_has_its_name_and_its_event(state: PayoutState) -> None:
     names = {
         PayoutState.COMPLETED: ("payout_completed", events_pb2.PayoutCompleted),
         PayoutState.INCOMPLETE: ("payout_incomplete", events_pb2.PayoutIncomplete),
+        PayoutState.CANCELLED: ("payout_cancelled", events_pb2.PayoutCancelled),
         PayoutState.FAILED: ("payout_failed", events_pb2.PayoutFailed),
     }
     name, kind = names.get(state, ("payout_progressed", events_pb2.PayoutProgressed))

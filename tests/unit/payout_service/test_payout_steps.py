@@ -1,6 +1,7 @@
 """A payout from request to its end, step by step, with all that may come between."""
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -16,7 +17,8 @@ from payout_service.domain.lifecycle import LifecycleState
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.transaction import IntentState
-from tests.support.payout.memory_chain import holder
+from tests.support.payout.memory_chain import CONTRACT, OTHER_SIGNER, SIGNER, holder
+from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ASSET_ID, Stage, engine_settings, incoming, ready_contract
 
 TOTAL = 10_000
@@ -48,7 +50,7 @@ async def test_every_holder_is_paid_what_the_contract_owes(count: int) -> None:
 async def test_a_distribution_has_one_payout_however_often_it_is_released() -> None:
     stage = Stage()
     payout_id = await funded(stage)
-    command = RequestPayout(payout_id, ASSET_ID, 2 * TOTAL)
+    command = RequestPayout(payout_id, ASSET_ID, START, 2 * TOTAL)
     await request_payout(stage.engine, command, incoming(payout_id))
     event = incoming(uuid4())
     await request_payout(stage.engine, replace(command, distribution_id=event.aggregate_id), event)
@@ -61,7 +63,7 @@ async def test_a_payout_waits_for_its_asset() -> None:
     stage = Stage()
     event = incoming(uuid4())
     with pytest.raises(EventNotReadyError):
-        await request_payout(stage.engine, RequestPayout(event.aggregate_id, ASSET_ID, 1), event)
+        await request_payout(stage.engine, RequestPayout(event.aggregate_id, ASSET_ID, START, 1), event)
     assert stage.database.rows("inbox") == {}, "not recorded as processed"
 
 
@@ -275,7 +277,7 @@ async def test_a_balance_read_before_money_left_is_not_used() -> None:
 async def test_what_the_plan_relied_on_is_looked_at_before_each_batch(
     attribute: str, value: object, name: str
 ) -> None:
-    stage = Stage(settings=engine_settings(max_open_batches=1))
+    stage = Stage(settings=engine_settings(max_in_flight_transactions=1))
     payout_id = await funded(stage)
     await stage.run_to(payout_id, PayoutState.EXECUTING)
     await advance_one_payout(stage.engine)
@@ -291,16 +293,6 @@ async def test_what_the_plan_relied_on_is_looked_at_before_each_batch(
     stage.assert_paid_as_planned(payout_id)
 
 
-async def test_a_batch_that_would_revert_waits_by_name() -> None:
-    stage = Stage()
-    payout_id = await funded(stage)
-    await stage.run_to(payout_id, PayoutState.EXECUTING)
-    stage.chain.would_revert = lambda call: "InvalidAsset(0x00)"
-    await stage.rounds(2)
-    assert stage.payout(payout_id).waiting_for == "BATCH_WOULD_REVERT: InvalidAsset(0x00)"
-    assert stage.payout(payout_id).progress.batch_count == 0
-
-
 async def test_caps_below_one_payee_are_named() -> None:
     limits = BatchLimits(max_gas=150_000, max_calldata_bytes=100_000, max_payees=100)
     stage = Stage(settings=engine_settings(batch_limits=limits))
@@ -311,7 +303,7 @@ async def test_caps_below_one_payee_are_named() -> None:
 
 
 async def test_open_batches_are_bounded() -> None:
-    stage = Stage([1] * 40, settings=engine_settings(max_open_batches=2))
+    stage = Stage([1] * 40, settings=engine_settings(max_in_flight_transactions=2))
     payout_id = await funded(stage)
     await stage.run_to(payout_id, PayoutState.EXECUTING)
     for _ in range(10):
@@ -320,58 +312,133 @@ async def test_open_batches_are_bounded() -> None:
     assert stage.payout(payout_id).progress.batch_count == 2
 
 
-async def test_a_refused_payee_is_named_and_its_money_stays_promised() -> None:
-    stage = Stage([1, 1, 2])
-    stage.chain.blocked_payees = {holder(2)}
-    payout_id = await funded(stage, 1_000)
-    payout = await stage.run(payout_id)
-    assert payout.state is PayoutState.INCOMPLETE
-    refused = stage.payments(payout_id)[2]
-    assert (refused.state, refused.reason) == (PaymentState.FAILED, FailureReason.TRANSFER_REFUSED)
-    assert stage.database.committed_base_units() == 500
-    assert payout.progress.paid_base_units == 500
-    assert stage.database.events[-1].event_name == "payout_incomplete"
-
-
-async def test_who_was_paid_by_another_transaction_is_not_paid_again() -> None:
+async def test_who_was_paid_by_another_execution_is_paid_by_that_one() -> None:
     stage = Stage([1, 1])
     payout_id = await funded(stage, 1_000)
     await stage.run_to(payout_id, PayoutState.EXECUTING)
-    stage.chain.state.paid.add((1, holder(0)))
+    stage.chain.use_nonce_elsewhere(
+        stage.chain.pay_batch(CONTRACT, ready_contract().token, 1, [holder(0)], 1_000), OTHER_SIGNER
+    )
+    other = stage.chain.state.by_nonce[OTHER_SIGNER, 0]
+    payout = await stage.run(payout_id)
+    assert payout.state is PayoutState.COMPLETED
+    first, second = stage.payments(payout_id)
+    assert (first.state, first.transaction_hash) == (PaymentState.PAID, other)
+    assert second.transaction_hash != other
+    assert [stage.chain.money_of(holder(number)) for number in (0, 1)] == [500, 500]
+    assert stage.database.committed_base_units() == 0
+
+
+async def test_who_was_paid_another_amount_is_disputed_and_never_paid_again() -> None:
+    stage = Stage([1, 1])
+    payout_id = await funded(stage, 1_000)
+    await stage.run_to(payout_id, PayoutState.EXECUTING)
+    stage.chain.use_nonce_elsewhere(
+        stage.chain.pay_batch(CONTRACT, ready_contract().token, 1, [holder(0)], 10), OTHER_SIGNER
+    )
+    payout = await stage.run(payout_id)
+    assert payout.state is PayoutState.INCOMPLETE
+    assert stage.payments(payout_id)[0].state is PaymentState.DISPUTED
+    assert stage.payments(payout_id)[0].reason == FailureReason.PAID_OTHER_AMOUNT
+    assert stage.chain.money_of(holder(0)) == 5
+    assert stage.database.committed_base_units() == 500, "an operator decides about it"
+
+
+async def test_a_paid_flag_that_no_execution_explains_fails_by_name() -> None:
+    stage = Stage([1, 1])
+    payout_id = await funded(stage, 1_000)
+    await stage.run_to(payout_id, PayoutState.EXECUTING)
+    stage.chain.state.paid[1, holder(0)] = 500
     payout = await stage.run(payout_id)
     assert payout.state is PayoutState.INCOMPLETE
     assert stage.payments(payout_id)[0].reason == FailureReason.ALREADY_PAID_ELSEWHERE
     assert stage.chain.money_of(holder(0)) == 0
 
 
-async def test_payees_of_a_reverted_batch_are_paid_by_another_one() -> None:
+async def test_payees_of_a_reverted_batch_are_paid_by_others() -> None:
     stage = Stage([1, 2, 3])
     payout_id = await funded(stage)
-    stage.chain.reverting_batches = 2
+    stage.chain.reverting_batches = 1
     payout = await stage.run(payout_id)
     assert payout.state is PayoutState.COMPLETED
-    assert (payout.progress.batch_count, payout.progress.final_batch_count) == (3, 3)
+    assert [each.holder_count for each in stage.database.batches(payout_id)] == [3, 1, 1, 1]
+    assert payout.progress.batch_count == payout.progress.final_batch_count == 4
     stage.assert_paid_as_planned(payout_id)
-    assert [row.tries for row in stage.payments(payout_id)] == [3, 3, 3]
+    assert [row.tries for row in stage.payments(payout_id)] == [2, 2, 2]
 
 
-async def test_payees_whose_batches_always_revert_fail_by_name() -> None:
-    stage = Stage([1, 2, 3])
-    payout_id = await funded(stage, 600)
-    stage.chain.reverting_batches = 100
+async def test_signers_share_the_batches_of_a_payout() -> None:
+    stage = Stage([1] * 40, signers=(SIGNER, OTHER_SIGNER))
+    payout_id = await funded(stage)
     payout = await stage.run(payout_id)
-    assert payout.state is PayoutState.INCOMPLETE
-    assert payout.progress.batch_count == stage.engine.settings.max_batch_tries
-    last = stage.database.intent(f"batch/{payout_id}/3").outcome
-    assert last
-    for row in stage.payments(payout_id):
-        assert (row.state, row.reason) == (PaymentState.FAILED, FailureReason.BATCH_REVERTED)
-        assert row.transaction_hash == last.transaction_hash, "the transaction that tried to"
-    assert stage.database.committed_base_units() == 600
+    assert payout.state is PayoutState.COMPLETED
+    stage.assert_paid_as_planned(payout_id)
+    batches = [each for each in stage.database.intents() if each.key.startswith("batch/")]
+    by_signer = Counter(each.signer for each in batches)
+    assert by_signer == {SIGNER: 5, OTHER_SIGNER: 5}
+    snapshot = stage.database.intent(f"snapshot/{payout_id}")
+    assert snapshot.signer == SIGNER, "everything but batches stays with the first"
+
+
+async def test_a_signer_that_stopped_holds_up_only_its_own_batches() -> None:
+    stage = Stage([1] * 16, signers=(SIGNER, OTHER_SIGNER))
+    payout_id = await funded(stage)
+    await stage.run_to(payout_id, PayoutState.EXECUTING)
+    stage.chain.use_nonce_elsewhere(signer=OTHER_SIGNER)
+    await stage.rounds(20)
+    payout = stage.payout(payout_id)
+    assert payout.waiting_for.startswith("SIGNER_NEEDS_RECONCILIATION: JOURNAL_BEHIND_CHAIN")
+    assert payout.progress.paid_count == 8
+    assert {each.state for each in stage.database.intents() if each.signer == SIGNER} == {IntentState.SUCCEEDED}
+
+
+@pytest.mark.parametrize(
+    ("question", "lacking", "name"),
+    [
+        ("holds_payout_role", False, "PAYOUT_ROLE_HELD"),
+        ("gas_money_wei", 0, "SIGNER_HAS_GAS_MONEY"),
+    ],
+)
+async def test_preflight_names_the_signer_that_lacks_something(question: str, lacking: object, name: str) -> None:
+    stage = Stage(signers=(SIGNER, OTHER_SIGNER))
+    payout_id = await funded(stage)
+    original = getattr(stage.chain, question)
+
+    async def answer(*arguments: object) -> object:
+        return lacking if OTHER_SIGNER in arguments else await original(*arguments)
+
+    setattr(stage.chain, question, answer)
+    await advance_one_payout(stage.engine)
+    payout = stage.payout(payout_id)
+    assert payout.state is PayoutState.REQUESTED
+    assert payout.waiting_for.startswith(f"{name}: ")
+    assert str(OTHER_SIGNER) in payout.waiting_for
+    assert str(SIGNER) not in payout.waiting_for
+    assert stage.chain.signed == []
+    setattr(stage.chain, question, original)
+    assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
+
+
+async def test_a_role_that_one_signer_lost_is_named_before_the_next_batch() -> None:
+    stage = Stage(signers=(SIGNER, OTHER_SIGNER))
+    payout_id = await funded(stage)
+    await stage.run_to(payout_id, PayoutState.EXECUTING)
+
+    async def answer(contract: object, signer: object) -> bool:
+        return signer != OTHER_SIGNER
+
+    stage.chain.holds_payout_role = answer  # type: ignore[method-assign]
+    stage.clock.advance(5)
+    await advance_one_payout(stage.engine)
+    payout = stage.payout(payout_id)
+    assert (
+        payout.waiting_for == f"PAYOUT_ROLE_MISSING: the contract's DEFAULT_ADMIN can grant it to {OTHER_SIGNER}"
+    )
+    assert payout.progress.batch_count == 0
 
 
 async def test_a_lost_nonce_leaves_the_payout_waiting_by_name() -> None:
-    stage = Stage([1, 2, 3], settings=engine_settings(max_open_batches=1))
+    stage = Stage([1, 2, 3], settings=engine_settings(max_in_flight_transactions=1))
     payout_id = await funded(stage)
     await stage.run_to(payout_id, PayoutState.EXECUTING)
     await advance_one_payout(stage.engine)
@@ -392,7 +459,7 @@ async def test_a_changed_signer_is_named_by_who_waits_for_the_old_one() -> None:
     stage = Stage([1, 2, 3])
     payout_id = await funded(stage)
     await stage.run_to(payout_id, PayoutState.SNAPSHOTTING)
-    stage.engine = replace(stage.engine, signer=ready_contract().token)
+    stage.engine = replace(stage.engine, signers=(ready_contract().token,))
     await stage.rounds(2)
     assert stage.payout(payout_id).waiting_for.startswith("SIGNER_CHANGED: snapshot/")
 
@@ -427,7 +494,7 @@ async def test_a_step_done_again_on_a_stale_view_changes_nothing(state: PayoutSt
     stale = await stage.run_to(payout_id, state)
     await stage.run(payout_id)
     before = (stage.payout(payout_id), stage.payments(payout_id), stage.database.intents())
-    events, money = list(stage.database.events), stage.chain.state.money.copy()
+    events, money = list(stage.database.events), dict(stage.chain.state.money)
     for _ in range(2):
         await STEPS[state](stage.engine, stale, ready_contract())
     assert (stage.payout(payout_id), stage.payments(payout_id), stage.database.intents()) == before
@@ -449,8 +516,8 @@ async def test_two_replicas_racing_every_step_do_it_once(seed: int) -> None:
         await asyncio.gather(
             step(stage.engine, payout, ready_contract()),
             step(stage.engine, payout, ready_contract()),
-            drive_transactions(stage.engine),
-            drive_transactions(stage.engine),
+            drive_transactions(stage.engine, SIGNER),
+            drive_transactions(stage.engine, SIGNER),
         )
         stage.chain.mine()
     assert payout.state is PayoutState.COMPLETED

@@ -1,0 +1,147 @@
+"""Answers of PayoutService that no event carries; what events carry too is in resource_mapping."""
+
+from uuid import UUID
+
+from masspayout.payout.v1 import payout_service_pb2 as pb
+
+from libs.grpc_kit.accounts import account_message, checksummed
+from payout_service.application.list_signers import SignerView
+from payout_service.application.preview_payout import PayoutPreview
+from payout_service.application.treasury import TreasuryView
+from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.sweep import Sweep
+from payout_service.domain.transaction import ForeignTransaction
+from payout_service.infrastructure.queries import AttemptView, BatchView, PaymentView
+from payout_service.infrastructure.resource_mapping import amount_message, condition_messages, timestamp
+
+
+def preview_message(preview: PayoutPreview) -> pb.PreviewPayoutResponse:
+    """What a payout would pay."""
+    plan = preview.plan
+    return pb.PreviewPayoutResponse(
+        total_base_units=str(preview.total_base_units),
+        holder_count=preview.holder_count,
+        zero_due_count=plan.zero_due_count if plan else 0,
+        payable_base_units=str(plan.payable_base_units if plan else 0),
+        rounding_dust_base_units=str(plan.rounding_dust_base_units if plan else 0),
+        frozen_share_base_units=str(plan.frozen_share_base_units if plan else 0),
+        available_base_units=str(preview.available_base_units),
+        shortfall_base_units=str(preview.shortfall_base_units),
+        block_number=preview.block_number,
+        readiness=condition_messages(preview.readiness),
+        largest_payments=[
+            pb.PreviewedPayoutPayment(
+                holder=checksummed(row.holder),
+                balance_base_units=str(row.balance),
+                amount_base_units=str(row.amount_base_units),
+            )
+            for row in preview.largest
+        ],
+    )
+
+
+def batch_message(payout_id: UUID, batch: BatchView, contract: LifecycleContract) -> pb.Batch:
+    """A batch with its transaction."""
+    return pb.Batch(
+        name=f"payouts/{payout_id}/batches/{batch.number}",
+        state=f"STATE_{batch.state.value}",
+        holder_count=batch.holder_count,
+        amount=amount_message(batch.amount_base_units, contract),
+        transaction_hash=batch.transaction_hash,
+        nonce=batch.nonce,
+        gas_limit=batch.gas_limit,
+        gas_used=batch.gas_used,
+        block_number=batch.block_number,
+        create_time=timestamp(batch.create_time),
+        update_time=timestamp(batch.update_time),
+        signer=checksummed(batch.signer),
+        attempts=[_attempt_message(attempt) for attempt in batch.attempts],
+        problem=batch.problem,
+    )
+
+
+def payment_message(payout_id: UUID, payment: PaymentView, contract: LifecycleContract) -> pb.Payment:
+    """What one holder is owed and what became of it."""
+    batch = payment.batch_number
+    return pb.Payment(
+        name=f"payouts/{payout_id}/payments/{checksummed(payment.holder)}",
+        holder=account_message(payment.holder),
+        balance_base_units=str(payment.balance),
+        amount=amount_message(payment.amount_base_units, contract),
+        state=f"STATE_{payment.state.value}",
+        reason=payment.reason,
+        detail=payment.detail,
+        batch=f"payouts/{payout_id}/batches/{batch}" if batch else "",
+        transaction_hash=payment.transaction_hash,
+        tries=payment.tries,
+        retry_time=timestamp(payment.retry_time) if payment.retry_time else None,
+        update_time=timestamp(payment.update_time),
+    )
+
+
+def treasury_message(asset_id: UUID, view: TreasuryView) -> pb.Treasury:
+    """What money a lifecycle contract holds, and to whom it is promised."""
+    contract = view.contract
+    return pb.Treasury(
+        name=f"assets/{asset_id}/treasury",
+        lifecycle_contract=account_message(contract.address) if contract.address else None,
+        balance=amount_message(view.balance_base_units, contract),
+        committed=amount_message(view.committed_base_units, contract),
+        available=amount_message(view.available_base_units, contract),
+        commitments=[
+            pb.Commitment(owner=owner, amount=amount_message(amount, contract))
+            for owner, amount in view.commitments
+        ],
+    )
+
+
+def sweep_message(sweep: Sweep, contract: LifecycleContract) -> pb.Sweep:
+    """Money moved out of a lifecycle contract."""
+    return pb.Sweep(
+        name=f"sweeps/{sweep.sweep_id}",
+        asset=f"assets/{sweep.asset_id}",
+        to=account_message(sweep.to),
+        amount=amount_message(sweep.amount_base_units, contract),
+        state=f"STATE_{sweep.state.value}",
+        waiting_for=sweep.waiting_for,
+        failure_reason=sweep.failure_reason,
+        transaction_hash=sweep.transaction_hash,
+        create_time=timestamp(sweep.create_time),
+        update_time=timestamp(sweep.update_time),
+    )
+
+
+def signer_message(signer: SignerView) -> pb.Signer:
+    """A signer's lane."""
+    return pb.Signer(
+        name=f"signers/{checksummed(signer.address)}",
+        address=account_message(signer.address),
+        chain_id=signer.chain_id,
+        next_nonce=signer.next_nonce,
+        in_flight_count=signer.in_flight_count,
+        queued_count=signer.queued_count,
+        halted_because=signer.halted_because,
+    )
+
+
+def foreign_message(transaction: ForeignTransaction) -> pb.ForeignTransaction:
+    """A transaction of a signer that the journal did not make."""
+    payout_id = transaction.payout_id
+    return pb.ForeignTransaction(
+        nonce=transaction.nonce,
+        transaction_hash=transaction.transaction_hash,
+        block_number=transaction.block_number,
+        account=transaction.account,
+        payout=f"payouts/{payout_id}" if payout_id else "",
+    )
+
+
+def _attempt_message(attempt: AttemptView) -> pb.TransactionAttempt:
+    sent = attempt.last_broadcast_time
+    return pb.TransactionAttempt(
+        transaction_hash=attempt.transaction_hash,
+        max_fee_per_gas_wei=str(attempt.max_fee_per_gas_wei),
+        no_op=attempt.is_no_op,
+        create_time=timestamp(attempt.create_time),
+        last_broadcast_time=timestamp(sent) if sent else None,
+    )

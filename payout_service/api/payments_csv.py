@@ -1,0 +1,113 @@
+"""Payments as CSV (RFC 4180), piece by piece, so that memory is flat in their number."""
+
+import csv
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from libs.chain.amount import format_decimal_amount
+from libs.grpc_kit.accounts import checksummed
+from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.infrastructure.queries import PaymentView
+
+COLUMNS = (
+    "row",
+    "holder",
+    "balance_base_units",
+    "amount_base_units",
+    "amount",
+    "symbol",
+    "state",
+    "reason",
+    "detail",
+    "transaction_hash",
+    "update_time",
+)
+# A message of 4 MiB is refused by many clients.
+_LONGEST_PIECE_BYTES = 1024 * 1024
+# What a spreadsheet takes for the beginning of a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class CsvPiece:
+    """Whole rows, and the number of the last one, from 1; 0 when there is only the header."""
+
+    content: bytes
+    last_row: int
+
+
+async def csv_pieces(
+    pages: AsyncIterator[Sequence[PaymentView]], contract: LifecycleContract, *, with_header: bool
+) -> AsyncGenerator[CsvPiece, None]:
+    """A piece for each page of payments, more for pages of long rows; the header stands before the first row.
+
+    Without payments the header alone is a piece.
+    """
+    piece = _Piece(contract)
+    if with_header:
+        piece.add_header()
+    async for page in pages:
+        for payment in page:
+            piece.add(payment)
+            if piece.size_bytes >= _LONGEST_PIECE_BYTES:
+                yield piece.take()
+        if piece.size_bytes:
+            yield piece.take()
+    if piece.size_bytes:
+        yield piece.take()
+
+
+class _Piece:
+    """Rows that are being collected."""
+
+    def __init__(self, contract: LifecycleContract) -> None:
+        self._contract = contract
+        self._buffer = io.StringIO(newline="")
+        self._writer = csv.writer(self._buffer, lineterminator="\r\n")
+        self._last_row = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """About that; exact for ASCII, which all but some details are."""
+        return self._buffer.tell()
+
+    def add_header(self) -> None:
+        """The names of the columns."""
+        self._writer.writerow(COLUMNS)
+
+    def add(self, payment: PaymentView) -> None:
+        """One payment."""
+        self._last_row = payment.ordinal + 1
+        self._writer.writerow(
+            (
+                self._last_row,
+                checksummed(payment.holder),
+                payment.balance,
+                payment.amount_base_units,
+                format_decimal_amount(payment.amount_base_units, self._contract.payment_token_decimals),
+                without_formula(self._contract.payment_token_symbol),
+                payment.state.value,
+                payment.reason,
+                without_formula(payment.detail),
+                payment.transaction_hash,
+                _rfc_3339(payment.update_time),
+            )
+        )
+
+    def take(self) -> CsvPiece:
+        """What was collected; collecting begins anew."""
+        content = self._buffer.getvalue().encode()
+        self._buffer.seek(0)
+        self._buffer.truncate()
+        return CsvPiece(content, self._last_row)
+
+
+def without_formula(text: str) -> str:
+    """Text from the chain, with an apostrophe before what a spreadsheet would run as a formula."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def _rfc_3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,174 @@
+"""An operator's verbs on a payout: pause, resume, cancel, retry. Each is one transaction under its row lock.
+
+Only here it is decided what has left and what has not: a batch whose intent has no nonce has provably not left.
+"""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from libs.errors import AppError, Reason
+from libs.idempotency import RequestKey, repeated_resource_id
+from payout_service.application.engine import Engine
+from payout_service.application.ports import UnitOfWork
+from payout_service.application.take_snapshot import newest_snapshot_intent, snapshot_key
+from payout_service.domain.payments import BatchState, PaymentState, Tally
+from payout_service.domain.payout import (
+    CANCELLABLE_STATES,
+    PAUSABLE_STATES,
+    Payout,
+    PayoutState,
+)
+from payout_service.domain.transaction import IntentState
+
+MAX_HOLDERS = 1000
+_Verb = Callable[[UnitOfWork, Payout], Awaitable[None]]
+
+
+async def pause_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Payout:
+    """Begins nothing new: batches that have not left go back into the plan.
+
+    Raises AppError PAYOUT_NOT_FOUND, PAYOUT_STATE_FORBIDS, REQUEST_ID_REUSED.
+    """
+
+    async def pause(work: UnitOfWork, payout: Payout) -> None:
+        if payout.state is PayoutState.PAUSED:
+            return
+        _require_state(payout, PAUSABLE_STATES, "paused")
+        for batch_number in await _void_unsent(work, payout, "PAUSED: an operator paused the payout"):
+            await work.payments.return_to_plan(
+                payout.payout_id, batch_number, BatchState.VOIDED, None, engine.now()
+            )
+            payout.settle_batch({}, engine.now())
+        payout.pause(engine.now())
+
+    return await _under_lock(engine, key, payout_id, pause)
+
+
+async def resume_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Payout:
+    """Goes on where it was. Raises as `pause_payout`."""
+
+    async def resume(work: UnitOfWork, payout: Payout) -> None:
+        _require_state(payout, frozenset({PayoutState.PAUSED}), "resumed")
+        payout.resume(engine.now())
+
+    return await _under_lock(engine, key, payout_id, resume)
+
+
+async def cancel_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Payout:
+    """Gives up what has provably not left, and wants no-ops in the place of the rest. Raises as `pause_payout`."""
+
+    async def cancel(work: UnitOfWork, payout: Payout) -> None:
+        if payout.state is PayoutState.CANCELLING:
+            return
+        _require_state(payout, CANCELLABLE_STATES, "cancelled")
+        cancelled = Tally()
+        for batch_number in await _void_unsent(work, payout, "CANCELLED: an operator cancelled the payout"):
+            cancelled += await work.payments.cancel_batch(
+                payout.payout_id, batch_number, BatchState.VOIDED, engine.now()
+            )
+            payout.settle_batch({}, engine.now())
+        left = await work.payments.cancel_unsent(payout.payout_id, engine.now())
+        if payout.plan is None:
+            # Rows of a plan that was never frozen promised nothing.
+            payout.cancel({}, {}, engine.now())
+            return
+        cancelled = sum(left.values(), cancelled)
+        payout.cancel({PaymentState.CANCELLED: cancelled}, left, engine.now())
+
+    return await _under_lock(engine, key, payout_id, cancel)
+
+
+async def retry_payments(engine: Engine, key: RequestKey, payout_id: UUID, holders: tuple[str, ...]) -> Payout:
+    """Puts failed and waiting payments back into the plan; those of the holders listed, or (none listed) all.
+
+    Raises as `pause_payout`; also AppError TOO_MANY_HOLDERS, PAYMENT_NOT_RETRIABLE naming the holder: nothing is
+    retried then.
+    """
+    if len(holders) > MAX_HOLDERS:
+        raise AppError(Reason.TOO_MANY_HOLDERS, f"at most {MAX_HOLDERS} holders in one call", field="holders")
+
+    async def retry(work: UnitOfWork, payout: Payout) -> None:
+        states = frozenset({PayoutState.INCOMPLETE, PayoutState.EXECUTING, PayoutState.PAUSED})
+        _require_state(payout, states, "retried")
+        await _require_retriable(work, payout_id, holders)
+        left = await work.payments.retry(payout_id, holders or None, engine.now())
+        if not left:
+            raise AppError(
+                Reason.PAYMENT_NOT_RETRIABLE, "no payment has failed for a reason that can pass", field="name"
+            )
+        payout.retry(left, engine.now())
+
+    return await _under_lock(engine, key, payout_id, retry)
+
+
+async def _under_lock(engine: Engine, key: RequestKey, payout_id: UUID, verb: _Verb) -> Payout:
+    """The verb, once per request, with the request's log in one transaction."""
+    async with engine.unit_of_work() as work:
+        payout = await work.payouts.get(payout_id)
+        if payout is None:
+            raise AppError(Reason.PAYOUT_NOT_FOUND, f"there is no payouts/{payout_id}", field="name")
+        logged = await work.find_request(key.request_id)
+        if logged is None:
+            payout = await work.payouts.lock(payout_id)
+            # False: the same request ran at once and was first.
+            if await work.add_request(key, payout_id):
+                await verb(work, payout)
+                await work.payouts.save(payout)
+                await work.payouts.wake(payout_id, engine.now())
+                await engine.failpoints.reach("control.before_commit")
+                await work.commit()
+                engine.nudge()
+                return payout
+    async with engine.unit_of_work() as work:
+        logged = await work.find_request(key.request_id)
+        payout = await work.payouts.get(repeated_resource_id(key, logged)) if logged else None
+    if payout is None:
+        raise LookupError(f"request {key.request_id} is recorded and cannot be read")
+    return payout
+
+
+async def _void_unsent(work: UnitOfWork, payout: Payout, reason: str) -> list[int]:
+    """Gives up every open batch that has not left; returns their numbers.
+
+    A cancelled payout also wants no-ops in the place of what may have left; a paused one lets it come to its end.
+    """
+    unsent: list[int] = []
+    is_cancel = reason.startswith("CANCELLED")
+    keys = [(batch.number, batch.intent_key) for batch in await work.payments.open_batches(payout.payout_id)]
+    for number, intent_key in keys:
+        found = await work.journal.find(intent_key)
+        if found is None:
+            raise RuntimeError(f"batch {number} of {payout.payout_id} lost its intent")
+        intent = await work.journal.lock(found.intent_id)
+        if intent.state is IntentState.CREATED or (is_cancel and not intent.is_final):
+            if intent.void(reason):
+                unsent.append(number)
+            await work.journal.save(intent)
+    if is_cancel and await work.journal.find(snapshot_key(payout, 1)) is not None:
+        _, snapshot = await newest_snapshot_intent(work.journal, payout)
+        snapshot = await work.journal.lock(snapshot.intent_id)
+        if not snapshot.is_final:
+            snapshot.void(reason)
+            await work.journal.save(snapshot)
+    return unsent
+
+
+async def _require_retriable(work: UnitOfWork, payout_id: UUID, holders: tuple[str, ...]) -> None:
+    refused = await work.payments.not_retriable(payout_id, holders)
+    if refused:
+        raise AppError(
+            Reason.PAYMENT_NOT_RETRIABLE,
+            f"{refused[0]} has no payment here that failed for a reason that can pass",
+            field=f"holders[{holders.index(refused[0])}]",
+            metadata={"count": str(len(refused))},
+        )
+
+
+def _require_state(payout: Payout, allowed: frozenset[PayoutState], verb: str) -> None:
+    if payout.state not in allowed:
+        raise AppError(
+            Reason.PAYOUT_STATE_FORBIDS,
+            f"payouts/{payout.payout_id} is {payout.state} and cannot be {verb}",
+            field="name",
+            metadata={"state": payout.state.value},
+        )

@@ -1,0 +1,39 @@
+"""The signers as an operator sees them."""
+
+from dataclasses import dataclass
+
+from libs.chain.address import EvmAddress
+from payout_service.application.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class SignerView:
+    """A signer's lane. `next_nonce` is 0 before its first use."""
+
+    address: EvmAddress
+    chain_id: int
+    next_nonce: int
+    in_flight_count: int
+    queued_count: int
+    halted_because: str
+
+
+async def list_signers(engine: Engine) -> list[SignerView]:
+    """All that are configured."""
+    return [await view_signer(engine, signer) for signer in engine.signers]
+
+
+async def view_signer(engine: Engine, signer: EvmAddress) -> SignerView:
+    """One signer."""
+    async with engine.unit_of_work() as work:
+        lane = await work.journal.find_lane(engine.chain_id, signer)
+        in_flight = await work.journal.in_flight(engine.chain_id, signer)
+        queued_count = await work.journal.queued_count(engine.chain_id, signer)
+    return SignerView(
+        address=signer,
+        chain_id=engine.chain_id,
+        next_nonce=lane.next_nonce if lane else 0,
+        in_flight_count=len(in_flight),
+        queued_count=queued_count,
+        halted_because=lane.halted_because if lane else "",
+    )

@@ -1,0 +1,56 @@
+"""A difference between plan, ledger and chain: an alarm with a name, never silently mended."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class DiscrepancyKind(StrEnum):
+    """What differs. Stable names; docs/errors.md explains each and what to do."""
+
+    # The stored plan is not the one that was frozen: its hash differs.
+    PLAN_CHANGED = "PLAN_CHANGED"
+    # Payments and the payout's own figures differ, or the parts do not make the declared total.
+    LEDGER_DIFFERS = "LEDGER_DIFFERS"
+    # A payment says PAID and the transaction that it names does not prove that.
+    PAYMENT_WITHOUT_EVIDENCE = "PAYMENT_WITHOUT_EVIDENCE"
+    # The chain has paid a payee and the ledger does not say so.
+    EVIDENCE_WITHOUT_PAYMENT = "EVIDENCE_WITHOUT_PAYMENT"
+    # The transaction that settled a batch is not on the chain any more: a reorg deeper than the confirmations.
+    SETTLED_TRANSACTION_GONE = "SETTLED_TRANSACTION_GONE"
+    # An execution on one of our snapshots that no batch of ours made.
+    EXECUTION_NOT_OURS = "EXECUTION_NOT_OURS"
+    # The payment token left the contract by a transaction that is neither a batch nor a sweep of ours.
+    OUTSIDE_TRANSFER = "OUTSIDE_TRANSFER"
+    # The contract holds less than what is promised.
+    BALANCE_BELOW_COMMITMENTS = "BALANCE_BELOW_COMMITMENTS"
+    # What is promised to a payout is not what it still owes.
+    COMMITMENT_DIFFERS = "COMMITMENT_DIFFERS"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A difference as one look found it. `subject` tells it from others of its kind: a holder, a hash."""
+
+    kind: DiscrepancyKind
+    subject: str
+    expected: str
+    actual: str
+    transaction_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """A difference that was found, open until a later look does not find it any more.
+
+    `payout_id` is None for one of the lifecycle contract as a whole.
+    """
+
+    discrepancy_id: UUID
+    asset_id: UUID
+    payout_id: UUID | None
+    finding: Finding
+    find_time: datetime
+    last_seen_time: datetime
+    resolve_time: datetime | None = None

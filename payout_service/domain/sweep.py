@@ -1,0 +1,62 @@
+"""A sweep: what is left over in a lifecycle contract goes to the treasurer, never below what is promised."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from libs.chain.address import EvmAddress
+
+
+class SweepState(StrEnum):
+    """Where a sweep is in its life."""
+
+    SENDING = "SENDING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+# The one table; docs/state-machines.md draws it.
+SWEEP_TRANSITIONS: Mapping[SweepState, frozenset[SweepState]] = {
+    SweepState.SENDING: frozenset({SweepState.SUCCEEDED, SweepState.FAILED}),
+    SweepState.SUCCEEDED: frozenset(),
+    SweepState.FAILED: frozenset(),
+}
+
+
+@dataclass(slots=True)
+class Sweep:
+    """The aggregate. While it is SENDING its amount is committed, so that no payout promises it too."""
+
+    sweep_id: UUID
+    asset_id: UUID
+    to: EvmAddress
+    amount_base_units: int
+    create_time: datetime
+    update_time: datetime
+    state: SweepState = SweepState.SENDING
+    # What it waits for, for people; empty when it is getting on.
+    waiting_for: str = ""
+    failure_reason: str = ""
+    transaction_hash: str = ""
+
+    @property
+    def intent_key(self) -> str:
+        """Key of its transaction in the journal."""
+        return f"sweep/{self.sweep_id}"
+
+    def succeed(self, transaction_hash: str, now: datetime) -> None:
+        """Its transaction is final."""
+        self.transaction_hash = transaction_hash
+        self._move_to(SweepState.SUCCEEDED, now)
+
+    def fail(self, reason: str, transaction_hash: str, now: datetime) -> None:
+        """Nothing was moved and nothing will be."""
+        self.failure_reason, self.transaction_hash = reason, transaction_hash
+        self._move_to(SweepState.FAILED, now)
+
+    def _move_to(self, state: SweepState, now: datetime) -> None:
+        if state not in SWEEP_TRANSITIONS[self.state]:
+            raise ValueError(f"sweep {self.sweep_id}: {self.state} cannot become {state}")
+        self.state, self.update_time, self.waiting_for = state, now, ""

@@ -1,0 +1,168 @@
+"""What was found in PostgreSQL and on the chain, as plain values. Addresses and hashes are in lower case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Signed bytes in the journal. `is_recorded_as_sent`: a time of sending is stored."""
+
+    transaction_hash: str
+    is_recorded_as_sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A transaction that the journal means to make."""
+
+    key: str
+    purpose: str
+    state: str
+    nonce: int | None
+    outcome_hash: str | None
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Payees of one call; `settled_state` is None while it is open."""
+
+    number: int
+    holder_count: int
+    amount_base_units: int
+    intent_key: str
+    settled_state: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A row of the plan."""
+
+    holder: str
+    amount_base_units: int
+    state: str
+    batch_number: int | None
+    transaction_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """The payout's row; what is not known yet is None."""
+
+    state: str
+    version: int
+    snapshot_id: int | None
+    holder_count: int
+    planned_count: int
+    plan_hash: str | None
+    payable_base_units: int | None
+    rounding_dust_base_units: int | None
+    frozen_share_base_units: int | None
+    paid_count: int
+    paid_base_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What payout_service has durably stored about one payout or sweep (None: none yet) and its asset's contract.
+
+    `events` are the names in the outbox by the payout's version, published or not; `requests` the ids of the
+    operators' calls on the payout that are recorded; `halted_because` why the signer may not sign.
+    """
+
+    payout: Payout | None
+    contract_state: str
+    next_nonce: int | None
+    intents: tuple[Intent, ...] = ()
+    batches: tuple[Batch, ...] = ()
+    payments: tuple[Payment, ...] = ()
+    committed_base_units: int | None = None
+    events: Mapping[int, str] = field(default_factory=dict)
+    requests: frozenset[str] = frozenset()
+    sweep_state: str | None = None
+    halted_because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A transaction of the signer that the chain knows; `block` is None in the pool."""
+
+    nonce: int
+    block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A Transfer log of the payment token, out of the lifecycle contract."""
+
+    to: str
+    amount_base_units: int
+    transaction_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What the chain says has happened since the case began."""
+
+    sent: Mapping[str, Sent]
+    # Payment token received since then, by holder.
+    received: Mapping[str, int]
+    transfers: tuple[Transfer, ...]
+    # Snapshot id by the transaction that took it.
+    snapshots: Mapping[str, int]
+    # Payment token in the lifecycle contract: the change since then; None while there is no contract.
+    contract_change_base_units: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Where the chain stood when the case began: the signer's next nonce."""
+
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Everything that a check looks at. `owed` is computed from what the run issued; `nth`: which reach killed.
+
+    `request_id` is that of the operator's call that the case makes, if any; `foreign` are the transactions of the
+    signer that the case sent past the service.
+    """
+
+    before: Before
+    total_base_units: int
+    owed: Mapping[str, int]
+    books: Books
+    chain: Chain
+    nth: int = 1
+    # How many the work takes, from its beginning to its end.
+    snapshots_due: int = 1
+    request_id: str = ""
+    foreign: frozenset[str] = frozenset()
+    # Nobody is to be paid in the end: the payout is cancelled before it pays.
+    is_given_up: bool = False
+
+    def intents(self, purpose: str) -> list[Intent]:
+        """The intents of a purpose, in the order of their nonces; those without one at the end."""
+        found = [intent for intent in self.books.intents if intent.purpose == purpose]
+        return sorted(found, key=lambda intent: (intent.nonce is None, intent.nonce or 0))
+
+    def is_known(self, intent: Intent) -> bool:
+        """True when the chain knows an attempt of it, in the pool or in a block."""
+        return any(attempt.transaction_hash in self.chain.sent for attempt in intent.attempts)
+
+    def is_mined(self, intent: Intent) -> bool:
+        """True when a block holds an attempt of it."""
+        found = (self.chain.sent.get(attempt.transaction_hash) for attempt in intent.attempts)
+        return any(sent is not None and sent.block is not None for sent in found)
+
+    def payments_of(self, batch: Batch) -> list[Payment]:
+        """The payments of a batch."""
+        return [payment for payment in self.books.payments if payment.batch_number == batch.number]
+
+    def intent_of(self, batch: Batch) -> Intent | None:
+        """A batch's intent; None is a defect."""
+        return next((intent for intent in self.books.intents if intent.key == batch.intent_key), None)

@@ -1,0 +1,82 @@
+"""The migrations make what tables.py says, and keep what was stored before them.
+
+Both are made again as temporary tables, of which each connection has its own.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import distribution_service.infrastructure
+from distribution_service.domain.states import PayoutState
+from distribution_service.infrastructure import tables
+from distribution_service.infrastructure.asset_repository import SqlAssetRepository
+from distribution_service.infrastructure.rows import all_values, distribution_of
+from tests.unit.distribution_service.fakes import START, asset, progress, released, report
+
+# Unqualified names mean this connection's temporary tables, until its transaction ends.
+_TEMPORARY = text("SET LOCAL search_path TO pg_temp")
+_MIGRATIONS = Path(distribution_service.infrastructure.__file__).parent / "migrations"
+_COLUMNS_OF_0002 = {"percentage_basis_points", "waiting_count", "cancelled_count", "cancelled_base_units"}
+
+
+async def test_columns_and_indexes_agree(engine: AsyncEngine) -> None:
+    def differences(connection: Connection) -> list[object]:
+        options = {"compare_type": True, "include_name": _is_ours}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), tables.metadata))
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+def _is_ours(name: str | None, kind: str, _: object) -> bool:
+    return not (kind == "table" and name == "alembic_version")
+
+
+async def test_constraints_agree(engine: AsyncEngine) -> None:
+    def constraints(connection: Connection, schema_oid: str) -> set[tuple[object, ...]]:
+        found = connection.execute(
+            text(
+                "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint "
+                f"WHERE connamespace = {schema_oid} AND conrelid::regclass::text <> 'alembic_version'"
+            )
+        )
+        return {tuple(row) for row in found}
+
+    async with engine.connect() as connection:
+        migrated = await connection.run_sync(constraints, "current_schema()::regnamespace")
+        await connection.execute(_TEMPORARY)
+        await connection.run_sync(tables.metadata.create_all)
+        assert await connection.run_sync(constraints, "pg_my_temp_schema()") == migrated
+    assert {"distributions_total", "distributions_state"} <= {name for _, name, _ in migrated}
+
+
+async def test_distributions_of_the_first_revision_survive_the_second(engine: AsyncEngine) -> None:
+    known = asset()
+    fresh = replace(released(), asset_id=known.asset_id, recorded_events=())
+    told = report(fresh, 3, PayoutState.EXECUTING, progress(paid=1, paid_base_units=7))
+    executing = replace(fresh.apply_payout(told, START), distribution_id=uuid4())
+
+    async with engine.connect() as connection:
+        await connection.execute(_TEMPORARY)
+        await connection.run_sync(_migrate, "0001")
+        await SqlAssetRepository(connection).keep_if_newer(known)
+        for distribution in (fresh, executing):
+            values = all_values(distribution)
+            old_values = {name: value for name, value in values.items() if name not in _COLUMNS_OF_0002}
+            await connection.execute(insert(tables.distributions).values(old_values))
+        await connection.run_sync(_migrate, "0002")
+        rows = (await connection.execute(select(tables.distributions))).all()
+    assert {distribution_of(row) for row in rows} == {fresh, executing}
+
+
+def _migrate(connection: Connection, revision: str) -> None:
+    with Operations.context(MigrationContext.configure(connection)):
+        ScriptDirectory(str(_MIGRATIONS)).get_revision(revision).module.upgrade()

@@ -1,0 +1,537 @@
+"""What the engine may rely on: the chain in memory and a real node with the devnet contracts do the same."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+import pytest
+import pytest_asyncio
+from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_checksum_address
+
+from libs.chain.address import EvmAddress
+from libs.evm.rpc import JsonRpc
+from payout_service.application.chain_ports import (
+    BroadcastAnswer,
+    CallKind,
+    CallWouldRevertError,
+    Contracts,
+    Rail,
+    Receipt,
+    RecognisedCall,
+)
+from payout_service.domain.fees import Fees, first_fees
+from payout_service.domain.transaction import ContractCall, SignedTransaction, no_op
+from payout_service.infrastructure.evm_contracts import EvmContracts
+from payout_service.infrastructure.evm_rail import EvmRail
+from payout_service.infrastructure.signer import LocalSigner
+from tests.integration.devnet.stage import Stage
+from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, MemoryChain
+
+CAP = 10**13
+GAS = 1_500_000
+BIG, MIDDLE, SMALL, STRANGER = (f"0x{1_001 + number:040x}" for number in range(4))
+BALANCES = {BIG: 60, MIDDLE: 30, SMALL: 10}
+
+
+class Venue(Protocol):
+    """A chain with the asset's holders, and the hand of whoever runs it. Blocks are made by `mine` only."""
+
+    rail: Rail
+    contracts: Contracts
+    signer: EvmAddress
+    token: EvmAddress
+    lifecycle: EvmAddress
+    money: EvmAddress
+
+    async def deposit(self, amount: int) -> None: ...
+
+    async def block_payee(self, payee: str) -> None: ...
+
+    async def unblock_payee(self, payee: str) -> None: ...
+
+    async def pause(self) -> None: ...
+
+    async def mine(self, count: int = 1) -> None: ...
+
+    async def reorg(self, depth: int) -> None: ...
+
+    async def set_base_fee(self, wei: int) -> None: ...
+
+
+class MemoryVenue:
+    """The chain in memory."""
+
+    def __init__(self) -> None:
+        self.chain = MemoryChain(balances=list(BALANCES.items()))
+        self.chain.refuses_below_base_fee = True
+        self.chain.mine(5)
+        self.rail: Rail = self.chain
+        self.contracts: Contracts = self.chain
+        self.signer, self.token, self.lifecycle, self.money = SIGNER, TOKEN, CONTRACT, PAYMENT_TOKEN
+
+    async def deposit(self, amount: int) -> None:
+        self.chain.deposit(amount)
+
+    async def block_payee(self, payee: str) -> None:
+        self.chain.blocked_payees.add(payee)
+
+    async def unblock_payee(self, payee: str) -> None:
+        self.chain.blocked_payees.remove(payee)
+
+    async def pause(self) -> None:
+        self.chain.paused = True
+
+    async def mine(self, count: int = 1) -> None:
+        self.chain.mine(count)
+
+    async def reorg(self, depth: int) -> None:
+        self.chain.reorg(depth)
+
+    async def set_base_fee(self, wei: int) -> None:
+        self.chain.base_fee = wei
+
+
+class NodeVenue:
+    """anvil with the devnet contracts."""
+
+    def __init__(self, stage: Stage, rpc: JsonRpc, account: LocalAccount) -> None:
+        self._stage = stage
+        self._account = account
+        self.rail: Rail = EvmRail(rpc, [LocalSigner(account)])
+        self.contracts: Contracts = EvmContracts(rpc)
+        self.signer = EvmAddress(account.address.lower())
+        self.token, self.lifecycle, self.money = (
+            EvmAddress(each.lower()) for each in (stage.token, stage.lifecycle, stage.payment_token)
+        )
+
+    async def begin(self) -> None:
+        issued = {to_checksum_address(each): balance for each, balance in BALANCES.items()}
+        await self._stage.devnet.issue(self._stage.token, issued)
+        await self.ask("evm_setAutomine", False)
+
+    async def end(self) -> None:
+        await self.ask("anvil_dropAllTransactions")
+        await self.ask("evm_setAutomine", True)
+
+    async def ask(self, method: str, *parameters: object) -> None:
+        answer: Any = await self._stage.devnet.web3.provider.make_request(method, list(parameters))
+        assert "error" not in answer, answer
+
+    async def _at_once(self, what: Any) -> None:
+        await self.ask("evm_setAutomine", True)
+        await what
+        await self.ask("evm_setAutomine", False)
+
+    async def deposit(self, amount: int) -> None:
+        await self._at_once(self._stage.deposit(amount))
+        await self.mine(2)
+
+    async def block_payee(self, payee: str) -> None:
+        money = self._stage.payment_token
+        await self._at_once(self._stage.devnet.block_payee(money, to_checksum_address(payee)))
+
+    async def unblock_payee(self, payee: str) -> None:
+        money = self._stage.payment_token
+        await self._at_once(self._stage.devnet.unblock_payee(money, to_checksum_address(payee)))
+
+    async def pause(self) -> None:
+        call = ContractCall(self.lifecycle, bytes.fromhex("8456cb59"))
+        await sent(self, call)
+        await self.mine()
+
+    async def mine(self, count: int = 1) -> None:
+        await self.ask("anvil_mine", hex(count))
+
+    async def reorg(self, depth: int) -> None:
+        await self.ask("anvil_reorg", depth, [])
+
+    async def set_base_fee(self, wei: int) -> None:
+        await self.ask("anvil_setNextBlockBaseFeePerGas", hex(wei))
+
+
+@pytest_asyncio.fixture
+async def node_venue(stage: Stage, rpc: JsonRpc, account: LocalAccount) -> AsyncIterator[NodeVenue]:
+    venue = NodeVenue(stage, rpc, account)
+    await venue.begin()
+    try:
+        yield venue
+    finally:
+        await venue.end()
+
+
+@pytest.fixture(params=["memory", "anvil"])
+def venue(request: pytest.FixtureRequest) -> Venue:
+    if request.param == "memory":
+        return MemoryVenue()
+    node: NodeVenue = request.getfixturevalue("node_venue")
+    return node
+
+
+async def signed(
+    venue: Venue, call: ContractCall, *, nonce: int | None = None, percent: int = 100, gas: int = GAS
+) -> SignedTransaction:
+    fees = first_fees(await venue.rail.fee_quote(), CAP)
+    tip = fees.max_priority_fee_per_gas_wei or 0
+    return await venue.rail.sign(
+        venue.signer,
+        call,
+        chain_id=CHAIN_ID,
+        nonce=await venue.rail.nonce_at(venue.signer, None) if nonce is None else nonce,
+        gas_limit=gas,
+        fees=Fees(fees.max_fee_per_gas_wei * percent // 100, tip * percent // 100),
+    )
+
+
+async def sent(venue: Venue, call: ContractCall, **changes: int) -> SignedTransaction:
+    transaction = await signed(venue, call, **changes)
+    assert (await venue.rail.broadcast(transaction.raw)).answer is BroadcastAnswer.ACCEPTED
+    return transaction
+
+
+async def mined(venue: Venue, transaction: SignedTransaction) -> Receipt:
+    """Mines a block; a node does so in the background."""
+    await venue.mine()
+    async with asyncio.timeout(20):
+        while True:
+            receipt = await venue.rail.find_receipt(transaction.transaction_hash)
+            if receipt is not None:
+                return receipt
+            await asyncio.sleep(0.02)
+
+
+async def snapshot(venue: Venue) -> int:
+    transaction = await sent(venue, venue.contracts.take_snapshot(venue.token))
+    await mined(venue, transaction)
+    snapshot_id = await venue.contracts.snapshot_id_in(transaction.transaction_hash, venue.token)
+    assert snapshot_id
+    return snapshot_id
+
+
+async def pay(venue: Venue, snapshot_id: int, payees: list[str], total: int = 1_000) -> tuple[Receipt, str]:
+    call = venue.contracts.pay_batch(venue.lifecycle, venue.token, snapshot_id, payees, total)
+    transaction = await sent(venue, call)
+    return await mined(venue, transaction), transaction.transaction_hash
+
+
+async def balance(venue: Venue, account: str) -> int:
+    return await venue.contracts.payment_token_balance(venue.money, EvmAddress(account))
+
+
+async def test_a_snapshot_holds_every_holder(venue: Venue) -> None:
+    first = await snapshot(venue)
+    block = (await venue.rail.head()).number
+    assert await venue.contracts.snapshot_totals(venue.token, first, block) == (3, 100)
+    pages = [await venue.contracts.snapshot_page(venue.token, first, page, 2, block) for page in range(3)]
+    assert [len(page) for page in pages] == [2, 1, 0]
+    assert dict(pages[0] + pages[1]) == BALANCES
+    assert await venue.contracts.live_totals(venue.token, block) == (3, 100)
+    assert dict(await venue.contracts.live_page(venue.token, 0, 9, block)) == BALANCES
+    assert await snapshot(venue) == first + 1
+
+
+async def test_a_batch_pays_each_payee_its_share_once(venue: Venue) -> None:
+    await venue.deposit(5_000)
+    first = await snapshot(venue)
+    receipt, batch = await pay(venue, first, [BIG, SMALL])
+    assert receipt.succeeded
+    evidence = await venue.contracts.receipt_evidence(batch, venue.lifecycle, venue.money)
+    assert evidence.event
+    assert evidence.event.snapshot_id == first
+    assert evidence.event.holders == (BIG, SMALL)
+    assert evidence.event.amount_base_units == 1_000
+    assert evidence.event.paid == dict(evidence.transferred) == {BIG: 600, SMALL: 100}
+    assert evidence.event.failed == ()
+    again, second = await pay(venue, first, [SMALL, MIDDLE])
+    assert again.succeeded, "who was paid already does not make the call revert"
+    evidence = await venue.contracts.receipt_evidence(second, venue.lifecycle, venue.money)
+    assert evidence.event
+    assert (evidence.event.failed, dict(evidence.event.paid)) == ((SMALL,), {MIDDLE: 300})
+    assert [await balance(venue, each) for each in BALANCES] == [600, 300, 100]
+    flags = await venue.contracts.paid_flags(venue.lifecycle, first, [BIG, MIDDLE], receipt.outcome.block_number)
+    assert flags == {BIG: True, MIDDLE: False}, "at the block that is asked for"
+
+
+async def test_another_snapshot_would_pay_again(venue: Venue) -> None:
+    await venue.deposit(5_000)
+    for expected in (600, 1_200):
+        await pay(venue, await snapshot(venue), [BIG])
+        assert await balance(venue, BIG) == expected
+
+
+async def test_a_payee_twice_in_one_call_is_paid_once(venue: Venue) -> None:
+    await venue.deposit(5_000)
+    _, batch = await pay(venue, await snapshot(venue), [BIG, BIG])
+    evidence = await venue.contracts.receipt_evidence(batch, venue.lifecycle, venue.money)
+    assert evidence.event
+    assert (evidence.event.failed, dict(evidence.event.paid)) == ((BIG,), {BIG: 600})
+    assert await balance(venue, BIG) == 600
+
+
+async def test_who_is_due_nothing_succeeds_with_nothing(venue: Venue) -> None:
+    await venue.deposit(5_000)
+    first = await snapshot(venue)
+    _, batch = await pay(venue, first, [STRANGER, SMALL], total=9)
+    evidence = await venue.contracts.receipt_evidence(batch, venue.lifecycle, venue.money)
+    assert evidence.event
+    assert dict(evidence.event.paid) == {STRANGER: 0, SMALL: 0}
+    _, right_amount = await pay(venue, first, [SMALL])
+    evidence = await venue.contracts.receipt_evidence(right_amount, venue.lifecycle, venue.money)
+    assert evidence.event
+    assert evidence.event.failed == (SMALL,), "too small an amount has used up its flag"
+
+
+async def test_funds_that_run_out_fail_payees_and_not_the_call(venue: Venue) -> None:
+    await venue.deposit(450)
+    first = await snapshot(venue)
+    receipt, batch = await pay(venue, first, [BIG, MIDDLE, SMALL])
+    assert receipt.succeeded
+    evidence = await venue.contracts.receipt_evidence(batch, venue.lifecycle, venue.money)
+    assert evidence.event
+    assert (evidence.event.failed, dict(evidence.event.paid)) == ((BIG,), {MIDDLE: 300, SMALL: 100})
+    why = await venue.contracts.why_refused(venue.lifecycle, venue.money, BIG, 600)
+    assert why == f"InsufficientBalance({venue.lifecycle}, 50, 600)"
+    await venue.deposit(550)
+    assert await venue.contracts.why_refused(venue.lifecycle, venue.money, BIG, 600) == ""
+    _, rest = await pay(venue, first, [BIG])
+    evidence = await venue.contracts.receipt_evidence(rest, venue.lifecycle, venue.money)
+    assert evidence.event
+    assert dict(evidence.event.paid) == {BIG: 600}
+
+
+async def test_a_blocked_payee_fails_alone(venue: Venue) -> None:
+    await venue.deposit(5_000)
+    first = await snapshot(venue)
+    await venue.block_payee(MIDDLE)
+    _, batch = await pay(venue, first, [BIG, MIDDLE])
+    evidence = await venue.contracts.receipt_evidence(batch, venue.lifecycle, venue.money)
+    assert evidence.event
+    assert (evidence.event.failed, dict(evidence.event.paid)) == ((MIDDLE,), {BIG: 600})
+    block = (await venue.rail.head()).number
+    flags = await venue.contracts.paid_flags(venue.lifecycle, first, [BIG, MIDDLE], block)
+    assert flags == {BIG: True, MIDDLE: False}
+    why = await venue.contracts.why_refused(venue.lifecycle, venue.money, MIDDLE, 300)
+    assert why == f"AccountBlacklisted({MIDDLE})"
+    await venue.unblock_payee(MIDDLE)
+    await pay(venue, first, [MIDDLE])
+    assert await balance(venue, MIDDLE) == 300
+
+
+async def test_a_call_that_would_revert_is_named(venue: Venue) -> None:
+    contracts, rail = venue.contracts, venue.rail
+    for missing in (0, 7):
+        call = contracts.pay_batch(venue.lifecycle, venue.token, missing, [BIG], 1_000)
+        with pytest.raises(CallWouldRevertError, match="SnapshotId"):
+            await rail.estimate_gas(venue.signer, call)
+    first = await snapshot(venue)
+    call = contracts.pay_batch(venue.lifecycle, venue.token, first, [BIG], 1_000)
+    assert await rail.estimate_gas(venue.signer, call) > 50_000
+    with pytest.raises(CallWouldRevertError, match="NotEnoughBalance"):
+        await rail.estimate_gas(venue.signer, contracts.sweep(venue.lifecycle, EvmAddress(BIG), 1))
+    await venue.pause()
+    assert await contracts.is_paused(venue.lifecycle)
+    with pytest.raises(CallWouldRevertError, match="LifeCycleCashFlowIsPaused"):
+        await rail.estimate_gas(venue.signer, call)
+
+
+async def test_too_little_gas_reverts_and_pays_nobody(venue: Venue) -> None:
+    await venue.deposit(5_000)
+    first = await snapshot(venue)
+    call = venue.contracts.pay_batch(venue.lifecycle, venue.token, first, list(BALANCES), 1_000)
+    transaction = await sent(venue, call, gas=60_000)
+    receipt = await mined(venue, transaction)
+    assert not receipt.succeeded
+    evidence = await venue.contracts.receipt_evidence(transaction.transaction_hash, venue.lifecycle, venue.money)
+    assert (evidence.event, dict(evidence.transferred)) == (None, {})
+    assert await balance(venue, BIG) == 0
+    seen = await venue.rail.transaction_with_nonce(venue.signer, 1)
+    assert seen
+    assert not seen.succeeded
+
+
+async def test_every_answer_to_a_broadcast(venue: Venue) -> None:
+    call = venue.contracts.take_snapshot(venue.token)
+    first = await sent(venue, call)
+    assert (await venue.rail.broadcast(first.raw)).answer is BroadcastAnswer.ALREADY_KNOWN
+    assert await venue.rail.find_receipt(first.transaction_hash) is None
+    other = await signed(venue, call, gas=GAS + 1)
+    assert (await venue.rail.broadcast(other.raw)).answer is BroadcastAnswer.FEE_TOO_LOW
+    never = await signed(venue, call, gas=40_000_000, nonce=1)
+    assert (await venue.rail.broadcast(never.raw)).answer is BroadcastAnswer.NEVER_FITS
+    receipt = await mined(venue, first)
+    assert receipt.outcome.transaction_hash == first.transaction_hash
+    assert await venue.rail.block_hash(receipt.outcome.block_number) == receipt.outcome.block_hash
+    assert (await venue.rail.broadcast(other.raw)).answer is BroadcastAnswer.NONCE_USED
+
+
+async def test_a_replacement_takes_the_place_of_the_first(venue: Venue) -> None:
+    call = venue.contracts.take_snapshot(venue.token)
+    first = await sent(venue, call)
+    same = await signed(venue, no_op(venue.signer), nonce=0)
+    assert (await venue.rail.broadcast(same.raw)).answer is BroadcastAnswer.FEE_TOO_LOW
+    second = await sent(venue, no_op(venue.signer), percent=113, nonce=0)
+    assert (await mined(venue, second)).succeeded
+    assert await venue.rail.find_receipt(first.transaction_hash) is None
+    assert await venue.rail.nonce_at(venue.signer, None) == 1
+    seen = await venue.rail.transaction_with_nonce(venue.signer, 0)
+    assert seen
+    assert (seen.transaction_hash, seen.call) == (second.transaction_hash, no_op(venue.signer))
+
+
+async def test_a_transaction_behind_a_gap_waits_for_it(venue: Venue) -> None:
+    later = await sent(venue, no_op(venue.signer), nonce=1)
+    await venue.mine(2)
+    assert await venue.rail.find_receipt(later.transaction_hash) is None
+    assert await venue.rail.nonce_at(venue.signer, None) == 0
+    await sent(venue, no_op(venue.signer), nonce=0)
+    await mined(venue, later)
+    assert await venue.rail.nonce_at(venue.signer, None) == 2
+
+
+async def test_the_nonce_is_that_of_a_block(venue: Venue) -> None:
+    before = (await venue.rail.head()).number
+    first = await sent(venue, no_op(venue.signer))
+    block = (await mined(venue, first)).outcome.block_number
+    assert await venue.rail.nonce_at(venue.signer, before) == 0
+    assert await venue.rail.nonce_at(venue.signer, block) == 1
+    assert await venue.rail.nonce_at(venue.signer, block - 1) == 0
+    assert await venue.rail.block_hash(block + 1_000) is None
+    assert await venue.rail.transaction_with_nonce(venue.signer, 1) is None
+
+
+async def test_a_reorg_takes_everything_back(venue: Venue) -> None:
+    await venue.deposit(5_000)
+    first = await snapshot(venue)
+    call = venue.contracts.pay_batch(venue.lifecycle, venue.token, first, [BIG], 1_000)
+    batch = await sent(venue, call)
+    receipt = await mined(venue, batch)
+    await venue.mine()
+    await venue.reorg(2)
+    assert await venue.rail.find_receipt(batch.transaction_hash) is None
+    assert await venue.rail.nonce_at(venue.signer, None) == 1
+    assert await venue.rail.block_hash(receipt.outcome.block_number) != receipt.outcome.block_hash
+    assert await balance(venue, BIG) == 0
+    await venue.mine()
+    assert await venue.rail.find_receipt(batch.transaction_hash) is None, "the pool is empty"
+    assert (await venue.rail.broadcast(batch.raw)).answer is BroadcastAnswer.ACCEPTED, "the same bytes again"
+    again = await mined(venue, batch)
+    assert again.succeeded
+    assert again.outcome.block_hash != receipt.outcome.block_hash
+    assert await balance(venue, BIG) == 600
+
+
+async def test_what_offers_less_than_the_base_fee_is_not_taken(venue: Venue) -> None:
+    await venue.mine()
+    quote = await venue.rail.fee_quote()
+    assert quote.base_fee_wei
+    assert quote.gas_price_wei == quote.base_fee_wei + quote.priority_fee_wei
+    await venue.set_base_fee(100 * quote.base_fee_wei)
+    await venue.mine()
+    dearer = await venue.rail.fee_quote()
+    assert dearer.base_fee_wei
+    assert dearer.base_fee_wei > 50 * quote.base_fee_wei
+    poor = await venue.rail.sign(
+        venue.signer,
+        no_op(venue.signer),
+        chain_id=CHAIN_ID,
+        nonce=0,
+        gas_limit=21_000,
+        fees=Fees(quote.base_fee_wei, 1),
+    )
+    assert (await venue.rail.broadcast(poor.raw)).answer is BroadcastAnswer.FEE_TOO_LOW
+    assert (await mined(venue, await sent(venue, no_op(venue.signer)))).succeeded
+
+
+async def test_the_memory_pool_is_as_strict_as_a_network() -> None:
+    """Anvil takes any higher offer for a replacement, and mines what offers less than the base fee."""
+    venue = MemoryVenue()
+    first = await sent(venue, venue.contracts.take_snapshot(venue.token))
+    shy = await signed(venue, no_op(venue.signer), percent=109, nonce=0)
+    assert (await venue.rail.broadcast(shy.raw)).answer is BroadcastAnswer.FEE_TOO_LOW
+    await venue.set_base_fee(100 * venue.chain.base_fee)
+    await venue.mine()
+    assert await venue.rail.find_receipt(first.transaction_hash) is None
+    second = await sent(venue, no_op(venue.signer), nonce=0, percent=113)
+    assert (await mined(venue, second)).succeeded
+    assert await venue.rail.find_receipt(first.transaction_hash) is None
+
+
+async def test_a_relay_keeps_no_pool() -> None:
+    """What a Hedera relay does and anvil does not (hedera.md): gaps are refused, success may come to nothing."""
+    venue = MemoryVenue()
+    venue.chain.is_relay = True
+    gap = await signed(venue, no_op(venue.signer), nonce=1)
+    assert (await venue.rail.broadcast(gap.raw)).answer is BroadcastAnswer.NONCE_GAP
+    first = await sent(venue, no_op(venue.signer))
+    other = await sent(venue, no_op(venue.signer), nonce=0)
+    assert await venue.rail.nonce_at(venue.signer, None) == 0, "success precedes the nonce's advance"
+    assert (await mined(venue, first)).succeeded
+    assert await venue.rail.find_receipt(other.transaction_hash) is None
+    await sent(venue, no_op(venue.signer), nonce=1)
+
+
+async def test_executions_and_transfers_are_found_by_their_blocks(venue: Venue) -> None:
+    await venue.deposit(1_000)
+    first = await snapshot(venue)
+    one, one_hash = await pay(venue, first, [BIG])
+    two, two_hash = await pay(venue, first, [BIG, SMALL])
+    sweep = await sent(venue, venue.contracts.sweep(venue.lifecycle, EvmAddress(STRANGER), 250))
+    assert (await mined(venue, sweep)).succeeded
+    head = (await venue.rail.head()).number
+    executions = await venue.contracts.executions(venue.lifecycle, 0, head)
+    assert [(each.transaction_hash, each.block_number) for each in executions] == [
+        (one_hash, one.outcome.block_number),
+        (two_hash, two.outcome.block_number),
+    ]
+    evidence = await venue.contracts.receipt_evidence(two_hash, venue.lifecycle, venue.money)
+    assert executions[1].event == evidence.event
+    transfers = await venue.contracts.outgoing_transfers(venue.money, venue.lifecycle, 0, head)
+    assert [(each.transaction_hash, each.to, each.amount_base_units) for each in transfers] == [
+        (one_hash, BIG, 600),
+        (two_hash, SMALL, 100),
+        (sweep.transaction_hash, STRANGER, 250),
+    ]
+    later = one.outcome.block_number + 1
+    assert await venue.contracts.executions(venue.lifecycle, later, head) == executions[1:]
+    assert await venue.contracts.outgoing_transfers(venue.money, venue.lifecycle, later, head) == transfers[1:]
+    assert await venue.contracts.executions(venue.lifecycle, head + 1, head) == []
+    assert await balance(venue, venue.lifecycle.value) == 50
+    assert await balance(venue, STRANGER) == 250
+
+
+async def test_a_transaction_is_found_by_its_nonce_and_recognised(venue: Venue) -> None:
+    contracts = venue.contracts
+    await venue.deposit(1_000)
+    first = await snapshot(venue)
+    receipt, batch = await pay(venue, first, [BIG, SMALL])
+    seen = await venue.rail.transaction_with_nonce(venue.signer, 1)
+    assert seen
+    assert (seen.transaction_hash, seen.succeeded) == (batch, True)
+    assert (seen.block_number, seen.block_hash) == (receipt.outcome.block_number, receipt.outcome.block_hash)
+    assert seen.gas_used == receipt.outcome.gas_used > 21_000
+    pays = RecognisedCall(CallKind.PAY_BATCH, first, (BIG, SMALL), 1_000)
+    assert contracts.recognise(seen.call) == pays
+    taken = await venue.rail.transaction_with_nonce(venue.signer, 0)
+    assert taken
+    assert contracts.recognise(taken.call) == RecognisedCall(CallKind.TAKE_SNAPSHOT)
+    sweep = contracts.sweep(venue.lifecycle, EvmAddress(STRANGER), 25)
+    assert contracts.recognise(sweep) == RecognisedCall(CallKind.SWEEP, 0, (STRANGER,), 25)
+    assert contracts.recognise(no_op(venue.signer)) == RecognisedCall(CallKind.OTHER)
+    assert contracts.recognise(ContractCall(None, b"\x60\x80")) == RecognisedCall(CallKind.OTHER)
+    assert contracts.recognise(ContractCall(venue.lifecycle, b"\xff")) == RecognisedCall(CallKind.OTHER)
+
+
+async def test_identity_roles_and_the_contract(venue: Venue) -> None:
+    contracts = venue.contracts
+    assert await venue.rail.chain_id() == CHAIN_ID
+    assert await venue.rail.genesis_hash() == await venue.rail.block_hash(0)
+    assert await contracts.has_code(venue.lifecycle)
+    assert not await contracts.has_code(venue.signer)
+    assert await contracts.payment_token_of(venue.lifecycle) == venue.money
+    assert await contracts.is_contract_of(venue.lifecycle, venue.token, venue.signer) is True
+    assert await contracts.holds_payout_role(venue.lifecycle, venue.signer)
+    assert await contracts.holds_snapshot_role(venue.token, venue.signer)
+    assert await contracts.holds_transferer_role(venue.lifecycle, venue.signer)
+    assert await contracts.implementation_of(venue.lifecycle)
+    assert await contracts.gas_money_wei(venue.signer) > 0
+    assert not await contracts.is_paused(venue.lifecycle)

@@ -1,0 +1,267 @@
+"""What befalls the chain, the node and the processes, tick by tick. Windows of trouble end by themselves."""
+
+from dataclasses import dataclass, field
+
+from libs.errors import AppError, Reason
+from tests.simulation.themes import Odds
+from tests.simulation.world import FEE_CAP_WEI, World
+from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, GWEI, TOKEN, TREASURER
+from tests.support.payout.memory_store import Backup
+
+_OTHER_CHAIN = 1
+
+
+@dataclass(slots=True)
+class Faults:
+    """Trouble under way. Each window holds until a tick."""
+
+    world: World
+    until: dict[str, int] = field(default_factory=dict)
+    backup: Backup | None = None
+    restore_at: int = 0
+    restores_left: int = 0
+
+    def begin(self) -> None:
+        """Hooks into the node."""
+        world = self.world
+        self.restores_left = world.odds.restores
+        world.chain.fault_of = lambda raw: self._fault_of_broadcast()
+        world.chain.lag_of = lambda: world.rng.randrange(4) if self._holds("lag") else 0
+        world.chain.before_answer = self._refuse_now_and_then
+
+    def end(self) -> None:
+        """No new trouble, and the world is as it should be; payees stay as they are."""
+        world = self.world
+        world.odds = Odds(**{name: 0 for name in Odds.__dataclass_fields__})
+        self.until.clear()
+        self._close_windows()
+        world.chain.paused = False
+        world.chain.id_told = CHAIN_ID
+        while world.chain.late:
+            world.chain.deliver_late()
+
+    def tick(self) -> None:
+        """What befalls before this tick's steps."""
+        self._close_windows()
+        for trouble in (
+            self._processes,
+            self._node,
+            self._fees,
+            self._pool,
+            self._forks,
+            self._money,
+            self._payees,
+            self._contract,
+            self._foreign,
+            self._backups,
+        ):
+            trouble()
+
+    # ------------------------------------------------------------------------------------ by odds
+
+    def _happens(self, chance: float) -> bool:
+        return self.world.rng.random() < chance
+
+    def _holds(self, window: str) -> bool:
+        return self.until.get(window, 0) > self.world.tick
+
+    def _open(self, window: str, longest: int) -> None:
+        if not self._holds(window):
+            self.until[window] = self.world.tick + self.world.rng.randrange(1, longest + 1)
+            self.world.note(f"{window} until {self.until[window]}")
+
+    def _close_windows(self) -> None:
+        chain = self.world.chain
+        chain.is_stuck = self._holds("stuck")
+        chain.is_down = self._holds("down")
+        if not self._holds("wrong chain"):
+            chain.id_told = CHAIN_ID
+        if not self._holds("paused"):
+            chain.paused = False
+        if not self._holds("fees"):
+            chain.base_fee = GWEI
+
+    def _fault_of_broadcast(self) -> str:
+        odds, dice = self.world.odds, self.world.rng.random()
+        for fault, chance in (
+            ("lost before", odds.request_lost),
+            ("lost after", odds.reply_lost),
+            ("late", odds.request_late),
+            ("twice", odds.sent_twice),
+            ("not taken", odds.not_taken),
+        ):
+            if dice < chance:
+                return fault
+            dice -= chance
+        return ""
+
+    def _refuse_now_and_then(self, question: str) -> None:
+        if self._holds("flaky") and self._happens(0.2):
+            self.world.chain.happened["rpc_down"] += 1
+            raise AppError(Reason.CHAIN_UNAVAILABLE, f"the node does not answer {question}")
+
+    def _processes(self) -> None:
+        world, odds = self.world, self.world.odds
+        for replica in (0, 1):
+            if self._happens(odds.crash / 2):
+                world.note(f"replica {replica} dies")
+                world.kill(replica, ticks=world.rng.choice((0, 0, 3, 8)))
+        if self._happens(odds.outage):
+            ticks = world.rng.randrange(3, 12)
+            world.note(f"both replicas are away for {ticks} ticks")
+            for replica in (0, 1):
+                world.kill(replica, ticks)
+
+    def _node(self) -> None:
+        chain, odds = self.world.chain, self.world.odds
+        if self._happens(odds.down):
+            self._open(self.world.rng.choice(("down", "flaky")), 4)
+        if self._happens(odds.lag):
+            self._open("lag", 8)
+        if self._happens(odds.wrong_chain):
+            self._open("wrong chain", 3)
+            chain.id_told = _OTHER_CHAIN
+        if chain.late and self._happens(odds.late_arrives):
+            chain.deliver_late(self.world.rng.randrange(len(chain.late)))
+
+    def _fees(self) -> None:
+        chain, odds, rng = self.world.chain, self.world.odds, self.world.rng
+        if not chain.pool and not chain.accepted:
+            return
+        if self._happens(odds.fee_spike):
+            chain.base_fee = GWEI * rng.randrange(3, 120)
+            self._open("fees", 15)
+        if self._happens(odds.fee_above_cap):
+            chain.base_fee = FEE_CAP_WEI + rng.randrange(1, 10) * GWEI
+            self._open("fees", 8)
+
+    def _pool(self) -> None:
+        chain, rng = self.world.chain, self.world.rng
+        if not chain.pool:
+            return
+        if self._happens(self.world.odds.stuck):
+            self._open("stuck", 10)
+        if not chain.is_relay and self._happens(self.world.odds.evict):
+            chain.evict(rng.choice(list(chain.pool)))
+
+    def _forks(self) -> None:
+        """At most as deep as blocks are not final."""
+        world, chain, rng = self.world, self.world.chain, self.world.rng
+        deepest = world.settings.confirmations
+        if not deepest or chain.is_relay or not any(block.transactions for block in chain.blocks[-deepest:]):
+            return
+        if not self._happens(world.odds.reorg):
+            return
+        depth = rng.randrange(1, deepest + 1)
+        removed = [each for block in chain.blocks[-depth:] for each in block.transactions]
+        kind = rng.choice(("drop", "elsewhere", "other", "other"))
+        world.note(f"reorg of {depth} ({kind}), {len(removed)} transactions")
+        chain.reorg(depth, remine=kind != "drop")
+        if kind == "other":
+            self._change_outcome([each for transaction in removed for each in chain.recognise(transaction.call).holders])
+
+    def _change_outcome(self, payees: list[str]) -> None:
+        """In the new branch things are not as they were."""
+        world, chain, rng = self.world, self.world.chain, self.world.rng
+        if not payees:
+            chain.reverting_snapshots += rng.random() < 0.3
+            chain.mine()
+            chain.reverting_snapshots = 0
+            return
+        match rng.choice(("block", "block", "revert", "money")):
+            case "block":
+                chain.blocked_payees.add(rng.choice(payees))
+            case "revert":
+                chain.reverting_batches += 1
+            case "money" if world.odds.money_leaves or rng.random() < 0.1:
+                self._take_money()
+            case _:
+                chain.blocked_payees.add(rng.choice(payees))
+        chain.mine()
+        chain.reverting_batches = 0
+
+    def _money(self) -> None:
+        world, rng = self.world, self.world.rng
+        if self._happens(world.odds.deposit):
+            world.chain.move_money(rng.randrange(1, 8_000))
+        if self._happens(world.odds.money_leaves):
+            self._take_money()
+
+    def _take_money(self) -> None:
+        world = self.world
+        amount = world.rng.randrange(1, 4_000)
+        world.note(f"somebody takes {amount} out of the contract")
+        world.chain.move_money(-amount)
+        world.is_money_excused = True
+
+    def _payees(self) -> None:
+        chain, odds, rng = self.world.chain, self.world.odds, self.world.rng
+        if not chain.balances:
+            return
+        for payees, chance in (
+            (chain.blocked_payees, odds.payee_blocked),
+            (chain.poison_payees, odds.payee_poisoned),
+        ):
+            if self._happens(chance):
+                payees.symmetric_difference_update({rng.choice(chain.balances)[0]})
+
+    def _contract(self) -> None:
+        if self._happens(self.world.odds.contract_paused):
+            self.world.chain.paused = True
+            self._open("paused", 6)
+
+    def _foreign(self) -> None:
+        """Another program signs with our key."""
+        world, chain, rng = self.world, self.world.chain, self.world.rng
+        if not self._happens(world.odds.foreign):
+            return
+        signer = rng.choice(world.signers)
+        world.is_meddled_with = True
+        kind = rng.choice(("nothing", "nothing", "nothing", "snapshot", "batch", "sweep"))
+        call = None
+        snapshots = list(world.database.payouts_of_snapshots().items())
+        sending = [each for each in world.database.sweeps() if each.state.value == "SENDING"]
+        if kind == "snapshot":
+            call = chain.take_snapshot(TOKEN)
+        elif kind == "batch" and snapshots:
+            snapshot_id, payout_id = rng.choice(snapshots)
+            if payout_id in world.database.rows("payout"):
+                total = world.database.payout(payout_id).total_base_units + rng.choice((0, 0, 1_000))
+                payees = [rng.choice(chain.state.snapshots[snapshot_id].rows)[0]]
+                call = chain.pay_batch(CONTRACT, TOKEN, snapshot_id, payees, total)
+                world.is_money_excused = True
+        elif kind == "sweep" and sending:
+            world.is_money_excused = True
+            sweep = rng.choice(sending)
+            call = chain.sweep(CONTRACT, TREASURER, sweep.amount_base_units)
+        world.note(f"foreign {kind} on {signer}")
+        chain.sign_elsewhere(call, signer)
+
+    def _backups(self) -> None:
+        world, rng = self.world, self.world.rng
+        if not self.restores_left:
+            return
+        if self.backup is None:
+            if self._happens(0.15):
+                world.kill(0)
+                world.kill(1)
+                self.backup = world.database.backup()
+                self.restore_at = world.tick + rng.randrange(2, 25)
+                world.note(f"backup, restored at {self.restore_at}")
+        elif world.tick >= self.restore_at:
+            self.restores_left -= 1
+            self.restore()
+
+    def restore(self) -> None:
+        """Both replicas die, and the database is as it was when the backup was made."""
+        world = self.world
+        if self.backup is None:
+            return
+        for replica in (0, 1):
+            world.kill(replica)
+        world.kill(-1)
+        world.note("the backup is restored")
+        world.database.restore(self.backup)
+        world.happened["restored_backup"] += 1
+        world.is_restored = world.is_money_excused = True
+        self.backup = None

@@ -1,0 +1,178 @@
+"""What must hold after every tick, and what must hold when everything has come to rest."""
+
+from uuid import UUID
+
+from payout_service.application.chain_ports import CallKind
+from payout_service.domain.payments import OPEN_STATES, PaymentState
+from payout_service.domain.payout import Payout, PayoutState
+from tests.simulation.watching import InvariantError
+from tests.simulation.world import World, payout_ids
+from tests.support.payout.memory_chain import TREASURER
+from tests.support.payout.memory_database import PaymentRow
+
+_S = PayoutState
+# A plan's money is promised while a payout is, or was, in one of these.
+_PROMISED = frozenset({_S.EXECUTING, _S.INCOMPLETE, _S.CANCELLING, _S.CANCELLED, _S.COMPLETED})
+_ENDED = frozenset({_S.COMPLETED, _S.CANCELLED, _S.FAILED, _S.INCOMPLETE})
+# What a ledger may say of a payee that the chain has paid.
+_PAID_OR_ASKED_ABOUT = frozenset({PaymentState.PAID, PaymentState.DISPUTED})
+
+
+def check_tick(world: World) -> None:
+    """Cheap enough for every tick that has changed something."""
+    _nobody_is_paid_twice(world)
+    _promises_are_covered(world)
+    for payout_id in payout_ids(world):
+        payout, rows = world.database.payout(payout_id), world.database.payments(payout_id)
+        _figures_are_those_of_the_rows(payout, rows)
+        _promise_is_what_is_owed(world, payout, rows)
+
+
+def check_end(world: World) -> None:
+    """Everything has come to rest."""
+    check_tick(world)
+    for payout_id in payout_ids(world):
+        payout, rows = world.database.payout(payout_id), world.database.payments(payout_id)
+        _is_at_rest_by_name(payout)
+        _ledger_says_what_the_chain_did(world, payout, rows)
+        _identity(payout, rows)
+    _transactions_are_at_rest(world)
+    _money_is_where_it_was_sent(world)
+    _no_false_alarms(world)
+
+
+def _fail(name: str, what: str) -> None:
+    raise InvariantError(name, what)
+
+
+def _nobody_is_paid_twice(world: World) -> None:
+    """By the chain alone: per payout and holder once, from one snapshot, and what a total of that payout gives."""
+    state = world.chain.state
+    owners = world.database.payouts_of_snapshots()
+    paid_from: dict[UUID, set[int]] = {}
+    for (snapshot_id, payee), amount in state.paid.items():
+        payout_id = owners.get(snapshot_id)
+        if payout_id is None:
+            continue
+        paid_from.setdefault(payout_id, set()).add(snapshot_id)
+        snapshot = state.snapshots[snapshot_id]
+        owed = {
+            total * snapshot.balances.get(payee, 0) // snapshot.supply
+            for total in world.database.totals_of.get(payout_id, set())
+        }
+        if amount not in owed and not world.is_meddled_with and payee not in world.chain.cheated_payees:
+            _fail("paid_what_is_not_owed", f"{payee} got {amount} of {payout_id}, owed {sorted(owed)}")
+    for payout_id, snapshots in paid_from.items():
+        if len(snapshots) > 1:
+            _fail("paid_twice", f"payout {payout_id} was paid from snapshots {sorted(snapshots)}")
+
+
+def _promises_are_covered(world: World) -> None:
+    if world.is_money_excused:
+        return
+    free = world.database.free_money()
+    if free < 0:
+        _fail("promised_more_than_there_is", f"{-free} base units are promised and not there")
+
+
+def _figures_are_those_of_the_rows(payout: Payout, rows: list[PaymentRow]) -> None:
+    if payout.plan is None:
+        return
+    paid = [row.planned.amount_base_units for row in rows if row.state is PaymentState.PAID]
+    cancelled = [row.planned.amount_base_units for row in rows if row.state is PaymentState.CANCELLED]
+    failed = sum(row.state in (PaymentState.FAILED, PaymentState.DISPUTED) for row in rows)
+    waiting = sum(row.state is PaymentState.WAITING for row in rows)
+    progress = payout.progress
+    says = (progress.paid_count, progress.paid_base_units, progress.cancelled_base_units)
+    if says != (len(paid), sum(paid), sum(cancelled)):
+        _fail("figures_differ", f"payout {payout.payout_id} says {progress}, its payments {paid}, {cancelled}")
+    if (progress.failed_count, progress.waiting_count) != (failed, waiting):
+        _fail("figures_differ", f"payout {payout.payout_id} says {progress}; {failed} failed, {waiting} wait")
+
+
+def _promise_is_what_is_owed(world: World, payout: Payout, rows: list[PaymentRow]) -> None:
+    promised = world.database.rows("commitment").get(payout.payout_id, (None, 0))[1]
+    state = payout.paused_from or payout.state
+    if payout.plan is None or state not in _PROMISED:
+        return
+    open_states = OPEN_STATES
+    if payout.state is PayoutState.CANCELLED:
+        open_states = frozenset({PaymentState.DISPUTED})
+    owed = sum(row.planned.amount_base_units for row in rows if row.state in open_states)
+    if payout.state is PayoutState.CANCELLING:
+        cancelled = sum(row.planned.amount_base_units for row in rows if row.state is PaymentState.CANCELLED)
+        if promised not in (0, owed + cancelled):
+            _fail("promise_differs", f"{payout.payout_id}: {promised} is promised, {owed} + {cancelled} owed")
+    elif promised != owed:
+        _fail("promise_differs", f"payout {payout.payout_id} is {payout.state}: {promised} promised, {owed} owed")
+
+
+def _is_at_rest_by_name(payout: Payout) -> None:
+    if payout.state in _ENDED:
+        return
+    if payout.state is PayoutState.PAUSED and payout.waiting_for:
+        return
+    _fail("not_at_rest", f"payout {payout.payout_id} is {payout.state}, waiting for {payout.waiting_for!r}")
+
+
+def _ledger_says_what_the_chain_did(world: World, payout: Payout, rows: list[PaymentRow]) -> None:
+    if payout.snapshot is None:
+        return
+    for row in rows:
+        paid = world.chain.state.paid.get((payout.snapshot.snapshot_id, row.planned.holder))
+        if row.state is PaymentState.PAID and paid != row.planned.amount_base_units:
+            _fail("ledger_differs", f"{row.planned.holder} of {payout.payout_id} is PAID, the chain says {paid}")
+        elsewhere = row.reason in ("ALREADY_PAID_ELSEWHERE",)
+        # A cancelled payout does not ask whether others have paid from its snapshot.
+        excused = elsewhere or row.planned.amount_base_units == 0
+        excused |= (world.is_restored or world.is_meddled_with) and row.state is not PaymentState.PAID
+        if paid and row.state not in _PAID_OR_ASKED_ABOUT and not excused:
+            _fail("ledger_differs", f"{row.planned.holder} of {payout.payout_id} was paid {paid}: {row}")
+
+
+def _identity(payout: Payout, rows: list[PaymentRow]) -> None:
+    if payout.plan is None:
+        return
+    open_base_units = sum(row.planned.amount_base_units for row in rows if row.state in OPEN_STATES)
+    payout.plan.assert_identity(
+        declared_base_units=payout.total_base_units,
+        paid_base_units=payout.progress.paid_base_units,
+        open_base_units=open_base_units,
+        cancelled_base_units=payout.progress.cancelled_base_units,
+    )
+
+
+def _transactions_are_at_rest(world: World) -> None:
+    for intent in world.database.intents():
+        if not intent.is_final:
+            _fail("not_at_rest", f"{intent.key} is {intent.state}: {intent.problem!r}")
+    for sweep in world.database.sweeps():
+        if sweep.state.value == "SENDING":
+            _fail("not_at_rest", f"sweep {sweep.sweep_id} is SENDING: {sweep.waiting_for!r}")
+    for lane in world.database.rows("lane").values():
+        if lane.halted_because:
+            _fail("not_at_rest", f"{lane.signer} has stopped: {lane.halted_because}")
+
+
+def _money_is_where_it_was_sent(world: World) -> None:
+    """The chain's own books: each payee has what executions paid, the treasurer what sweeps moved."""
+    state = world.chain.state
+    got: dict[str, int] = {}
+    for (_, payee), amount in state.paid.items():
+        got[payee] = got.get(payee, 0) + amount
+    for mined in state.mined.values():
+        call = world.chain.recognise(mined.transaction.call)
+        if call.kind is CallKind.SWEEP and mined.succeeded:
+            got[TREASURER.value] = got.get(TREASURER.value, 0) + call.total_base_units
+    for account, amount in got.items():
+        if state.money.get(account, 0) != amount:
+            _fail("chain_books", f"{account} has {state.money.get(account, 0)}, {amount} were sent")
+
+
+def _no_false_alarms(world: World) -> None:
+    """Reconciliation names a difference only where somebody has meddled, or the database has forgotten."""
+    meddled = world.is_money_excused or world.is_restored or world.is_meddled_with or world.chain.cheated_payees
+    if meddled:
+        return
+    for each in world.database.discrepancies():
+        _fail("false_alarm", f"{each.finding}")

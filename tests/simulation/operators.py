@@ -1,0 +1,224 @@
+"""People: a treasurer and operators who use the verbs at random, and look before they acknowledge anything."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from libs.chain.address import EvmAddress
+from libs.errors import AppError, Reason
+from libs.idempotency import RequestKey
+from libs.messaging.events import EventNotReadyError, IncomingEvent
+from payout_service.application.chain_identity import WrongChainError
+from payout_service.application.chain_ports import CallKind
+from payout_service.application.control_payout import cancel_payout, pause_payout, resume_payout, retry_payments
+from payout_service.application.engine import Engine
+from payout_service.application.reconcile_signer import reconcile_signer
+from payout_service.application.register_asset import RegisterAsset, register_asset
+from payout_service.application.request_payout import RequestPayout, request_payout
+from payout_service.application.sweep_leftover import SweepLeftover, sweep_leftover
+from payout_service.domain.payout import PayoutState
+from tests.simulation.world import ASSET_ID, World, payout_ids
+from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN, TOKEN, TREASURER
+
+# What is told by no event and no operator: a replica of its own, so that its steps do not die with the others.
+OUTSIDE = -1
+
+
+@dataclass(slots=True)
+class Delivery:
+    """An event of the other services; delivered at least once, in any order."""
+
+    number: int
+    event: IncomingEvent
+    command: RegisterAsset | RequestPayout
+    due_tick: int
+
+
+@dataclass(slots=True)
+class Events:
+    """The stream: what was published, and what is to be delivered still."""
+
+    world: World
+    published: list[Delivery] = field(default_factory=list)
+    pending: list[Delivery] = field(default_factory=list)
+    _under_way: int = 0
+    _newest_done: int = -1
+
+    def publish(self, command: RegisterAsset | RequestPayout, tick: int) -> None:
+        """Makes an event of it, to be delivered at a tick."""
+        aggregate_id = command.asset_id if isinstance(command, RegisterAsset) else command.distribution_id
+        number = len(self.published)
+        event = IncomingEvent(UUID(int=0xE0000 + number), "masspayout.x", "x", aggregate_id, 1, b"")
+        late = self.world.rng.randrange(1, 12) if self.world.rng.random() < self.world.odds.event_late else 0
+        delivery = Delivery(number, event, command, tick + late)
+        self.published.append(delivery)
+        self.pending.append(delivery)
+
+    def replay(self) -> None:
+        """After a restored backup, operators have the other services publish everything again."""
+        self.pending = [Delivery(each.number, each.event, each.command, 0) for each in self.published]
+
+    def tick(self) -> None:
+        """Starts what is due."""
+        due = [each for each in self.pending if each.due_tick <= self.world.tick]
+        for each in due:
+            self.pending.remove(each)
+            self._deliver(each)
+
+    @property
+    def is_done(self) -> bool:
+        return not self.pending and not self._under_way
+
+    def forget_under_way(self) -> None:
+        """They died with everything else."""
+        self._under_way = 0
+
+    def _deliver(self, delivery: Delivery) -> None:
+        world, engine = self.world, self.world.engines[self.world.rng.randrange(2)]
+        is_known = delivery.event.event_id in world.database.rows("inbox")
+        self._under_way += 1
+
+        def ended(result: object, error: BaseException | None) -> None:
+            self._under_way -= 1
+            if isinstance(error, EventNotReadyError):
+                world.happened["reordered_delivery"] += 1
+                self.pending.append(
+                    Delivery(delivery.number, delivery.event, delivery.command, world.tick + 1)
+                )
+                return
+            world.judge_end("delivery", error)
+            world.happened["duplicate_delivery"] += is_known
+            if not is_known and delivery.number < self._newest_done:
+                world.happened["reordered_delivery"] += 1
+            self._newest_done = max(self._newest_done, delivery.number)
+            if world.rng.random() < world.odds.event_twice:
+                # The acknowledgement got lost.
+                later = world.tick + world.rng.randrange(1, 30)
+                self.pending.append(Delivery(delivery.number, delivery.event, delivery.command, later))
+
+        command = delivery.command
+        if isinstance(command, RegisterAsset):
+            world.start("delivery", OUTSIDE, register_asset(engine, command, delivery.event), ended)
+        else:
+            world.start("delivery", OUTSIDE, request_payout(engine, command, delivery.event), ended)
+
+
+def the_asset(lifecycle_contract: EvmAddress | None = CONTRACT) -> RegisterAsset:
+    """The one asset of a run."""
+    return RegisterAsset(ASSET_ID, CHAIN_ID, TOKEN, PAYMENT_TOKEN, lifecycle_contract, "DUSD", 6)
+
+
+@dataclass(slots=True)
+class Operators:
+    """Each call has a request id of its own; a refusal by name is an answer."""
+
+    world: World
+    _requests: int = 0
+    _reconciling: set[EvmAddress] = field(default_factory=set)
+
+    def tick(self) -> None:
+        """Perhaps a verb, perhaps a sweep; halted signers are always looked after."""
+        world, rng = self.world, self.world.rng
+        if rng.random() < world.odds.verb:
+            self.use_a_verb()
+        if rng.random() < world.odds.sweep and ASSET_ID in world.database.rows("lifecycle"):
+            self.sweep(None if rng.random() < 0.5 else rng.randrange(1, 3_000))
+        self.look_after_signers()
+
+    def use_a_verb(self) -> None:
+        """Any of them, on any payout, whatever its state."""
+        world, rng = self.world, self.world.rng
+        ids = payout_ids(world)
+        if not ids:
+            return
+        payout_id = rng.choice(ids)
+        state = world.database.payout(payout_id).state
+        sensible = {
+            PayoutState.PAUSED: ("resume", "resume", "cancel", "retry"),
+            PayoutState.INCOMPLETE: ("retry", "retry", "cancel"),
+            PayoutState.EXECUTING: ("pause", "pause", "cancel", "retry"),
+        }.get(state, ("pause", "pause", "cancel"))
+        self.call(rng.choice(sensible), payout_id)
+
+    def call(self, verb: str, payout_id: UUID) -> None:
+        """One call of one verb, on either replica."""
+        engine, key = self._engine(), self._key(verb)
+        self.world.note(f"{verb} {payout_id}")
+        match verb:
+            case "pause":
+                coroutine = pause_payout(engine, key, payout_id)
+            case "resume":
+                coroutine = resume_payout(engine, key, payout_id)
+            case "cancel":
+                coroutine = cancel_payout(engine, key, payout_id)
+            case _:
+                coroutine = retry_payments(engine, key, payout_id, ())
+        self.world.start(verb, OUTSIDE, coroutine, self._refusable(verb))
+
+    def sweep(self, amount: int | None) -> None:
+        """The treasurer wants what is left over."""
+        command = SweepLeftover(self._key("sweep"), ASSET_ID, TREASURER, amount)
+        self.world.note(f"sweep {amount}")
+        self.world.start("sweep", OUTSIDE, sweep_leftover(self._engine(), command), self._refusable("sweep"))
+
+    def look_after_signers(self) -> None:
+        """ReconcileSigner for those that have stopped; one call at a time for each."""
+        for (_, signer), lane in self.world.database.rows("lane").items():
+            if not lane.halted_because or signer in self._reconciling:
+                continue
+            self._reconciling.add(signer)
+            coroutine = self._reconcile(self._engine(), signer)
+
+            def ended(_: object, error: BaseException | None, signer: EvmAddress = signer) -> None:
+                self._reconciling.discard(signer)
+                self._refusable("reconcile")(None, error)
+
+            self.world.start("reconcile signer", OUTSIDE, coroutine, ended)
+
+    def forget_under_way(self) -> None:
+        """They died with everything else."""
+        self._reconciling.clear()
+
+    async def _reconcile(self, engine: Engine, signer: EvmAddress) -> None:
+        """Without acknowledging first; then with what was looked at."""
+        try:
+            await reconcile_signer(engine, self._key("reconcile"), signer, frozenset())
+        except AppError as error:
+            if error.reason is not Reason.TRANSACTION_NOT_ACCOUNTED:
+                raise
+            hashes = frozenset(each for each in error.metadata if each.startswith("0x"))
+            await self._look_at(engine, hashes)
+            await reconcile_signer(engine, self._key("reconcile"), signer, hashes)
+
+    async def _look_at(self, engine: Engine, hashes: frozenset[str]) -> None:
+        """A snapshot of our own that cannot be told whose it is: what waits for one is given up, before it takes
+        another and pays everybody again."""
+        world = self.world
+        mined = [world.chain.state.mined.get(each) for each in hashes]
+        ours = [
+            each
+            for each in mined
+            if each and world.chain.recognise(each.transaction.call).kind is CallKind.TAKE_SNAPSHOT
+            and not each.transaction.is_foreign
+        ]
+        if not ours and hashes:
+            return
+        for payout in list(world.database.rows("payout").values()):
+            before_snapshot = (PayoutState.REQUESTED, PayoutState.SNAPSHOTTING)
+            if (payout.paused_from or payout.state) in before_snapshot:
+                world.note(f"the operator cancels {payout.payout_id}: its snapshot cannot be told")
+                await cancel_payout(engine, self._key("cancel"), payout.payout_id)
+
+    def _engine(self) -> Engine:
+        return self.world.engines[self.world.rng.randrange(2)]
+
+    def _key(self, method: str) -> RequestKey:
+        self._requests += 1
+        return RequestKey(UUID(int=0xF0000 + self._requests), method, b"", "operator")
+
+    def _refusable(self, name: str):  # type: ignore[no-untyped-def]
+        def ended(_: object, error: BaseException | None) -> None:
+            if isinstance(error, AppError | WrongChainError):
+                return
+            self.world.judge_end(name, error)
+
+        return ended

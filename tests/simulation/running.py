@@ -1,0 +1,168 @@
+"""One run from a seed: trouble for a while, then a healed world until everything has come to rest."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from payout_service.application.request_payout import RequestPayout
+from payout_service.domain.payout import PayoutState
+from payout_service.domain.transaction import IntentState
+from tests.simulation.faults import Faults
+from tests.simulation.invariants import check_end, check_tick
+from tests.simulation.operators import Events, Operators, the_asset
+from tests.simulation.watching import InvariantError, Transition
+from tests.simulation.world import ASSET_ID, World, make_world, payout_ids
+
+_MOST_HEALED_TICKS = 600
+_ENDED = frozenset({PayoutState.COMPLETED, PayoutState.CANCELLED, PayoutState.FAILED, PayoutState.INCOMPLETE})
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run has seen. `failure` is empty when every invariant held."""
+
+    seed: int
+    theme: str
+    faults: Counter[str] = field(default_factory=Counter)
+    transitions: Counter[Transition] = field(default_factory=Counter)
+    payouts: Counter[str] = field(default_factory=Counter)
+    invariant: str = ""
+    failure: str = ""
+    ticks: int = 0
+    log: list[str] = field(default_factory=list)
+
+
+def simulate(seed: int) -> Result:
+    """Must be called in a running event loop, which the steps' locks want to know; it is never given control."""
+    world = make_world(seed)
+    result = Result(seed, world.theme)
+    try:
+        _Run(world).play()
+    except InvariantError as error:
+        result.invariant, result.failure = error.name, str(error)
+    except Exception as error:
+        result.invariant, result.failure = "defect", f"{type(error).__name__}: {error}"
+    for replica in (-1, 0, 1):
+        world.scheduler.kill(replica)
+    result.faults = world.happened + world.chain.happened
+    result.faults["fee_cap_reached"] += world.database.caps_reached
+    result.transitions = world.database.transitions
+    result.payouts.update(each.state.value for each in world.database.rows("payout").values())
+    result.ticks, result.log = world.tick, world.log
+    return result
+
+
+class _Run:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.faults = Faults(world)
+        self.events = Events(world)
+        self.operators = Operators(world)
+        self._checked_at = (-1, -1)
+        self._restored = 0
+
+    def play(self) -> None:
+        self._stage()
+        self.faults.begin()
+        for _ in range(self.world.rng.choice((50, 90, 140))):
+            self._disturbed_tick()
+        self._heal()
+        for _ in range(_MOST_HEALED_TICKS):
+            if self._is_at_rest():
+                break
+            self._healed_tick()
+        check_end(self.world)
+
+    def _stage(self) -> None:
+        """Assets, payouts and money, as the seed has it."""
+        world, rng = self.world, self.world.rng
+        self.events.publish(the_asset(), 0)
+        is_odd = rng.random() < world.odds.is_odd
+        wanted = 0
+        for number in range(rng.choice((1, 2, 3, 3))):
+            total, percentage = rng.randrange(1, 20_000), None
+            if rng.random() < 0.25:
+                total, percentage = 0, rng.randrange(1, 10_001)
+            elif is_odd and rng.random() < 0.5:
+                total = rng.randrange(1, 4)
+            wanted += total
+            command = RequestPayout(UUID(int=0xD0 + number), ASSET_ID, world.clock.now(), total, percentage)
+            self.events.publish(command, rng.randrange(0, 40))
+        if is_odd:
+            self._make_odd()
+        share = rng.choice((0, 30, 60, 90)) if rng.random() < world.odds.is_short_of_money else 130
+        if wanted * share:
+            world.chain.move_money(max(1, wanted * share // 100))
+        if rng.random() < 0.3:
+            world.chain.move_money(rng.randrange(1, 5_000))
+        world.chain.mine(4)
+
+    def _make_odd(self) -> None:
+        chain, rng = self.world.chain, self.world.rng
+        match rng.choice(("nobody", "reverting snapshot", "cheated", "cheated")):
+            case "nobody":
+                chain.balances = []
+            case "reverting snapshot":
+                chain.reverting_snapshots = 1
+            case "cheated":
+                chain.cheated_payees = {rng.choice(chain.balances)[0]}
+
+    def _disturbed_tick(self) -> None:
+        world, rng = self.world, self.world.rng
+        self.faults.tick()
+        if world.happened["restored_backup"] > self._restored:
+            self._restored += 1
+            self.events.forget_under_way()
+            self.operators.forget_under_way()
+            self.events.replay()
+        self.events.tick()
+        self.operators.tick()
+        world.run_tick(rng.choice((10, 40, 150, 400)), rng.choice((1.0, 2.0, 5.0, 12.0, 25.0)))
+        if rng.random() < 0.7:
+            world.chain.mine(rng.choice((1, 1, 1, 2)))
+        self._check()
+
+    def _heal(self) -> None:
+        """Trouble ends, money comes, most payees can be paid again."""
+        world, rng = self.world, self.world.rng
+        self.faults.end()
+        chain = world.chain
+        chain.poison_payees.clear()
+        chain.blocked_payees = {each for each in chain.blocked_payees if rng.random() < 0.3}
+        owed = sum(each.total_base_units for each in world.database.rows("payout").values())
+        chain.move_money(2 * owed + 10_000)
+        for payout_id in payout_ids(world):
+            state = world.database.payout(payout_id).state
+            if state is PayoutState.PAUSED and rng.random() < 0.8:
+                self.operators.call("resume", payout_id)
+            elif state is PayoutState.INCOMPLETE and rng.random() < 0.6:
+                self.operators.call("retry", payout_id)
+
+    def _healed_tick(self) -> None:
+        world = self.world
+        self.events.tick()
+        self.operators.look_after_signers()
+        world.run_tick(2_000, 15.0)
+        world.chain.mine()
+        self._check()
+
+    def _is_at_rest(self) -> bool:
+        """Nothing more can come, as far as states tell; the checks look closer."""
+        world = self.world
+        if not self.events.is_done or any(task.replica < 0 for task in world.scheduler.tasks):
+            return False
+        if any(lane.halted_because for lane in world.database.rows("lane").values()):
+            return False
+        for payout in world.database.rows("payout").values():
+            is_paused = payout.state is PayoutState.PAUSED and payout.waiting_for.startswith("PAUSED")
+            if payout.state not in _ENDED and not is_paused:
+                return False
+        if any(sweep.state.value == "SENDING" for sweep in world.database.sweeps()):
+            return False
+        return all(intent.is_final or intent.state is IntentState.NONCE_LOST for intent in world.database.intents())
+
+    def _check(self) -> None:
+        now = (self.world.database.commits, len(self.world.chain.blocks))
+        if now != self._checked_at:
+            self._checked_at = now
+            check_tick(self.world)

@@ -1,0 +1,80 @@
+"""Runs the steps of all replicas one await at a time, in an order that the seed alone decides.
+
+A step is a coroutine that awaits nothing but the ports' memory forms: they yield, or wait for a lock. It can be
+ended at any await, as kill -9 ends a process: what its transaction has not committed is gone.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+# Awaits of a step at most; a step is a bounded piece of work.
+_MOST_AWAITS = 200_000
+
+
+class KilledError(BaseException):
+    """kill -9: no handler of the engine catches it."""
+
+
+@dataclass(slots=True)
+class Task:
+    """A step under way. `lane_or_payout` tells what it works on, as far as that is known."""
+
+    name: str
+    replica: int
+    coroutine: Coroutine[Any, Any, Any]
+    on_end: Callable[["Task", object, BaseException | None], None]
+    waits_for: asyncio.Future[None] | None = None
+    awaits: int = 0
+
+
+class Scheduler:
+    """All steps under way."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self.tasks: list[Task] = []
+
+    def start(self, task: Task) -> None:
+        self.tasks.append(task)
+
+    def advance(self) -> bool:
+        """One await of one step that can go on. False when there is none."""
+        tasks = self.tasks
+        count = len(tasks)
+        first = int(self._rng.random() * count) if count else 0
+        for place in range(count):
+            task = tasks[(first + place) % count]
+            if task.waits_for is None or task.waits_for.done():
+                self._send(task)
+                return True
+        return False
+
+    def kill(self, replica: int) -> int:
+        """Ends a replica's steps where they are. Returns how many were under way."""
+        victims = [task for task in self.tasks if task.replica == replica]
+        for task in victims:
+            self.tasks.remove(task)
+            if task.awaits:
+                try:
+                    task.coroutine.throw(KilledError())
+                except (KilledError, StopIteration):
+                    continue
+            # It never ran, or it went on after its death, which nothing may.
+            task.coroutine.close()
+        return sum(task.awaits > 0 for task in victims)
+
+    def _send(self, task: Task) -> None:
+        task.awaits += 1
+        if task.awaits > _MOST_AWAITS:
+            raise RuntimeError(f"{task.name} never ends")
+        try:
+            task.waits_for = task.coroutine.send(None)
+        except StopIteration as ended:
+            self.tasks.remove(task)
+            task.on_end(task, ended.value, None)
+        except Exception as error:
+            self.tasks.remove(task)
+            task.on_end(task, None, error)

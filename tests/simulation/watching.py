@@ -1,0 +1,224 @@
+"""The database of a simulation: every commit is compared with what was there, and with what the chain knows.
+
+Nothing is taken from the ledger on trust: `Truth` remembers by itself which transaction belongs to whom, also
+where a restored backup has made the database forget.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from libs.messaging.events import OutgoingEvent
+from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS
+from payout_service.domain.payments import PAYMENT_TRANSITIONS, BatchState, PaymentState
+from payout_service.domain.payout import TRANSITIONS as PAYOUT_TRANSITIONS
+from payout_service.domain.payout import Payout
+from payout_service.domain.sweep import SWEEP_TRANSITIONS
+from payout_service.domain.transaction import (
+    FINAL_STATES,
+    INTENT_TRANSITIONS,
+    IntentState,
+    Purpose,
+    TransactionIntent,
+)
+from tests.support.payout.memory_chain import CONTRACT, MemoryChain
+from tests.support.payout.memory_database import MemoryDatabase, PaymentRow
+
+# Table, and its rows' legal transitions. A batch's state is its intent's until it is settled.
+TABLES: Mapping[str, Mapping[Any, frozenset[Any]]] = {
+    "payout": PAYOUT_TRANSITIONS,
+    "payment": PAYMENT_TRANSITIONS,
+    "intent": INTENT_TRANSITIONS,
+    "sweep": SWEEP_TRANSITIONS,
+    "lifecycle": LIFECYCLE_TRANSITIONS,
+}
+Transition = tuple[str, str, str]
+
+
+class InvariantError(Exception):
+    """Something that must always hold did not. `name` is short and stable."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"{name}: {what}")
+        self.name = name
+
+
+class WatchedDatabase(MemoryDatabase):
+    """Judges each commit. What it finds is kept in `broken`: engine code must not be able to swallow it."""
+
+    def __init__(self, seed: int, confirmations: int) -> None:
+        super().__init__(seed)
+        self.chain: MemoryChain | None = None
+        self.transitions: Counter[Transition] = Counter()
+        self.broken: list[InvariantError] = []
+        # Whose transaction it is, by hash: the intent's key. Never forgotten.
+        self.owner_of: dict[str, str] = {}
+        # Every total that a payout ever had in a committed row.
+        self.totals_of: dict[UUID, set[int]] = {}
+        self.caps_reached = 0
+        self._confirmations = confirmations
+
+    def apply(self, written: Mapping[Any, Mapping[Any, Any]], events: list[OutgoingEvent]) -> None:
+        before = {
+            name: {key: self.rows(name).get(key) for key in rows}
+            for name, rows in written.items()
+            if (name[0] if isinstance(name, tuple) else name) in TABLES or name in ("batch", "lane")
+        }
+        rows_written = {name: dict(rows) for name, rows in written.items()}
+        super().apply(written, events)
+        for name, rows in rows_written.items():
+            for key, row in rows.items():
+                self._judge(name, key, before.get(name, {}).get(key), row, rows_written)
+
+    def fail(self, name: str, what: str) -> None:
+        self.broken.append(InvariantError(name, what))
+
+    def _judge(self, name: Any, key: Any, old: Any, new: Any, written: Mapping[Any, Mapping[Any, Any]]) -> None:
+        table = name[0] if isinstance(name, tuple) else name
+        if table in TABLES and old is not None:
+            self._count_transition(table, old.state, new.state, f"{name} {key}")
+        match table:
+            case "payout":
+                self._judge_payout(old, new, written)
+            case "payment":
+                self._judge_payment(name[1], old, new)
+            case "intent":
+                self._judge_intent(old, new)
+            case "batch":
+                self._judge_batch(old, new)
+            case "lane" if old is not None and new.next_nonce < old.next_nonce:
+                self.fail("nonce_given_back", f"{new.signer}: {old.next_nonce} became {new.next_nonce}")
+            case "attempt":
+                intent: TransactionIntent = self.rows("intent")[new]
+                self.owner_of[key] = intent.key
+
+    def _count_transition(self, table: str, old: StrEnum, new: StrEnum, what: str) -> None:
+        if old is new:
+            return
+        self.transitions[table, old.value, new.value] += 1
+        if new not in TABLES[table][old]:
+            self.fail("illegal_transition", f"{what}: {old} became {new}")
+
+    def _judge_payout(
+        self, old: Payout | None, new: Payout, written: Mapping[Any, Mapping[Any, Any]]
+    ) -> None:
+        self.totals_of.setdefault(new.payout_id, set()).add(new.total_base_units)
+        if old is None and not written.get("inbox"):
+            self.fail("effect_without_inbox", f"payout {new.payout_id} was stored without its event's id")
+        if new.snapshot is not None and (old is None or old.snapshot is None):
+            self._require_final(new.snapshot.block_number, new.snapshot.block_hash, "snapshot_not_final")
+        if old is not None and old.plan is not None and new.plan != old.plan:
+            self.fail("plan_changed", f"payout {new.payout_id} has another plan")
+
+    def _judge_payment(self, payout_id: UUID, old: PaymentRow | None, new: PaymentRow) -> None:
+        if old is not None and old.planned.amount_base_units != new.planned.amount_base_units:
+            self.fail("plan_changed", f"{new.planned.holder} of {payout_id} is owed another amount")
+        if new.state is not PaymentState.PAID or (old is not None and old.state is PaymentState.PAID):
+            return
+        snapshot = self.payout(payout_id).snapshot
+        paid = self._chain.state.paid.get((snapshot.snapshot_id if snapshot else 0, new.planned.holder))
+        if paid != new.planned.amount_base_units:
+            self.fail(
+                "paid_without_money",
+                f"{new.planned.holder} of {payout_id}: the ledger says {new.planned.amount_base_units}, "
+                f"the chain {paid}",
+            )
+
+    def _judge_intent(self, old: TransactionIntent | None, new: TransactionIntent) -> None:
+        self.caps_reached += "FEE_CAP_REACHED" in new.problem and (
+            old is None or "FEE_CAP_REACHED" not in old.problem
+        )
+        if old is None and new.purpose is Purpose.BATCH:
+            self._require_payees_free(new)
+        if old is None or old.state is new.state:
+            return
+        hashes = {attempt.transaction_hash for attempt in new.attempts}
+        used_by = self._chain.state.by_nonce.get((new.signer, -1 if new.nonce is None else new.nonce))
+        if new.state is IntentState.NONCE_LOST and used_by in hashes:
+            self.fail("own_nonce_called_lost", f"{new.key}: nonce {new.nonce} was used by its own {used_by}")
+        if new.state is IntentState.VOIDED and used_by in hashes:
+            (mined,) = [each for each in new.attempts if each.transaction_hash == used_by]
+            if not mined.is_no_op:
+                self.fail("voided_and_happened", f"{new.key} was mined")
+        elif new.state is IntentState.VOIDED and new.nonce is not None:
+            self.fail("voided_without_proof", f"{new.key} has nonce {new.nonce}, which nothing has used")
+        if new.outcome is not None and new.state in FINAL_STATES:
+            self._require_final(new.outcome.block_number, new.outcome.block_hash, "outcome_not_final")
+
+    def _require_final(self, number: int, block_hash: str, name: str) -> None:
+        blocks = self._chain.blocks
+        is_canonical = number < len(blocks) and blocks[number].hash == block_hash
+        if not is_canonical or len(blocks) - 1 - number < self._confirmations:
+            self.fail(name, f"block {number}, the head is {len(blocks) - 1}")
+
+    def _require_payees_free(self, intent: TransactionIntent) -> None:
+        """Nobody is in two calls of a payout that both may still happen."""
+        payees = set(self._chain.recognise(intent.call).holders)
+        for other in self.rows("intent").values():
+            is_other = other.owner_id == intent.owner_id and other.intent_id != intent.intent_id
+            if not is_other or other.purpose is not Purpose.BATCH or other.is_final:
+                continue
+            doubled = payees.intersection(self._chain.recognise(other.call).holders)
+            if doubled:
+                self.fail("payee_in_two_batches", f"{sorted(doubled)} in {other.key} and {intent.key}")
+
+    def _judge_batch(self, old: Any, new: Any) -> None:
+        before = old.batch.settled_state if old is not None else None
+        state = new.batch.settled_state
+        if before is not None and state is not before:
+            self.fail("illegal_transition", f"batch {new.batch.intent_key}: {before} became {state}")
+        if state is None or before is not None:
+            return
+        self.transitions["batch", "open", state.value] += 1
+        intent = self.intent(new.batch.intent_key)
+        may = {
+            BatchState.SETTLED: {IntentState.SUCCEEDED},
+            BatchState.REVERTED: {IntentState.REVERTED},
+            BatchState.VOIDED: {IntentState.VOIDED, IntentState.NONCE_LOST},
+        }[state]
+        if intent.state not in may:
+            self.fail("settled_without_proof", f"{intent.key} is {intent.state}, its batch {state}")
+
+    @property
+    def _chain(self) -> MemoryChain:
+        if self.chain is None:
+            raise RuntimeError("the database watches no chain yet")
+        return self.chain
+
+    # ------------------------------------------------------------------------------------ truth
+
+    def payouts_of_snapshots(self) -> dict[int, UUID]:
+        """Whose money leaves by each snapshot on the chain: by who asked for it, or else who says it is its own."""
+        owners: dict[int, UUID] = {}
+        for transaction_hash, mined in self._chain.state.mined.items():
+            key = self.owner_of.get(transaction_hash, "")
+            if mined.snapshot_id and key.startswith("snapshot/"):
+                owners[mined.snapshot_id] = UUID(key.split("/")[1])
+        for payout in self.rows("payout").values():
+            if payout.snapshot is not None:
+                owners.setdefault(payout.snapshot.snapshot_id, payout.payout_id)
+        return owners
+
+    def free_money(self) -> int:
+        """What the contract holds beyond all promises, counting what was paid and is not settled yet."""
+        state = self._chain.state
+        unsettled = 0
+        for payout in self.rows("payout").values():
+            if payout.snapshot is None:
+                continue
+            for row in self.payments(payout.payout_id):
+                if row.state not in (PaymentState.PAID, PaymentState.CANCELLED):
+                    unsettled += state.paid.get((payout.snapshot.snapshot_id, row.planned.holder), 0)
+        for sweep in self.sweeps():
+            if sweep.state.value == "SENDING" and self._has_happened(sweep.intent_key):
+                unsettled += sweep.amount_base_units
+        return state.money.get(CONTRACT.value, 0) + unsettled - self.committed_base_units()
+
+    def _has_happened(self, key: str) -> bool:
+        intent = self.intent(key)
+        hashes = {attempt.transaction_hash for attempt in intent.attempts if not attempt.is_no_op}
+        mined = [self._chain.state.mined.get(each) for each in hashes]
+        return any(each is not None and each.succeeded for each in mined)
+

@@ -1,0 +1,251 @@
+"""One run: two replicas of the engine over one chain and one database, all of it from a seed."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from libs.chain.address import EvmAddress
+from libs.errors import AppError, Code
+from libs.failpoints import NoFailpoints
+from payout_service.application.advance_lifecycle import advance_one_lifecycle
+from payout_service.application.advance_payout import advance_one_payout
+from payout_service.application.chain_identity import WrongChainError
+from payout_service.application.drive_transactions import drive_transactions
+from payout_service.application.engine import Engine
+from payout_service.application.ports import EngineSettings
+from payout_service.application.reconcile_payout import reconcile_one
+from payout_service.application.sweep_leftover import advance_one_sweep
+from payout_service.domain.batch_sizing import BatchLimits
+from payout_service.domain.discrepancy import Discrepancy
+from payout_service.domain.retry import RetryPolicy
+from tests.simulation.scheduling import Scheduler, Task
+from tests.simulation.themes import Odds, theme_of
+from tests.simulation.watching import InvariantError, WatchedDatabase
+from tests.support.payout.memory_chain import CHAIN_ID, GWEI, OTHER_SIGNER, SIGNER, MemoryChain, holder
+from tests.support.payout.memory_database import CountingIds, MemoryClock
+from tests.support.payout.stage import ASSET_ID, MAX_BATCH_GAS
+
+FEE_CAP_WEI = 500 * GWEI
+# One, two or four payees fill a batch.
+_MAX_BATCH_GAS = (180_000, 250_000, MAX_BATCH_GAS)
+_REPLICAS = (0, 1)
+_STEPS_PER_TICK = 4
+
+
+class Alarms:
+    """Hears of differences."""
+
+    def discrepancy_found(self, discrepancy: Discrepancy) -> None:
+        """Stored by the engine as well; looked at in the end."""
+
+    def discrepancies_open(self, count: int) -> None:
+        """Not looked at."""
+
+
+@dataclass(slots=True)
+class World:
+    """What a run is made of, and what is remembered of it beyond the database."""
+
+    seed: int
+    theme: str
+    odds: Odds
+    rng: random.Random
+    settings: EngineSettings
+    signers: tuple[EvmAddress, ...]
+    database: WatchedDatabase
+    chain: MemoryChain
+    clock: MemoryClock
+    ids: CountingIds
+    scheduler: Scheduler
+    engines: list[Engine] = field(default_factory=list)
+    happened: Counter[str] = field(default_factory=Counter)
+    # Replicas that are down, and until which tick.
+    down_until: dict[int, int] = field(default_factory=dict)
+    tick: int = 0
+    # Somebody else has moved the contract's money, or the database has forgotten: promises may be uncovered.
+    is_money_excused: bool = False
+    is_restored: bool = False
+    # Somebody has used our key, or paid from our snapshots.
+    is_meddled_with: bool = False
+    _allowance: Counter[tuple[int, str]] = field(default_factory=Counter)
+    _raced: set[int] = field(default_factory=set)
+    _log: list[str] = field(default_factory=list)
+
+    # ------------------------------------------------------------------------------------ time
+
+    def run_tick(self, awaits: int, seconds: float) -> None:
+        """Some awaits of whatever is under way, then time goes on."""
+        self.tick += 1
+        self._allowance.clear()
+        self._start_steps()
+        for _ in range(awaits):
+            if not self.scheduler.advance():
+                break
+            if self.database.broken:
+                raise self.database.broken[0]
+        self._count_races()
+        self.clock.advance(seconds)
+
+    def _start_steps(self) -> None:
+        for replica in _REPLICAS:
+            if self.down_until.get(replica, 0) > self.tick:
+                continue
+            for name, step in self._workers(replica):
+                self._start_worker(replica, name, step)
+
+    def _start_worker(self, replica: int, name: str, step: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+        slot = (replica, name)
+        is_busy = any(task.replica == replica and task.name == name for task in self.scheduler.tasks)
+        if is_busy or self._allowance[slot] >= _STEPS_PER_TICK:
+            return
+        self._allowance[slot] += 1
+
+        def ended(task: Task, result: object, error: BaseException | None) -> None:
+            self.judge_end(task.name, error)
+            # A worker whose step has moved something begins the next one at once.
+            if error is None and result:
+                self._start_worker(replica, name, step)
+
+        self.scheduler.start(Task(name, replica, step(), ended))
+
+    def _workers(self, replica: int) -> list[tuple[str, Callable[[], Coroutine[Any, Any, bool]]]]:
+        engine = self.engines[replica]
+        lanes = [
+            (f"lane {signer.value[:4]}", lambda signer=signer: drive_transactions(engine, signer))
+            for signer in self.signers
+        ]
+        return [
+            ("payout", lambda: advance_one_payout(engine)),
+            *lanes,
+            ("sweep", lambda: advance_one_sweep(engine)),
+            ("lifecycle", lambda: advance_one_lifecycle(engine)),
+            ("reconcile", lambda: reconcile_one(engine, Alarms())),
+        ]
+
+    def start(
+        self,
+        name: str,
+        replica: int,
+        coroutine: Coroutine[Any, Any, Any],
+        ended: Callable[[object, BaseException | None], None] | None = None,
+    ) -> None:
+        """A step that is no worker's: an operator's call, an event's delivery."""
+
+        def on_end(task: Task, result: object, error: BaseException | None) -> None:
+            if ended is None:
+                self.judge_end(name, error)
+            else:
+                ended(result, error)
+
+        self.scheduler.start(Task(name, replica, coroutine, on_end))
+
+    def judge_end(self, name: str, error: BaseException | None) -> None:
+        """A step may find the node away, or on another chain. Anything else is a defect."""
+        if error is None or isinstance(error, WrongChainError):
+            return
+        if isinstance(error, AppError) and error.code is Code.UNAVAILABLE:
+            return
+        if isinstance(error, AssertionError) and "durable" in str(error):
+            raise InvariantError("bytes_durable_before_sent", str(error)) from error
+        raise InvariantError("defect", f"{name}: {type(error).__name__}: {error}") from error
+
+    def kill(self, replica: int, ticks: int = 0) -> None:
+        """A replica's process ends where it is; another begins in its place, at once or later."""
+        if self.scheduler.kill(replica):
+            self.happened["crash"] += 1
+        self.down_until[replica] = self.tick + ticks
+        self.engines[replica] = make_engine(self)
+
+    def _count_races(self) -> None:
+        """Both replicas have a step under way on the same lane or payout."""
+        names: dict[str, set[int]] = {}
+        for task in self.scheduler.tasks:
+            if task.awaits and (task.name.startswith("lane") or task.name == "payout"):
+                names.setdefault(task.name, set()).add(task.replica)
+        self.happened["two_replicas_raced"] += sum(len(replicas) > 1 for replicas in names.values())
+
+    def note(self, what: str) -> None:
+        """For whoever replays the seed."""
+        self._log.append(f"{self.tick:4} {what}")
+
+    @property
+    def log(self) -> list[str]:
+        return self._log
+
+
+def make_world(seed: int) -> World:
+    """Everything that the seed decides before the first tick."""
+    rng = random.Random(seed)
+    theme, odds = theme_of(seed)
+    is_relay = rng.random() < odds.is_relay
+    confirmations = rng.choice((0, 0, 1, 2)) if is_relay else rng.choice((0, 1, 2, 2, 3))
+    if odds.reorg > 0.1:
+        confirmations = max(1, confirmations)
+    settings = EngineSettings(
+        confirmations=confirmations,
+        batch_limits=BatchLimits(max_gas=rng.choice(_MAX_BATCH_GAS), max_calldata_bytes=100_000, max_payees=100),
+        max_in_flight_transactions=rng.choice((1, 2, 4)),
+        max_transaction_gas=3_000_000,
+        max_fee_per_gas_wei=FEE_CAP_WEI,
+        max_attempts=rng.choice((3, 8)),
+        replace_after_seconds=rng.choice((10.0, 30.0)),
+        rebroadcast_seconds=rng.choice((3.0, 10.0)),
+        stale_batch_seconds=rng.choice((20.0, 60.0)),
+        retry=RetryPolicy(max_tries=rng.choice((2, 3, 5)), first_delay_seconds=5.0, longest_delay_seconds=40.0),
+        plan_page_size=3,
+        reconcile_seconds=rng.choice((20.0, 120.0)),
+    )
+    database = WatchedDatabase(seed, confirmations)
+    balances = [(holder(number), rng.randrange(1, 1000)) for number in range(rng.randrange(1, 14))]
+    chain = MemoryChain(database, balances)
+    database.chain = chain
+    chain.frozen = rng.choice((0, 0, rng.randrange(1, 500)))
+    chain.is_relay = is_relay
+    chain.is_legacy = rng.random() < 0.25
+    chain.refuses_below_base_fee = rng.random() < 0.5
+    clock = MemoryClock()
+    chain.now = clock.now
+    chain.mine(10)
+    world = World(
+        seed=seed,
+        theme=theme,
+        odds=odds,
+        rng=rng,
+        settings=settings,
+        signers=(SIGNER, OTHER_SIGNER)[: rng.choice((1, 2))],
+        database=database,
+        chain=chain,
+        clock=clock,
+        ids=CountingIds(),
+        scheduler=Scheduler(rng),
+    )
+    world.engines = [make_engine(world) for _ in _REPLICAS]
+    return world
+
+
+def make_engine(world: World) -> Engine:
+    """A fresh process."""
+    return Engine(
+        unit_of_work=world.database.unit_of_work,
+        rail=world.chain,
+        contracts=world.chain,
+        clock=world.clock,
+        ids=world.ids,
+        failpoints=NoFailpoints(),
+        settings=world.settings,
+        chain_id=CHAIN_ID,
+        signers=world.signers,
+        artifact=None,
+        devnet_genesis_hash="",
+    )
+
+
+def payout_ids(world: World) -> list[UUID]:
+    """Payouts that the database knows now."""
+    return list(world.database.rows("payout"))
+
+
+__all__ = ["ASSET_ID", "FEE_CAP_WEI", "World", "make_engine", "make_world", "payout_ids"]

@@ -1,0 +1,341 @@
+"""A node in memory: blocks, a pool with a fee market (or a relay without one), forks, and trouble on the way."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from libs.chain.address import EvmAddress
+from libs.errors import AppError, Reason
+from payout_service.application.chain_ports import BroadcastAnswer, BroadcastResult, SeenExecution, SeenTransfer
+from payout_service.domain.fees import Fees
+from payout_service.domain.transaction import ContractCall
+from tests.support.payout.memory_contract import CONTRACT, SIGNER, MemoryContracts, Mined, State, Transaction
+from tests.support.payout.memory_database import START, MemoryDatabase
+
+GWEI = 10**9
+BLOCK_GAS_LIMIT = 30_000_000
+_ELSEWHERE = "0x" + "99" * 20
+_Lane = tuple[EvmAddress, int]
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """What others do: money for the lifecycle contract, or (below zero) out of it."""
+
+    amount: int
+    hash: str
+
+
+@dataclass(slots=True)
+class Block:
+    """What a block did; `state` is how it left everything."""
+
+    hash: str
+    state: State
+    base_fee: int
+    time: datetime
+    transactions: list[Transaction] = field(default_factory=list)
+    externals: list[External] = field(default_factory=list)
+    executions: list[SeenExecution] = field(default_factory=list)
+    transfers: list[SeenTransfer] = field(default_factory=list)
+
+
+class MemoryNode(MemoryContracts):
+    """Blocks are made by `mine`. What befalls transactions is counted in `happened` when it takes effect."""
+
+    def __init__(self, database: MemoryDatabase | None = None, balances: Sequence[tuple[str, int]] = ()) -> None:
+        super().__init__(balances)
+        self._database = database
+        self.genesis = "0x" + "00" * 32
+        # The clock that blocks are stamped by.
+        self.now: Callable[[], datetime] = lambda: START
+        self.blocks = [Block(self.genesis, State(), GWEI, START)]
+        self.pool: dict[_Lane, Transaction] = {}
+        # A relay's accepted transactions, in their order.
+        self.accepted: list[Transaction] = []
+        # Bytes on their way whose sender has given up waiting.
+        self.late: list[bytes] = []
+        self.broadcasts: list[bytes] = []
+        self.signed: list[int] = []
+        # What tests set.
+        self.is_relay = False
+        self.is_legacy = False
+        self.base_fee = GWEI
+        self.tip = GWEI
+        self.refuses_below_base_fee = False
+        self.is_stuck = False
+        self.is_down = False
+        self.faults: list[str] = []
+        self.fault_of: Callable[[bytes], str] = lambda raw: ""
+        self._queued: list[External] = []
+        self._decoded_transactions: dict[bytes, Transaction] = {}
+        self._forks = 0
+        self._externals = 0
+        self._delayed: set[str] = set()
+        self._done_before: dict[str, Mined] = {}
+
+    @property
+    def state(self) -> State:
+        """As the newest block left it."""
+        return self.blocks[-1].state
+
+    # ------------------------------------------------------------------------------------ what tests do
+
+    def deposit(self, amount: int) -> None:
+        """Money for the lifecycle contract, too deep in the chain for a reorg of two blocks."""
+        self.move_money(amount)
+        self.mine(3)
+
+    def move_money(self, amount: int) -> None:
+        """Into the lifecycle contract, or (below zero) out of it by others, with the next block."""
+        self._externals += 1
+        self._queued.append(External(amount, f"0xe{self._externals:063x}"))
+
+    def mine(self, count: int = 1) -> None:
+        for _ in range(count):
+            block = Block(f"0x{self._forks:08x}{len(self.blocks):056x}", self.state, self.base_fee, self.now())
+            self._begin(block)
+            if self.is_stuck:
+                self.happened["stuck_transaction"] += self._note_delayed(block.state, "stuck")
+            elif self.is_relay:
+                self._execute_accepted(block)
+            else:
+                self._execute_pool(block)
+            self.blocks.append(block)
+
+    def reorg(self, depth: int, *, remine: bool = False, empty: int | None = None) -> None:
+        """Takes blocks back; as many empty ones follow (or `empty`).
+
+        Their transactions are gone and the pool is empty, as anvil does it; with `remine` they are in the pool
+        and the next blocks may have them. What others did happens again at once.
+        """
+        removed = self.blocks[-depth:]
+        del self.blocks[-depth:]
+        self._forks += 1
+        transactions = [each for block in removed for each in block.transactions]
+        self._queued[:0] = [each for block in removed for each in block.externals]
+        if remine:
+            for block in removed:
+                for each in block.transactions:
+                    self._done_before[each.hash] = block.state.mined[each.hash]
+            if self.is_relay:
+                self.accepted[:0] = transactions
+            self.pool.update({(each.signer, each.nonce): each for each in transactions})
+        else:
+            self.happened["reorg_drop"] += bool(transactions)
+            self.pool.clear()
+            self.accepted.clear()
+        was_stuck, self.is_stuck = self.is_stuck, True
+        self.mine(depth if empty is None else empty)
+        self.is_stuck = was_stuck
+
+    def use_nonce_elsewhere(self, call: ContractCall | None = None, signer: EvmAddress = SIGNER) -> None:
+        """Another program signs with our key, and its transaction is mined."""
+        self.sign_elsewhere(call, signer)
+        self.mine()
+
+    def sign_elsewhere(self, call: ContractCall | None = None, signer: EvmAddress = SIGNER) -> None:
+        """Another program signs with our key; its transaction takes the place of ours, in the next block."""
+        nonce = self.state.nonces.get(signer, 0)
+        self._forks += 1
+        raw = json.dumps({"foreign": self._forks, "nonce": nonce, "signer": signer.value}).encode()
+        other = Transaction(
+            signer,
+            nonce,
+            call or ContractCall(signer, b""),
+            10_000_000,
+            Fees(10**15, 10**12),
+            raw,
+            _hash(raw),
+            is_foreign=True,
+        )
+        self._decoded_transactions[raw] = other
+        if self.is_relay:
+            self.accepted.insert(0, other)
+        self.pool[signer, nonce] = other
+
+    def evict(self, lane: _Lane) -> None:
+        """The pool forgets a transaction."""
+        if self.pool.pop(lane, None):
+            self.happened["dropped_transaction"] += 1
+
+    def deliver_late(self, index: int = 0) -> None:
+        """A request arrives whose sender has given up waiting."""
+        self.happened["late_request"] += 1
+        self.take(self.late.pop(index))
+
+    def money_of(self, account: str) -> int:
+        return self.state.money.get(account, 0)
+
+    # ------------------------------------------------------------------------------------ broadcasts
+
+    def make(
+        self, signer: EvmAddress, call: ContractCall, chain_id: int, nonce: int, gas: int, fees: Fees
+    ) -> Transaction:
+        """Signs; every signature differs, so that signing twice would be seen."""
+        self.signed.append(nonce)
+        content = {
+            "chain": chain_id,
+            "from": signer.value,
+            "nonce": nonce,
+            "to": call.to.value if call.to else None,
+            "data": call.data.decode(),
+            "gas": gas,
+            "signature": len(self.signed),
+        }
+        raw = json.dumps(content).encode()
+        made = Transaction(signer, nonce, call, gas, fees, raw, _hash(raw))
+        self._decoded_transactions[raw] = made
+        return made
+
+    def send(self, raw: bytes) -> BroadcastResult:
+        """A broadcast with what befalls it on its way."""
+        self.broadcasts.append(raw)
+        fault = self.faults.pop(0) if self.faults else self.fault_of(raw)
+        match fault:
+            case "lost before":
+                self.happened["lost_request"] += 1
+                raise AppError(Reason.CHAIN_UNAVAILABLE, "the request got lost")
+            case "late":
+                self.late.append(raw)
+                raise AppError(Reason.CHAIN_UNAVAILABLE, "no reply in time")
+            case "not taken":
+                return BroadcastResult(BroadcastAnswer.NOT_TAKEN, "insufficient funds for gas")
+        result = self.take(raw)
+        if fault == "twice":
+            self.happened["duplicate_broadcast"] += 1
+            result = self.take(raw)
+        if fault == "lost after":
+            self.happened["lost_reply"] += 1
+            raise AppError(Reason.CHAIN_UNAVAILABLE, "the reply got lost")
+        return result
+
+    def take(self, raw: bytes) -> BroadcastResult:
+        """What the node says to signed bytes, and does with them."""
+        transaction = self._decoded_transactions[raw]
+        next_nonce = self.state.nonces.get(transaction.signer, 0)
+        if transaction.nonce < next_nonce:
+            return BroadcastResult(BroadcastAnswer.NONCE_USED, "nonce too low")
+        if transaction.gas > BLOCK_GAS_LIMIT:
+            return BroadcastResult(BroadcastAnswer.NEVER_FITS, "exceeds block gas limit")
+        return self._relay(transaction, next_nonce) if self.is_relay else self._pool(transaction)
+
+    def _relay(self, transaction: Transaction, next_nonce: int) -> BroadcastResult:
+        """No pool: only the very next nonce is taken. Success may be said of what is never executed."""
+        if any(each.hash == transaction.hash for each in self.accepted):
+            return BroadcastResult(BroadcastAnswer.ALREADY_KNOWN, "already known")
+        if transaction.nonce > next_nonce:
+            self.happened["nonce_gap_refused"] += 1
+            return BroadcastResult(BroadcastAnswer.NONCE_GAP, "nonce too high")
+        if transaction.fees.max_fee_per_gas_wei < self._asked():
+            return BroadcastResult(BroadcastAnswer.FEE_TOO_LOW, "gas price below configured minimum")
+        self.accepted.append(transaction)
+        return BroadcastResult(BroadcastAnswer.ACCEPTED)
+
+    def _pool(self, transaction: Transaction) -> BroadcastResult:
+        lane = (transaction.signer, transaction.nonce)
+        there = self.pool.get(lane)
+        if there is not None and there.hash == transaction.hash:
+            return BroadcastResult(BroadcastAnswer.ALREADY_KNOWN, "already known")
+        if there is not None and not _is_a_tenth_more(transaction, there):
+            return BroadcastResult(BroadcastAnswer.FEE_TOO_LOW, "replacement transaction underpriced")
+        if self.refuses_below_base_fee and transaction.fees.max_fee_per_gas_wei < self._asked():
+            return BroadcastResult(BroadcastAnswer.FEE_TOO_LOW, "max fee per gas less than block base fee")
+        if there is not None:
+            self.happened["replaced_transaction"] += 1
+        self.pool[lane] = transaction
+        return BroadcastResult(BroadcastAnswer.ACCEPTED)
+
+    def _asked(self) -> int:
+        return self.base_fee + self.tip if self.is_legacy else self.base_fee
+
+    # ------------------------------------------------------------------------------------ blocks
+
+    def _begin(self, block: Block) -> None:
+        if not self._queued:
+            return
+        block.state = block.state.copy()
+        for each in self._queued:
+            if each.amount >= 0:
+                self.happened["deposit"] += each.hash not in self._delayed
+                self._delayed.add(each.hash)
+                block.state.move(_ELSEWHERE, CONTRACT.value, each.amount)
+            else:
+                amount = min(-each.amount, block.state.money.get(CONTRACT.value, 0))
+                block.state.move(CONTRACT.value, _ELSEWHERE, amount)
+                block.transfers.append(SeenTransfer(each.hash, len(self.blocks), _ELSEWHERE, amount))
+            block.externals.append(each)
+        self._queued.clear()
+
+    def _execute_accepted(self, block: Block) -> None:
+        waiting, self.accepted = self.accepted, []
+        for each in waiting:
+            if each.nonce == block.state.nonces.get(each.signer, 0):
+                self.pool.pop((each.signer, each.nonce), None)
+                self._execute_in(block, each)
+
+    def _execute_pool(self, block: Block) -> None:
+        if not self.pool:
+            return
+        self.happened["fee_spike"] += self._note_delayed(block.state, "fee")
+        for signer in dict.fromkeys(lane[0] for lane in sorted(self.pool, key=lambda lane: lane[0].value)):
+            while True:
+                lane = (signer, block.state.nonces.get(signer, 0))
+                transaction = self.pool.get(lane)
+                if transaction is None or not self._is_mined_at(transaction):
+                    break
+                del self.pool[lane]
+                self._execute_in(block, transaction)
+        for lane in [each for each in self.pool if each[1] < block.state.nonces.get(each[0], 0)]:
+            del self.pool[lane]
+
+    def _is_mined_at(self, transaction: Transaction) -> bool:
+        return transaction.fees.max_fee_per_gas_wei >= self._asked()
+
+    def _note_delayed(self, state: State, why: str) -> int:
+        """Transactions whose turn it is and that this block leaves out; each counts once for a reason."""
+        found = 0
+        for (signer, nonce), each in self.pool.items():
+            is_its_turn = nonce == state.nonces.get(signer, 0)
+            key = f"{why} {each.hash}"
+            if is_its_turn and key not in self._delayed and (why == "stuck" or not self._is_mined_at(each)):
+                self._delayed.add(key)
+                found += 1
+        return found
+
+    def _execute_in(self, block: Block, transaction: Transaction) -> None:
+        number = len(self.blocks)
+        if block.state is self.state:
+            block.state = self.state.copy()
+        state = block.state
+        self.happened["foreign_nonce"] += transaction.is_foreign
+        mined = self.execute(transaction, state, number)
+        state.nonces[transaction.signer] = transaction.nonce + 1
+        state.mined[transaction.hash] = mined
+        state.by_nonce[transaction.signer, transaction.nonce] = transaction.hash
+        block.transactions.append(transaction)
+        if mined.evidence and mined.evidence.event:
+            block.executions.append(SeenExecution(transaction.hash, number, mined.evidence.event))
+        for to, amount in (mined.evidence.transferred if mined.evidence else {}).items():
+            block.transfers.append(SeenTransfer(transaction.hash, number, to, amount))
+        self._count_fork(transaction, mined)
+
+    def _count_fork(self, transaction: Transaction, mined: Mined) -> None:
+        before = self._done_before.pop(transaction.hash, None)
+        if before is None:
+            return
+        if before.did != mined.did:
+            self.happened["reorg_other_outcome"] += 1
+        else:
+            self.happened["reorg_remine_elsewhere"] += 1
+
+
+def _is_a_tenth_more(new: Transaction, old: Transaction) -> bool:
+    is_fee = new.fees.max_fee_per_gas_wei * 10 >= old.fees.max_fee_per_gas_wei * 11
+    return is_fee and new.tip * 10 >= old.tip * 11
+
+
+def _hash(raw: bytes) -> str:
+    return "0x" + hashlib.sha256(raw).hexdigest()

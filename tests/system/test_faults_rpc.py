@@ -1,0 +1,139 @@
+"""The node fails as payout_service sees it: lost replies, refused nonces, no answer. Every holder is paid once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from libs.errors import Code, Reason
+from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
+from libs.protogen.typed.masspayout.payout.v1 import Batch, PreviewPayoutRequest
+from tests.support.rpc_proxy import SEND, RpcProxy
+from tests.system.harness import Harness, eventually
+
+_TOTAL = 1_000_000_007
+_AWAY_SECONDS = 30.0
+_RETRY_AFTER_SECONDS = 2
+# Of a Hedera relay, a minute: raised so that the pace of calls is not what is tested.
+_NO_LIMIT = "1000000"
+
+
+async def test_when_no_reply_to_a_send_arrives_nothing_gets_a_second_nonce(
+    faulty: Harness, proxy: RpcProxy
+) -> None:
+    await faulty.run_payout_service({"RPC_URL": proxy.url, "REBROADCAST_SECONDS": "1"})
+    proxy.swallow_replies(SEND)
+    nonce = await faulty.signer_nonce()
+
+    stage, distribution = await faulty.unfunded(_TOTAL)
+    await faulty.deposit(stage, _TOTAL)
+    await faulty.in_state(distribution.name, DistributionState.COMPLETED)
+
+    await faulty.assert_paid_once(stage, distribution.payout, _TOTAL)
+    batches = await faulty.batches(distribution.payout)
+    assert len(batches) >= 3
+    _assert_one_nonce_each(batches)
+    # The snapshot and the batches: what the node took without saying so.
+    assert await faulty.signer_nonce() == nonce + 1 + len(batches)
+    assert proxy.count(SEND) == proxy.swallowed(SEND) >= 1 + len(batches)
+
+
+@dataclass(frozen=True)
+class _Rail:
+    settings: dict[str, str]
+    # With several transactions under way the ones behind a lost one are refused.
+    meets_a_gap: bool
+
+
+_RAILS = {
+    "evm": _Rail({"RAIL": "evm", "MAX_IN_FLIGHT_TRANSACTIONS": "4"}, meets_a_gap=True),
+    "hedera_relay": _Rail(
+        {
+            "RAIL": "hedera_relay",
+            "CONFIRMATIONS": "2",
+            "RELAY_TIER_1_PER_MINUTE": _NO_LIMIT,
+            "RELAY_TIER_2_PER_MINUTE": _NO_LIMIT,
+            "RELAY_TIER_3_PER_MINUTE": _NO_LIMIT,
+        },
+        meets_a_gap=False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _RAILS)
+async def test_a_relay_that_refuses_a_send_and_nonce_gaps_is_served_in_order(
+    faulty: Harness, proxy: RpcProxy, name: str
+) -> None:
+    rail = _RAILS[name]
+    await faulty.run_payout_service({"RPC_URL": proxy.url, "REBROADCAST_SECONDS": "3", **rail.settings})
+    stage, distribution = await faulty.unfunded(_TOTAL)
+    sends_before = proxy.count(SEND)
+    proxy.refuse_nonce_gaps()
+    proxy.answer_too_many_requests(SEND, times=1, retry_after_seconds=_RETRY_AFTER_SECONDS)
+    await faulty.deposit(stage, _TOTAL)
+
+    gaps: set[str] = set()
+
+    async def is_paid() -> bool:
+        batches = await faulty.batches(distribution.payout)
+        gaps.update(batch.name for batch in batches if batch.problem.startswith("NONCE_GAP: Nonce too high"))
+        return bool((await faulty.payout(distribution.payout)).final_batch_count)
+
+    await eventually(is_paid, "the first batch is final", lambda: gaps)
+    await faulty.in_state(distribution.name, DistributionState.COMPLETED)
+
+    await faulty.assert_paid_once(stage, distribution.payout, _TOTAL)
+    _assert_one_nonce_each(await faulty.batches(distribution.payout))
+    assert bool(gaps) is rail.meets_a_gap
+    refused, again = proxy.requests(SEND)[sends_before:][:2]
+    assert again.seconds - refused.seconds >= _RETRY_AFTER_SECONDS
+
+
+async def test_a_node_that_is_away_for_half_a_minute_is_waited_for_by_name(
+    faulty: Harness, proxy: RpcProxy
+) -> None:
+    await faulty.run_payout_service({"RPC_URL": proxy.url, "MAX_IN_FLIGHT_TRANSACTIONS": "1"})
+    stage, distribution = await faulty.unfunded(_TOTAL)
+    await faulty.deposit(stage, _TOTAL)
+    await faulty.payout_when(distribution.payout, lambda payout: payout.final_batch_count >= 1, "one is final")
+
+    loop = asyncio.get_running_loop()
+    back_at = loop.time() + _AWAY_SECONDS
+    proxy.go_away()
+    payout = await faulty.payout_when(
+        distribution.payout, lambda payout: payout.waiting_for.startswith("CHAIN_UNAVAILABLE: "), "waits by name"
+    )
+    assert payout.final_batch_count < len(stage.holders)
+    preview = PreviewPayoutRequest(asset=payout.asset, total_amount_base_units="1")
+    refusal = await faulty.refusal(faulty.client.payouts.preview_payout, preview)
+    assert (refusal.reason, refusal.code) == (Reason.CHAIN_UNAVAILABLE, Code.UNAVAILABLE)
+    await _until(loop, back_at - _AWAY_SECONDS / 2)
+    proxy.go_away(refuse_connections=True)
+    asked = proxy.count()
+    paid = await faulty.balances(stage)
+    await _until(loop, back_at)
+    payout = await faulty.payout(distribution.payout)
+    assert payout.waiting_for.startswith("CHAIN_UNAVAILABLE: ")
+    assert proxy.count() > asked
+    # Nothing leaves while the node is away.
+    assert await faulty.balances(stage) == paid != stage.due(_TOTAL)
+
+    proxy.come_back()
+    await faulty.in_state(distribution.name, DistributionState.COMPLETED)
+    await faulty.assert_paid_once(stage, distribution.payout, _TOTAL)
+    _assert_one_nonce_each(await faulty.batches(distribution.payout))
+
+
+def _assert_one_nonce_each(batches: list[Batch]) -> None:
+    """Each batch was signed once, and no two have a nonce in common."""
+    assert all(len(batch.attempts) == 1 for batch in batches)
+    assert len({batch.nonce for batch in batches}) == len(batches)
+
+
+async def _until(loop: asyncio.AbstractEventLoop, time: float) -> None:
+    async def is_over() -> bool:
+        return loop.time() >= time
+
+    await eventually(is_over, "time passes")
