@@ -66,10 +66,7 @@ async def _advance(engine: Engine, intent: TransactionIntent, head: Head, chain_
         if receipt is not None:
             return await _record_receipt(engine, intent, receipt, head)
         if await _is_nonce_finally_used(engine, intent, head):
-            # The receipt may have come up between the two questions, or the node lags behind itself.
-            if await _find_receipt(engine, intent) is None:
-                return await _record_lost_nonce(engine, intent)
-            return True
+            return await _is_used_by_another(engine, intent, head) and await _record_lost_nonce(engine, intent)
     return await send_again(engine, intent, chain_nonce)
 
 
@@ -111,6 +108,16 @@ async def _is_nonce_finally_used(engine: Engine, intent: TransactionIntent, head
     if intent.nonce is None or final_block < 0:
         return False
     return await engine.rail.nonce_at(intent.signer, final_block) > intent.nonce
+
+
+async def _is_used_by_another(engine: Engine, intent: TransactionIntent, head: Head) -> bool:
+    """Only what is seen counts: a receipt may be missing just because one of several nodes lags."""
+    if intent.nonce is None:
+        return False
+    seen = await engine.rail.transaction_with_nonce(intent.signer, intent.nonce)
+    is_final = seen is not None and seen.block_number <= head.number - engine.settings.confirmations
+    ours = {attempt.transaction_hash for attempt in intent.attempts}
+    return seen is not None and is_final and seen.transaction_hash not in ours
 
 
 async def _record_lost_nonce(engine: Engine, intent: TransactionIntent) -> bool:

@@ -68,10 +68,10 @@ async def resend_final(engine: Engine, lane: NonceLane, chain_nonce: int, lowest
 
 def _may_be_replaced(engine: Engine, intent: TransactionIntent, chain_nonce: int) -> bool:
     newest = intent.attempts[-1]
-    if len(intent.attempts) >= engine.settings.max_attempts:
-        return False
     if intent.void_reason and not newest.is_no_op:
         return True
+    if len(intent.attempts) >= engine.settings.max_attempts:
+        return False
     # Those behind it wait for it, whatever they offer.
     is_its_turn = intent.nonce == chain_nonce and intent.state is not IntentState.SIGNED
     return is_its_turn and _age(engine, newest) >= timedelta(seconds=engine.settings.replace_after_seconds)

@@ -207,7 +207,7 @@ class BrokenContract(PayAReadyAsset):
         return self._holds_at
 
     async def begin(self, world: World, total_base_units: int) -> Job:
-        """Puts other code in the contract's place while the service holds."""
+        """Puts other code in the contract's place while the service holds, and its own back when that is dead."""
         job = await super().begin(world, total_base_units)
         await world.held()
         if self._is_token:
@@ -215,11 +215,9 @@ class BrokenContract(PayAReadyAsset):
         elif job.contract:
             await world.replace_code(job.contract, _REVERT)
         world.release()
-        return job
-
-    async def mend(self, world: World) -> None:
-        """Puts the contract's own code back."""
+        await world.is_killed()
         await world.restore_code()
+        return job
 
 
 class ForeignUseOfTheKey(PayAReadyAsset):

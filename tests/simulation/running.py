@@ -129,8 +129,7 @@ class _Run:
         chain = world.chain
         chain.poison_payees.clear()
         chain.blocked_payees = {each for each in chain.blocked_payees if rng.random() < 0.3}
-        owed = sum(each.total_base_units for each in world.database.rows("payout").values())
-        chain.move_money(2 * owed + 10_000)
+        chain.move_money(100_000)
         for payout_id in payout_ids(world):
             state = world.database.payout(payout_id).state
             if state is PayoutState.PAUSED and rng.random() < 0.8:
@@ -142,6 +141,8 @@ class _Run:
         world = self.world
         self.events.tick()
         self.operators.look_after_signers()
+        if any("INSUFFICIENT_FUNDS" in each.waiting_for for each in world.database.rows("payout").values()):
+            world.chain.move_money(20_000)
         world.run_tick(2_000, 15.0)
         world.chain.mine()
         self._check()

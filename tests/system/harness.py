@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from uuid import uuid4
 import pytest
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
+from hexbytes import HexBytes
+from web3.logs import DISCARD
 
 from deploy.demo.verify import Verification, verify
 from deploy.devnet.deployer import Devnet, seeded_holders
@@ -243,6 +245,20 @@ class Harness:
             BatchState.VOIDED,
         }
         assert {payment.batch for payment in payments if payment.batch} == {batch.name for batch in settled}
+        proven = await self._paid_by_transactions(stage, {each.transaction_hash for each in payments} - {""})
+        assert {_told(each)[0]: each.transaction_hash for each in payments if each.transaction_hash} == proven
+
+    async def _paid_by_transactions(self, stage: Stage, hashes: Iterable[str]) -> dict[str, str]:
+        """By holder the one of these transactions that paid him, by the payment token's own Transfer logs."""
+        token = self.devnet.contract("PaymentToken", stage.payment_token)
+        paid: dict[str, str] = {}
+        for transaction_hash in hashes:
+            receipt = await self.devnet.web3.eth.get_transaction_receipt(HexBytes(transaction_hash))
+            for log in token.events.Transfer().process_receipt(receipt, DISCARD):
+                assert log["args"]["from"] == stage.contract
+                assert log["args"]["to"] not in paid
+                paid[log["args"]["to"]] = transaction_hash
+        return paid
 
     async def run_payout_service(self, settings: Mapping[str, str] = NO_SETTINGS) -> None:
         """payout_service runs with these settings beside the usual ones: started again unless it does already."""

@@ -289,6 +289,21 @@ async def test_what_others_have_not_committed_is_not_seen(unit_of_work: UnitOfWo
         assert seen.state is PayoutState.EXECUTING, "each statement sees what is committed then"
 
 
+async def test_after_a_commit_stands_what_others_made_of_it(unit_of_work: UnitOfWorkFactory) -> None:
+    payout_id = await frozen_payout(unit_of_work)
+    async with unit_of_work() as work:
+        locked = await work.payouts.lock(payout_id)
+        locked.begin_execution(LATER)
+        await work.payouts.save(locked)
+        await work.commit()
+        async with unit_of_work() as other:
+            locked = await other.payouts.lock(payout_id)
+            locked.pause(LATER)
+            await other.payouts.save(locked)
+            await other.commit()
+        assert await work.payouts.get(payout_id) == locked
+
+
 async def test_behind_a_lock_stands_what_was_committed(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await frozen_payout(unit_of_work)
 

@@ -21,12 +21,12 @@ from payout_service.application.control_payout import cancel_payout, pause_payou
 from payout_service.application.reconcile_payout import Reconciliation, reconcile_one, reconcile_payout
 from payout_service.application.sweep_leftover import SweepLeftover, sweep_leftover
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
-from payout_service.domain.payments import PaymentState
+from payout_service.domain.payments import PaymentState, Tallies
 from payout_service.domain.payout import Payout, PayoutState, Progress
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.transaction import ContractCall
 from tests.support.payout.memory_chain import CONTRACT, TOKEN, TREASURER, holder
-from tests.support.payout.memory_database import PaymentRow
+from tests.support.payout.memory_database import MemoryPayments, PaymentRow
 from tests.support.payout.stage import ASSET_ID, Stage, engine_settings, ready_contract
 
 TOTAL = 10_000
@@ -146,6 +146,9 @@ async def test_a_percentage_is_sound_at_every_step() -> None:
     stage = Stage()
     stage.chain.deposit(FUNDS)
     payout_id = await stage.request(0, percentage_basis_points=5_000)
+    await stage.run_to(payout_id, PayoutState.WAITING_FOR_FUNDS)
+    assert stage.database.committed_base_units() == FUNDS // 2
+    assert await kinds(stage, payout_id) == set()
     await run_and_look(stage, payout_id, is_in(PayoutState.COMPLETED))
 
 
@@ -198,6 +201,19 @@ async def test_money_that_a_batch_moved_and_that_is_not_settled_yet_is_no_shortf
     await stage.round()
     stage.chain.mine()
     assert stage.chain.money_of(CONTRACT.value) < stage.database.committed_base_units()
+    assert await kinds(stage, payout_id) == set()
+
+
+async def test_the_books_are_read_under_the_payouts_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    payout_id = await completed(stage)
+    tallies = MemoryPayments.tallies
+
+    async def tallies_under_lock(self: MemoryPayments, owner: UUID) -> Tallies:
+        assert ("payout", owner) in stage.database.locks
+        return await tallies(self, owner)
+
+    monkeypatch.setattr(MemoryPayments, "tallies", tallies_under_lock)
     assert await kinds(stage, payout_id) == set()
 
 

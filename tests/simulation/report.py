@@ -1,0 +1,77 @@
+"""Sums runs up, prints the tables, and says what a long run has not reached."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tests.simulation.running import Result
+from tests.simulation.themes import FAULTS
+from tests.simulation.watching import TABLES, Transition
+
+# A run of so many seeds must have seen every fault this often, and every transition.
+LONG_RUN_SEEDS = 2000
+LEAST_PER_FAULT = 1000
+
+
+@dataclass(slots=True)
+class Report:
+    """What many runs have seen."""
+
+    seeds: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    transitions: Counter[Transition] = field(default_factory=Counter)
+    payouts: Counter[str] = field(default_factory=Counter)
+    failures: list[Result] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """Counts one run; prints it at once when an invariant broke."""
+        self.seeds += 1
+        self.faults += result.faults
+        self.transitions += result.transitions
+        self.payouts += result.payouts
+        if result.failure:
+            self.failures.append(result)
+            print(
+                f"seed {result.seed} failed: {result.failure} (theme {result.theme}); "
+                f"replay: make simulate SEED={result.seed}",
+                flush=True,
+            )
+
+    def missing(self) -> list[str]:
+        """What a long run should have seen and has not."""
+        rare = [
+            f"fault {name} fired {self.faults[name]} times, fewer than {LEAST_PER_FAULT}"
+            for name in FAULTS
+            if self.faults[name] < LEAST_PER_FAULT
+        ]
+        never = [
+            f"transition {table}: {before} to {after} was never taken"
+            for table, before, after in legal_transitions()
+            if not self.transitions[table, before, after]
+        ]
+        return rare + never
+
+    def print_tables(self) -> None:
+        """Faults, transitions, states of payouts in the end."""
+        print(f"\n{self.seeds} seeds")
+        _print("fault", "took effect", ((name, self.faults[name]) for name in FAULTS))
+        rows = ((f"{t}: {a} -> {b}", self.transitions[t, a, b]) for t, a, b in legal_transitions())
+        _print("transition", "taken", rows)
+        _print("payouts that ended", "count", sorted(self.payouts.items()))
+
+
+def legal_transitions() -> list[Transition]:
+    """Every transition that a table allows, and every way in which a batch ends."""
+    found = [
+        (table, before.value, after.value)
+        for table, transitions in TABLES.items()
+        for before, allowed in transitions.items()
+        for after in sorted(allowed)
+    ]
+    return [*found, *(("batch", "open", state) for state in ("SETTLED", "REVERTED", "VOIDED"))]
+
+
+def _print(left: str, right: str, rows: Iterable[tuple[str, int]]) -> None:
+    print(f"\n{left:60} {right:>12}")
+    for name, count in rows:
+        print(f"{name:60} {count:12,}")
