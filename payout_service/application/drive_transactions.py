@@ -65,8 +65,8 @@ async def _advance(engine: Engine, intent: TransactionIntent, head: Head, chain_
         receipt = await _find_receipt(engine, intent)
         if receipt is not None:
             return await _record_receipt(engine, intent, receipt, head)
-        if await _is_nonce_finally_used(engine, intent, head):
-            return await _is_used_by_another(engine, intent, head) and await _record_lost_nonce(engine, intent)
+        if await _is_nonce_finally_used(engine, intent, head) and await _is_used_by_another(engine, intent, head):
+            return await _record_lost_nonce(engine, intent)
     return await send_again(engine, intent, chain_nonce)
 
 

@@ -124,7 +124,10 @@ class PayoutRepository(Protocol):
         ...
 
     async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:
-        """Claims one payout with a plan whose comparison with the chain is due; it is due again at `next_time`."""
+        """Claims one payout with a plan whose comparison with the chain is due.
+
+        It is due again at `next_time`; one that has not changed for long only after a tenth of that while.
+        """
         ...
 
 
@@ -270,7 +273,10 @@ class JournalRepository(Protocol):
         ...
 
     async def known_hashes(self, transaction_hashes: Sequence[str]) -> set[str]:
-        """Those of the hashes that are attempts of the journal, or transactions that it adopted."""
+        """Those of the hashes that are attempts of the journal, or transactions that it adopted.
+
+        Also foreign ones that were matched to a payout.
+        """
         ...
 
     async def queued_count(self, chain_id: int, signer: EvmAddress) -> int:

@@ -113,7 +113,6 @@ class _Comparison:
     async def run(self) -> None:
         """The whole comparison."""
         await self._load_settled()
-        await self._read_head()
         async for page in recorded_pages(self._engine, self._payout_id):
             for row in page:
                 await self._compare(row)
@@ -253,16 +252,11 @@ class _Comparison:
         return {holder: amount for holder, amount in event.paid.items() if amount}
 
     async def _is_final(self, block_number: int) -> bool:
-        """Deep enough; the head is read again before a block is called too young."""
-        if not self._is_deep_enough(block_number):
-            await self._read_head()
-        return self._is_deep_enough(block_number)
-
-    def _is_deep_enough(self, block_number: int) -> bool:
-        return self._head_number - block_number >= self._engine.settings.confirmations
-
-    async def _read_head(self) -> None:
-        self._head_number = (await self._engine.rail.head()).number
+        """Deep enough; the head is read only where the one that was read last does not tell."""
+        needed = block_number + self._engine.settings.confirmations
+        if self._head_number < needed:
+            self._head_number = (await self._engine.rail.head()).number
+        return self._head_number >= needed
 
     # ------------------------------------------------------------------------------------ what it comes to
 

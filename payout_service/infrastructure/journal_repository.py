@@ -117,6 +117,9 @@ class SqlJournalRepository:
         statement = union(
             select(_attempt.c.transaction_hash).where(_attempt.c.transaction_hash == asked),
             select(_intent.c.outcome_transaction_hash).where(_intent.c.outcome_transaction_hash == asked),
+            select(_foreign.c.transaction_hash).where(
+                _foreign.c.transaction_hash == asked, _foreign.c.payout_id.is_not(None)
+            ),
         )
         return set((await self._connection.execute(statement)).scalars())
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import DateTime, Row, and_, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -126,7 +126,15 @@ class SqlPayoutRepository:
         claimed: UUID | None = (await self._connection.execute(candidate)).scalar_one_or_none()
         if claimed is not None:
             await self._connection.execute(
-                update(_payout).where(_payout.c.payout_id == claimed).values(reconcile_time=next_time)
+                update(_payout)
+                .where(_payout.c.payout_id == claimed)
+                .values(
+                    reconcile_time=func.greatest(
+                        literal(next_time, DateTime(timezone=True)),
+                        literal(now, DateTime(timezone=True))
+                        + (literal(now, DateTime(timezone=True)) - _payout.c.update_time) / 10,
+                    )
+                )
             )
         return claimed
 

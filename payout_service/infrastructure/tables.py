@@ -249,6 +249,8 @@ Index(
     postgresql_where=text("state IN ('CREATED','SIGNED','BROADCAST','UNKNOWN','MINED')"),
 )
 
+Index("transaction_intent_outcome", transaction_intent.c.outcome_transaction_hash)
+
 transaction_attempt = Table(
     "transaction_attempt",
     metadata,

@@ -4,32 +4,18 @@ Exit status 1 when an invariant broke, or when a long run has not seen every fau
 """
 
 import argparse
-import asyncio
 import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 
 from tests.simulation.report import LONG_RUN_SEEDS, Report
-from tests.simulation.running import Result, simulate
+from tests.simulation.running import Result, simulate_piece
 
 _PROCESSES = 2
 _SEEDS_PER_PIECE = 10
-
-
-def simulate_piece(seeds: range) -> list[Result]:
-    """Some seeds in one event loop; each run begins with nothing of the one before."""
-
-    async def run() -> list[Result]:
-        results = []
-        for seed in seeds:
-            results.append(simulate(seed))
-            # Lets the loop drop the timers that the run's locks have cancelled.
-            await asyncio.sleep(0)
-        return results
-
-    return asyncio.run(run())
 
 
 def _many(count: int, first: int) -> Iterator[Result]:
@@ -38,8 +24,8 @@ def _many(count: int, first: int) -> Iterator[Result]:
         for start in range(first, first + count, _SEEDS_PER_PIECE)
     ]
     processes = min(_PROCESSES, os.cpu_count() or 1)
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for results in pool.imap(simulate_piece, pieces):
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        for results in pool.map(simulate_piece, pieces):
             yield from results
 
 

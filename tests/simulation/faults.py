@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from libs.errors import AppError, Reason
+from payout_service.application.chain_ports import CallKind
 from tests.simulation.themes import Odds
 from tests.simulation.world import FEE_CAP_WEI, World
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, GWEI, TOKEN, TREASURER
@@ -32,7 +33,7 @@ class Faults:
     def end(self) -> None:
         """No new trouble, and the world is as it should be; payees stay as they are."""
         world = self.world
-        world.odds = Odds(**{name: 0 for name in Odds.__dataclass_fields__})
+        world.odds = Odds(**dict.fromkeys(Odds.__dataclass_fields__, 0))
         self.until.clear()
         self._close_windows()
         world.chain.paused = False
@@ -158,7 +159,9 @@ class Faults:
         world.note(f"reorg of {depth} ({kind}), {len(removed)} transactions")
         chain.reorg(depth, remine=kind != "drop")
         if kind == "other":
-            self._change_outcome([each for transaction in removed for each in chain.recognise(transaction.call).holders])
+            self._change_outcome(
+                [each for transaction in removed for each in chain.recognise(transaction.call).holders]
+            )
 
     def _change_outcome(self, payees: list[str]) -> None:
         """In the new branch things are not as they were."""
@@ -184,12 +187,15 @@ class Faults:
         world, rng = self.world, self.world.rng
         if self._happens(world.odds.deposit):
             world.chain.move_money(rng.randrange(1, 8_000))
-        if self._happens(world.odds.money_leaves):
-            self._take_money()
+        waiting = [*world.chain.pool.values(), *world.chain.accepted]
+        if any(world.chain.recognise(each.call).holders for each in waiting):
+            if self._happens(world.odds.money_leaves):
+                self._take_money()
 
     def _take_money(self) -> None:
+        """Most of it, so that what is on its way finds too little."""
         world = self.world
-        amount = world.rng.randrange(1, 4_000)
+        amount = max(1, world.chain.money_of(CONTRACT.value) - world.rng.randrange(1, 600))
         world.note(f"somebody takes {amount} out of the contract")
         world.chain.move_money(-amount)
         world.is_money_excused = True
@@ -218,6 +224,11 @@ class Faults:
         signer = rng.choice(world.signers)
         world.is_meddled_with = True
         kind = rng.choice(("nothing", "nothing", "nothing", "snapshot", "batch", "sweep"))
+        ours = chain.pool.get((signer, chain.state.nonces.get(signer, 0)))
+        if ours and rng.random() < 0.5:
+            # Another copy of this program, perhaps: it does the same in our place.
+            recognised = chain.recognise(ours.call).kind
+            kind = {CallKind.TAKE_SNAPSHOT: "snapshot", CallKind.SWEEP: "sweep"}.get(recognised, kind)
         call = None
         snapshots = list(world.database.payouts_of_snapshots().items())
         sending = [each for each in world.database.sweeps() if each.state.value == "SENDING"]

@@ -1,5 +1,6 @@
 """People: a treasurer and operators who use the verbs at random, and look before they acknowledge anything."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -81,9 +82,7 @@ class Events:
             self._under_way -= 1
             if isinstance(error, EventNotReadyError):
                 world.happened["reordered_delivery"] += 1
-                self.pending.append(
-                    Delivery(delivery.number, delivery.event, delivery.command, world.tick + 1)
-                )
+                self.pending.append(Delivery(delivery.number, delivery.event, delivery.command, world.tick + 1))
                 return
             world.judge_end("delivery", error)
             world.happened["duplicate_delivery"] += is_known
@@ -185,22 +184,32 @@ class Operators:
         except AppError as error:
             if error.reason is not Reason.TRANSACTION_NOT_ACCOUNTED:
                 raise
-            hashes = frozenset(each for each in error.metadata if each.startswith("0x"))
-            await self._look_at(engine, hashes)
+            hashes = frozenset(each for each in error.metadata or {} if each.startswith("0x"))
+            if not hashes:
+                await self._resume_paused(engine)
+            await self._look_at(hashes, engine)
             await reconcile_signer(engine, self._key("reconcile"), signer, hashes)
 
-    async def _look_at(self, engine: Engine, hashes: frozenset[str]) -> None:
+    async def _resume_paused(self, engine: Engine) -> None:
+        """A payout that is paused and waits for a snapshot is in the way."""
+        for payout in list(self.world.database.rows("payout").values()):
+            if payout.state is PayoutState.PAUSED and payout.paused_from is PayoutState.REQUESTED:
+                await resume_payout(engine, self._key("resume"), payout.payout_id)
+
+    async def _look_at(self, hashes: frozenset[str], engine: Engine) -> None:
         """A snapshot of our own that cannot be told whose it is: what waits for one is given up, before it takes
-        another and pays everybody again."""
+        another and pays everybody again.
+        """
         world = self.world
         mined = [world.chain.state.mined.get(each) for each in hashes]
         ours = [
             each
             for each in mined
-            if each and world.chain.recognise(each.transaction.call).kind is CallKind.TAKE_SNAPSHOT
+            if each
+            and world.chain.recognise(each.transaction.call).kind is CallKind.TAKE_SNAPSHOT
             and not each.transaction.is_foreign
         ]
-        if not ours and hashes:
+        if not ours:
             return
         for payout in list(world.database.rows("payout").values()):
             before_snapshot = (PayoutState.REQUESTED, PayoutState.SNAPSHOTTING)
@@ -215,7 +224,7 @@ class Operators:
         self._requests += 1
         return RequestKey(UUID(int=0xF0000 + self._requests), method, b"", "operator")
 
-    def _refusable(self, name: str):  # type: ignore[no-untyped-def]
+    def _refusable(self, name: str) -> Callable[[object, BaseException | None], None]:
         def ended(_: object, error: BaseException | None) -> None:
             if isinstance(error, AppError | WrongChainError):
                 return

@@ -24,7 +24,6 @@ class Odds:
     down: float = 0.01
     lag: float = 0.01
     deposit: float = 0.015
-    money_leaves: float = 0.0
     payee_blocked: float = 0.02
     payee_poisoned: float = 0.006
     contract_paused: float = 0.005
@@ -33,42 +32,43 @@ class Odds:
     verb: float = 0.02
     sweep: float = 0.006
     # Of a tick while a transaction waits to be mined.
-    stuck: float = 0.08
-    evict: float = 0.08
-    fee_spike: float = 0.08
-    fee_above_cap: float = 0.02
+    stuck: float = 0.1
+    evict: float = 0.15
+    fee_spike: float = 0.2
+    fee_above_cap: float = 0.06
+    money_leaves: float = 0.0
     # Of a tick while a block that may be taken back has transactions of ours.
-    reorg: float = 0.12
+    reorg: float = 0.3
     # Of a run.
     restores: int = 0
-    is_relay: float = 0.2
+    is_relay: float = 0.25
     is_short_of_money: float = 0.35
-    is_odd: float = 0.03
-    deploys: float = 0.02
+    is_odd: float = 0.06
+    deploys: float = 0.04
 
 
 BASE = Odds()
 # Seed modulo their number: those that are rare by nature stand more than once.
 THEMES: Mapping[str, Odds] = {
-    "mixed": replace(BASE, restores=1),
+    "mixed": replace(BASE, restores=2),
     "network": replace(
         BASE, request_lost=0.15, reply_lost=0.15, request_late=0.15, sent_twice=0.1, is_relay=0.4, down=0.02
     ),
     "relay": replace(BASE, is_relay=1.0, request_late=0.1),
-    "fees": replace(BASE, fee_spike=0.4, fee_above_cap=0.25, is_relay=0.0, stuck=0.15),
-    "forks": replace(BASE, reorg=0.6, payee_blocked=0.05, is_relay=0.0),
+    "fees": replace(BASE, fee_spike=0.6, fee_above_cap=0.4, is_relay=0.0, stuck=0.15),
+    "forks": replace(BASE, reorg=0.8, payee_blocked=0.05, is_relay=0.0),
     "lagging": replace(BASE, lag=0.1, reorg=0.25, down=0.03, foreign=0.01, is_relay=0.0),
-    "crashes": replace(BASE, crash=0.2, outage=0.02, reorg=0.25, restores=1),
+    "crashes": replace(BASE, crash=0.2, outage=0.02, reorg=0.4, restores=2),
     "money": replace(BASE, is_short_of_money=1.0, deposit=0.06, sweep=0.04),
-    "money leaves": replace(BASE, is_short_of_money=0.8, deposit=0.06, sweep=0.02, money_leaves=0.08),
+    "money leaves": replace(BASE, is_short_of_money=0.8, deposit=0.2, sweep=0.02, money_leaves=0.4),
     "payees": replace(BASE, payee_blocked=0.2, payee_poisoned=0.12, deposit=0.03),
     "operator": replace(BASE, verb=0.15, sweep=0.03, contract_paused=0.01),
     "foreign": replace(BASE, foreign=0.06, outage=0.02, reorg=0.3, is_relay=0.1, verb=0.04, sweep=0.04),
-    "restored": replace(BASE, restores=4, foreign=0.0, crash=0.05),
+    "restored": replace(BASE, restores=6, foreign=0.0, crash=0.05),
     "stopped": replace(BASE, wrong_chain=0.05, contract_paused=0.05, down=0.04, fee_above_cap=0.1),
     "odd": replace(BASE, is_odd=0.8, deploys=0.5, verb=0.08),
     "pool": replace(BASE, stuck=0.3, evict=0.4, request_late=0.1, is_relay=0.0, foreign=0.01),
-    "restored and foreign": replace(BASE, restores=3, foreign=0.02, verb=0.05),
+    "restored and foreign": replace(BASE, restores=5, foreign=0.02, verb=0.05),
 }
 _NAMES = tuple(THEMES)
 

@@ -101,9 +101,7 @@ class WatchedDatabase(MemoryDatabase):
         if new not in TABLES[table][old]:
             self.fail("illegal_transition", f"{what}: {old} became {new}")
 
-    def _judge_payout(
-        self, old: Payout | None, new: Payout, written: Mapping[Any, Mapping[Any, Any]]
-    ) -> None:
+    def _judge_payout(self, old: Payout | None, new: Payout, written: Mapping[Any, Mapping[Any, Any]]) -> None:
         self.totals_of.setdefault(new.payout_id, set()).add(new.total_base_units)
         if old is None and not written.get("inbox"):
             self.fail("effect_without_inbox", f"payout {new.payout_id} was stored without its event's id")
@@ -221,4 +219,3 @@ class WatchedDatabase(MemoryDatabase):
         hashes = {attempt.transaction_hash for attempt in intent.attempts if not attempt.is_no_op}
         mined = [self._chain.state.mined.get(each) for each in hashes]
         return any(each is not None and each.succeeded for each in mined)
-

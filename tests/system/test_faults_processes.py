@@ -29,7 +29,6 @@ _TOTAL = 1_000_000_007
 # Of 30 holders.
 _AT_LEAST_FIVE_BATCHES = {"MAX_BATCH_GAS": "500000"}
 _ONE_AT_A_TIME = {"MAX_IN_FLIGHT_TRANSACTIONS": "1"}
-_QUIET_BLOCKS = 5
 
 
 @pytest.fixture
@@ -112,7 +111,7 @@ async def test_a_database_set_back_to_a_backup_stops_signing_until_the_chain_is_
     assert signer.halted_because.startswith("SIGNER_NEEDS_RECONCILIATION: JOURNAL_BEHIND_CHAIN")
     nonce = await faulty.signer_nonce()
     assert signer.next_nonce < nonce
-    await _blocks_pass(faulty)
+    await faulty.blocks_pass()
     assert await faulty.signer_nonce() == nonce
 
     account = await _reconcile(faulty, signer)
@@ -161,14 +160,3 @@ async def _reconcile(harness: Harness, signer: Signer) -> ReconcileSignerRespons
 
     await eventually(is_done, f"{signer.name} is reconciled")
     return answers[-1]
-
-
-async def _blocks_pass(harness: Harness) -> None:
-    """As many as a transaction needs to be signed, mined and final."""
-    web3 = harness.devnet.web3
-    until = await web3.eth.get_block_number() + _QUIET_BLOCKS
-
-    async def is_there() -> bool:
-        return await web3.eth.get_block_number() >= until
-
-    await eventually(is_there, "blocks pass")

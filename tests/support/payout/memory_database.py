@@ -417,7 +417,8 @@ class MemoryPayouts(_Claims):
             if at <= now and self._transaction.get("payout", payout_id).plan:
                 if not self._transaction.try_lock("payout", payout_id):
                     continue
-                self._transaction.write("reconcile time", payout_id, next_time)
+                unchanged = now - self._transaction.get("payout", payout_id).update_time
+                self._transaction.write("reconcile time", payout_id, max(next_time, now + unchanged / 10))
                 assert isinstance(payout_id, UUID)
                 return payout_id
         return None
@@ -814,10 +815,14 @@ class MemoryJournal:
 
     async def known_hashes(self, transaction_hashes: Sequence[str]) -> set[str]:
         await self._transaction.statement()
+        foreign = self._transaction.rows("foreign").values()
+        matched = {each.transaction_hash for each in foreign if each.payout_id is not None}
         return {
             each
             for each in transaction_hashes
-            if self._transaction.get("attempt", each) or self._transaction.find("intent", "outcome", each)
+            if each in matched
+            or self._transaction.get("attempt", each)
+            or self._transaction.find("intent", "outcome", each)
         }
 
     async def queued_count(self, chain_id: int, signer: EvmAddress) -> int:

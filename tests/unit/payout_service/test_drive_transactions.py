@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from libs.chain.address import EvmAddress
 from libs.errors import AppError
 from payout_service.application.chain_identity import WrongChainError
 from payout_service.application.drive_transactions import drive_transactions
@@ -225,6 +226,49 @@ async def test_a_receipt_that_comes_up_late_is_not_a_lost_nonce() -> None:
     await stage.drive()
     assert stage.database.intent(KEY).state is IntentState.SUCCEEDED
     assert stage.database.lane().halted_because == ""
+
+
+@pytest.mark.parametrize("question", ["find_receipt", "find_receipt and transaction_with_nonce"])
+async def test_a_nonce_is_lost_only_to_a_transaction_that_was_seen(question: str) -> None:
+    """Of several nodes one tells the nonces, another does not have the receipt yet."""
+    stage = Stage()
+    await signed_and_sent(stage)
+    stage.chain.mine(3)
+    originals = {each: getattr(stage.chain, each) for each in question.split(" and ")}
+
+    async def nothing(*arguments: object) -> None:
+        return None
+
+    for each in originals:
+        setattr(stage.chain, each, nothing)
+    for _ in range(3):
+        await stage.drive(10)
+    assert stage.database.intent(KEY).state is IntentState.BROADCAST
+    assert stage.database.lane().halted_because == ""
+    for each, original in originals.items():
+        setattr(stage.chain, each, original)
+    await stage.drive()
+    assert stage.database.intent(KEY).state is IntentState.SUCCEEDED
+
+
+async def test_a_nonce_is_lost_only_to_a_transaction_that_is_final_where_it_was_seen() -> None:
+    """Of several nodes one is ahead with the nonces of old blocks; a reorg may yet let ours win."""
+    stage = Stage()
+    stage.chain.mine(3)
+    await signed_and_sent(stage)
+    stage.chain.pool.clear()
+    stage.chain.use_nonce_elsewhere()
+    original = stage.chain.nonce_at
+
+    async def ahead(signer: EvmAddress, block_number: int | None) -> int:
+        return await original(signer, None)
+
+    stage.chain.nonce_at = ahead  # type: ignore[method-assign]
+    await stage.drive()
+    assert stage.database.intent(KEY).state is IntentState.BROADCAST
+    stage.chain.mine(2)
+    await stage.drive()
+    assert stage.database.intent(KEY).state is IntentState.NONCE_LOST
 
 
 async def test_a_journal_behind_the_chain_halts_before_anything_is_signed() -> None:

@@ -246,22 +246,25 @@ async def test_money_is_promised_once(seed: int) -> None:
 async def test_a_balance_read_before_money_left_is_not_used() -> None:
     """Between balance and lock another payout's payment is settled: its money is in neither figure."""
     stage = Stage([1, 1])
+    payout_id = await stage.request(1_000)
+    await stage.run_to(payout_id, PayoutState.WAITING_FOR_FUNDS)
     stage.chain.deposit(1_000)
-    first = await stage.request(1_000)
-    await stage.run_to(first, PayoutState.EXECUTING)
-    second = await stage.request(1_000)
-    await stage.run_to(second, PayoutState.WAITING_FOR_FUNDS)
-    key = treasury_key(ready_contract())
+    key, other = treasury_key(ready_contract()), uuid4()
+    async with stage.database.unit_of_work() as work:
+        await work.treasury.lock(key)
+        await work.treasury.commit(key, other, 1_000)
+        await work.commit()
 
     def pay_meanwhile() -> None:
         stage.chain.before_balance_answer = lambda: None
-        rows = stage.database.rows("commitment")
-        rows[first] = (key, 0)
+        stage.database.rows("commitment")[other] = (key, 0)
         stage.database.rows("treasury")[key] += 1
 
     stage.chain.before_balance_answer = pay_meanwhile
-    await commit_funds(stage.engine, stage.payout(second), ready_contract())
-    assert stage.payout(second).state is PayoutState.WAITING_FOR_FUNDS
+    await commit_funds(stage.engine, stage.payout(payout_id), ready_contract())
+    assert stage.payout(payout_id).state is PayoutState.WAITING_FOR_FUNDS
+    await commit_funds(stage.engine, stage.payout(payout_id), ready_contract())
+    assert stage.payout(payout_id).state is PayoutState.EXECUTING
 
 
 @pytest.mark.parametrize(

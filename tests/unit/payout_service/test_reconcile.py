@@ -193,6 +193,16 @@ async def test_a_sweep_and_a_second_payout_are_sound() -> None:
     assert await kinds(stage, payout_id) == set()
 
 
+async def test_money_that_a_sweep_moved_and_that_is_not_settled_yet_is_no_shortfall() -> None:
+    stage = Stage()
+    payout_id = await completed(stage)
+    await sweep_leftover(stage.engine, SweepLeftover(key(), ASSET_ID, TREASURER, None))
+    await stage.round()
+    stage.chain.mine()
+    assert (stage.chain.money_of(CONTRACT.value), stage.database.committed_base_units() > 0) == (0, True)
+    assert await kinds(stage, payout_id) == set()
+
+
 async def test_money_that_a_batch_moved_and_that_is_not_settled_yet_is_no_shortfall() -> None:
     stage = Stage()
     stage.chain.deposit(TOTAL)
@@ -371,6 +381,30 @@ async def test_a_payment_that_the_chain_made_and_the_ledger_would_make_again(bat
     assert set(found) == {_K.EVIDENCE_WITHOUT_PAYMENT, _K.LEDGER_DIFFERS, _K.COMMITMENT_DIFFERS}
 
 
+async def test_a_settled_batch_that_no_row_points_to() -> None:
+    stage = Stage()
+    payout_id = await completed(stage)
+    for ordinal in range(4):
+        tamper(stage, payout_id, ordinal, lambda row: replace(row, state=PaymentState.PLANNED, batch_number=None))
+    found = (await look(stage, payout_id)).discrepancies
+    subjects = [each.finding.subject for each in found if each.finding.kind is _K.EVIDENCE_WITHOUT_PAYMENT]
+    assert subjects == [holder(ordinal) for ordinal in range(4)]
+
+
+async def test_an_event_about_another_snapshot_proves_nothing() -> None:
+    stage = Stage()
+    payout_id = await completed(stage)
+    mined = stage.chain.state.mined
+    first = mined[stage.payments(payout_id)[0].transaction_hash]
+    assert first.evidence
+    assert first.evidence.event
+    event = replace(first.evidence.event, snapshot_id=2)
+    mined[first.transaction.hash] = replace(first, evidence=replace(first.evidence, event=event))
+    found = (await look(stage, payout_id)).discrepancies
+    assert {each.finding.kind for each in found} == {_K.PAYMENT_WITHOUT_EVIDENCE}
+    assert len(found) == 4
+
+
 async def test_a_disputed_payment_is_known_already() -> None:
     stage = Stage()
     payout_id = await completed(stage)
@@ -383,8 +417,8 @@ async def test_a_disputed_payment_is_known_already() -> None:
     assert await kinds(stage, payout_id) == set()
 
 
-async def test_a_payee_that_another_execution_paid_is_checked_against_that_one() -> None:
-    stage = Stage()
+async def paid_by_another_execution(stage: Stage) -> tuple[UUID, str]:
+    """A payout whose fourth payee was paid by another program's transaction; and that transaction."""
     stage.chain.deposit(FUNDS)
     payout_id = await stage.request(TOTAL)
     await stage.run_to(payout_id, PayoutState.PLANNING)
@@ -392,10 +426,32 @@ async def test_a_payee_that_another_execution_paid_is_checked_against_that_one()
     await stage.run(payout_id)
     foreign = stage.chain.state.by_nonce[TREASURER, 0]
     assert stage.payments(payout_id)[3].transaction_hash == foreign
+    return payout_id, foreign
+
+
+async def test_a_payee_that_another_execution_paid_is_checked_against_that_one() -> None:
+    stage = Stage()
+    payout_id, foreign = await paid_by_another_execution(stage)
     # Money left by a transaction that is not ours: a fact. That it paid a payee of ours is in the ledger.
-    assert (await only(stage, payout_id, _K.OUTSIDE_TRANSFER)).finding.subject == foreign
+    alarms = Alarms()
+    (found,) = (await look(stage, payout_id, alarms)).discrepancies
+    assert (found.finding.kind, found.finding.subject) == (_K.OUTSIDE_TRANSFER, foreign)
+    assert alarms.found == [_K.OUTSIDE_TRANSFER]
     tamper(stage, payout_id, 3, lambda row: replace(row, planned=replace(row.planned, amount_base_units=1)))
     assert _K.PAYMENT_WITHOUT_EVIDENCE in await kinds(stage, payout_id)
+
+
+async def test_another_execution_is_asked_for_again_when_a_node_does_not_tell_of_it() -> None:
+    stage = Stage()
+    payout_id, _ = await paid_by_another_execution(stage)
+    questions: list[str] = []
+    stage.chain.before_answer = questions.append
+    # The first receipt is that of our first batch, the second that of the other execution.
+    stage.chain.lag_of = lambda: (
+        len(stage.chain.blocks) if questions[-1] == "find_receipt" and questions.count("find_receipt") == 2 else 0
+    )
+    assert await kinds(stage, payout_id) == {_K.OUTSIDE_TRANSFER}
+    assert questions.count("find_receipt") > 3
 
 
 async def test_a_reorg_deeper_than_the_confirmations_is_an_alarm_until_the_transaction_is_back() -> None:
@@ -560,6 +616,69 @@ async def test_money_that_is_promised_and_gone() -> None:
     assert (await only(stage, payout_id, _K.BALANCE_BELOW_COMMITMENTS)).finding.actual == "9000 base units"
     stage.chain.deposit(1_000)
     assert await kinds(stage, payout_id) == {_K.OUTSIDE_TRANSFER}
+
+
+async def executing_with_all_the_money_promised(stage: Stage) -> UUID:
+    payout_id = await stage.request(TOTAL)
+    await stage.run_to(payout_id, PayoutState.WAITING_FOR_FUNDS)
+    stage.chain.deposit(TOTAL)
+    await stage.run_to(payout_id, PayoutState.EXECUTING)
+    return payout_id
+
+
+async def test_a_node_that_lags_once_tells_no_shortfall() -> None:
+    stage = Stage()
+    payout_id = await executing_with_all_the_money_promised(stage)
+    questions: list[str] = []
+    stage.chain.before_answer = questions.append
+    balance = "payment_token_balance"
+    stage.chain.lag_of = lambda: (
+        len(stage.chain.blocks) if questions[-1] == balance and questions.count(balance) == 1 else 0
+    )
+    assert await kinds(stage, payout_id) == set()
+    assert questions.count(balance) == 2
+
+
+async def test_whether_money_is_missing_cannot_be_told_while_promises_change() -> None:
+    stage = Stage()
+    payout_id = await executing_with_all_the_money_promised(stage)
+    treasury, name = stage.database.table("treasury"), treasury_key(ready_contract())
+
+    def change_promises() -> None:
+        treasury.store(name, treasury.rows[name] + 1)
+
+    stage.chain.before_balance_answer = change_promises
+    stage.chain.move_money(-1_000)
+    stage.chain.mine()
+    assert await kinds(stage, payout_id) == set()
+    stage.chain.before_balance_answer = lambda: None
+    assert await kinds(stage, payout_id) == {_K.BALANCE_BELOW_COMMITMENTS}
+    stage.chain.before_balance_answer = change_promises
+    assert await kinds(stage, payout_id) >= {_K.BALANCE_BELOW_COMMITMENTS}
+
+
+async def test_how_far_was_searched_never_goes_back() -> None:
+    stage = Stage()
+    payout_id = await completed(stage)
+    stage.chain.mine(30)
+    await look(stage, payout_id)
+    checked = stage.database.rows("checked block")
+    searched = dict(checked)
+    stage.chain.lag_of = lambda: 20
+    await look(stage, payout_id)
+    assert dict(checked) == searched
+    # Another replica searches the same window at the same time, and is first.
+    stage.chain.lag_of = lambda: 0
+    stage.chain.mine(30)
+    (name,) = searched
+
+    def another_replica(question: str) -> None:
+        if question == "executions":
+            stage.database.table("checked block").store(name, searched[name] + 29)
+
+    stage.chain.before_answer = another_replica
+    await look(stage, payout_id)
+    assert checked[name] == searched[name] + 29
 
 
 async def test_a_search_goes_on_where_it_stopped_and_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from libs.idempotency import RequestKey
 from payout_service.application import reconcile_signer as module
 from payout_service.application.advance_payout import advance_one_payout
 from payout_service.application.chain_identity import WrongChainError
+from payout_service.application.chain_ports import Receipt
 from payout_service.application.control_payout import pause_payout
 from payout_service.application.reconcile_signer import SignerAccount, reconcile_signer
 from payout_service.application.sweep_leftover import SweepLeftover, sweep_leftover
@@ -134,6 +135,7 @@ async def test_a_snapshot_that_lost_its_nonce_is_asked_for_again() -> None:
     await halt(stage)
     await stage.rounds(3)
     assert stage.payout(payout_id).waiting_for.startswith("SIGNER_NEEDS_RECONCILIATION")
+    assert len(stage.database.intents()) == 1, "not asked for again before somebody knows what used the nonce"
     await reconcile(stage)
     await finish(stage, payout_id)
     assert stage.database.intent(f"snapshot/{payout_id}/2").state is IntentState.SUCCEEDED
@@ -438,19 +440,18 @@ async def test_while_the_journal_has_an_open_nonce_below_it_has_to_wait() -> Non
     stage.chain.use_nonce_elsewhere()
     stage.chain.use_nonce_elsewhere()
     stage.chain.mine(3)
-    original = stage.chain.before_answer
-    asked = 0
+    original = stage.chain.find_receipt
+    second = stage.database.intent(f"batch/{payout_id}/2").attempts[0].transaction_hash
 
-    def fail_later(question: str) -> None:
-        nonlocal asked
-        asked += question == "find_receipt"
-        if asked > 2:
+    async def fail_later(transaction_hash: str) -> Receipt | None:
+        if transaction_hash == second:
             raise AppError(Reason.CHAIN_UNAVAILABLE, "the node does not answer")
+        return await original(transaction_hash)
 
-    stage.chain.before_answer = fail_later
+    stage.chain.find_receipt = fail_later  # type: ignore[method-assign]
     with pytest.raises(AppError):
         await stage.drive()
-    stage.chain.before_answer = original
+    stage.chain.find_receipt = original  # type: ignore[method-assign]
     states = [stage.database.intent(f"batch/{payout_id}/{number}").state for number in (1, 2)]
     assert states == [IntentState.NONCE_LOST, IntentState.BROADCAST]
     assert (await refused(stage)).reason is Reason.SIGNER_STILL_MOVING

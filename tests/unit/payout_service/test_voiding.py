@@ -11,7 +11,7 @@ from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.payments import BatchState, PaymentState
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.transaction import NO_OP_GAS, Attempt, IntentState, TransactionIntent
-from tests.support.payout.memory_chain import GWEI
+from tests.support.payout.memory_chain import GWEI, SIGNER
 from tests.support.payout.stage import MAX_BATCH_GAS, Stage, engine_settings
 
 TOTAL = 10_000
@@ -126,6 +126,28 @@ async def test_a_batch_that_is_mined_when_it_is_cancelled_is_settled() -> None:
     payout = await stage.run(payout_id)
     assert batch(stage, payout_id).state is IntentState.SUCCEEDED
     assert (payout.state, payout.progress.paid_count) == (PayoutState.CANCELLED, 4)
+
+
+async def test_while_another_batch_is_open_the_payees_of_a_voided_one_are_given_up_already() -> None:
+    stage = Stage()
+    payout_id = await with_a_sent_batch(stage)
+    await step(stage)
+    await stage.drive()
+    await stage.drive()
+    await cancel(stage, payout_id)
+    for _ in range(3):
+        await stage.drive()
+    second = batch(stage, payout_id, 2)
+    assert second.nonce is not None
+    stage.chain.evict((SIGNER, second.nonce))
+    stage.chain.mine(3)
+    await stage.drive()
+    await step(stage)
+    assert batch_states(stage, payout_id) == [BatchState.VOIDED, None]
+    states = {row.batch_number: row.state for row in stage.payments(payout_id)}
+    assert states == {1: PaymentState.CANCELLED, 2: PaymentState.IN_FLIGHT, None: PaymentState.CANCELLED}
+    assert stage.payout(payout_id).state is PayoutState.CANCELLING
+    assert (await stage.run(payout_id)).state is PayoutState.CANCELLED
 
 
 async def test_a_no_op_that_is_not_mined_is_replaced_by_another_no_op() -> None:
@@ -257,11 +279,13 @@ async def test_a_batch_that_would_revert_now_is_not_signed() -> None:
 
 
 async def test_a_batch_that_no_longer_fits_goes_out_in_halves() -> None:
+    """In halves also where an estimate says that more would fit: it has been wrong once."""
     stage = Stage([1] * 4)
     payout_id = await with_a_batch(stage)
     stage.chain.gas_per_payee *= 2
     await stage.drive()
     assert batch(stage, payout_id).void_reason == "NO_LONGER_FITS: it needs 580000 gas now"
+    stage.chain.gas_per_payee //= 2
     payout = await stage.run(payout_id)
     assert payout.state is PayoutState.COMPLETED
     assert [each.holder_count for each in stage.database.batches(payout_id)] == [4, 2, 2]

@@ -63,6 +63,8 @@ DROP INDEX transaction_intent_open;
 
 CREATE INDEX transaction_intent_open ON transaction_intent (chain_id, signer, position) WHERE state IN ('CREATED','SIGNED','BROADCAST','UNKNOWN','MINED');
 
+CREATE INDEX transaction_intent_outcome ON transaction_intent (outcome_transaction_hash);
+
 ALTER TABLE transaction_attempt
     ADD COLUMN max_priority_fee_per_gas_wei NUMERIC(78, 0) CHECK (max_priority_fee_per_gas_wei >= 0),
     ADD COLUMN is_no_op BOOLEAN NOT NULL DEFAULT false;

@@ -1,0 +1,72 @@
+"""Hunts one mutant. Imports nothing of the engine until the mutant is in place: one process, one mutant."""
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import CodeType, ModuleType
+
+from tests.simulation.mutants import Mutant
+
+MOST_SEEDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """After how many seeds a mutant was caught, and by which invariant; 0 when it survived."""
+
+    mutant: str
+    seeds: int
+    invariant: str
+    detail: str
+
+
+class _MutatedLoader(importlib.machinery.SourceFileLoader):
+    mutant: Mutant
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Compiled from the changed source; never from a cached file."""
+        source = self.get_data(self.path).decode()
+        for old, new in self.mutant.edits:
+            if source.count(old) != 1:
+                raise RuntimeError(
+                    f"mutant {self.mutant.name} does not apply: {source.count(old)} places of {old!r}"
+                )
+            source = source.replace(old, new)
+        return compile(source, self.path, "exec")
+
+
+class _MutatedFinder:
+    """Finds the one module and hands it to the loader that changes it."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._mutant.module:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        if spec is None or spec.origin is None:
+            raise RuntimeError(f"there is no module {fullname}")
+        loader = _MutatedLoader(fullname, spec.origin)
+        loader.mutant = self._mutant
+        return importlib.util.spec_from_file_location(fullname, spec.origin, loader=loader)
+
+
+def hunt(mutant: Mutant) -> Catch:
+    """Seeds from 0 until an invariant breaks."""
+    if any(name.startswith("payout_service") for name in sys.modules):
+        raise RuntimeError("the engine was imported before the mutant")
+    sys.meta_path.insert(0, _MutatedFinder(mutant))  # type: ignore[arg-type]
+    running = importlib.import_module("tests.simulation.running")
+    if mutant.module not in sys.modules:
+        raise RuntimeError(f"{mutant.module} is no part of the simulation")
+    for seed in range(MOST_SEEDS):
+        (result,) = running.simulate_piece(range(seed, seed + 1))
+        if result.failure:
+            return Catch(mutant.name, seed + 1, result.invariant, result.failure)
+    return Catch(mutant.name, 0, "", "")
