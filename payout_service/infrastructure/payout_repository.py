@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Row, and_, func, literal, or_, select, update
+from sqlalchemy import Row, and_, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -117,26 +117,23 @@ class SqlPayoutRepository:
     async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:
         """See PayoutRepository."""
         candidate = (
-            select(_payout.c.payout_id)
+            select(_payout.c.payout_id, _payout.c.update_time)
             .where(_payout.c.plan_hash.is_not(None), _payout.c.reconcile_time <= now)
             .order_by(_payout.c.reconcile_time)
             .limit(1)
             .with_for_update(key_share=True, skip_locked=True)
         )
-        claimed: UUID | None = (await self._connection.execute(candidate)).scalar_one_or_none()
-        if claimed is not None:
-            await self._connection.execute(
-                update(_payout)
-                .where(_payout.c.payout_id == claimed)
-                .values(
-                    reconcile_time=func.greatest(
-                        literal(next_time, DateTime(timezone=True)),
-                        literal(now, DateTime(timezone=True))
-                        + (literal(now, DateTime(timezone=True)) - _payout.c.update_time) / 10,
-                    )
-                )
-            )
-        return claimed
+        claimed = (await self._connection.execute(candidate)).one_or_none()
+        if claimed is None:
+            return None
+        unchanged_for = now - claimed.update_time
+        await self._connection.execute(
+            update(_payout)
+            .where(_payout.c.payout_id == claimed.payout_id)
+            .values(reconcile_time=max(next_time, now + unchanged_for / 10))
+        )
+        payout_id: UUID = claimed.payout_id
+        return payout_id
 
     async def _publish(self, payout: Payout) -> None:
         contract = await self._lifecycle.get(payout.asset_id)

@@ -1,10 +1,9 @@
-"""`python -m tests.chaos [failpoint ...]` (or ONLY=failpoint): exit status 0 only when nothing differs."""
+"""`python -m tests.chaos [failpoint ...]` (or --only failpoint): exit status 0 only when nothing differs."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
 import time
@@ -26,7 +25,7 @@ def main() -> int:
     """The process's exit status."""
     arguments = _parse()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
-    only = [*arguments.failpoints, *filter(None, os.environ.get("ONLY", "").split(","))]
+    only = [*arguments.failpoints, *arguments.only]
     cases = [case for case in CASES if not only or case.failpoint in only]
     unknown = sorted(set(only) - {case.failpoint for case in CASES})
     if unknown:
@@ -61,6 +60,7 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("failpoints", nargs="*", help="cases to run; all when none is named")
+    parser.add_argument("--only", action="append", default=[], metavar="failpoint", help="the same, for make")
     parser.add_argument("--holders", type=int, default=30, help="holders of each asset")
     parser.add_argument("--stacks", type=int, default=2, help="stacks that share the cases")
     return parser.parse_args()

@@ -187,7 +187,7 @@ def make_world(seed: int) -> World:
     settings = EngineSettings(
         confirmations=confirmations,
         batch_limits=BatchLimits(max_gas=rng.choice(_MAX_BATCH_GAS), max_calldata_bytes=100_000, max_payees=100),
-        max_in_flight_transactions=rng.choice((1, 2, 4)),
+        max_in_flight_transactions=rng.choice((2, 4) if is_relay else (1, 2, 4)),
         max_transaction_gas=3_000_000,
         max_fee_per_gas_wei=FEE_CAP_WEI,
         max_attempts=rng.choice((3, 8)),

@@ -230,6 +230,16 @@ async def test_foreign_transactions_are_stored_once_per_nonce(unit_of_work: Unit
         assert await work.journal.foreign(CHAIN_ID, signer, LATER + timedelta(seconds=1)) == []
 
 
+async def test_a_foreign_transaction_is_known_when_it_was_matched(unit_of_work: UnitOfWorkFactory) -> None:
+    signer, payout = new_address(), await add_payout(unit_of_work)
+    matched = replace(foreign(signer, 8), payout_id=payout.payout_id, transaction_hash=f"0x{uuid4().hex}")
+    unmatched = replace(foreign(signer, 9), transaction_hash=f"0x{uuid4().hex}")
+    async with unit_of_work() as work:
+        await work.journal.add_foreign([matched, unmatched])
+        known = await work.journal.known_hashes([unmatched.transaction_hash, matched.transaction_hash])
+    assert known == {matched.transaction_hash}
+
+
 async def test_an_adopted_intent_has_an_outcome_and_no_attempt(unit_of_work: UnitOfWorkFactory) -> None:
     signer = new_address()
     outcome = Outcome(f"0x{uuid4().hex}", 7, "0xb", 40_000, None)

@@ -1,7 +1,7 @@
 """Defects put into the engine on purpose, to see that the simulation finds each: `make simulate-mutants`.
 
-A mutant replaces one piece of one module's source when that module is imported, in a process of its own. Files
-stay as they are. A piece that is not there exactly once is an error: the mutant has to follow the engine.
+A mutant replaces pieces of one module's source when that module is imported, in a process of its own. Files stay
+as they are. A piece that is not there exactly once is an error: the mutant has to follow the engine.
 """
 
 from dataclasses import dataclass
@@ -18,110 +18,82 @@ class Mutant:
 
 _APPLICATION = "payout_service.application."
 MUTANTS = (
+    # Bytes are sent, and only then they become durable.
     Mutant(
-        # Bytes are sent, and only then they become durable.
         "send_before_journal",
         _APPLICATION + "sign_transactions",
         (
             (
                 "        intent.sign(nonce, gas, attempt)\n",
-                "        await engine.rail.broadcast(signed.raw)\n"
-                "        intent.sign(nonce, gas, attempt)\n",
+                "        await engine.rail.broadcast(signed.raw)\n        intent.sign(nonce, gas, attempt)\n",
             ),
         ),
     ),
+    # A batch whose fate is not known counts as one that will never be: its payees go into another.
     Mutant(
-        # A transaction whose fate is not known counts as one that will never be.
         "no_in_flight_check",
         _APPLICATION + "settle_batch",
         (
             (
-                "        return intent.state in (IntentState.REVERTED, IntentState.VOIDED)\n",
-                "        return intent.state in (IntentState.REVERTED, IntentState.VOIDED, IntentState.UNKNOWN)\n",
+                "return intent.state in (IntentState.REVERTED, IntentState.VOIDED)",
+                "return intent.state in (IntentState.REVERTED, IntentState.VOIDED, IntentState.UNKNOWN)",
             ),
         ),
     ),
+    # An event that comes twice is processed twice.
     Mutant(
-        # An event that comes twice is processed twice.
         "inbox_off",
         _APPLICATION + "request_payout",
-        (
-            (
-                "        if not await work.record_incoming(event):\n"
-                "            return\n",
-                "",
-            ),
-        ),
+        (("        if not await work.record_incoming(event):\n            return\n", ""),),
     ),
+    # The snapshot's receipt is believed before the blocks on top of it have made it final.
     Mutant(
-        # A receipt is believed before the blocks on top of it have made it final.
         "snapshot_planned_before_final",
         _APPLICATION + "drive_transactions",
-        (
-            (
-                "is_deep_enough = head.number - outcome.block_number >= engine.settings.confirmations",
-                "is_deep_enough = intent.purpose == "SNAPSHOT" or head.number - outcome.block_number >= engine.settings.confirmations",
-            ),
-        ),
+        (("is_deep_enough = head.number", 'is_deep_enough = intent.purpose == "SNAPSHOT" or head.number'),),
     ),
+    # Promises are read before the lock: two payouts may be promised the same money.
     Mutant(
-        # Promises are read before the lock: two payouts may be promised the same money.
         "commitment_without_lock",
         _APPLICATION + "commit_funds",
         (
-            (
-                "        version = await work.treasury.version(key)\n",
-                "        version = await work.treasury.committed(key)\n",
-            ),
-            (
-                "await work.treasury.lock(key) != version:",
-                "await work.treasury.lock(key) < 0:",
-            ),
-            (
-                "        available = balance - await work.treasury.committed(key) + own\n",
-                "        available = balance - version + own\n",
-            ),
+            ("version = await work.treasury.version(key)", "version = await work.treasury.committed(key)"),
+            ("await work.treasury.lock(key) != version:", "await work.treasury.lock(key) < 0:"),
+            ("balance - await work.treasury.committed(key) + own", "balance - version + own"),
         ),
     ),
+    # Only the newest bytes are looked for; an older attempt that was mined is not seen.
     Mutant(
-        # Only the newest bytes are looked for; an older attempt that was mined is not seen.
         "resolve_by_hash",
         _APPLICATION + "drive_transactions",
-        (
-            (
-                "    for attempt in reversed(intent.attempts):\n",
-                "    for attempt in intent.attempts[-1:]:\n",
-            ),
-        ),
+        (("for attempt in reversed(intent.attempts):", "for attempt in intent.attempts[-1:]:"),),
     ),
+    # The next nonce is read before the lane is locked: two replicas may read the same.
     Mutant(
-        # The next nonce is read before the lane is locked: two replicas may read the same.
         "nonce_without_lock",
         _APPLICATION + "sign_transactions",
         (
             (
-                "        lane = await work.journal.lock_lane(intent.chain_id, intent.signer)\n"
-                "        intent = await work.journal.lock(intent.intent_id)\n",
+                "        lane = await work.journal.lock_lane(intent.chain_id, intent.signer)\n",
                 "        lane = await work.journal.find_lane(intent.chain_id, intent.signer)\n"
                 "        await engine.rail.head()\n"
-                "        await work.journal.lock_lane(intent.chain_id, intent.signer)\n"
-                "        intent = await work.journal.lock(intent.intent_id)\n",
+                "        await work.journal.lock_lane(intent.chain_id, intent.signer)\n",
             ),
         ),
     ),
+    # The contract's word is enough; the token's is not asked for.
     Mutant(
-        # The contract's word is enough; the token's is not asked for.
         "paid_without_transfer",
         "payout_service.domain.settlement",
         (
             (
-                "    if not is_listed_failed and event_paid == payee.amount_base_units == transferred:\n",
-                "    if not is_listed_failed and event_paid == payee.amount_base_units:\n",
+                "if not is_listed_failed and event_paid == payee.amount_base_units == transferred:",
+                "if not is_listed_failed and event_paid == payee.amount_base_units:",
             ),
         ),
     ),
+    # After a restored backup nobody asks what the signer has done since.
     Mutant(
-        # After a restored backup nobody asks what the signer has done since.
         "second_snapshot_after_restore",
         _APPLICATION + "sign_transactions",
         (
@@ -132,50 +104,34 @@ MUTANTS = (
             ),
         ),
     ),
+    # What may have been sent is given up without a no-op in its place.
     Mutant(
-        # What may have been sent is given up without a no-op in its place.
         "void_without_no_op",
         "payout_service.domain.transaction",
         (
             (
                 "        self.void_reason = self.void_reason or reason\n"
                 "        return self.state is IntentState.VOIDED\n",
-                "        self.void_reason = self.void_reason or reason\n"
-                "        return True\n",
+                "        self.void_reason = self.void_reason or reason\n        return True\n",
             ),
         ),
     ),
+    # The money that has left stays promised.
     Mutant(
-        # The ledger forgets who has paid the money out of a promise.
         "promise_kept_after_payment",
         _APPLICATION + "settle_batch",
-        (
-            (
-                "        await work.treasury.reduce(key, payout.payout_id, paid_base_units)\n",
-                "",
-            ),
-        ),
+        (("        await work.treasury.reduce(key, payout.payout_id, paid_base_units)\n", ""),),
     ),
+    # A sweep takes what is promised, too.
     Mutant(
-        # A sweep takes what is promised, too.
         "sweep_below_promises",
         _APPLICATION + "sweep_leftover",
-        (
-            (
-                "        available = max(0, balance - await work.treasury.committed(key))\n",
-                "        available = balance\n",
-            ),
-        ),
+        (("available = max(0, balance - await work.treasury.committed(key))", "available = balance"),),
     ),
+    # Other bytes go out with another nonce: both may be mined.
     Mutant(
-        # Other bytes go out with another nonce: both may be mined.
         "replacement_with_other_nonce",
         _APPLICATION + "send_transactions",
-        (
-            (
-                "        nonce=intent.nonce or 0,\n",
-                "        nonce=(intent.nonce or 0) + 1,\n",
-            ),
-        ),
+        (("nonce=intent.nonce or 0,", "nonce=(intent.nonce or 0) + 1,"),),
     ),
 )
