@@ -413,14 +413,18 @@ def sweep_stored(found: Found) -> list[str]:
     """The sweep, its money set aside, its unsigned transaction and the request are stored together."""
     is_known = found.request_id in found.books.requests
     return [
-        *sweep_not_settled(found),
+        *_sweep_is_under_way(found),
         *_all_are(found.intents("SWEEP"), "CREATED"),
         *differs("that the request is recorded", is_known, True),
     ]
 
 
 def sweep_not_settled(found: Found) -> list[str]:
-    """The sweep is under way, with its money set aside."""
+    """The sweep's transaction is final, and the sweep does not say so; its money is still set aside."""
+    return [*_sweep_is_under_way(found), *_all_are(found.intents("SWEEP"), "SUCCEEDED")]
+
+
+def _sweep_is_under_way(found: Found) -> list[str]:
     return [
         *differs("the sweep's state", found.books.sweep_state, "SENDING"),
         *differs("the number of intents", len(found.intents("SWEEP")), 1),
@@ -533,7 +537,7 @@ def _owner_waits(found: Found, purpose: str) -> list[str]:
     if purpose == "SNAPSHOT":
         return _payout_is(found, "SNAPSHOTTING")
     if purpose == "SWEEP":
-        return sweep_not_settled(found)
+        return _sweep_is_under_way(found)
     open_batches = [batch for batch in found.books.batches if batch.settled_state is None]
     return [
         *_payout_is(found, "EXECUTING"),

@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from tests.simulation.report import LONG_RUN_SEEDS, Report
 from tests.simulation.running import Result, simulate_piece
+from tests.simulation.saying import say
 
 _PROCESSES = 2
 _SEEDS_PER_PIECE = 10
@@ -31,9 +32,9 @@ def _many(count: int, first: int) -> Iterator[Result]:
 
 def _replay(seed: int) -> int:
     (result,) = simulate_piece(range(seed, seed + 1))
-    print("\n".join(result.log))
-    print(f"theme {result.theme}, {result.ticks} ticks, payouts {dict(result.payouts)}")
-    print(f"seed {seed} failed: {result.failure}" if result.failure else f"seed {seed}: every invariant held")
+    say("\n".join(result.log))
+    say(f"theme {result.theme}, {result.ticks} ticks, payouts {dict(result.payouts)}")
+    say(f"seed {seed} failed: {result.failure}" if result.failure else f"seed {seed}: every invariant held")
     return 1 if result.failure else 0
 
 
@@ -52,9 +53,9 @@ def main(arguments: list[str]) -> int:
         report.add(result)
     report.print_tables()
     missing = report.missing() if options.seeds >= LONG_RUN_SEEDS else []
-    print(f"\n{time.monotonic() - began:.0f} s, {len(report.failures)} failing seeds")
+    say(f"\n{time.monotonic() - began:.0f} s, {len(report.failures)} failing seeds")
     for each in missing:
-        print(each)
+        say(each)
     return 1 if missing or report.failures else 0
 
 

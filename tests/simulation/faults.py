@@ -188,14 +188,14 @@ class Faults:
         if self._happens(world.odds.deposit):
             world.chain.move_money(rng.randrange(1, 8_000))
         waiting = [*world.chain.pool.values(), *world.chain.accepted]
-        if any(world.chain.recognise(each.call).holders for each in waiting):
-            if self._happens(world.odds.money_leaves):
-                self._take_money()
+        is_paying = any(world.chain.recognise(each.call).holders for each in waiting)
+        if is_paying and not self._holds("stuck") and self._happens(world.odds.money_leaves):
+            self._take_money()
 
     def _take_money(self) -> None:
         """Most of it, so that what is on its way finds too little."""
         world = self.world
-        amount = max(1, world.chain.money_of(CONTRACT.value) - world.rng.randrange(1, 600))
+        amount = max(1, world.chain.money_of(CONTRACT.value) - world.rng.randrange(40))
         world.note(f"somebody takes {amount} out of the contract")
         world.chain.move_money(-amount)
         world.is_money_excused = True

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tests.simulation.running import Result
+from tests.simulation.saying import say
 from tests.simulation.themes import FAULTS
 from tests.simulation.watching import TABLES, Transition
 
@@ -31,7 +32,7 @@ class Report:
         self.payouts += result.payouts
         if result.failure:
             self.failures.append(result)
-            print(
+            say(
                 f"seed {result.seed} failed: {result.failure} (theme {result.theme}); "
                 f"replay: make simulate SEED={result.seed}",
                 flush=True,
@@ -53,7 +54,7 @@ class Report:
 
     def print_tables(self) -> None:
         """Faults, transitions, states of payouts in the end."""
-        print(f"\n{self.seeds} seeds")
+        say(f"\n{self.seeds} seeds")
         _print("fault", "took effect", ((name, self.faults[name]) for name in FAULTS))
         rows = ((f"{t}: {a} -> {b}", self.transitions[t, a, b]) for t, a, b in legal_transitions())
         _print("transition", "taken", rows)
@@ -72,6 +73,6 @@ def legal_transitions() -> list[Transition]:
 
 
 def _print(left: str, right: str, rows: Iterable[tuple[str, int]]) -> None:
-    print(f"\n{left:60} {right:>12}")
+    say(f"\n{left:60} {right:>12}")
     for name, count in rows:
-        print(f"{name:60} {count:12,}")
+        say(f"{name:60} {count:12,}")

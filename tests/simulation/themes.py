@@ -63,7 +63,7 @@ THEMES: Mapping[str, Odds] = {
     "money": replace(BASE, is_short_of_money=1.0, deposit=0.06, sweep=0.04),
     "money leaves": replace(BASE, deposit=0.2, sweep=0.02, money_leaves=0.8, is_relay=0.0),
     "money leaves a relay": replace(BASE, deposit=0.2, money_leaves=0.8, is_relay=1.0),
-    "payees": replace(BASE, payee_blocked=0.2, payee_poisoned=0.12, deposit=0.03),
+    "payees": replace(BASE, payee_blocked=0.2, payee_poisoned=0.12, deposit=0.1, money_leaves=0.3),
     "operator": replace(BASE, verb=0.15, sweep=0.03, contract_paused=0.01),
     "foreign": replace(BASE, foreign=0.06, outage=0.02, reorg=0.3, is_relay=0.1, verb=0.04, sweep=0.04),
     "restored": replace(BASE, restores=6, foreign=0.0, crash=0.05),

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.mutants.hunting import MOST_SEEDS, hunt
+from tests.simulation.saying import say
 
 _PROCESSES = 2
 
@@ -15,21 +16,21 @@ def main(names: list[str]) -> int:
     """Hunts each mutant in a process of its own; all of them, or those that are named."""
     unknown = set(names) - {mutant.name for mutant in MUTANTS}
     if unknown:
-        print(f"there is no mutant {', '.join(sorted(unknown))}")
+        say(f"there is no mutant {', '.join(sorted(unknown))}")
         return 2
     mutants = [mutant for mutant in MUTANTS if not names or mutant.name in names]
     survivors = []
-    print(f"{'mutant':34} {'seeds':>6}  caught by")
+    say(f"{'mutant':34} {'seeds':>6}  caught by")
     processes = min(_PROCESSES, os.cpu_count() or 1)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, max_tasks_per_child=1) as pool:
         for catch in pool.map(hunt, mutants):
             if catch.seeds:
-                print(f"{catch.mutant:34} {catch.seeds:6}  {catch.detail[:130]}", flush=True)
+                say(f"{catch.mutant:34} {catch.seeds:6}  {catch.detail[:130]}")
             else:
                 survivors.append(catch.mutant)
-                print(f"{catch.mutant:34} {'-':>6}  SURVIVED {MOST_SEEDS} seeds", flush=True)
-    print(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants caught")
+                say(f"{catch.mutant:34} {'-':>6}  SURVIVED {MOST_SEEDS} seeds")
+    say(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants caught")
     return 1 if survivors else 0
 
 

@@ -790,6 +790,11 @@ async def test_trouble_with_the_chain_is_raised_and_finds_nothing() -> None:
     stage.chain.genesis = "0x" + "77" * 32
     with pytest.raises(WrongChainError):
         await look(stage, payout_id)
+    stage.chain.genesis = "0x" + "00" * 32
+    contract = stage.database.rows("lifecycle")[ASSET_ID]
+    stage.database.table("lifecycle").store(ASSET_ID, replace(contract, chain_id=contract.chain_id + 1))
+    with pytest.raises(WrongChainError):
+        await look(stage, payout_id)
     assert stage.database.discrepancies() == []
 
 
