@@ -76,7 +76,7 @@ def ledger_differences(
 def commitment_differences(
     payout: Payout, plan: PlanTotals, tallies: Tallies, committed_base_units: int
 ) -> list[Finding]:
-    """COMMITMENT_DIFFERS: what is promised to the payout is not what its state says. Pure."""
+    """Kind COMMITMENT_DIFFERS: what is promised to the payout is not what its state says. Pure."""
     expected = _expected_commitments(payout, plan, tallies)
     if committed_base_units in expected:
         return []

@@ -25,11 +25,11 @@ _PATIENT_REPLACEMENTS = 4
 # Final transactions that a deep reorg took back, sent again in one round.
 _MOST_RESENT = 64
 # Begins the reason why a transaction is given up that no block can hold.
-NEVER_FITS = "NEVER_FITS"
+NEVER_FITS = "NEVER_FITS: "
 _NAMES = {
-    BroadcastAnswer.NOT_TAKEN: "NOT_TAKEN_BY_NODE",
-    BroadcastAnswer.NONCE_GAP: "NONCE_GAP",
-    BroadcastAnswer.FEE_TOO_LOW: "FEE_TOO_LOW",
+    BroadcastAnswer.NOT_TAKEN: "NOT_TAKEN_BY_NODE: ",
+    BroadcastAnswer.NONCE_GAP: "NONCE_GAP: ",
+    BroadcastAnswer.FEE_TOO_LOW: "FEE_TOO_LOW: ",
     BroadcastAnswer.NEVER_FITS: NEVER_FITS,
 }
 
@@ -163,7 +163,7 @@ async def _broadcast(engine: Engine, intent: TransactionIntent, problem: str) ->
 
 def _problem_after(engine: Engine, intent: TransactionIntent, result: BroadcastResult) -> str:
     if result.answer in _NAMES:
-        return f"{_NAMES[result.answer]}: {result.message}"
+        return f"{_NAMES[result.answer]}{result.message}"
     first, newest = intent.attempts[0], intent.attempts[-1]
     if _age(engine, first) < timedelta(seconds=engine.settings.rebroadcast_seconds * _PATIENT_BROADCASTS):
         return ""
@@ -182,7 +182,7 @@ async def _record_broadcast(
             return
         locked.mark_broadcast(intent.attempts[-1].number, problem, engine.now())
         if result.answer is BroadcastAnswer.NEVER_FITS:
-            locked.void(f"{NEVER_FITS}: {result.message}")
+            locked.void(f"{NEVER_FITS}{result.message}")
         await work.journal.save(locked)
         await work.commit()
 

@@ -14,7 +14,7 @@ from payout_service.domain.transaction import (
 )
 
 # Begins the reason why a batch was given up whose payees shall go into smaller ones.
-NO_LONGER_FITS = "NO_LONGER_FITS"
+NO_LONGER_FITS = "NO_LONGER_FITS: "
 
 # Looked at in one round; those that cannot be sent now cost an estimate each.
 _MOST_CANDIDATES = 32
@@ -73,7 +73,7 @@ async def _gas_of_batch(engine: Engine, intent: TransactionIntent) -> int | None
     if age_seconds > engine.settings.stale_batch_seconds:
         await _void(engine, intent, f"STALE: made {age_seconds:.0f} s ago")
     elif not fits(estimate, engine.settings.batch_limits):
-        await _void(engine, intent, f"{NO_LONGER_FITS}: it needs {estimate} gas now")
+        await _void(engine, intent, f"{NO_LONGER_FITS}it needs {estimate} gas now")
     else:
         return gas_limit(estimate, engine.settings.batch_limits.max_gas)
     return None

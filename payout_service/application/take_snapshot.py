@@ -54,7 +54,8 @@ async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleCon
         # Accounted for: that transaction was no snapshot of this payout, so it still needs one.
         return await _ask_again(engine, payout, contract, number + 1)
     if intent.state in (IntentState.REVERTED, IntentState.VOIDED):
-        reason = f"SNAPSHOT_{intent.state}: {_newest_hash(intent)} {intent.void_reason}".rstrip()
+        name = "SNAPSHOT_REVERTED: " if intent.state is IntentState.REVERTED else "SNAPSHOT_VOIDED: "
+        reason = f"{name}{_newest_hash(intent)} {intent.void_reason}".rstrip()
         return await _fail(engine, payout, PayoutState.SNAPSHOTTING, reason)
     if intent.outcome is None:
         return StepResult(engine.settings.poll_seconds, what_it_waits_for(engine, intent))

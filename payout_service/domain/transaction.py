@@ -195,6 +195,7 @@ class TransactionIntent:
         """It shall not happen any more. True if that is so at once; else a no-op tries to use its nonce first."""
         if self.state is IntentState.CREATED:
             self._move_to(IntentState.VOIDED)
+            self.problem = ""
         elif self.is_final:
             return self.state is IntentState.VOIDED
         self.void_reason = self.void_reason or reason

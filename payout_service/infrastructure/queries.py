@@ -105,7 +105,7 @@ class PayoutQueries:
                 _batch,
                 _intent.c.intent_id,
                 _intent.c.signer,
-                _intent.c.problem,
+                func.coalesce(func.nullif(_intent.c.problem, ""), _intent.c.void_reason).label("problem"),
                 _intent.c.nonce,
                 _intent.c.gas_limit,
                 func.coalesce(_intent.c.outcome_gas_used, 0).label("gas_used"),

@@ -176,7 +176,11 @@ _NOT_SWEEPING = _with(
         (checks.payout_cancelled, _CANCELLED, _CANCELLING),
         (checks.sweep_not_stored, _NOT_SWEEPING, _SWEEPING),
         (checks.sweep_stored, _SWEEPING, _with(_SWEEPING, committed_base_units=0)),
-        (checks.sweep_not_settled, _SWEEPING, _NOT_SWEEPING),
+        (
+            checks.sweep_not_settled,
+            _with(_SWEEPING, intents=(replace(_SWEEP_INTENT, state="SUCCEEDED"),)),
+            _SWEEPING,
+        ),
         (
             checks.signer_not_reconciled,
             _with(_CREATED, halted_because="SIGNER_NEEDS_RECONCILIATION"),

@@ -35,7 +35,6 @@ class Report:
             say(
                 f"seed {result.seed} failed: {result.failure} (theme {result.theme}); "
                 f"replay: make simulate SEED={result.seed}",
-                flush=True,
             )
 
     def missing(self) -> list[str]:

@@ -91,7 +91,10 @@ class _Run:
     def _stage(self) -> None:
         """Assets, payouts and money, as the seed has it."""
         world, rng = self.world, self.world.rng
-        self.events.publish(the_asset(), 0)
+        is_deployed = rng.random() >= world.odds.deploys
+        self.events.publish(the_asset() if is_deployed else the_asset(None), 0)
+        if not is_deployed:
+            world.chain.reverting_creations = rng.choice((0, 0, 1))
         is_odd = rng.random() < world.odds.is_odd
         wanted = 0
         for number in range(rng.choice((1, 2, 3, 3))):

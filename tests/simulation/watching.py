@@ -188,7 +188,7 @@ class WatchedDatabase(MemoryDatabase):
     # ------------------------------------------------------------------------------------ truth
 
     def payouts_of_snapshots(self) -> dict[int, UUID]:
-        """Whose money leaves by each snapshot on the chain: whose transaction took it, or who says it is its own."""
+        """Whose snapshot each on the chain is: whose transaction took it, or else who says it is its own."""
         owners: dict[int, UUID] = {}
         for transaction_hash, mined in self._chain.state.mined.items():
             key = self.owner_of.get(transaction_hash, "")

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -21,10 +21,11 @@ from payout_service.application.sweep_leftover import advance_one_sweep
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.retry import RetryPolicy
+from payout_service.domain.transaction import ContractCall
 from tests.simulation.scheduling import Scheduler, Task
 from tests.simulation.themes import Odds, theme_of
 from tests.simulation.watching import InvariantError, WatchedDatabase
-from tests.support.payout.memory_chain import CHAIN_ID, GWEI, OTHER_SIGNER, SIGNER, MemoryChain, holder
+from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, GWEI, OTHER_SIGNER, SIGNER, MemoryChain, holder
 from tests.support.payout.memory_database import CountingIds, MemoryClock
 from tests.support.payout.stage import ASSET_ID, MAX_BATCH_GAS
 
@@ -176,6 +177,28 @@ class World:
         return self._log
 
 
+class Artifact:
+    """Two creations, the second of which is the lifecycle contract."""
+
+    is_devnet_only = False
+    creation_names = ("implementation", "proxy")
+    contract_name = "proxy"
+
+    def __init__(self, chain: MemoryChain) -> None:
+        chain.creations[b"proxy"] = CONTRACT
+
+    def creation(
+        self,
+        name: str,
+        operator: EvmAddress,
+        token: EvmAddress,
+        payment_token: EvmAddress,
+        created: Mapping[str, EvmAddress],
+    ) -> ContractCall:
+        """See LifecycleArtifact."""
+        return ContractCall(None, name.encode())
+
+
 def make_world(seed: int) -> World:
     """Everything that the seed decides before the first tick."""
     rng = random.Random(seed)
@@ -238,7 +261,7 @@ def make_engine(world: World) -> Engine:
         settings=world.settings,
         chain_id=CHAIN_ID,
         signers=world.signers,
-        artifact=None,
+        artifact=Artifact(world.chain),
         devnet_genesis_hash="",
     )
 

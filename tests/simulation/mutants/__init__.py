@@ -75,9 +75,11 @@ MUTANTS = (
         (
             (
                 "        lane = await work.journal.lock_lane(intent.chain_id, intent.signer)\n",
-                "        lane = await work.journal.find_lane(intent.chain_id, intent.signer)\n"
-                "        await engine.rail.head()\n"
-                "        await work.journal.lock_lane(intent.chain_id, intent.signer)\n",
+                (
+                    "        lane = await work.journal.find_lane(intent.chain_id, intent.signer)\n"
+                    "        await engine.rail.head()\n"
+                    "        await work.journal.lock_lane(intent.chain_id, intent.signer)\n"
+                ),
             ),
         ),
     ),
@@ -99,8 +101,10 @@ MUTANTS = (
         (
             (
                 "        if chain_nonce > lane.next_nonce:\n",
-                "        lane.next_nonce = max(chain_nonce, lane.next_nonce)\n"
-                "        if chain_nonce > lane.next_nonce:\n",
+                (
+                    "        lane.next_nonce = max(chain_nonce, lane.next_nonce)\n"
+                    "        if chain_nonce > lane.next_nonce:\n"
+                ),
             ),
         ),
     ),
@@ -110,8 +114,10 @@ MUTANTS = (
         "payout_service.domain.transaction",
         (
             (
-                "        self.void_reason = self.void_reason or reason\n"
-                "        return self.state is IntentState.VOIDED\n",
+                (
+                    "        self.void_reason = self.void_reason or reason\n"
+                    "        return self.state is IntentState.VOIDED\n"
+                ),
                 "        self.void_reason = self.void_reason or reason\n        return True\n",
             ),
         ),

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import CodeType, ModuleType
 
 from tests.simulation.mutants import Mutant
@@ -23,19 +24,29 @@ class Catch:
     detail: str
 
 
+def changed_source(mutant: Mutant) -> str:
+    """The module's source with its defect. Raises RuntimeError where a piece is not there exactly once."""
+    spec = importlib.machinery.PathFinder.find_spec(mutant.module, _folder_of(mutant.module))
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f"there is no module {mutant.module}")
+    source = Path(spec.origin).read_text(encoding="utf-8")
+    for old, new in mutant.edits:
+        if source.count(old) != 1:
+            raise RuntimeError(f"mutant {mutant.name} does not apply: {source.count(old)} places of {old!r}")
+        source = source.replace(old, new)
+    return source
+
+
+def _folder_of(module: str) -> list[str]:
+    return [str(Path(__file__).parents[3].joinpath(*module.split(".")[:-1]))]
+
+
 class _MutatedLoader(importlib.machinery.SourceFileLoader):
     mutant: Mutant
 
     def get_code(self, fullname: str) -> CodeType:
         """Compiled from the changed source; never from a cached file."""
-        source = self.get_data(self.path).decode()
-        for old, new in self.mutant.edits:
-            if source.count(old) != 1:
-                raise RuntimeError(
-                    f"mutant {self.mutant.name} does not apply: {source.count(old)} places of {old!r}"
-                )
-            source = source.replace(old, new)
-        return compile(source, self.path, "exec")
+        return compile(changed_source(self.mutant), self.path, "exec")
 
 
 class _MutatedFinder:
@@ -61,7 +72,7 @@ def hunt(mutant: Mutant) -> Catch:
     """Seeds from 0 until an invariant breaks."""
     if any(name.startswith("payout_service") for name in sys.modules):
         raise RuntimeError("the engine was imported before the mutant")
-    sys.meta_path.insert(0, _MutatedFinder(mutant))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _MutatedFinder(mutant))
     running = importlib.import_module("tests.simulation.running")
     if mutant.module not in sys.modules:
         raise RuntimeError(f"{mutant.module} is no part of the simulation")

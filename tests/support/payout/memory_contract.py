@@ -125,6 +125,9 @@ class MemoryContracts:
         self.reverting_snapshots = 0
         self.would_revert: Callable[[ContractCall], str] = lambda call: ""
         self.gas_of_creation = 1_000_000
+        # Where a creation with this data ends up; another address of its own for others.
+        self.creations: dict[bytes, EvmAddress] = {}
+        self.reverting_creations = 0
         self.gas_per_payee = GAS_PER_PAYEE
         self.pays_in: EvmAddress | None = PAYMENT_TOKEN
         self.implementation: EvmAddress | None = IMPLEMENTATION
@@ -233,11 +236,11 @@ class MemoryContracts:
         """Changes the state; a reverted transaction changes only the nonce, which the node raises."""
         call, gas = transaction.call, self.gas_of(transaction.call)
         content = self.decode(call)
-        function = content.get("function") if call.to else None
+        function = content.get("function") if call.to else "creation"
         if self._reverts_once(function) or self.why_reverts(call, state) or gas > transaction.gas:
             return Mined(transaction, block_number, succeeded=False, gas_used=min(gas, transaction.gas))
         if call.to is None:
-            created = EvmAddress(f"0x{0xC0DE00 + transaction.nonce:040x}")
+            created = self.creations.get(call.data, EvmAddress(f"0x{0xC0DE00 + transaction.nonce:040x}"))
             return Mined(transaction, block_number, succeeded=True, gas_used=gas, created=created)
         match function:
             case "snapshot":
@@ -257,6 +260,9 @@ class MemoryContracts:
     def _reverts_once(self, function: str | None) -> bool:
         if function == "snapshot" and self.reverting_snapshots:
             self.reverting_snapshots -= 1
+            return True
+        if function == "creation" and self.reverting_creations:
+            self.reverting_creations -= 1
             return True
         if function == "pay" and self.reverting_batches:
             self.reverting_batches -= 1
