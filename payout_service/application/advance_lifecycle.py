@@ -5,8 +5,12 @@ from uuid import UUID
 from libs.errors import AppError, Code
 from payout_service.application.check_readiness import check_readiness, refuse_unless_deployable
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
+from payout_service.application.ports import UnitOfWork
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.transaction import IntentState, OwnerKind, Purpose, TransactionIntent
+
+# Each one but the last has lost its nonce to a transaction that is not ours, and an operator has accounted for it.
+_MOST_CREATION_INTENTS = 16
 
 
 async def advance_one_lifecycle(engine: Engine) -> bool:
@@ -67,12 +71,16 @@ async def _deploy(engine: Engine, contract: LifecycleContract) -> StepResult:
         raise RuntimeError("an artifact was just found to be there")
     name = next(name for name in artifact.creation_names if name not in contract.created)
     async with engine.unit_of_work() as work:
-        intent = await work.journal.find(_creation_key(contract, name))
+        number, intent = await _newest_intent(work, contract, name)
+        lane = await work.journal.find_lane(intent.chain_id, intent.signer) if intent else None
+    if intent and intent.state is IntentState.NONCE_LOST and lane and not lane.halted_because:
+        # Accounted for: what used the nonce made no contract of ours, or one that nobody has heard of.
+        number, intent = number + 1, None
     if intent is None:
         call = artifact.creation(name, engine.signer, contract.token, contract.payment_token, contract.created)
         intent = TransactionIntent(
             intent_id=engine.ids.new(),
-            key=_creation_key(contract, name),
+            key=_creation_key(contract, name, number),
             purpose=Purpose.CONTRACT_CREATION,
             owner_kind=OwnerKind.LIFECYCLE_CONTRACT,
             owner_id=contract.asset_id,
@@ -132,5 +140,19 @@ async def _fail(engine: Engine, contract: LifecycleContract, reason: str) -> Ste
     return StepResult(engine.settings.ready_poll_seconds)
 
 
-def _creation_key(contract: LifecycleContract, name: str) -> str:
-    return f"creation/{contract.asset_id}/{name}"
+async def _newest_intent(
+    work: UnitOfWork, contract: LifecycleContract, name: str
+) -> tuple[int, TransactionIntent | None]:
+    """The newest intent of a creation and its number; number 1 and None when there is none yet."""
+    newest = await work.journal.find(_creation_key(contract, name, 1))
+    number = 1
+    while newest and number < _MOST_CREATION_INTENTS:
+        following = await work.journal.find(_creation_key(contract, name, number + 1))
+        if following is None:
+            break
+        number, newest = number + 1, following
+    return number, newest
+
+
+def _creation_key(contract: LifecycleContract, name: str, number: int) -> str:
+    return f"creation/{contract.asset_id}/{name}" + (f"/{number}" if number > 1 else "")

@@ -239,8 +239,10 @@ class Contracts(Protocol):
         """Native currency of an account, in wei (on Hedera's relay: weibars)."""
         ...
 
-    async def payment_token_balance(self, token: EvmAddress, account: EvmAddress) -> int:
-        """Payment token of an account, base units, at the newest block."""
+    async def payment_token_balance(
+        self, token: EvmAddress, account: EvmAddress, block_number: int | None = None
+    ) -> int:
+        """Payment token of an account, base units, at a block (None: the newest)."""
         ...
 
     async def why_refused(

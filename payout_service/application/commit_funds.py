@@ -1,5 +1,6 @@
 """Promises money of a lifecycle contract to a payout before anything is paid from it (design.md, 5.7)."""
 
+from payout_service.application.available_money import look_at_balance
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.ports import TreasuryKey
 from payout_service.domain.lifecycle import LifecycleContract
@@ -14,25 +15,19 @@ def treasury_key(contract: LifecycleContract) -> TreasuryKey:
 
 
 async def commit_funds(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """Commits the plan's sum when that much is available, else waits for a deposit by name.
-
-    The balance is read between two looks at the treasury's version: were a commitment reduced in between, the
-    balance could still hold money that has left since.
-    """
+    """Commits the plan's sum when that much is available, else waits for a deposit by name."""
     if payout.plan is None:
         raise RuntimeError(f"payout {payout.payout_id} waits for funds without a plan")
     key = treasury_key(contract)
     needed = payout.plan.payable_base_units
-    async with engine.unit_of_work() as work:
-        version = await work.treasury.version(key)
-    balance = await engine.contracts.payment_token_balance(key.payment_token, key.lifecycle_contract)
+    look = await look_at_balance(engine, key)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        if locked.state is not PayoutState.WAITING_FOR_FUNDS or await work.treasury.lock(key) != version:
+        if locked.state is not PayoutState.WAITING_FOR_FUNDS or await work.treasury.lock(key) != look.version:
             return StepResult(0)
         # A percentage was promised its whole total when the total was fixed; what nobody is due goes back.
         own = await work.treasury.committed_to(key, locked.payout_id)
-        available = balance - await work.treasury.committed(key) + own
+        available = look.balance_base_units - await work.treasury.committed(key) + own
         if available < needed:
             return StepResult(
                 engine.settings.poll_seconds,

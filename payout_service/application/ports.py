@@ -383,6 +383,14 @@ class TreasuryRepository(Protocol):
         """So much of a promise is kept or given up, under the lock. Raises RuntimeError below zero."""
         ...
 
+    async def settled_block(self, key: TreasuryKey) -> int:
+        """The highest block whose payments are settled, 0 for none: a balance from before it is too high."""
+        ...
+
+    async def raise_settled_block(self, key: TreasuryKey, block_number: int) -> None:
+        """Payments of this block are being settled, under the lock; never goes back."""
+        ...
+
     async def checked_block(self, key: TreasuryKey) -> int | None:
         """Up to which block the money that left the contract was compared with the journal; None: not yet."""
         ...

@@ -7,20 +7,17 @@ is still to be sent. What cannot be matched needs an operator who has looked at 
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
 from payout_service.application.chain_identity import refuse_wrong_chain
-from payout_service.application.chain_ports import CallKind, RecognisedCall, SeenTransaction
 from payout_service.application.engine import Engine
 from payout_service.application.list_signers import SignerView, view_signer
+from payout_service.application.match_transactions import Match, match_unknown
 from payout_service.application.ports import UnitOfWork
 from payout_service.application.take_snapshot import newest_snapshot_intent, snapshot_intent, snapshot_key
-from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout, PayoutState
-from payout_service.domain.sweep import Sweep
 from payout_service.domain.transaction import (
     ForeignTransaction,
     IntentState,
@@ -29,11 +26,6 @@ from payout_service.domain.transaction import (
     TransactionIntent,
 )
 
-# Accounted for in one call; an operator calls again for more.
-_MOST_TRANSACTIONS = 500
-# Blocks and distribution_service tell the time by different clocks.
-_CLOCK_TOLERANCE = timedelta(seconds=60)
-
 
 @dataclass(frozen=True, slots=True)
 class SignerAccount:
@@ -41,27 +33,6 @@ class SignerAccount:
 
     signer: SignerView
     transactions: list[ForeignTransaction]
-
-
-@dataclass(frozen=True, slots=True)
-class _Unknown:
-    """A transaction that the journal does not know, and what its call is."""
-
-    nonce: int
-    seen: SeenTransaction
-    call: RecognisedCall
-
-
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """What an unknown transaction was; at most one of the two to adopt it."""
-
-    unknown: _Unknown
-    account: str
-    payout: Payout | None = None
-    adopting_payout: Payout | None = None
-    adopting_sweep: Sweep | None = None
-    is_accounted: bool = True
 
 
 async def reconcile_signer(
@@ -76,8 +47,7 @@ async def reconcile_signer(
     if repeated:
         return repeated
     lane, final_nonce = await _halted_lane(engine, signer)
-    unknown = await _unknown(engine, lane, final_nonce)
-    matches = [await _match(engine, each) for each in unknown]
+    matches = await match_unknown(engine, lane, final_nonce)
     _require_accounted(matches, acknowledged)
     async with engine.unit_of_work() as work:
         # The one order of locks: owners, the lane, intents.
@@ -132,92 +102,7 @@ async def _halted_lane(engine: Engine, signer: EvmAddress) -> tuple[NonceLane, i
     return lane, final_nonce
 
 
-async def _unknown(engine: Engine, lane: NonceLane, final_nonce: int) -> list[_Unknown]:
-    """What used the nonces that the journal has lost, and those behind its last one."""
-    async with engine.unit_of_work() as work:
-        lost = [intent.nonce for intent in await work.journal.lost(lane.chain_id, lane.signer)]
-    nonces = sorted({nonce for nonce in lost if nonce is not None} | set(range(lane.next_nonce, final_nonce)))
-    unknown: list[_Unknown] = []
-    for nonce in nonces[:_MOST_TRANSACTIONS]:
-        seen = await engine.rail.transaction_with_nonce(lane.signer, nonce)
-        if seen is None:
-            raise AppError(Reason.CHAIN_UNAVAILABLE, f"the node does not find nonce {nonce} of {lane.signer}")
-        unknown.append(_Unknown(nonce, seen, engine.contracts.recognise(seen.call)))
-    return unknown
-
-
-async def _match(engine: Engine, unknown: _Unknown) -> _Match:
-    call, to = unknown.call, unknown.seen.call.to
-    if not unknown.seen.succeeded:
-        return _Match(unknown, f"a {call.kind.value} that reverted: it changed nothing")
-    async with engine.unit_of_work() as work:
-        contracts = await work.lifecycle.with_address(to) if to else []
-        match call.kind:
-            case CallKind.TAKE_SNAPSHOT:
-                return await _match_snapshot(work, unknown, contracts)
-            case CallKind.PAY_BATCH:
-                return await _match_batch(work, unknown, contracts)
-            case CallKind.SWEEP:
-                return await _match_sweep(work, unknown, contracts)
-            case CallKind.OTHER:
-                return _match_other(unknown, contracts)
-
-
-async def _match_snapshot(work: UnitOfWork, unknown: _Unknown, contracts: list[LifecycleContract]) -> _Match:
-    """Adopted by the one payout that waits for a snapshot. With several or none nobody here can tell whose."""
-    waiting = [
-        payout
-        for each in contracts
-        for payout in await work.payouts.waiting_for_snapshot(each.asset_id)
-        if _may_be_of(unknown, payout.create_time)
-    ]
-    if not contracts:
-        return _Match(unknown, "a snapshot of a token that is no asset here")
-    if len(waiting) == 1:
-        account = f"the snapshot of payouts/{waiting[0].payout_id}"
-        return _Match(unknown, account, waiting[0], adopting_payout=waiting[0])
-    account = f"a snapshot of assets/{contracts[0].asset_id}, for which {len(waiting)} payouts wait"
-    return _Match(unknown, account, is_accounted=False)
-
-
-async def _match_batch(work: UnitOfWork, unknown: _Unknown, contracts: list[LifecycleContract]) -> _Match:
-    """Its payees are settled by the recorded execution when their payout comes to them."""
-    call = unknown.call
-    for contract in contracts:
-        payout = await work.payouts.with_snapshot(contract.asset_id, call.snapshot_id)
-        if payout:
-            account = f"a batch of payouts/{payout.payout_id} with {len(call.holders)} payees"
-            return _Match(unknown, account, payout)
-    # Of a payout that is not known any more: it has no row, so nothing here would pay its payees again, but the
-    # same money may be asked for anew.
-    account = f"a batch of {len(call.holders)} payees on snapshot {call.snapshot_id}, which no payout here has"
-    return _Match(unknown, account, is_accounted=False)
-
-
-async def _match_sweep(work: UnitOfWork, unknown: _Unknown, contracts: list[LifecycleContract]) -> _Match:
-    sending = [sweep for each in contracts for sweep in await work.sweeps.sending(each.asset_id)]
-    same = [sweep for sweep in sending if sweep.to.value in unknown.call.holders]
-    same = [sweep for sweep in same if sweep.amount_base_units == unknown.call.total_base_units]
-    same = [sweep for sweep in same if _may_be_of(unknown, sweep.create_time)]
-    if same:
-        return _Match(unknown, f"sweeps/{same[0].sweep_id}", adopting_sweep=same[0])
-    return _Match(unknown, "a sweep that nobody here has asked for", is_accounted=False)
-
-
-def _match_other(unknown: _Unknown, contracts: list[LifecycleContract]) -> _Match:
-    """Of our contracts there are calls that we never make and that may pay: by page, by percentage, a cash-out."""
-    if contracts:
-        account = f"another call on the token or lifecycle contract of assets/{contracts[0].asset_id}"
-        return _Match(unknown, account, is_accounted=False)
-    return _Match(unknown, "a call on no token or lifecycle contract known here")
-
-
-def _may_be_of(unknown: _Unknown, create_time: datetime) -> bool:
-    """What was mined before something was asked for is not what was asked for."""
-    return unknown.seen.block_time >= create_time - _CLOCK_TOLERANCE
-
-
-def _require_accounted(matches: list[_Match], acknowledged: frozenset[str]) -> None:
+def _require_accounted(matches: list[Match], acknowledged: frozenset[str]) -> None:
     """Two transactions never adopt for the same owner; what nobody adopts an operator has to know."""
     adopters = [match.adopting_payout or match.adopting_sweep for match in matches]
     ids = [each.payout_id if isinstance(each, Payout) else each.sweep_id for each in adopters if each]
@@ -239,7 +124,7 @@ def _require_accounted(matches: list[_Match], acknowledged: frozenset[str]) -> N
         )
 
 
-async def _lock_owners(engine: Engine, work: UnitOfWork, matches: list[_Match]) -> None:
+async def _lock_owners(engine: Engine, work: UnitOfWork, matches: list[Match]) -> None:
     """Takes the row locks of all that adopt; they are looked at at once afterwards."""
     for payout_id in sorted({match.adopting_payout.payout_id for match in matches if match.adopting_payout}):
         await work.payouts.wake(payout_id, engine.now())
@@ -247,7 +132,7 @@ async def _lock_owners(engine: Engine, work: UnitOfWork, matches: list[_Match]) 
         await work.sweeps.wake(sweep_id, engine.now())
 
 
-async def _adopt(engine: Engine, work: UnitOfWork, match: _Match) -> None:
+async def _adopt(engine: Engine, work: UnitOfWork, match: Match) -> None:
     """What was done is recorded as done."""
     seen = match.unknown.seen
     outcome = Outcome(seen.transaction_hash, seen.block_number, seen.block_hash, seen.gas_used, None)
@@ -269,7 +154,7 @@ async def _adopt(engine: Engine, work: UnitOfWork, match: _Match) -> None:
 
 
 async def _intent_to_adopt(
-    engine: Engine, work: UnitOfWork, payout: Payout, match: _Match
+    engine: Engine, work: UnitOfWork, payout: Payout, match: Match
 ) -> TransactionIntent | None:
     """The payout's snapshot intent that has not happened, or a new one."""
     if payout.state is PayoutState.REQUESTED:
@@ -289,7 +174,8 @@ async def _intent_to_adopt(
     return intent if intent.state in (IntentState.CREATED, IntentState.NONCE_LOST) else None
 
 
-def _foreign(engine: Engine, lane: NonceLane, match: _Match) -> ForeignTransaction:
+def _foreign(engine: Engine, lane: NonceLane, match: Match) -> ForeignTransaction:
+    owner = match.payout or match.adopting_payout
     return ForeignTransaction(
         chain_id=lane.chain_id,
         signer=lane.signer,
@@ -298,6 +184,6 @@ def _foreign(engine: Engine, lane: NonceLane, match: _Match) -> ForeignTransacti
         block_number=match.unknown.seen.block_number,
         to=match.unknown.seen.call.to,
         account=match.account,
-        payout_id=match.payout.payout_id if match.payout else None,
+        payout_id=owner.payout_id if owner else None,
         find_time=engine.now(),
     )

@@ -61,6 +61,7 @@ async def _settle(
         locked.settle_batch(entered, engine.now())
         await work.treasury.lock(key)
         await work.treasury.reduce(key, payout.payout_id, paid_base_units)
+        await work.treasury.raise_settled_block(key, outcome.block_number)
         await work.payouts.save(locked)
         await engine.failpoints.reach("batch.before_settle_commit")
         await work.commit()

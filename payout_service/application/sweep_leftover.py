@@ -6,6 +6,7 @@ from uuid import UUID
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
+from payout_service.application.available_money import look_at_balance
 from payout_service.application.chain_identity import refuse_wrong_chain
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, what_it_waits_for
@@ -78,6 +79,8 @@ async def advance_one_sweep(engine: Engine) -> bool:
             key = treasury_key(contract)
             await work.treasury.lock(key)
             await work.treasury.reduce(key, sweep.sweep_id, sweep.amount_base_units)
+            if intent.outcome:
+                await work.treasury.raise_settled_block(key, intent.outcome.block_number)
         else:
             sweep.waiting_for = what_it_waits_for(engine, intent)
         await work.sweeps.save(sweep)
@@ -104,13 +107,11 @@ def _conclude(engine: Engine, sweep: Sweep, intent: TransactionIntent) -> None:
 async def _set_aside(engine: Engine, command: SweepLeftover, contract: LifecycleContract) -> Sweep | None:
     """None when the commitments changed since the balance was read: it may hold money that has left since."""
     key = treasury_key(contract)
+    look = await look_at_balance(engine, key)
     async with engine.unit_of_work() as work:
-        version = await work.treasury.version(key)
-    balance = await engine.contracts.payment_token_balance(key.payment_token, key.lifecycle_contract)
-    async with engine.unit_of_work() as work:
-        if await work.treasury.lock(key) != version:
+        if await work.treasury.lock(key) != look.version:
             return None
-        available = max(0, balance - await work.treasury.committed(key))
+        available = max(0, look.balance_base_units - await work.treasury.committed(key))
         amount = available if command.amount_base_units is None else command.amount_base_units
         if amount > available or amount == 0:
             raise AppError(

@@ -2,6 +2,7 @@
 
 from libs.chain.address import EvmAddress
 from libs.chain.amount import percentage_of
+from payout_service.application.available_money import look_at_balance
 from payout_service.application.check_readiness import check_readiness
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
@@ -59,6 +60,10 @@ async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleCon
         return await _fail(engine, payout, PayoutState.SNAPSHOTTING, reason)
     if intent.outcome is None:
         return StepResult(engine.settings.poll_seconds, what_it_waits_for(engine, intent))
+    if contract.address is None:
+        # The snapshot was adopted after a backup was restored that does not know the contract.
+        what = "LIFECYCLE_CONTRACT_EXISTS: it is being deployed"
+        return StepResult(engine.settings.blocked_poll_seconds, what)
     return await _record(engine, payout, contract, intent.outcome)
 
 
@@ -108,9 +113,7 @@ async def _record(engine: Engine, payout: Payout, contract: LifecycleContract, o
         reason = f"NO_HOLDERS: snapshot {snapshot_id} has no holders"
         return await _fail(engine, payout, PayoutState.SNAPSHOTTING, reason)
     key = treasury_key(contract)
-    async with engine.unit_of_work() as work:
-        version = await work.treasury.version(key)
-    balance = await engine.contracts.payment_token_balance(key.payment_token, key.lifecycle_contract)
+    look = await look_at_balance(engine, key)
     async with engine.unit_of_work() as work:
         payout = await work.payouts.lock(payout.payout_id)
         if payout.state is not PayoutState.SNAPSHOTTING:
@@ -118,14 +121,14 @@ async def _record(engine: Engine, payout: Payout, contract: LifecycleContract, o
         if payout.percentage_basis_points is not None and not payout.total_base_units:
             # Of what is promised to nobody; promised to this payout with the same commit. A change of the
             # commitments since the balance was read: look again.
-            if await work.treasury.lock(key) != version:
+            if await work.treasury.lock(key) != look.version:
                 return StepResult(0)
             if await is_money_under_way(work, key):
                 # It has left the balance and is still promised, or the other way round: it would count twice.
                 return StepResult(
                     engine.settings.poll_seconds, f"MONEY_UNDER_WAY: out of {key.lifecycle_contract}"
                 )
-            available = balance - await work.treasury.committed(key)
+            available = look.balance_base_units - await work.treasury.committed(key)
             total = percentage_of(available, payout.percentage_basis_points)
             if total == 0:
                 reason = f"NOTHING_AVAILABLE: {key.lifecycle_contract} holds nothing that is not promised"

@@ -21,7 +21,7 @@ class LifecycleState(StrEnum):
 # The one table; docs/state-machines.md draws it. All but FAILED are looked at again and again by the worker.
 LIFECYCLE_TRANSITIONS: Mapping[LifecycleState, frozenset[LifecycleState]] = {
     LifecycleState.DEPLOYING: frozenset({LifecycleState.NOT_READY, LifecycleState.FAILED}),
-    LifecycleState.NOT_READY: frozenset({LifecycleState.READY, LifecycleState.FAILED}),
+    LifecycleState.NOT_READY: frozenset({LifecycleState.READY}),
     LifecycleState.READY: frozenset({LifecycleState.NOT_READY}),
     LifecycleState.FAILED: frozenset(),
 }

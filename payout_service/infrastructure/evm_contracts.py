@@ -141,9 +141,18 @@ class EvmContracts:
         """See Contracts."""
         return quantity(await self._rpc.request("eth_getBalance", account.value, "latest"))
 
-    async def payment_token_balance(self, token: EvmAddress, account: EvmAddress) -> int:
+    async def payment_token_balance(
+        self, token: EvmAddress, account: EvmAddress, block_number: int | None = None
+    ) -> int:
         """See Contracts."""
-        return await erc20_balance(self._rpc, token.value, account.value)
+        block = "latest" if block_number is None else hex(block_number)
+        try:
+            return await erc20_balance(self._rpc, token.value, account.value, block)
+        except CallRevertedError:
+            raise
+        except RpcRefusedError as refusal:
+            # One of several nodes that does not have the block yet, in words of its own.
+            raise RpcUnavailableError(f"the node refused balanceOf at {block}: {refusal}") from refusal
 
     async def why_refused(
         self, contract: EvmAddress, payment_token: EvmAddress, payee: str, amount_base_units: int

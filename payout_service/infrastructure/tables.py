@@ -283,6 +283,8 @@ treasury = Table(
     Column("lifecycle_contract", Text, primary_key=True),
     Column("payment_token", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
+    # The highest block whose payments are settled; a balance from before it is too high.
+    Column("settled_block", BigInteger, nullable=False),
     # Up to which block money that left the contract was compared with the journal.
     Column("checked_block", BigInteger, nullable=True),
 )

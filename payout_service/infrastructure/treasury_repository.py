@@ -28,7 +28,9 @@ class SqlTreasuryRepository:
     async def lock(self, key: TreasuryKey) -> int:
         """See TreasuryRepository."""
         await self._connection.execute(
-            postgresql.insert(_treasury).values(version=0, **_columns(key)).on_conflict_do_nothing()
+            postgresql.insert(_treasury)
+            .values(version=0, settled_block=0, **_columns(key))
+            .on_conflict_do_nothing()
         )
         statement = select(_treasury.c.version).where(_is(key, _treasury)).with_for_update(key_share=True)
         return int((await self._connection.execute(statement)).scalar_one())
@@ -82,6 +84,19 @@ class SqlTreasuryRepository:
             raise RuntimeError(f"{owner_id} used more money than was promised to it")
         await self._raise_version(key)
 
+    async def settled_block(self, key: TreasuryKey) -> int:
+        """See TreasuryRepository."""
+        statement = select(_treasury.c.settled_block).where(_is(key, _treasury))
+        return (await self._connection.execute(statement)).scalar_one_or_none() or 0
+
+    async def raise_settled_block(self, key: TreasuryKey, block_number: int) -> None:
+        """See TreasuryRepository."""
+        await self._connection.execute(
+            update(_treasury)
+            .where(_is(key, _treasury), _treasury.c.settled_block < block_number)
+            .values(settled_block=block_number)
+        )
+
     async def checked_block(self, key: TreasuryKey) -> int | None:
         """See TreasuryRepository."""
         statement = select(_treasury.c.checked_block).where(_is(key, _treasury))
@@ -92,7 +107,7 @@ class SqlTreasuryRepository:
         """See TreasuryRepository."""
         await self._connection.execute(
             postgresql.insert(_treasury)
-            .values(version=0, checked_block=block_number, **_columns(key))
+            .values(version=0, settled_block=0, checked_block=block_number, **_columns(key))
             .on_conflict_do_update(constraint=_treasury.primary_key, set_={"checked_block": block_number})
         )
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from payout_service.application.chain_ports import CallKind
 from tests.simulation.themes import Odds
@@ -223,6 +224,8 @@ class Faults:
             return
         signer = rng.choice(world.signers)
         world.is_meddled_with = True
+        if rng.random() < 0.3 and self._takes_over_a_fork(signer):
+            return
         kind = rng.choice(("nothing", "nothing", "nothing", "snapshot", "batch", "sweep"))
         ours = chain.pool.get((signer, chain.state.nonces.get(signer, 0)))
         if ours and rng.random() < 0.5:
@@ -247,6 +250,24 @@ class Faults:
             call = chain.sweep(CONTRACT, TREASURER, sweep.amount_base_units)
         world.note(f"foreign {kind} on {signer}")
         chain.sign_elsewhere(call, signer)
+
+    def _takes_over_a_fork(self, signer: EvmAddress) -> bool:
+        """A fork drops what was mined, another program uses its nonce, and nobody looks until that is final."""
+        world, chain = self.world, self.world.chain
+        deepest = world.settings.confirmations
+        ours = [each for block in chain.blocks[-deepest:] for each in block.transactions if each.signer == signer]
+        if not deepest or chain.is_relay or not ours:
+            return False
+        for replica in (0, 1):
+            world.kill(replica, ticks=2)
+        world.note(f"a fork, in which another program uses the nonces of {signer}")
+        chain.reorg(deepest)
+        chain.sign_elsewhere(None, signer)
+        was_stuck, chain.is_stuck = chain.is_stuck, False
+        chain.base_fee = GWEI
+        chain.mine(deepest + 2)
+        chain.is_stuck = was_stuck
+        return True
 
     def _backups(self) -> None:
         world, rng = self.world, self.world.rng

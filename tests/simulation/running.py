@@ -136,7 +136,7 @@ class _Run:
         self.events.tick()
         self.operators.tick()
         world.run_tick(rng.choice((10, 40, 150, 400)), rng.choice((1.0, 2.0, 5.0, 12.0, 25.0)))
-        if rng.random() < 0.7:
+        if rng.random() < world.odds.mining:
             world.chain.mine(rng.choice((1, 1, 1, 2)))
         self._check()
 
@@ -176,6 +176,8 @@ class _Run:
             is_paused = payout.state is PayoutState.PAUSED and payout.waiting_for.startswith("PAUSED")
             if payout.state not in _ENDED and not is_paused:
                 return False
+        if any(batch.batch.settled_state is None for batch in world.database.rows("batch").values()):
+            return False
         if any(sweep.state.value == "SENDING" for sweep in world.database.sweeps()):
             return False
         return all(

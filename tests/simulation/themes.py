@@ -19,6 +19,7 @@ class Odds:
     event_late: float = 0.4
     # Of a tick.
     late_arrives: float = 0.15
+    mining: float = 0.7
     crash: float = 0.03
     outage: float = 0.003
     down: float = 0.01
@@ -34,11 +35,11 @@ class Odds:
     # Of a tick while a transaction waits to be mined.
     stuck: float = 0.1
     evict: float = 0.15
-    fee_spike: float = 0.2
-    fee_above_cap: float = 0.06
+    fee_spike: float = 0.25
+    fee_above_cap: float = 0.08
     money_leaves: float = 0.0
     # Of a tick while a block that may be taken back has transactions of ours.
-    reorg: float = 0.3
+    reorg: float = 0.4
     # Of a run.
     restores: int = 0
     is_relay: float = 0.25
@@ -55,19 +56,31 @@ THEMES: Mapping[str, Odds] = {
         BASE, request_lost=0.15, reply_lost=0.15, request_late=0.15, sent_twice=0.1, is_relay=0.4, down=0.02
     ),
     "relay": replace(BASE, is_relay=1.0, request_late=0.1),
-    "busy relay": replace(BASE, is_relay=1.0, payee_blocked=0.05),
+    "busy relay": replace(BASE, is_relay=1.0, deposit=0.2, money_leaves=0.6, mining=0.4),
+    "dear": replace(BASE, fee_spike=0.8, fee_above_cap=0.3, is_relay=0.0),
     "fees": replace(BASE, fee_spike=0.6, fee_above_cap=0.4, is_relay=0.0, stuck=0.15),
-    "forks": replace(BASE, reorg=0.8, payee_blocked=0.05, is_relay=0.0),
+    "forks": replace(BASE, reorg=0.9, payee_blocked=0.08, is_relay=0.0),
     "lagging": replace(BASE, lag=0.1, reorg=0.25, down=0.03, foreign=0.01, is_relay=0.0),
+    "lagging money": replace(BASE, lag=0.35, is_short_of_money=1.0, sweep=0.12, deposit=0.05, mining=0.9),
     "crashes": replace(BASE, crash=0.2, outage=0.02, reorg=0.4, restores=2),
     "money": replace(BASE, is_short_of_money=1.0, deposit=0.06, sweep=0.04),
-    "money leaves": replace(BASE, deposit=0.2, sweep=0.02, money_leaves=0.8, is_relay=0.0),
-    "money leaves a relay": replace(BASE, deposit=0.2, money_leaves=0.8, is_relay=1.0),
-    "payees": replace(BASE, payee_blocked=0.2, payee_poisoned=0.12, deposit=0.1, money_leaves=0.3),
+    "money leaves": replace(BASE, deposit=0.3, sweep=0.02, money_leaves=0.8, is_relay=0.0, mining=0.35),
+    "money leaves a relay": replace(BASE, deposit=0.3, money_leaves=0.8, is_relay=1.0, mining=0.35),
+    "payees": replace(BASE, payee_blocked=0.2, payee_poisoned=0.12, deposit=0.2, money_leaves=0.6, mining=0.45),
     "operator": replace(BASE, verb=0.15, sweep=0.03, contract_paused=0.01),
     "foreign": replace(BASE, foreign=0.06, outage=0.02, reorg=0.3, is_relay=0.1, verb=0.04, sweep=0.04),
     "restored": replace(BASE, restores=6, foreign=0.0, crash=0.05),
     "stopped": replace(BASE, wrong_chain=0.05, contract_paused=0.05, down=0.04, fee_above_cap=0.1),
+    "given up": replace(
+        BASE,
+        verb=0.25,
+        stuck=0.5,
+        reply_lost=0.3,
+        request_lost=0.1,
+        is_relay=0.0,
+        is_short_of_money=0.0,
+        foreign=0.0,
+    ),
     "odd": replace(BASE, is_odd=0.8, deploys=0.5, verb=0.08),
     "pool": replace(BASE, stuck=0.3, evict=0.4, request_late=0.1, is_relay=0.0, foreign=0.01),
     "restored and foreign": replace(BASE, restores=5, foreign=0.02, verb=0.05),

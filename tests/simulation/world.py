@@ -149,7 +149,7 @@ class World:
             return
         if isinstance(error, AppError) and error.code is Code.UNAVAILABLE:
             return
-        if isinstance(error, AssertionError) and "durable" in str(error):
+        if isinstance(error, AssertionError) and "committed journal" in str(error):
             raise InvariantError("bytes_durable_before_sent", str(error)) from error
         raise InvariantError("defect", f"{name}: {type(error).__name__}: {error}") from error
 

@@ -176,7 +176,7 @@ async def test_a_commitment_below_zero_is_refused(engine: AsyncEngine) -> None:
     payout_id = await frozen_payout(postgres(engine))
     key = {"chain_id": 1, "lifecycle_contract": str(payout_id), "payment_token": "0x"}
     async with engine.connect() as connection:
-        await connection.execute(insert(tables.treasury).values(version=0, **key))
+        await connection.execute(insert(tables.treasury).values(version=0, settled_block=0, **key))
         await connection.execute(insert(tables.commitment).values(owner_id=payout_id, amount_base_units=5, **key))
         with pytest.raises(IntegrityError):
             await connection.execute(

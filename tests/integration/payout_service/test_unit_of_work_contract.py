@@ -51,6 +51,7 @@ async def test_a_contract_is_read_as_it_was_stored(unit_of_work: UnitOfWorkFacto
         assert not await work.lifecycle.add(replace(contract, token=new_address())), "one asset, one contract"
         locked = await work.lifecycle.lock(contract.asset_id)
         assert list(locked.created) == ["zebra", "ant"], "in the order of the creations"
+        locked.state = LifecycleState.DEPLOYING
         locked.fail("because", LATER)
         await work.lifecycle.save(locked)
         await work.commit()
@@ -529,6 +530,19 @@ async def test_money_is_promised_from_a_treasury_that_was_locked(unit_of_work: U
             await work.treasury.commit(treasury(), uuid4(), 7)
 
 
+async def test_a_treasury_knows_the_highest_block_that_is_settled(unit_of_work: UnitOfWorkFactory) -> None:
+    key = treasury()
+    async with unit_of_work() as work:
+        assert await work.treasury.settled_block(key) == 0
+        await work.treasury.lock(key)
+        await work.treasury.raise_settled_block(key, 9)
+        await work.treasury.raise_settled_block(key, 5)
+        await work.commit()
+    async with unit_of_work() as work:
+        assert await work.treasury.settled_block(key) == 9, "never back"
+        assert await work.treasury.settled_block(treasury()) == 0
+
+
 async def test_a_treasury_is_checked_up_to_a_block(unit_of_work: UnitOfWorkFactory) -> None:
     key = treasury()
     for block in (5, 9):
@@ -740,6 +754,7 @@ async def test_what_is_final_is_not_claimed(unit_of_work: UnitOfWorkFactory) -> 
         locked.fail("NO_HOLDERS", now)
         await work.payouts.save(locked)
         contract = await work.lifecycle.lock(payout.asset_id)
+        contract.state = LifecycleState.DEPLOYING
         contract.fail("because", now)
         await work.lifecycle.save(contract)
         await work.sweeps.add(sweep)

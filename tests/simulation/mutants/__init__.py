@@ -57,9 +57,16 @@ MUTANTS = (
         "commitment_without_lock",
         _APPLICATION + "commit_funds",
         (
-            ("version = await work.treasury.version(key)", "version = await work.treasury.committed(key)"),
-            ("await work.treasury.lock(key) != version:", "await work.treasury.lock(key) < 0:"),
-            ("balance - await work.treasury.committed(key) + own", "balance - version + own"),
+            (
+                "    look = await look_at_balance(engine, key)\n",
+                (
+                    "    look = await look_at_balance(engine, key)\n"
+                    "    async with engine.unit_of_work() as work:\n"
+                    "        promised = await work.treasury.committed(key)\n"
+                ),
+            ),
+            ("await work.treasury.lock(key) != look.version:", "await work.treasury.lock(key) < 0:"),
+            ("- await work.treasury.committed(key) + own", "- promised + own"),
         ),
     ),
     # Only the newest bytes are looked for; an older attempt that was mined is not seen.
@@ -132,7 +139,12 @@ MUTANTS = (
     Mutant(
         "sweep_below_promises",
         _APPLICATION + "sweep_leftover",
-        (("available = max(0, balance - await work.treasury.committed(key))", "available = balance"),),
+        (
+            (
+                "available = max(0, look.balance_base_units - await work.treasury.committed(key))",
+                "available = look.balance_base_units",
+            ),
+        ),
     ),
     # Other bytes go out with another nonce: both may be mined.
     Mutant(

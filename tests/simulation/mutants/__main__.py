@@ -6,7 +6,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.mutants.hunting import MOST_SEEDS, hunt
+from tests.simulation.mutants.hunting import MOST_SEEDS, fails_without_mutant, hunt
 from tests.simulation.saying import say
 
 _PROCESSES = 2
@@ -24,7 +24,13 @@ def main(names: list[str]) -> int:
     processes = min(_PROCESSES, os.cpu_count() or 1)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, max_tasks_per_child=1) as pool:
-        for catch in pool.map(hunt, mutants):
+        hunts = [(mutant, pool.submit(hunt, mutant)) for mutant in mutants]
+        for mutant, hunted in hunts:
+            catch = hunted.result()
+            # A seed that fails without the mutant proves nothing.
+            while catch.seeds and pool.submit(fails_without_mutant, catch.seeds - 1).result():
+                say(f"{catch.mutant}: seed {catch.seeds - 1} fails without it, too")
+                catch = pool.submit(hunt, mutant, catch.seeds).result()
             if catch.seeds:
                 say(f"{catch.mutant:34} {catch.seeds:6}  {catch.detail[:130]}")
             else:

@@ -68,15 +68,22 @@ class _MutatedFinder:
         return importlib.util.spec_from_file_location(fullname, spec.origin, loader=loader)
 
 
-def hunt(mutant: Mutant) -> Catch:
-    """Seeds from 0 until an invariant breaks."""
+def fails_without_mutant(seed: int) -> bool:
+    """Whether a seed breaks an invariant of the engine as it is: then it says nothing about a mutant."""
+    running = importlib.import_module("tests.simulation.running")
+    (result,) = running.simulate_piece(range(seed, seed + 1))
+    return bool(result.failure)
+
+
+def hunt(mutant: Mutant, first: int = 0) -> Catch:
+    """Seeds from the first until an invariant breaks."""
     if any(name.startswith("payout_service") for name in sys.modules):
         raise RuntimeError("the engine was imported before the mutant")
     sys.meta_path.insert(0, _MutatedFinder(mutant))
     running = importlib.import_module("tests.simulation.running")
     if mutant.module not in sys.modules:
         raise RuntimeError(f"{mutant.module} is no part of the simulation")
-    for seed in range(MOST_SEEDS):
+    for seed in range(first, MOST_SEEDS):
         (result,) = running.simulate_piece(range(seed, seed + 1))
         if result.failure:
             return Catch(mutant.name, seed + 1, result.invariant, result.failure)

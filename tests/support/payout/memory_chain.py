@@ -203,9 +203,11 @@ class MemoryChain(MemoryNode):
         await self._ask("gas_money_wei")
         return self.gas_money
 
-    async def payment_token_balance(self, token: EvmAddress, account: EvmAddress) -> int:
+    async def payment_token_balance(
+        self, token: EvmAddress, account: EvmAddress, block_number: int | None = None
+    ) -> int:
         blocks = await self._ask("payment_token_balance")
-        balance = blocks[-1].state.money.get(account.value, 0)
+        balance = _state_at(blocks, block_number).money.get(account.value, 0)
         self.before_balance_answer()
         return balance
 

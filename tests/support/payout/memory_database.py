@@ -955,6 +955,18 @@ class MemoryTreasury:
         self._transaction.write("commitment", owner_id, (key, amount - amount_base_units))
         await self._raise_version(key)
 
+    async def settled_block(self, key: TreasuryKey) -> int:
+        await self._transaction.statement()
+        return self._transaction.get("settled block", key) or 0
+
+    async def raise_settled_block(self, key: TreasuryKey, block_number: int) -> None:
+        await self._transaction.statement()
+        if self._transaction.get("treasury", key) is None:
+            return
+        await self._transaction.lock("treasury", key)
+        settled = self._transaction.get("settled block", key) or 0
+        self._transaction.write("settled block", key, max(settled, block_number))
+
     async def checked_block(self, key: TreasuryKey) -> int | None:
         await self._transaction.statement()
         found: int | None = self._transaction.get("checked block", key)

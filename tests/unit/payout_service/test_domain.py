@@ -174,7 +174,7 @@ def test_a_contract_is_ready_while_all_conditions_hold() -> None:
     assert not contract.observe(conditions(True, True), START)
     assert contract.observe(conditions(True, False), START)
     assert (contract.state, contract.version) == (LifecycleState.NOT_READY, 3)
-    contract.fail("because", START)
+    contract.state = LifecycleState.FAILED
     with pytest.raises(ValueError, match="is FAILED"):
         contract.observe(conditions(True), START)
 

@@ -11,7 +11,7 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
-from payout_service.application import reconcile_signer as module
+from payout_service.application import match_transactions
 from payout_service.application.advance_payout import advance_one_payout
 from payout_service.application.chain_identity import WrongChainError
 from payout_service.application.chain_ports import Receipt
@@ -212,7 +212,7 @@ async def test_a_snapshot_that_a_backup_does_not_know_is_adopted(state: PayoutSt
 
 
 async def test_a_whole_payout_that_a_backup_does_not_know_is_paid_once() -> None:
-    """Snapshot and batches: the snapshot is adopted; its batches an operator has to know."""
+    """The snapshot is adopted, and with it the batches that were paid from it."""
     stage = Stage([1] * 8)
     # Before it pays, the plan is promised money that its batches have taken already; it is free again afterwards.
     stage.chain.deposit(2 * TOTAL)
@@ -222,20 +222,40 @@ async def test_a_whole_payout_that_a_backup_does_not_know_is_paid_once() -> None
     snapshot, *batches = hashes(stage)
     stage.database.restore(backup)
     await halt(stage)
-    error = await refused(stage)
-    assert (error.reason, error.field) == (
-        Reason.TRANSACTION_NOT_ACCOUNTED,
-        "acknowledged_transaction_hashes",
-    )
-    assert error.metadata
-    assert set(error.metadata) == set(batches)
-    assert stage.database.lane().halted_because
-    assert (await refused(stage, batches[0])).reason is Reason.TRANSACTION_NOT_ACCOUNTED
-    account = await reconcile(stage, *batches)
+    account = await reconcile(stage)
     assert [each.transaction_hash for each in account.transactions] == [snapshot, *batches]
+    assert {each.payout_id for each in account.transactions} == {payout_id}
     await finish(stage, payout_id)
     assert len(stage.chain.state.snapshots) == 1
     assert {row.transaction_hash for row in stage.payments(payout_id)} == set(batches)
+
+
+@pytest.mark.parametrize("is_another_total", [True, False])
+async def test_a_snapshot_is_adopted_only_by_a_payout_that_may_have_paid_from_it(is_another_total: bool) -> None:
+    """Its batches tell the total: of two payouts that wait it is the one with that total."""
+    stage = Stage([1] * 4)
+    stage.chain.deposit(6 * TOTAL)
+    payout_id = await stage.request(TOTAL)
+    other_id = await stage.request(2 * TOTAL)
+    backup = stage.database.backup()
+    await stage.run(payout_id)
+    await stage.run(other_id)
+    stage.database.restore(backup)
+    if is_another_total:
+        # As if the request had been for another amount: the row is what the service believes.
+        for each in (payout_id, other_id):
+            stage.database.rows("payout")[each].total_base_units += 1
+    await halt(stage)
+    if is_another_total:
+        error = await refused(stage)
+        assert error.metadata
+        assert "which 0 waiting payouts may own" in " ".join(error.metadata.values())
+    else:
+        await reconcile(stage)
+        for each in (payout_id, other_id):
+            assert (await stage.run(each)).state is PayoutState.COMPLETED
+        assert len(stage.chain.state.snapshots) == 2
+        assert {stage.chain.money_of(payee) for payee, _ in stage.chain.balances} == {3 * TOTAL // 4}
 
 
 async def test_bytes_that_the_backup_has_are_found_and_not_unknown() -> None:
@@ -329,7 +349,7 @@ async def test_a_snapshot_for_which_several_payouts_wait_needs_an_operator() -> 
     error = await refused(stage)
     assert error.reason is Reason.TRANSACTION_NOT_ACCOUNTED
     assert error.metadata
-    assert "for which 2 payouts wait" in " ".join(error.metadata.values())
+    assert "which 2 waiting payouts may own" in " ".join(error.metadata.values())
     await reconcile(stage, *hashes(stage))
     for payout_id in payouts:
         assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
@@ -488,7 +508,7 @@ async def test_a_node_that_does_not_find_the_transaction_is_asked_again() -> Non
 
 
 async def test_more_than_one_call_can_take_are_accounted_for_call_by_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_TRANSACTIONS", 2)
+    monkeypatch.setattr(match_transactions, "MOST_TRANSACTIONS", 2)
     stage = Stage()
     payout_id = await executing(stage)
     for _ in range(3):

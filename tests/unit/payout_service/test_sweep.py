@@ -262,3 +262,18 @@ async def test_two_replicas_settle_a_sweep_once(seed: int) -> None:
     assert stage.database.committed_base_units() == 0
     balance = await stage.chain.payment_token_balance(PAYMENT_TOKEN, CONTRACT)
     assert balance == 600
+
+
+async def test_money_that_has_left_is_not_counted_again_by_a_node_that_lags() -> None:
+    """One of several nodes still tells the balance of before the first sweep, whose promise is settled."""
+    stage = await with_money(1_000)
+    await run(stage, await sweep_leftover(stage.engine, command(400)))
+    stage.chain.lag_of = lambda: 8
+    with pytest.raises(AppError) as refused:
+        await sweep_leftover(stage.engine, command(1_000))
+    assert refused.value.reason is Reason.CHAIN_UNAVAILABLE
+    assert "lags" in refused.value.message
+    stage.chain.lag_of = lambda: 0
+    with pytest.raises(AppError) as refused:
+        await sweep_leftover(stage.engine, command(1_000))
+    assert refused.value.reason is Reason.INSUFFICIENT_FUNDS

@@ -71,7 +71,9 @@ ALTER TABLE transaction_attempt
 
 ALTER TABLE transaction_attempt ALTER COLUMN is_no_op DROP DEFAULT;
 
-ALTER TABLE treasury ADD COLUMN checked_block BIGINT;
+ALTER TABLE treasury ADD COLUMN settled_block BIGINT NOT NULL DEFAULT 0, ADD COLUMN checked_block BIGINT;
+
+ALTER TABLE treasury ALTER COLUMN settled_block DROP DEFAULT;
 
 -- The key goes first: with it the name of the column's NOT NULL follows the column (PostgreSQL 18 names it).
 ALTER TABLE commitment
