@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from payout_service.application.chain_ports import CallKind
+from payout_service.domain.payout import PayoutState
 from tests.simulation.themes import Odds
 from tests.simulation.world import FEE_CAP_WEI, World
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, GWEI, TOKEN, TREASURER
@@ -188,10 +189,24 @@ class Faults:
         world, rng = self.world, self.world.rng
         if self._happens(world.odds.deposit):
             world.chain.move_money(rng.randrange(1, 8_000))
+        self._deposit_for_one()
         waiting = [*world.chain.pool.values(), *world.chain.accepted]
         is_paying = any(world.chain.recognise(each.call).holders for each in waiting)
         if is_paying and not self._holds("stuck") and self._happens(world.odds.money_leaves):
             self._take_money()
+
+    def _deposit_for_one(self) -> None:
+        """Both want it; only one can be promised it."""
+        world = self.world
+        plans = [
+            payout.plan.payable_base_units
+            for payout in world.database.rows("payout").values()
+            if payout.plan is not None and payout.state is PayoutState.WAITING_FOR_FUNDS
+        ]
+        if len(plans) > 1 and self._happens(world.odds.rivalry):
+            lacking = max(plans) - world.database.free_money()
+            world.chain.move_money(max(1, lacking))
+            world.chain.mine()
 
     def _take_money(self) -> None:
         """Most of it, so that what is on its way finds too little."""

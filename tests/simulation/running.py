@@ -108,10 +108,12 @@ class _Run:
             self.events.publish(command, rng.randrange(0, 40))
         if is_odd:
             self._make_odd()
-        share = rng.choice((0, 30, 60, 90)) if rng.random() < world.odds.is_short_of_money else 130
+        share = 130
+        if rng.random() < world.odds.is_short_of_money:
+            share = 0 if rng.random() < world.odds.poorest else rng.choice((30, 60, 90))
         if wanted * share:
             world.chain.move_money(max(1, wanted * share // 100))
-        if rng.random() < 0.3:
+        if share and rng.random() < 0.3:
             world.chain.move_money(rng.randrange(1, 5_000))
         world.chain.mine(4)
 

@@ -40,10 +40,14 @@ class Odds:
     money_leaves: float = 0.0
     # Of a tick while a block that may be taken back has transactions of ours.
     reorg: float = 0.4
+    # Of a tick while two payouts or more wait for money: a deposit for one of them.
+    rivalry: float = 0.1
     # Of a run.
     restores: int = 0
     is_relay: float = 0.25
     is_short_of_money: float = 0.35
+    # Then no money at all.
+    poorest: float = 0.25
     is_odd: float = 0.06
     deploys: float = 0.04
 
@@ -63,6 +67,7 @@ THEMES: Mapping[str, Odds] = {
     "lagging": replace(BASE, lag=0.1, reorg=0.25, down=0.03, foreign=0.01, is_relay=0.0),
     "lagging money": replace(BASE, lag=0.35, is_short_of_money=1.0, sweep=0.12, deposit=0.05, mining=0.9),
     "crashes": replace(BASE, crash=0.2, outage=0.02, reorg=0.4, restores=2),
+    "rivals": replace(BASE, is_short_of_money=1.0, rivalry=0.6, deposit=0.0, poorest=1.0, crash=0.01),
     "money": replace(BASE, is_short_of_money=1.0, deposit=0.06, sweep=0.04),
     "money leaves": replace(BASE, deposit=0.3, sweep=0.02, money_leaves=0.8, is_relay=0.0, mining=0.35),
     "money leaves a relay": replace(BASE, deposit=0.3, money_leaves=0.8, is_relay=1.0, mining=0.35),

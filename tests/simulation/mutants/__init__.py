@@ -75,18 +75,25 @@ MUTANTS = (
         _APPLICATION + "drive_transactions",
         (("for attempt in reversed(intent.attempts):", "for attempt in intent.attempts[-1:]:"),),
     ),
-    # The next nonce is read before the lane is locked: two replicas may read the same.
+    # Whatever another execution has paid a payee counts as what it is owed.
     Mutant(
-        "nonce_without_lock",
-        _APPLICATION + "sign_transactions",
+        "other_amount_counts_as_paid",
+        "payout_service.domain.settlement",
         (
             (
-                "        lane = await work.journal.lock_lane(intent.chain_id, intent.signer)\n",
-                (
-                    "        lane = await work.journal.find_lane(intent.chain_id, intent.signer)\n"
-                    "        await engine.rail.head()\n"
-                    "        await work.journal.lock_lane(intent.chain_id, intent.signer)\n"
-                ),
+                "if recorded.event_base_units == recorded.transferred_base_units == payee.amount_base_units:",
+                "if recorded.event_base_units == recorded.transferred_base_units:",
+            ),
+        ),
+    ),
+    # Other bytes with the same nonce are sent before they are durable.
+    Mutant(
+        "replace_before_journal",
+        _APPLICATION + "send_transactions",
+        (
+            (
+                "        locked.replace_with(attempt)\n",
+                "        await engine.rail.broadcast(signed.raw)\n        locked.replace_with(attempt)\n",
             ),
         ),
     ),
