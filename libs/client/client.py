@@ -26,7 +26,11 @@ from libs.protogen.typed.masspayout.distribution.v1 import (
     WatchDistributionResponse,
 )
 from libs.protogen.typed.masspayout.operations.v1 import OperationsServiceStub
-from libs.protogen.typed.masspayout.payout.v1 import PayoutServiceStub
+from libs.protogen.typed.masspayout.payout.v1 import (
+    ExportPaymentsRequest,
+    ExportPaymentsResponse,
+    PayoutServiceStub,
+)
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -123,6 +127,36 @@ class MassPayoutClient:
             except grpc.aio.AioRpcError as error:
                 if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
                     raise from_rpc_error(error, "distribution_service") from error
+            else:
+                return
+            await asyncio.sleep(_RETRY_DELAY_SECONDS)
+
+    async def export_payments(
+        self, payout: str, *, after_row: int = 0, timeout_seconds: float
+    ) -> AsyncIterator[ExportPaymentsResponse]:
+        """Yields the payments of `payouts/{id}` as pieces of a CSV file, across broken connections.
+
+        Going on behind a row loses and repeats none. Raises AppError as ExportPayments does, and PEER_UNAVAILABLE
+        when time is up.
+        """
+        method = self._channels["payout"].unary_stream(
+            "/masspayout.payout.v1.PayoutService/ExportPayments",
+            request_serializer=ExportPaymentsRequest.SerializeToString,
+            response_deserializer=ExportPaymentsResponse.FromString,
+        )
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        while True:
+            remaining_seconds = deadline - asyncio.get_running_loop().time()
+            if remaining_seconds <= 0:
+                raise AppError(Reason.PEER_UNAVAILABLE, f"not exported in {timeout_seconds:g} s")
+            request = ExportPaymentsRequest(parent=payout, after_row=after_row)
+            try:
+                async for piece in method(request, timeout=remaining_seconds):
+                    yield piece
+                    after_row = piece.last_row
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
+                    raise from_rpc_error(error, "payout_service") from error
             else:
                 return
             await asyncio.sleep(_RETRY_DELAY_SECONDS)

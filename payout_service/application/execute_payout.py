@@ -1,5 +1,7 @@
 """Pays: settles what is final, makes further batches while there is room, finishes when nothing is open."""
 
+from datetime import datetime
+
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.make_batch import make_batch
@@ -36,7 +38,7 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
         if waiting:
             retry_time = await work.payments.next_retry_time(payout.payout_id)
             what = lacking or f"PAYMENTS_WAITING: {waiting} payments are tried again from {retry_time}; see theirs"
-            return StepResult(engine.settings.blocked_poll_seconds, what)
+            return StepResult(_seconds_until(engine, retry_time), what)
         open_base_units = _open_base_units(tallies)
         locked.finish(open_base_units, engine.now())
         # What failed stays promised to its payees: an operator decides about it.
@@ -48,6 +50,14 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
         await work.commit()
     await engine.failpoints.reach("payout.finished")
     return StepResult(0)
+
+
+def _seconds_until(engine: Engine, retry_time: datetime | None) -> float:
+    """Not longer than the usual wait: a deposit may come, and the time of another payment."""
+    longest = engine.settings.blocked_poll_seconds
+    if retry_time is None or retry_time <= engine.now():
+        return longest
+    return min(longest, (retry_time - engine.now()).total_seconds())
 
 
 def _count(tallies: Tallies, *states: PaymentState) -> int:

@@ -149,7 +149,8 @@ class _Sizing:
 async def _store(engine: Engine, payout: Payout, signer: EvmAddress, sized: _SizedBatch) -> None:
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        if locked.state is not PayoutState.EXECUTING or locked.progress.batch_count != payout.progress.batch_count:
+        if locked.state is not PayoutState.EXECUTING or locked.version != payout.version:
+            # Another replica has made a batch, or held a payee back: look again.
             return
         number = locked.add_batch(engine.now())
         key = f"batch/{payout.payout_id}/{number}"

@@ -60,6 +60,9 @@ async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleCon
         return await _fail(engine, payout, PayoutState.SNAPSHOTTING, reason)
     if intent.outcome is None:
         return StepResult(engine.settings.poll_seconds, what_it_waits_for(engine, intent))
+    if contract.state is LifecycleState.FAILED:
+        reason = f"LIFECYCLE_CONTRACT_FAILED: {contract.failure_reason}"
+        return await _fail(engine, payout, PayoutState.SNAPSHOTTING, reason)
     if contract.address is None:
         # The snapshot was adopted after a backup was restored that does not know the contract.
         what = "LIFECYCLE_CONTRACT_EXISTS: it is being deployed"

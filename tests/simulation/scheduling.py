@@ -20,7 +20,7 @@ class KilledError(BaseException):
 
 @dataclass(slots=True)
 class Task:
-    """A step under way. `lane_or_payout` tells what it works on, as far as that is known."""
+    """A step under way. A lane's name is that of its worker."""
 
     name: str
     replica: int
@@ -28,6 +28,8 @@ class Task:
     on_end: Callable[["Task", object, BaseException | None], None]
     waits_for: asyncio.Future[None] | None = None
     awaits: int = 0
+    # It was seen under way together with the other replica's step on the same lane.
+    has_raced: bool = False
 
 
 class Scheduler:

@@ -55,7 +55,7 @@ class Odds:
 BASE = Odds()
 # Seed modulo their number: those that are rare by nature stand more than once.
 THEMES: Mapping[str, Odds] = {
-    "mixed": replace(BASE, restores=2),
+    "mixed": replace(BASE, restores=3),
     "network": replace(
         BASE, request_lost=0.15, reply_lost=0.15, request_late=0.15, sent_twice=0.1, is_relay=0.4, down=0.02
     ),
@@ -66,7 +66,7 @@ THEMES: Mapping[str, Odds] = {
     "forks": replace(BASE, reorg=0.9, payee_blocked=0.08, is_relay=0.0),
     "lagging": replace(BASE, lag=0.1, reorg=0.25, down=0.03, foreign=0.01, is_relay=0.0),
     "lagging money": replace(BASE, lag=0.35, is_short_of_money=1.0, sweep=0.12, deposit=0.05, mining=0.9),
-    "crashes": replace(BASE, crash=0.2, outage=0.02, reorg=0.4, restores=2),
+    "crashes": replace(BASE, crash=0.2, outage=0.02, reorg=0.4, restores=3),
     "rivals": replace(BASE, is_short_of_money=1.0, rivalry=0.6, deposit=0.0, poorest=1.0, crash=0.01),
     "money": replace(BASE, is_short_of_money=1.0, deposit=0.06, sweep=0.04),
     "money leaves": replace(BASE, deposit=0.3, sweep=0.02, money_leaves=0.8, is_relay=0.0, mining=0.35),

@@ -72,7 +72,6 @@ class World:
     # Somebody has used our key, or paid from our snapshots.
     is_meddled_with: bool = False
     _allowance: Counter[tuple[int, str]] = field(default_factory=Counter)
-    _raced: set[int] = field(default_factory=set)
     _log: list[str] = field(default_factory=list)
 
     # ------------------------------------------------------------------------------------ time
@@ -161,12 +160,16 @@ class World:
         self.engines[replica] = make_engine(self)
 
     def _count_races(self) -> None:
-        """Both replicas have a step under way on the same lane or payout."""
-        names: dict[str, set[int]] = {}
+        """Both replicas have a step under way on the same lane; each pair of steps counts once."""
+        lanes: dict[str, list[Task]] = {}
         for task in self.scheduler.tasks:
-            if task.awaits and (task.name.startswith("lane") or task.name == "payout"):
-                names.setdefault(task.name, set()).add(task.replica)
-        self.happened["two_replicas_raced"] += sum(len(replicas) > 1 for replicas in names.values())
+            if task.awaits and task.name.startswith("lane"):
+                lanes.setdefault(task.name, []).append(task)
+        for tasks in lanes.values():
+            if len(tasks) > 1 and not all(task.has_raced for task in tasks):
+                self.happened["two_replicas_raced"] += 1
+                for task in tasks:
+                    task.has_raced = True
 
     def note(self, what: str) -> None:
         """For whoever replays the seed."""

@@ -56,6 +56,10 @@ _QUIET_BLOCKS = 6
 _MAX_BATCH_GAS = 900_000
 PAYOUT_SERVICE = "payout_service"
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+# Of 30 holders at least five batches, one after the other: time to do something in the middle of a payout.
+ONE_OF_FIVE_AT_A_TIME: Mapping[str, str] = MappingProxyType(
+    {"MAX_IN_FLIGHT_TRANSACTIONS": "1", "MAX_BATCH_GAS": "500000"}
+)
 
 
 def service_environment(

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import asyncpg
-import grpc
 import nats
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
@@ -22,8 +21,6 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     CancelPayoutRequest,
     Discrepancy,
     DiscrepancyFound,
-    ExportPaymentsRequest,
-    ExportPaymentsResponse,
     GetSweepRequest,
     GetTreasuryRequest,
     ListDiscrepanciesRequest,
@@ -36,19 +33,18 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     SweepLeftoverRequest,
     SweepState,
 )
-from tests.system.harness import Harness, Stage, eventually, told
+from tests.system.harness import ONE_OF_FIVE_AT_A_TIME, Harness, Stage, eventually, told
 from tests.system.mining import Ticker
 
 _TOTAL = 1_000_000_007
 _HOLDERS = 30
-_ONE_OF_FIVE_AT_A_TIME = {"MAX_IN_FLIGHT_TRANSACTIONS": "1", "MAX_BATCH_GAS": "500000"}
 _OUTSIDER = to_checksum_address("0x" + "0e" * 20)
 _TREASURER = to_checksum_address("0x" + "7f" * 20)
 _ENDED = frozenset({BatchState.SETTLED, BatchState.VOIDED})
 
 
 async def test_pause_resume_and_cancel_leave_nothing_half(faulty: Harness, ticker: Ticker) -> None:
-    await faulty.run_payout_service(_ONE_OF_FIVE_AT_A_TIME)
+    await faulty.run_payout_service(ONE_OF_FIVE_AT_A_TIME)
     payouts = faulty.client.payouts
     stage, distribution = await faulty.unfunded(_TOTAL, _HOLDERS)
     name = distribution.payout
@@ -147,13 +143,14 @@ async def _all_settled(harness: Harness, payout: str) -> None:
 
 
 async def _newest_batch_sent(harness: Harness, payout: str, attempts: int) -> Batch:
-    """The newest batch, once it was signed so often and sent."""
+    """The newest batch, once it was signed so often and sent, and is not final."""
     found: list[Batch] = []
 
     async def is_sent() -> bool:
         found[:] = await harness.batches(payout)
         newest = found[-1]
-        return len(newest.attempts) == attempts and newest.attempts[-1].last_broadcast_time is not None
+        is_open = newest.state is BatchState.IN_FLIGHT and len(newest.attempts) == attempts
+        return is_open and newest.attempts[-1].last_broadcast_time is not None
 
     await eventually(is_sent, f"the newest batch is signed {attempts} times and sent", lambda: found)
     return found[-1]
@@ -228,15 +225,9 @@ def _as_row(number: int, payment: Payment) -> list[str]:
 async def _export(harness: Harness, payout: str, after_row: int = 0) -> tuple[str, int]:
     """What is streamed after a row, and the number of the last."""
     content, last_row = b"", after_row
-    async with grpc.aio.insecure_channel(harness.stack.endpoints.services["payout_service"]) as channel:
-        method = channel.unary_stream(
-            "/masspayout.payout.v1.PayoutService/ExportPayments",
-            request_serializer=ExportPaymentsRequest.SerializeToString,
-            response_deserializer=ExportPaymentsResponse.FromString,
-        )
-        async for piece in method(ExportPaymentsRequest(parent=payout, after_row=after_row), timeout=30):
-            content += piece.csv
-            last_row = piece.last_row
+    async for piece in harness.client.export_payments(payout, after_row=after_row, timeout_seconds=30):
+        content += piece.csv
+        last_row = piece.last_row
     return content.decode(), last_row
 
 

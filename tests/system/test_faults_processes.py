@@ -22,13 +22,10 @@ from libs.protogen.typed.masspayout.payout.v1 import (
 )
 from tests.support.rpc_proxy import RpcProxy
 from tests.system.backup import dump_schema, restore_schema
-from tests.system.harness import PAYOUT_SERVICE, Harness, eventually, kill
+from tests.system.harness import ONE_OF_FIVE_AT_A_TIME, PAYOUT_SERVICE, Harness, eventually, kill
 from tests.system.mining import Ticker
 
 _TOTAL = 1_000_000_007
-# Of 30 holders.
-_AT_LEAST_FIVE_BATCHES = {"MAX_BATCH_GAS": "500000"}
-_ONE_AT_A_TIME = {"MAX_IN_FLIGHT_TRANSACTIONS": "1"}
 
 
 @pytest.fixture
@@ -45,8 +42,9 @@ def second_proxy(infrastructure: Stack) -> Iterator[RpcProxy]:
 async def test_two_processes_on_one_payout_pay_once(
     faulty: Harness, proxy: RpcProxy, second_proxy: RpcProxy, one_is_killed: bool
 ) -> None:
-    window = {"MAX_IN_FLIGHT_TRANSACTIONS": "2"}
-    await faulty.run_payout_service({"RPC_URL": proxy.url, **window, **_AT_LEAST_FIVE_BATCHES})
+    await faulty.run_payout_service(
+        {"RPC_URL": proxy.url, **ONE_OF_FIVE_AT_A_TIME, "MAX_IN_FLIGHT_TRANSACTIONS": "2"}
+    )
     nonce = await faulty.signer_nonce()
     await asyncio.to_thread(
         faulty.stack.start_replica, PAYOUT_SERVICE, environment={"PAYOUT_SERVICE_RPC_URL": second_proxy.url}
@@ -79,7 +77,7 @@ async def test_two_processes_on_one_payout_pay_once(
 async def test_a_database_set_back_to_a_backup_stops_signing_until_the_chain_is_accounted_for(
     faulty: Harness, ticker: Ticker, tmp_path: Path
 ) -> None:
-    await faulty.run_payout_service({**_ONE_AT_A_TIME, **_AT_LEAST_FIVE_BATCHES})
+    await faulty.run_payout_service(ONE_OF_FIVE_AT_A_TIME)
     stage, distribution = await faulty.unfunded(_TOTAL)
     await faulty.deposit(stage, _TOTAL)
     await faulty.payout_when(distribution.payout, lambda payout: payout.final_batch_count >= 1, "one is final")
@@ -93,13 +91,11 @@ async def test_a_database_set_back_to_a_backup_stops_signing_until_the_chain_is_
         lambda payout: payout.final_batch_count >= at_dump.final_batch_count + 2,
         "two more are final",
     )
-    assert later.state is PayoutState.EXECUTING
     lost = {batch.nonce: batch.transaction_hash for batch in await faulty.batches(distribution.payout)}
-    settings = {**_ONE_AT_A_TIME, **_AT_LEAST_FIVE_BATCHES}
     await asyncio.to_thread(faulty.stack.stop_services, [PAYOUT_SERVICE])
     await asyncio.to_thread(restore_schema, faulty.stack, "payout", backup)
 
-    await faulty.run_payout_service(settings)
+    await faulty.run_payout_service(ONE_OF_FIVE_AT_A_TIME)
     restored = await faulty.payout(distribution.payout)
     assert restored.final_batch_count < later.final_batch_count
     await faulty.payout_when(
