@@ -184,6 +184,7 @@ def _engine_settings(settings: PayoutSettings) -> EngineSettings:
             longest_delay_seconds=settings.retry_longest_seconds,
         ),
         reconcile_seconds=settings.reconcile_seconds,
+        plan_page_size=settings.plan_page_size,
         poll_seconds=settings.poll_seconds,
         min_gas_money_wei=settings.min_gas_money_wei,
     )

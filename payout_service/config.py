@@ -18,7 +18,14 @@ class Rail(StrEnum):
 
 
 # Hedera is final at once and a relay keeps no pool of transactions (hedera.md); not what is set explicitly.
-_HEDERA_RELAY_DEFAULTS = {"confirmations": 0, "max_in_flight_transactions": 1, "rpc_batch_size": 1}
+# A page of the plan is one call of a contract per holder, of which the relay allows 100 a minute: half a minute.
+_HEDERA_RELAY_DEFAULTS = {
+    "confirmations": 0,
+    "max_in_flight_transactions": 1,
+    "rpc_batch_size": 1,
+    "plan_page_size": 50,
+    "lease_seconds": 120.0,
+}
 
 
 class PayoutSettings(ServiceSettings):
@@ -31,7 +38,8 @@ class PayoutSettings(ServiceSettings):
         default=Rail.EVM.value,
         pattern=f"^({'|'.join(Rail)})$",
         description="evm: any EVM node; hedera_relay: Hedera's JSON-RPC relay, which changes the defaults of "
-        "confirmations to 0, of transactions in flight and of calls in one request to 1, and paces requests",
+        "confirmations to 0, of transactions in flight and of calls in one request to 1, of holders in a page of "
+        "the plan to 50 and of leases to 120 s, and paces requests",
     )
     rpc_url: SecretStr = Field(description="JSON-RPC of the chain; may carry a key")
     rpc_timeout_seconds: float = Field(default=10.0, gt=0, description="longest wait for one request")
@@ -79,6 +87,9 @@ class PayoutSettings(ServiceSettings):
     max_in_flight_transactions: int = Field(default=4, ge=1, le=64, description="nonces open at once, per signer")
     min_gas_money_wei: int = Field(default=10**17, ge=0, description="native currency the signer must hold")
     max_fee_per_gas_wei: int = Field(default=10**13, gt=0, description="never offer more than this per gas")
+    plan_page_size: int = Field(
+        default=500, ge=1, le=1000, description="holders that are read from the chain and stored at once"
+    )
     lease_seconds: float = Field(default=20.0, gt=0, description="how long a claim outlives its claimer")
     rebroadcast_seconds: float = Field(default=10.0, gt=0, description="wait before the same bytes are sent again")
     replace_after_seconds: float = Field(

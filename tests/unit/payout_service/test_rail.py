@@ -248,6 +248,10 @@ def in_flight_confirmations_batch(made: PayoutSettings) -> tuple[int, int, int]:
 def test_a_relay_has_defaults_of_its_own_and_what_is_set_stays() -> None:
     assert in_flight_confirmations_batch(settings()) == (4, 2, 100)
     assert in_flight_confirmations_batch(settings(rail="hedera_relay")) == (1, 0, 1)
+    relay = settings(rail="hedera_relay")
+    # The calls of one page fit into the longest wait for the relay's limit, and the wait into the lease.
+    assert relay.plan_page_size * 60 / relay.relay_tier_1_per_minute < relay.relay_longest_wait_seconds
+    assert relay.relay_longest_wait_seconds < relay.lease_seconds
     explicit = settings(rail="hedera_relay", max_in_flight_transactions=3, confirmations=2, rpc_batch_size=20)
     assert in_flight_confirmations_batch(explicit) == (3, 2, 20)
 
