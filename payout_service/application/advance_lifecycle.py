@@ -5,12 +5,9 @@ from uuid import UUID
 from libs.errors import AppError, Code
 from payout_service.application.check_readiness import check_readiness, refuse_unless_deployable
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
-from payout_service.application.ports import UnitOfWork
+from payout_service.application.journaled_intents import is_lost_and_accounted, newest_intent, numbered_key
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.transaction import IntentState, OwnerKind, Purpose, TransactionIntent
-
-# Each one but the last has lost its nonce to a transaction that is not ours, and an operator has accounted for it.
-_MOST_CREATION_INTENTS = 16
 
 
 async def advance_one_lifecycle(engine: Engine) -> bool:
@@ -71,9 +68,9 @@ async def _deploy(engine: Engine, contract: LifecycleContract) -> StepResult:
         raise RuntimeError("an artifact was just found to be there")
     name = next(name for name in artifact.creation_names if name not in contract.created)
     async with engine.unit_of_work() as work:
-        number, intent = await _newest_intent(work, contract, name)
-        lane = await work.journal.find_lane(intent.chain_id, intent.signer) if intent else None
-    if intent and intent.state is IntentState.NONCE_LOST and lane and not lane.halted_because:
+        number, intent = await newest_intent(work.journal, lambda number: _creation_key(contract, name, number))
+        is_to_be_made_anew = intent is not None and await is_lost_and_accounted(work.journal, intent)
+    if is_to_be_made_anew:
         # Accounted for: what used the nonce made no contract of ours, or one that nobody has heard of.
         number, intent = number + 1, None
     if intent is None:
@@ -140,19 +137,5 @@ async def _fail(engine: Engine, contract: LifecycleContract, reason: str) -> Ste
     return StepResult(engine.settings.ready_poll_seconds)
 
 
-async def _newest_intent(
-    work: UnitOfWork, contract: LifecycleContract, name: str
-) -> tuple[int, TransactionIntent | None]:
-    """The newest intent of a creation and its number; number 1 and None when there is none yet."""
-    newest = await work.journal.find(_creation_key(contract, name, 1))
-    number = 1
-    while newest and number < _MOST_CREATION_INTENTS:
-        following = await work.journal.find(_creation_key(contract, name, number + 1))
-        if following is None:
-            break
-        number, newest = number + 1, following
-    return number, newest
-
-
 def _creation_key(contract: LifecycleContract, name: str, number: int) -> str:
-    return f"creation/{contract.asset_id}/{name}" + (f"/{number}" if number > 1 else "")
+    return numbered_key(f"creation/{contract.asset_id}/{name}", number)

@@ -21,6 +21,7 @@ from payout_service.domain.payout import (
 from payout_service.domain.transaction import IntentState
 
 MAX_HOLDERS = 1000
+_CANCELLED = "CANCELLED: an operator cancelled the payout"
 _Verb = Callable[[UnitOfWork, Payout], Awaitable[None]]
 
 
@@ -34,7 +35,9 @@ async def pause_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Payo
         if payout.state is PayoutState.PAUSED:
             return
         _require_state(payout, PAUSABLE_STATES, "paused")
-        for batch_number in await _void_unsent(work, payout, "PAUSED: an operator paused the payout"):
+        for batch_number in await _void_unsent(
+            work, payout, "PAUSED: an operator paused the payout", also_sent=False
+        ):
             await work.payments.return_to_plan(
                 payout.payout_id, batch_number, BatchState.VOIDED, None, engine.now()
             )
@@ -62,11 +65,12 @@ async def cancel_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Pay
             return
         _require_state(payout, CANCELLABLE_STATES, "cancelled")
         cancelled = Tally()
-        for batch_number in await _void_unsent(work, payout, "CANCELLED: an operator cancelled the payout"):
+        for batch_number in await _void_unsent(work, payout, _CANCELLED, also_sent=True):
             cancelled += await work.payments.cancel_batch(
                 payout.payout_id, batch_number, BatchState.VOIDED, engine.now()
             )
             payout.settle_batch({}, engine.now())
+        await _void_snapshot(work, payout)
         left = await work.payments.cancel_unsent(payout.payout_id, engine.now())
         if payout.plan is None:
             # Rows of a plan that was never frozen promised nothing.
@@ -127,30 +131,34 @@ async def _under_lock(engine: Engine, key: RequestKey, payout_id: UUID, verb: _V
     return payout
 
 
-async def _void_unsent(work: UnitOfWork, payout: Payout, reason: str) -> list[int]:
+async def _void_unsent(work: UnitOfWork, payout: Payout, reason: str, *, also_sent: bool) -> list[int]:
     """Gives up every open batch that has not left; returns their numbers.
 
-    A cancelled payout also wants no-ops in the place of what may have left; a paused one lets it come to its end.
+    With `also_sent` no-ops are wanted in the place of what may have left; without, it comes to its end.
     """
     unsent: list[int] = []
-    is_cancel = reason.startswith("CANCELLED")
     keys = [(batch.number, batch.intent_key) for batch in await work.payments.open_batches(payout.payout_id)]
     for number, intent_key in keys:
         found = await work.journal.find(intent_key)
         if found is None:
             raise RuntimeError(f"batch {number} of {payout.payout_id} lost its intent")
         intent = await work.journal.lock(found.intent_id)
-        if intent.state is IntentState.CREATED or (is_cancel and not intent.is_final):
+        if intent.state is IntentState.CREATED or (also_sent and not intent.is_final):
             if intent.void(reason):
                 unsent.append(number)
             await work.journal.save(intent)
-    if is_cancel and await work.journal.find(snapshot_key(payout, 1)) is not None:
-        _, snapshot = await newest_snapshot_intent(work.journal, payout)
-        snapshot = await work.journal.lock(snapshot.intent_id)
-        if not snapshot.is_final:
-            snapshot.void(reason)
-            await work.journal.save(snapshot)
     return unsent
+
+
+async def _void_snapshot(work: UnitOfWork, payout: Payout) -> None:
+    """A payout that is given up needs no snapshot any more, if it has asked for one."""
+    if await work.journal.find(snapshot_key(payout, 1)) is None:
+        return
+    _, newest = await newest_snapshot_intent(work.journal, payout)
+    snapshot = await work.journal.lock(newest.intent_id)
+    if not snapshot.is_final:
+        snapshot.void(_CANCELLED)
+        await work.journal.save(snapshot)
 
 
 async def _require_retriable(work: UnitOfWork, payout_id: UUID, holders: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ from payout_service.application.engine import Engine, StepResult, what_it_waits_
 from payout_service.application.settle_batch import settle_final_batches
 from payout_service.application.take_snapshot import newest_snapshot_intent, snapshot_key
 from payout_service.domain.lifecycle import LifecycleContract
-from payout_service.domain.payments import PaymentState, Tally
+from payout_service.domain.payments import PaymentState, Tally, tally_of
 from payout_service.domain.payout import Payout, PayoutState
 
 
@@ -38,7 +38,7 @@ async def finish_cancelling(engine: Engine, payout: Payout, contract: LifecycleC
         if tallies.get(PaymentState.IN_FLIGHT):
             return StepResult(0)
         # A disputed payee may have been paid: its money stays promised.
-        disputed = tallies.get(PaymentState.DISPUTED, Tally()).amount_base_units
+        disputed = tally_of(tallies, PaymentState.DISPUTED).amount_base_units
         locked.finish(disputed, engine.now())
         if contract.address is not None:
             key = treasury_key(contract)

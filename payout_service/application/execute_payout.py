@@ -8,7 +8,7 @@ from payout_service.application.make_batch import make_batch
 from payout_service.application.resume_payments import resume_payments
 from payout_service.application.settle_batch import settle_final_batches
 from payout_service.domain.lifecycle import LifecycleContract
-from payout_service.domain.payments import PaymentState, Tallies, Tally
+from payout_service.domain.payments import PaymentState, tally_of
 from payout_service.domain.payout import Payout, PayoutState
 
 
@@ -32,14 +32,14 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
         if locked.state is not PayoutState.EXECUTING:
             return StepResult(0)
         tallies = await work.payments.tallies(payout.payout_id)
-        if _count(tallies, PaymentState.PLANNED, PaymentState.IN_FLIGHT):
+        if tally_of(tallies, PaymentState.PLANNED, PaymentState.IN_FLIGHT).count:
             return StepResult(0)
-        waiting = _count(tallies, PaymentState.WAITING)
+        waiting = tally_of(tallies, PaymentState.WAITING).count
         if waiting:
             retry_time = await work.payments.next_retry_time(payout.payout_id)
             what = lacking or f"PAYMENTS_WAITING: {waiting} payments are tried again from {retry_time}; see theirs"
             return StepResult(_seconds_until(engine, retry_time), what)
-        open_base_units = _open_base_units(tallies)
+        open_base_units = tally_of(tallies, PaymentState.FAILED, PaymentState.DISPUTED).amount_base_units
         locked.finish(open_base_units, engine.now())
         # What failed stays promised to its payees: an operator decides about it.
         await work.treasury.lock(key)
@@ -58,13 +58,3 @@ def _seconds_until(engine: Engine, retry_time: datetime | None) -> float:
     if retry_time is None or retry_time <= engine.now():
         return longest
     return min(longest, (retry_time - engine.now()).total_seconds())
-
-
-def _count(tallies: Tallies, *states: PaymentState) -> int:
-    return sum(tallies.get(state, Tally()).count for state in states)
-
-
-def _open_base_units(tallies: Tallies) -> int:
-    """What is owed to payments that failed or are disputed."""
-    states = (PaymentState.FAILED, PaymentState.DISPUTED)
-    return sum(tallies.get(state, Tally()).amount_base_units for state in states)

@@ -7,7 +7,7 @@ from uuid import UUID
 from libs.chain.amount import percentage_of
 from payout_service.application.check_readiness import check_readiness
 from payout_service.application.engine import Engine
-from payout_service.application.treasury import get_treasury, known_contract
+from payout_service.application.treasury import balance_and_committed, known_contract
 from payout_service.domain.lifecycle import Condition, LifecycleContract
 from payout_service.domain.plan import PlannedPayment, PlanSum, PlanTotals, plan_payments
 
@@ -44,7 +44,8 @@ async def preview_payout(
     readiness = await check_readiness(engine, contract.token, contract.payment_token, contract.address)
     head = await engine.rail.head()
     holder_count, supply = await engine.contracts.live_totals(contract.token, head.number)
-    available = (await get_treasury(engine, asset_id)).available_base_units
+    balance, committed = await balance_and_committed(engine, contract)
+    available = max(0, balance - committed)
     total = total_base_units or percentage_of(available, percentage_basis_points or 0)
     plan: PlanTotals | None = None
     largest: tuple[PlannedPayment, ...] = ()

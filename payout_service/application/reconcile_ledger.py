@@ -8,7 +8,7 @@ from payout_service.application.engine import Engine
 from payout_service.application.reconcile_findings import Look
 from payout_service.domain.discrepancy import DiscrepancyKind, Finding
 from payout_service.domain.lifecycle import LifecycleContract
-from payout_service.domain.payments import OPEN_STATES, Batch, PaymentState, Tallies, Tally
+from payout_service.domain.payments import OPEN_STATES, Batch, PaymentState, Tallies, tally_of
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.plan import AccountingIdentityError, PlannedPayment, PlanSum, PlanTotals
 
@@ -168,8 +168,8 @@ def _told(plan: PlanTotals) -> str:
 
 
 def _count(tallies: Tallies, *states: PaymentState) -> int:
-    return sum(tallies.get(state, Tally()).count for state in states)
+    return tally_of(tallies, *states).count
 
 
 def _amount(tallies: Tallies, *states: PaymentState) -> int:
-    return sum(tallies.get(state, Tally()).amount_base_units for state in states)
+    return tally_of(tallies, *states).amount_base_units

@@ -5,6 +5,7 @@ from payout_service.application.commit_funds import treasury_key
 from payout_service.application.diagnose_refusals import evidence_of_failed
 from payout_service.application.engine import Engine, what_it_waits_for
 from payout_service.application.hold_back import reverting_payee
+from payout_service.application.journaled_intents import is_lost_and_accounted
 from payout_service.application.ports import UnitOfWork
 from payout_service.application.send_transactions import NEVER_FITS
 from payout_service.application.sign_transactions import NO_LONGER_FITS
@@ -37,11 +38,10 @@ async def settle_final_batches(engine: Engine, payout: Payout, contract: Lifecyc
 
 async def _will_never_pay(engine: Engine, intent: TransactionIntent) -> bool:
     """Proven, finally. Of a lost nonce only after an operator has accounted for what used it."""
-    if intent.state is not IntentState.NONCE_LOST:
-        return intent.state in (IntentState.REVERTED, IntentState.VOIDED)
+    if intent.state in (IntentState.REVERTED, IntentState.VOIDED):
+        return True
     async with engine.unit_of_work() as work:
-        lane = await work.journal.find_lane(intent.chain_id, intent.signer)
-    return lane is not None and not lane.halted_because
+        return await is_lost_and_accounted(work.journal, intent)
 
 
 async def _settle(

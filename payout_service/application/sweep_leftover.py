@@ -10,10 +10,11 @@ from payout_service.application.available_money import look_at_balance
 from payout_service.application.chain_identity import refuse_wrong_chain
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, what_it_waits_for
+from payout_service.application.journaled_intents import is_lost_and_accounted
 from payout_service.application.treasury import known_contract
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.sweep import Sweep, SweepState
-from payout_service.domain.transaction import IntentState, NonceLane, OwnerKind, Purpose, TransactionIntent
+from payout_service.domain.transaction import IntentState, OwnerKind, Purpose, TransactionIntent
 
 # Looks at a treasury whose commitments keep changing, before the caller has to try again.
 _MOST_LOOKS = 5
@@ -71,9 +72,8 @@ async def advance_one_sweep(engine: Engine) -> bool:
         intent = await work.journal.find(sweep.intent_key)
         if contract is None or intent is None:
             raise RuntimeError(f"sweep {sweep_id} lost its asset or its intent")
-        lane = await work.journal.find_lane(intent.chain_id, intent.signer)
-        # A lost nonce only after an operator has accounted for what used it.
-        is_decided = intent.is_final and (intent.state is not IntentState.NONCE_LOST or not _is_halted(lane))
+        is_lost = intent.state is IntentState.NONCE_LOST
+        is_decided = await is_lost_and_accounted(work.journal, intent) if is_lost else intent.is_final
         if sweep.state is SweepState.SENDING and is_decided:
             _conclude(engine, sweep, intent)
             key = treasury_key(contract)
@@ -89,10 +89,6 @@ async def advance_one_sweep(engine: Engine) -> bool:
             await engine.failpoints.reach("sweep.before_settle_commit")
         await work.commit()
     return True
-
-
-def _is_halted(lane: NonceLane | None) -> bool:
-    return lane is None or bool(lane.halted_because)
 
 
 def _conclude(engine: Engine, sweep: Sweep, intent: TransactionIntent) -> None:

@@ -6,14 +6,17 @@ from payout_service.application.available_money import look_at_balance
 from payout_service.application.check_readiness import check_readiness
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
+from payout_service.application.journaled_intents import (
+    MOST_INTENTS,
+    is_lost_and_accounted,
+    newest_intent,
+    numbered_key,
+)
 from payout_service.application.money_under_way import is_money_under_way
 from payout_service.application.ports import JournalRepository
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import Payout, PayoutState, Snapshot
 from payout_service.domain.transaction import IntentState, Outcome, OwnerKind, Purpose, TransactionIntent
-
-# Each one but the last has lost its nonce to a transaction that is not ours, and an operator has accounted for it.
-_MOST_SNAPSHOT_INTENTS = 16
 
 
 async def start_snapshot(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
@@ -50,8 +53,8 @@ async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleCon
     """Takes the snapshot's id from the event in our own final receipt, never by counting (contracts.md, 3.13)."""
     async with engine.unit_of_work() as work:
         number, intent = await newest_snapshot_intent(work.journal, payout)
-        lane = await work.journal.find_lane(engine.chain_id, intent.signer)
-    if intent.state is IntentState.NONCE_LOST and lane and not lane.halted_because:
+        is_to_be_asked_again = await is_lost_and_accounted(work.journal, intent)
+    if is_to_be_asked_again:
         # Accounted for: that transaction was no snapshot of this payout, so it still needs one.
         return await _ask_again(engine, payout, contract, number + 1)
     if intent.state in (IntentState.REVERTED, IntentState.VOIDED):
@@ -72,20 +75,15 @@ async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleCon
 
 async def newest_snapshot_intent(journal: JournalRepository, payout: Payout) -> tuple[int, TransactionIntent]:
     """The newest intent to take the payout's snapshot, and its number. Raises RuntimeError when there is none."""
-    newest: tuple[int, TransactionIntent] | None = None
-    for number in range(1, _MOST_SNAPSHOT_INTENTS + 1):
-        intent = await journal.find(snapshot_key(payout, number))
-        if intent is None:
-            break
-        newest = number, intent
+    number, newest = await newest_intent(journal, lambda number: snapshot_key(payout, number))
     if newest is None:
         raise RuntimeError(f"payout {payout.payout_id} lost its snapshot's intent")
-    return newest
+    return number, newest
 
 
 def snapshot_key(payout: Payout, number: int) -> str:
     """Key of the payout's n-th intent to take its snapshot."""
-    return f"snapshot/{payout.payout_id}" + (f"/{number}" if number > 1 else "")
+    return numbered_key(f"snapshot/{payout.payout_id}", number)
 
 
 def snapshot_intent(engine: Engine, payout: Payout, token: EvmAddress, number: int) -> TransactionIntent:
@@ -151,7 +149,7 @@ async def _record(engine: Engine, payout: Payout, contract: LifecycleContract, o
 
 
 async def _ask_again(engine: Engine, payout: Payout, contract: LifecycleContract, number: int) -> StepResult:
-    if number > _MOST_SNAPSHOT_INTENTS:
+    if number > MOST_INTENTS:
         what = "SNAPSHOT_NEVER_OURS: its nonces are lost again and again"
         return StepResult(engine.settings.blocked_poll_seconds, what)
     async with engine.unit_of_work() as work:

@@ -32,17 +32,27 @@ async def get_treasury(engine: Engine, asset_id: UUID) -> TreasuryView:
     if contract.address is None:
         return TreasuryView(contract, 0, 0, [])
     key = treasury_key(contract)
-    # Commitments first: were they read later, one that was paid and reduced in between would count twice.
     async with engine.unit_of_work() as work:
-        committed = await work.treasury.committed(key)
         owners = await work.treasury.commitments(key, _MOST_COMMITMENTS)
         names = [
             ("payouts" if await work.payouts.get(owner) else "sweeps", owner, amount) for owner, amount in owners
         ]
-    balance = await engine.contracts.payment_token_balance(key.payment_token, key.lifecycle_contract)
+    balance, committed = await balance_and_committed(engine, contract)
     return TreasuryView(
         contract, balance, committed, [(f"{kind}/{owner}", amount) for kind, owner, amount in names]
     )
+
+
+async def balance_and_committed(engine: Engine, contract: LifecycleContract) -> tuple[int, int]:
+    """What a contract holds at the newest block, and what of that is promised; 0 before it is deployed."""
+    if contract.address is None:
+        return 0, 0
+    key = treasury_key(contract)
+    # Commitments first: were they read later, one that was paid and reduced in between would count twice.
+    async with engine.unit_of_work() as work:
+        committed = await work.treasury.committed(key)
+    balance = await engine.contracts.payment_token_balance(key.payment_token, key.lifecycle_contract)
+    return balance, committed
 
 
 async def known_contract(engine: Engine, asset_id: UUID) -> LifecycleContract:

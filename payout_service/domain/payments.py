@@ -111,6 +111,11 @@ class Tally:
 Tallies = Mapping[PaymentState, Tally]
 
 
+def tally_of(tallies: Tallies, *states: PaymentState) -> Tally:
+    """The payments in these states together."""
+    return sum((tallies.get(state, Tally()) for state in states), Tally())
+
+
 @dataclass(slots=True)
 class Batch:
     """Payees of one call, by number within the payout. `settled_state` is set once its transaction is final."""

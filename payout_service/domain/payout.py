@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
-from payout_service.domain.payments import PaymentState, Tallies, Tally
+from payout_service.domain.payments import PaymentState, Tallies, Tally, tally_of
 from payout_service.domain.plan import PlanTotals
 
 
@@ -95,8 +95,7 @@ class Progress:
         """After payments entered some states and left others."""
 
         def change(*states: PaymentState) -> Tally:
-            plus = sum((entered.get(state, Tally()) for state in states), Tally())
-            minus = sum((left.get(state, Tally()) for state in states), Tally())
+            plus, minus = tally_of(entered, *states), tally_of(left, *states)
             return Tally(plus.count - minus.count, plus.amount_base_units - minus.amount_base_units)
 
         paid, cancelled = change(PaymentState.PAID), change(PaymentState.CANCELLED)

@@ -35,8 +35,8 @@ MUTANTS = (
         _APPLICATION + "settle_batch",
         (
             (
-                "return intent.state in (IntentState.REVERTED, IntentState.VOIDED)",
-                "return intent.state in (IntentState.REVERTED, IntentState.VOIDED, IntentState.UNKNOWN)",
+                "if intent.state in (IntentState.REVERTED, IntentState.VOIDED):",
+                "if intent.state in (IntentState.REVERTED, IntentState.VOIDED, IntentState.UNKNOWN):",
             ),
         ),
     ),
