@@ -130,7 +130,11 @@ def test_a_program_that_takes_too_long_is_ended_with_its_children(build: Path) -
     with pytest.raises(bootstrap.StepFailedError, match=r"sleeper took more than 4 s"):
         bootstrap.run("sleeper", [sys.executable, "-c", script], 4.0)
     assert Path(marker).exists()
-    assert not [process for process in psutil.process_iter() if marker in _arguments(process)]
+    # Killed, it may still be seen for a moment; alive, it would sleep for a minute.
+    _, alive = psutil.wait_procs(
+        [process for process in psutil.process_iter() if marker in _arguments(process)], timeout=10
+    )
+    assert not alive
 
 
 def _arguments(process: psutil.Process) -> str:
