@@ -9,6 +9,7 @@ from uuid import UUID
 from distribution_service.domain.events import (
     DistributionCancelled,
     DistributionCompleted,
+    DistributionDeferred,
     DistributionFailed,
     DistributionIncomplete,
     DistributionReleased,
@@ -16,22 +17,24 @@ from distribution_service.domain.events import (
 )
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport, Progress
-from distribution_service.domain.states import LEGAL_TRANSITIONS, STATE_OF_PAYOUT, DistributionState
-from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Terms
+from distribution_service.domain.states import STATE_OF_PAYOUT, DistributionState, is_legal
+from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Terms, action_id_of, kind_of
+from libs.payout_terms import PayeeRules, PayoutKind
 
 _EVENT_ON_ENTERING: Mapping[DistributionState, DomainEvent] = {
     DistributionState.COMPLETED: DistributionCompleted(),
     DistributionState.INCOMPLETE: DistributionIncomplete(),
     DistributionState.FAILED: DistributionFailed(),
     DistributionState.CANCELLED: DistributionCancelled(),
+    DistributionState.DEFERRED: DistributionDeferred(),
 }
-# Reached only with a frozen plan, so with a total above zero.
+# Reached only with a frozen plan in which somebody is due something, so with a total above zero.
 _STATES_WITH_TOTAL = frozenset(
     {
         DistributionState.WAITING_FOR_FUNDS,
         DistributionState.EXECUTING,
-        DistributionState.COMPLETED,
         DistributionState.INCOMPLETE,
+        DistributionState.DEFERRED,
     }
 )
 
@@ -45,8 +48,9 @@ class Distribution:
     """One distribution in one version. Its verbs return the next version with the events that it records.
 
     `version` counts what a reader can see change; `payout_version` is the newest report that was applied, 0
-    before the first. The payment token is that of the asset when the distribution was created. The total of a
-    percentage is 0 until the payout reports what its plan has fixed, once.
+    before the first. The payment token is that of the asset when the distribution was created. A total that was
+    not given is 0 until the payout reports what its plan has fixed, once; that of a redemption goes on following
+    the live balances. `action_id` is the dividend's or coupon's id on the asset, else 0.
     """
 
     distribution_id: UUID
@@ -54,6 +58,9 @@ class Distribution:
     asset_id: UUID
     total_base_units: int
     percentage_basis_points: int | None
+    kind: PayoutKind
+    action_id: int
+    rules: PayeeRules
     payment_token: PaymentToken
     allow_unfunded: bool
     state: DistributionState
@@ -72,17 +79,23 @@ class Distribution:
         distribution_id: UUID,
         asset_id: UUID,
         terms: Terms,
+        rules: PayeeRules,
         payment_token: PaymentToken,
         allow_unfunded: bool,
         now: datetime,
     ) -> Self:
-        """A new distribution that may be paid at once."""
+        """A new distribution that may be paid at once. Raises UnsupportedRuleError."""
+        kind = kind_of(terms)
+        rules.refuse_for(kind)
         return cls(
             distribution_id=distribution_id,
             version=1,
             asset_id=asset_id,
             total_base_units=terms.base_units if isinstance(terms, FixedTotal) else 0,
             percentage_basis_points=terms.basis_points if isinstance(terms, ShareOfAvailable) else None,
+            kind=kind,
+            action_id=action_id_of(terms),
+            rules=rules,
             payment_token=payment_token,
             allow_unfunded=allow_unfunded,
             state=DistributionState.RELEASED,
@@ -116,27 +129,29 @@ class Distribution:
         )
         if replace(told, payout_version=self.payout_version) == self:
             return told
-        if self.state.is_final or (state is not self.state and state not in LEGAL_TRANSITIONS[self.state]):
+        if self.state.is_final or (state is not self.state and not is_legal(self.kind, self.state, state)):
             raise self._contradiction(f"it is {self.state}, the payout says {report.state}", report)
         event = _EVENT_ON_ENTERING.get(state) if state is not self.state else None
         return replace(told, version=self.version + 1, update_time=now, recorded_events=(event,) if event else ())
 
     def _check_report(self, report: PayoutReport) -> None:
         """A state's promise is checked against the figures that come with it, so a false one is never shown."""
-        known = (self.distribution_id, self.asset_id, self.percentage_basis_points, self.payment_token.address)
-        told = (report.distribution_id, report.asset_id, report.percentage_basis_points, report.payment_token)
-        if known != told:
-            raise self._contradiction("distribution, asset, percentage or payment token differ", report)
+        self._check_terms(report)
         self._check_total(report)
         progress = report.progress
-        if progress.paid_base_units + progress.cancelled_base_units > report.total_base_units:
-            raise self._contradiction("more was paid and given up than the total", report)
+        if progress.told_base_units > report.total_base_units:
+            raise self._contradiction("the parts are more than the total", report)
         if progress.told_count > progress.holder_count:
             raise self._contradiction("more payments than holders", report)
         match STATE_OF_PAYOUT[report.state]:
             case DistributionState.COMPLETED:
-                if progress.paid_count + progress.zero_due_count != progress.holder_count:
-                    raise self._contradiction("completed, but not every holder is paid or due zero", report)
+                if progress.done_count != progress.holder_count:
+                    raise self._contradiction("completed, but not every holder is paid or due nothing", report)
+            case DistributionState.DEFERRED:
+                if progress.done_count + progress.deferred_count != progress.holder_count:
+                    raise self._contradiction("deferred, but others are not paid either", report)
+                if progress.deferred_count == 0:
+                    raise self._contradiction("deferred, but no payment is", report)
             case DistributionState.FAILED:
                 if progress.paid_count or progress.paid_base_units:
                     raise self._contradiction("failed, but something was paid", report)
@@ -145,14 +160,26 @@ class Distribution:
             case _:
                 pass
 
+    def _check_terms(self, report: PayoutReport) -> None:
+        known = (self.distribution_id, self.asset_id, self.payment_token.address)
+        if known != (report.distribution_id, report.asset_id, report.payment_token):
+            raise self._contradiction("distribution, asset or payment token differ", report)
+        terms = (self.percentage_basis_points, self.kind, self.action_id, self.rules)
+        if terms != (report.percentage_basis_points, report.kind, report.action_id, report.rules):
+            raise self._contradiction("percentage, kind, action or rules differ", report)
+
     def _check_total(self, report: PayoutReport) -> None:
-        """A total is fixed once: on creation, or by the plan for a percentage."""
-        is_fixed = self.percentage_basis_points is None or self.total_base_units > 0
-        if is_fixed and report.total_base_units != self.total_base_units:
+        """A total is fixed once, on creation or by the plan; but a redemption's follows the live balances."""
+        if self.kind is PayoutKind.REDEMPTION:
+            return
+        if self.total_base_units > 0 and report.total_base_units != self.total_base_units:
             raise self._contradiction(
                 f"the total is {self.total_base_units}, the payout says {report.total_base_units}", report
             )
-        if report.total_base_units == 0 and STATE_OF_PAYOUT[report.state] in _STATES_WITH_TOTAL:
+        state = STATE_OF_PAYOUT[report.state]
+        # Nobody may be due anything of a dividend or coupon.
+        is_paid_out = state is DistributionState.COMPLETED and self.kind is PayoutKind.SNAPSHOT
+        if report.total_base_units == 0 and (is_paid_out or state in _STATES_WITH_TOTAL):
             raise self._contradiction(f"{report.state} without a total", report)
 
     def _check_cancelled(self, report: PayoutReport) -> None:
@@ -160,7 +187,8 @@ class Distribution:
         progress = report.progress
         if not report.has_plan and (progress.paid_count or progress.paid_base_units):
             raise self._contradiction("cancelled without a plan, but something was paid", report)
-        if progress.waiting_count or (report.has_plan and progress.told_count != progress.holder_count):
+        waits = progress.waiting_count or progress.deferred_count
+        if waits or (report.has_plan and progress.told_count != progress.holder_count):
             raise self._contradiction("cancelled, but not every payment is settled or given up", report)
 
     def _contradiction(self, message: str, report: PayoutReport) -> PayoutContradictionError:

@@ -29,10 +29,16 @@ class DistributionCancelled:
     """Some payees may have been paid; the others never will be."""
 
 
+@dataclass(frozen=True, slots=True)
+class DistributionDeferred:
+    """Everybody is paid but those whose payment is below the minimum; theirs are made later."""
+
+
 DomainEvent: TypeAlias = (
     DistributionReleased
     | DistributionCompleted
     | DistributionIncomplete
     | DistributionFailed
     | DistributionCancelled
+    | DistributionDeferred
 )

@@ -5,14 +5,16 @@ from uuid import UUID
 
 from distribution_service.domain.states import PayoutState
 from libs.chain.address import EvmAddress
+from libs.payout_terms import PayeeRules, PayoutKind
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a payout is. Raises ValueError for a negative figure.
 
-    `paid_base_units` is proven paid so far, `cancelled_base_units` was given up by a cancel. A payment counts in
-    at most one of the counts.
+    `paid_base_units` is proven paid so far, `cancelled_base_units` was given up by a cancel, and
+    `deferred_base_units` is owed to holders whose payment is below the minimum. `excluded_base_units` and
+    `withheld_base_units` stay in the lifecycle contract. A payment counts in at most one of the counts.
     """
 
     holder_count: int
@@ -21,8 +23,13 @@ class Progress:
     zero_due_count: int
     waiting_count: int
     cancelled_count: int
+    excluded_count: int
+    deferred_count: int
     paid_base_units: int
     cancelled_base_units: int
+    excluded_base_units: int
+    withheld_base_units: int
+    deferred_base_units: int
     batch_count: int
     final_batch_count: int
 
@@ -32,10 +39,26 @@ class Progress:
                 raise ValueError(f"{figure.name} is negative")
 
     @property
+    def done_count(self) -> int:
+        """Holders that are paid, or that nothing is to be paid to."""
+        return self.paid_count + self.zero_due_count + self.excluded_count
+
+    @property
     def told_count(self) -> int:
         """Holders whose payment is in one of the counts; the others are yet to be sent, or are on their way."""
         return (
-            self.paid_count + self.failed_count + self.zero_due_count + self.waiting_count + self.cancelled_count
+            self.done_count + self.failed_count + self.waiting_count + self.cancelled_count + self.deferred_count
+        )
+
+    @property
+    def told_base_units(self) -> int:
+        """What is paid, given up, deferred, withheld or kept back; the rest is yet to be paid, or is rounding."""
+        return (
+            self.paid_base_units
+            + self.cancelled_base_units
+            + self.excluded_base_units
+            + self.withheld_base_units
+            + self.deferred_base_units
         )
 
 
@@ -43,7 +66,7 @@ class Progress:
 class PayoutReport:
     """The whole state of a payout as of its `version`. The payout carries its distribution's id.
 
-    `total_base_units` is 0 as long as the plan has not fixed the total of a percentage.
+    `total_base_units` is 0 as long as the plan has not fixed it; `action_id` is the dividend's or coupon's id.
     """
 
     distribution_id: UUID
@@ -52,6 +75,9 @@ class PayoutReport:
     state: PayoutState
     total_base_units: int
     percentage_basis_points: int | None
+    kind: PayoutKind
+    action_id: int
+    rules: PayeeRules
     payment_token: EvmAddress
     has_plan: bool
     progress: Progress

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+from libs.payout_terms import PayoutKind
+
 
 class DistributionState(StrEnum):
     """Where a distribution is in its life; see the proto for what each state promises."""
@@ -17,6 +19,7 @@ class DistributionState(StrEnum):
     PAUSED = "PAUSED"
     CANCELLING = "CANCELLING"
     CANCELLED = "CANCELLED"
+    DEFERRED = "DEFERRED"
 
     @property
     def is_final(self) -> bool:
@@ -25,11 +28,11 @@ class DistributionState(StrEnum):
 
     @property
     def is_settled(self) -> bool:
-        """True when nothing more happens by itself: final, or waiting for an operator.
+        """True when nothing more happens soon by itself: final, or waiting for an operator or for later payouts.
 
         Not in PAUSED: what has left is still being settled then.
         """
-        return self.is_final or self is DistributionState.INCOMPLETE
+        return self.is_final or self in (DistributionState.INCOMPLETE, DistributionState.DEFERRED)
 
 
 class PayoutState(StrEnum):
@@ -46,22 +49,22 @@ class PayoutState(StrEnum):
     PAUSED = "PAUSED"
     CANCELLING = "CANCELLING"
     CANCELLED = "CANCELLED"
+    DEFERRED = "DEFERRED"
 
 
 _S = DistributionState
+# The plan is frozen: from here on nothing fails as a whole.
+_PLANNED = frozenset({_S.WAITING_FOR_FUNDS, _S.EXECUTING, _S.INCOMPLETE, _S.DEFERRED})
+_AFTER_PLAN = _PLANNED | {_S.PLANNING, _S.COMPLETED, _S.PAUSED, _S.CANCELLING, _S.CANCELLED}
 
 # Who moves a distribution out of a state: payout_service, by its events, out of each that is not final; out of
-# PAUSED and INCOMPLETE only after an operator told it to. Versions of a payout may be skipped, so a state may be
-# jumped over; a test compares this table with what payout_service's own allows then.
+# PAUSED only after an operator told it to, out of INCOMPLETE also when deferred payments come due. Versions of a
+# payout may be skipped, so a state may be jumped over; a test compares this table with what payout_service's own
+# allows then. Only a redemption leads back to PLANNING, see `is_legal`.
 LEGAL_TRANSITIONS: Mapping[DistributionState, frozenset[DistributionState]] = {
     _S.RELEASED: frozenset(_S) - {_S.RELEASED},
     _S.PLANNING: frozenset(_S) - {_S.RELEASED, _S.PLANNING},
-    # The plan is frozen: from here on nothing fails as a whole.
-    _S.WAITING_FOR_FUNDS: frozenset(
-        {_S.EXECUTING, _S.COMPLETED, _S.INCOMPLETE, _S.PAUSED, _S.CANCELLING, _S.CANCELLED}
-    ),
-    _S.EXECUTING: frozenset({_S.COMPLETED, _S.INCOMPLETE, _S.PAUSED, _S.CANCELLING, _S.CANCELLED}),
-    _S.INCOMPLETE: frozenset({_S.EXECUTING, _S.COMPLETED, _S.PAUSED, _S.CANCELLING, _S.CANCELLED}),
+    **{state: _AFTER_PLAN - {state} for state in _PLANNED},
     # Back to where the payout was, which is not told here, and on from there.
     _S.PAUSED: frozenset(_S) - {_S.RELEASED, _S.PAUSED},
     _S.CANCELLING: frozenset({_S.CANCELLED}),
@@ -82,4 +85,13 @@ STATE_OF_PAYOUT: Mapping[PayoutState, DistributionState] = {
     PayoutState.PAUSED: _S.PAUSED,
     PayoutState.CANCELLING: _S.CANCELLING,
     PayoutState.CANCELLED: _S.CANCELLED,
+    PayoutState.DEFERRED: _S.DEFERRED,
 }
+
+
+def is_legal(kind: PayoutKind, before: DistributionState, after: DistributionState) -> bool:
+    """Whether a distribution of this kind may get from one state to another."""
+    lists_holders_again = before in _PLANNED and after in (_S.PLANNING, _S.WAITING_FOR_FUNDS)
+    if lists_holders_again and kind is not PayoutKind.REDEMPTION:
+        return False
+    return after in LEGAL_TRANSITIONS[before]

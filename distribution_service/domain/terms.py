@@ -1,9 +1,10 @@
-"""What a distribution pays: a total, or a share of the money that is available when the plan is made."""
+"""What a distribution pays: a total, a share of the available money, or what an action of the asset says."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from libs.chain.amount import WHOLE_BASIS_POINTS
+from libs.payout_terms import PayoutKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +37,48 @@ class ShareOfAvailable:
         return -(-WHOLE_BASIS_POINTS // self.basis_points)
 
 
-Terms: TypeAlias = FixedTotal | ShareOfAvailable
+@dataclass(frozen=True, slots=True)
+class _CorporateAction:
+    """An action that the asset has announced. Raises ValueError for an id below 1."""
+
+    action_id: int
+
+    def __post_init__(self) -> None:
+        if self.action_id < 1:
+            raise ValueError("ids on an asset begin with 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Dividend(_CorporateAction):
+    """Holders are paid what they are due by a dividend of the asset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coupon(_CorporateAction):
+    """Holders are paid what they are due by a coupon of the asset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """Holders are paid the principal of their tokens, which are redeemed."""
+
+
+Terms: TypeAlias = FixedTotal | ShareOfAvailable | Dividend | Coupon | Redemption
+
+
+def kind_of(terms: Terms) -> PayoutKind:
+    """The kind of payout that the terms ask for."""
+    match terms:
+        case Dividend():
+            return PayoutKind.DIVIDEND
+        case Coupon():
+            return PayoutKind.COUPON
+        case Redemption():
+            return PayoutKind.REDEMPTION
+        case FixedTotal() | ShareOfAvailable():
+            return PayoutKind.SNAPSHOT
+
+
+def action_id_of(terms: Terms) -> int:
+    """Id of the dividend or coupon on the asset; 0 for what is neither."""
+    return terms.action_id if isinstance(terms, Dividend | Coupon) else 0

@@ -1,6 +1,7 @@
 """Accounts as callers write them and as answers show them."""
 
 import re
+from functools import lru_cache
 
 from eth_utils.crypto import keccak
 from masspayout.type.v1 import address_pb2
@@ -44,7 +45,13 @@ def parse_evm_account(text: str, field: str) -> EvmAddress:
 
 def checksummed(address: EvmAddress | str) -> str:
     """EIP-55 spelling of an address: a digit is upper case where the keccak-256 of the digits has 8 or more."""
-    digits = str(address)[2:]
+    return _checksummed(str(address))
+
+
+# Some 60 us each, and the events of a payout with rules name the same thousands of holders again and again.
+@lru_cache(maxsize=16_384)
+def _checksummed(address: str) -> str:
+    digits = address[2:]
     nibbles = keccak(text=digits).hex()
     return "0x" + "".join(
         digit.upper() if nibble > "7" else digit for digit, nibble in zip(digits, nibbles, strict=False)

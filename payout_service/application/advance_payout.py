@@ -4,26 +4,38 @@ from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 from libs.errors import AppError, Code
+from libs.payout_terms import PayoutKind
 from payout_service.application.chain_identity import WrongChainError, refuse_wrong_chain
 from payout_service.application.commit_funds import commit_funds
 from payout_service.application.end_payout import finish_cancelling, settle_paused
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.execute_payout import execute_payout
+from payout_service.application.list_live_holders import start_redemption
 from payout_service.application.plan_payout import plan_payout
+from payout_service.application.release_deferred import release_deferred
 from payout_service.application.take_snapshot import record_snapshot, start_snapshot
+from payout_service.application.trigger_snapshot import record_action, start_action
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
 
 Step = Callable[[Engine, Payout, LifecycleContract], Awaitable[StepResult]]
 
 STEPS: Mapping[PayoutState, Step] = {
-    PayoutState.REQUESTED: start_snapshot,
-    PayoutState.SNAPSHOTTING: record_snapshot,
     PayoutState.PLANNING: plan_payout,
     PayoutState.WAITING_FOR_FUNDS: commit_funds,
     PayoutState.EXECUTING: execute_payout,
+    PayoutState.DEFERRED: release_deferred,
     PayoutState.PAUSED: settle_paused,
     PayoutState.CANCELLING: finish_cancelling,
+}
+
+
+# What comes before the plan depends on the kind. A redemption has no snapshot to wait for.
+FIRST_STEPS: Mapping[PayoutKind, Mapping[PayoutState, Step]] = {
+    PayoutKind.SNAPSHOT: {PayoutState.REQUESTED: start_snapshot, PayoutState.SNAPSHOTTING: record_snapshot},
+    PayoutKind.DIVIDEND: {PayoutState.REQUESTED: start_action, PayoutState.SNAPSHOTTING: record_action},
+    PayoutKind.COUPON: {PayoutState.REQUESTED: start_action, PayoutState.SNAPSHOTTING: record_action},
+    PayoutKind.REDEMPTION: {PayoutState.REQUESTED: start_redemption},
 }
 
 
@@ -61,7 +73,8 @@ async def _step(engine: Engine, payout_id: UUID) -> StepResult:
         return StepResult(0)
     # What is read of another chain must not get into the plan or the ledger.
     await refuse_wrong_chain(engine)
-    return await STEPS[payout.state](engine, payout, contract)
+    step = FIRST_STEPS[payout.kind].get(payout.state) or STEPS[payout.state]
+    return await step(engine, payout, contract)
 
 
 async def _end_step(engine: Engine, payout_id: UUID, result: StepResult) -> None:

@@ -5,14 +5,16 @@ method. Addresses in bulk are lower-case strings.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
 from libs.chain.address import EvmAddress
+from libs.payout_terms import PayoutKind
 from payout_service.domain.fees import FeeQuote, Fees
-from payout_service.domain.settlement import ExecutionEvent
+from payout_service.domain.plan import Entitlement
+from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
 from payout_service.domain.transaction import (
     ContractCall,
     Outcome,
@@ -62,18 +64,23 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest block."""
+    """The newest block; `timestamp` in seconds since 1970 as the chain tells the time."""
 
     number: int
     hash: str
+    timestamp: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptEvidence:
-    """What a batch's receipt holds: the contract's event, and its transfers of the token by receiver."""
+    """What a batch's receipt holds: the contract's event, its transfers of the payment token by receiver.
+
+    `redeemed`: base units of the security token burned, by holder; only of a cash-out.
+    """
 
     event: ExecutionEvent | None
     transferred: Mapping[str, int]
+    redeemed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,7 @@ class CallKind(Enum):
     """What a call is, as far as we know its function."""
 
     TAKE_SNAPSHOT = "TAKE_SNAPSHOT"
+    TRIGGER_SNAPSHOTS = "TRIGGER_SNAPSHOTS"
     PAY_BATCH = "PAY_BATCH"
     SWEEP = "SWEEP"
     OTHER = "OTHER"
@@ -100,12 +108,12 @@ class CallKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RecognisedCall:
-    """A decoded call. Snapshot, holders and total are those of PAY_BATCH; a SWEEP has one holder, its receiver."""
+    """A decoded call: of PAY_BATCH the execution, of a SWEEP the receiver and the amount."""
 
     kind: CallKind
-    snapshot_id: int = 0
-    holders: tuple[str, ...] = ()
-    total_base_units: int = 0
+    execution: Execution | None = None
+    sweep_to: str = ""
+    sweep_base_units: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,30 @@ class SeenTransfer:
     block_number: int
     to: str
     amount_base_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntitlementSource:
+    """Where amounts come from that the asset computes: an action of it, or the principal of its live balances."""
+
+    token: EvmAddress
+    kind: PayoutKind
+    # 0 for a redemption.
+    action_id: int
+    payment_token_decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class CorporateAction:
+    """A dividend or coupon as the asset tells it; times in seconds since 1970."""
+
+    record_time: int
+    execution_time: int
+    # 0 until something triggers the scheduled snapshot (contracts.md, 3.16).
+    snapshot_id: int
+    is_cancelled: bool
+    # False while a coupon's rate is pending.
+    is_rate_set: bool = True
 
 
 class Rail(Protocol):
@@ -184,15 +216,12 @@ class Contracts(Protocol):
         """The asset's takeSnapshot()."""
         ...
 
-    def pay_batch(
-        self,
-        contract: EvmAddress,
-        token: EvmAddress,
-        snapshot_id: int,
-        holders: Sequence[str],
-        total_base_units: int,
-    ) -> ContractCall:
-        """executeAmountSnapshotByAddresses: `total_base_units` is the whole payout's total, not the batch's."""
+    def trigger_snapshots(self, token: EvmAddress) -> ContractCall:
+        """The asset's triggerPendingScheduledCrossOrderedTasks(): anyone may call it."""
+        ...
+
+    def pay_batch(self, contract: EvmAddress, token: EvmAddress, execution: Execution) -> ContractCall:
+        """The contract's call by addresses of the execution's kind."""
         ...
 
     def sweep(self, contract: EvmAddress, to: EvmAddress, amount_base_units: int) -> ContractCall:
@@ -217,6 +246,14 @@ class Contracts(Protocol):
 
     async def holds_payout_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
         """True if the signer may execute payouts."""
+        ...
+
+    async def holds_cash_out_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        """True if the signer may execute redemptions."""
+        ...
+
+    async def holds_redeemer_role(self, token: EvmAddress, contract: EvmAddress) -> bool:
+        """True if the lifecycle contract may redeem the bond's tokens, by version 7's or 8's role."""
         ...
 
     async def holds_transferer_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
@@ -265,6 +302,38 @@ class Contracts(Protocol):
         """The snapshot id in the asset's SnapshotTaken event of a receipt; None when it has no such event."""
         ...
 
+    async def snapshot_balances(
+        self, token: EvmAddress, snapshot_id: int, holders: Sequence[str], block_number: int
+    ) -> dict[str, int]:
+        """Free balances of these holders at a snapshot, by holder; 0 for who held nothing."""
+        ...
+
+    async def corporate_action(
+        self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: int | None = None
+    ) -> CorporateAction | None:
+        """A dividend or coupon at a block (None: the newest); None when the asset has none with this id."""
+        ...
+
+    async def maturity_time(self, token: EvmAddress) -> int | None:
+        """When a bond matures, seconds since 1970; None when the asset is no bond."""
+        ...
+
+    async def entitled_count(self, source: EntitlementSource, block_number: int) -> int:
+        """Holders of the action's list, or live holders, at a block; 0 before the record date."""
+        ...
+
+    async def entitled_page(
+        self, source: EntitlementSource, page: int, length: int, block_number: int
+    ) -> list[Entitlement]:
+        """One page of that list in its order, with what each is owed as the contract would compute it (floor)."""
+        ...
+
+    async def entitlements(
+        self, source: EntitlementSource, holders: Sequence[str], block_number: int | None = None
+    ) -> list[Entitlement]:
+        """What these holders are owed at a block (None: the newest), in their order."""
+        ...
+
     async def snapshot_totals(self, token: EvmAddress, snapshot_id: int, block_number: int) -> tuple[int, int]:
         """Number of holders and total supply at a snapshot, read at a block."""
         ...
@@ -285,16 +354,28 @@ class Contracts(Protocol):
         """Live holders and balances of one page of the list, at a block."""
         ...
 
+    async def live_balances(self, token: EvmAddress, holders: Sequence[str], block_number: int) -> dict[str, int]:
+        """Free live balances of these holders at a block, by holder; 0 for who holds nothing."""
+        ...
+
     async def receipt_evidence(
-        self, transaction_hash: str, contract: EvmAddress, payment_token: EvmAddress
+        self, transaction_hash: str, contract: EvmAddress, payment_token: EvmAddress, token: EvmAddress
     ) -> ReceiptEvidence:
-        """What a final receipt proves about a batch."""
+        """What a final receipt proves about a batch; `token` is the security token."""
         ...
 
     async def paid_flags(
-        self, contract: EvmAddress, snapshot_id: int, holders: Sequence[str], block_number: int
+        self,
+        contract: EvmAddress,
+        kind: ExecutionKind,
+        reference_id: int,
+        holders: Sequence[str],
+        block_number: int,
     ) -> dict[str, bool]:
-        """The contract's paid flag of each holder at a block, from its storage (contracts.md, 3.2)."""
+        """The contract's paid flag of each holder at a block, from its storage (contracts.md, 3.2).
+
+        False for all of a cash-out: it has none.
+        """
         ...
 
 

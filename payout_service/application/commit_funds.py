@@ -19,11 +19,14 @@ async def commit_funds(engine: Engine, payout: Payout, contract: LifecycleContra
     if payout.plan is None:
         raise RuntimeError(f"payout {payout.payout_id} waits for funds without a plan")
     key = treasury_key(contract)
-    needed = payout.plan.payable_base_units
+    # Of a redemption's later rounds: what is paid needs no promise any more.
+    needed = payout.plan.payable_base_units - payout.progress.paid_base_units
     look = await look_at_balance(engine, key)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        if locked.state is not PayoutState.WAITING_FOR_FUNDS or await work.treasury.lock(key) != look.version:
+        if locked.state is not PayoutState.WAITING_FOR_FUNDS or locked.version != payout.version:
+            return StepResult(0)
+        if await work.treasury.lock(key) != look.version:
             return StepResult(0)
         # A percentage was promised its whole total when the total was fixed; what nobody is due goes back.
         own = await work.treasury.committed_to(key, locked.payout_id)
@@ -34,8 +37,10 @@ async def commit_funds(engine: Engine, payout: Payout, contract: LifecycleContra
                 f"INSUFFICIENT_FUNDS: {key.lifecycle_contract} needs {needed - max(available, 0)} more base units "
                 f"of {key.payment_token}",
             )
-        if own:
+        if own > needed:
             await work.treasury.reduce(key, locked.payout_id, own - needed)
+        elif own or locked.round_number > 1:
+            await work.treasury.add(key, locked.payout_id, needed - own)
         else:
             await work.treasury.commit(key, locked.payout_id, needed)
         locked.begin_execution(engine.now())

@@ -10,7 +10,7 @@ from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
 from payout_service.application.engine import Engine
 from payout_service.application.ports import UnitOfWork
-from payout_service.application.take_snapshot import newest_snapshot_intent, snapshot_key
+from payout_service.application.snapshot_intents import newest_snapshot_intent, snapshot_key
 from payout_service.domain.payments import BatchState, PaymentState, Tally
 from payout_service.domain.payout import (
     CANCELLABLE_STATES,
@@ -71,6 +71,10 @@ async def cancel_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Pay
             )
             payout.settle_batch({}, engine.now())
         await _void_snapshot(work, payout)
+        if payout.plan is not None and payout.planned_count > payout.plan.holder_count:
+            # Rows of a redemption's round that was never frozen promised nothing either.
+            await work.payments.drop_rows(payout.payout_id, payout.plan.holder_count)
+            payout.planned_count = payout.plan.holder_count
         left = await work.payments.cancel_unsent(payout.payout_id, engine.now())
         if payout.plan is None:
             # Rows of a plan that was never frozen promised nothing.
@@ -85,6 +89,8 @@ async def cancel_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Pay
 async def retry_payments(engine: Engine, key: RequestKey, payout_id: UUID, holders: tuple[str, ...]) -> Payout:
     """Puts failed and waiting payments back into the plan; those of the holders listed, or (none listed) all.
 
+    A deferred payment only where its holder is listed: it is made now, whatever the minimum.
+
     Raises as `pause_payout`; also AppError TOO_MANY_HOLDERS, PAYMENT_NOT_RETRIABLE naming the holder: nothing is
     retried then.
     """
@@ -92,7 +98,9 @@ async def retry_payments(engine: Engine, key: RequestKey, payout_id: UUID, holde
         raise AppError(Reason.TOO_MANY_HOLDERS, f"at most {MAX_HOLDERS} holders in one call", field="holders")
 
     async def retry(work: UnitOfWork, payout: Payout) -> None:
-        states = frozenset({PayoutState.INCOMPLETE, PayoutState.EXECUTING, PayoutState.PAUSED})
+        states = frozenset(
+            {PayoutState.INCOMPLETE, PayoutState.DEFERRED, PayoutState.EXECUTING, PayoutState.PAUSED}
+        )
         _require_state(payout, states, "retried")
         await _require_retriable(work, payout_id, holders)
         left = await work.payments.retry(payout_id, holders or None, engine.now())

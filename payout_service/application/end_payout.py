@@ -3,7 +3,7 @@
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
 from payout_service.application.settle_batch import settle_final_batches
-from payout_service.application.take_snapshot import newest_snapshot_intent, snapshot_key
+from payout_service.application.snapshot_intents import newest_snapshot_intent, snapshot_key
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState, Tally, tally_of
 from payout_service.domain.payout import Payout, PayoutState

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
+from payout_service.application.list_live_holders import begin_next_round
 from payout_service.application.make_batch import make_batch
 from payout_service.application.resume_payments import resume_payments
 from payout_service.application.settle_batch import settle_final_batches
@@ -22,6 +23,10 @@ async def execute_payout(engine: Engine, payout: Payout, contract: LifecycleCont
             return made
     if open_batches:
         return StepResult(engine.settings.poll_seconds, waiting_for)
+    async with engine.unit_of_work() as work:
+        payout = await work.payouts.get(payout.payout_id) or payout
+    if payout.state is PayoutState.EXECUTING and payout.wants_round and payout.may_begin_round:
+        return await begin_next_round(engine, payout, contract)
     return await _finish(engine, payout, contract, lacking)
 
 
@@ -39,9 +44,12 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
             retry_time = await work.payments.next_retry_time(payout.payout_id)
             what = lacking or f"PAYMENTS_WAITING: {waiting} payments are tried again from {retry_time}; see theirs"
             return StepResult(_seconds_until(engine, retry_time), what)
-        open_base_units = tally_of(tallies, PaymentState.FAILED, PaymentState.DISPUTED).amount_base_units
+        kept = tally_of(tallies, PaymentState.FAILED, PaymentState.DISPUTED, PaymentState.DEFERRED)
+        open_base_units = kept.amount_base_units
         locked.finish(open_base_units, engine.now())
-        # What failed stays promised to its payees: an operator decides about it.
+        if locked.wants_round:
+            locked.wait_for(f"ROUNDS_EXHAUSTED: tokens still moved in round {locked.round_number}", engine.now())
+        # What failed or is deferred stays promised to its payees.
         await work.treasury.lock(key)
         if await work.treasury.committed_to(key, payout.payout_id) != open_base_units:
             raise RuntimeError(f"payout {payout.payout_id}: the commitment is not what is still owed")

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from libs.chain.address import EvmAddress
 from payout_service.application.chain_ports import CallWouldRevertError
+from payout_service.application.check_batch import check_amounts, what_changed
 from payout_service.application.engine import Engine, StepResult
-from payout_service.application.hold_back import hold_back
+from payout_service.application.hold_back import hold_back, reverts_alone
 from payout_service.domain.batch_sizing import GasModel, fits, gas_limit
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import Batch
@@ -35,11 +36,11 @@ async def make_batch(engine: Engine, payout_id: UUID, contract: LifecycleContrac
         candidates = await work.payments.unbatched(payout_id, engine.settings.batch_limits.max_payees)
     if not candidates:
         return None
-    changed = await _what_changed(engine, payout, contract)
+    changed = await what_changed(engine, payout, contract)
     if changed:
         return StepResult(engine.settings.blocked_poll_seconds, changed)
     signer = engine.signer_of_batch(payout.progress.batch_count + 1)
-    sizing = _Sizing(engine, payout, contract, signer)
+    sizing = _Sizing(engine, payout, contract, signer, candidates[0].withholding_basis_points)
     try:
         sized = await sizing.size(candidates)
     except CallWouldRevertError as error:
@@ -49,6 +50,9 @@ async def make_batch(engine: Engine, payout_id: UUID, contract: LifecycleContrac
             engine.settings.blocked_poll_seconds,
             "BATCH_CAPS_TOO_LOW: not even one payee fits under the configured gas cap",
         )
+    stopped = await check_amounts(engine, payout, contract, sized.payees)
+    if stopped:
+        return stopped
     await _store(engine, payout, signer, sized)
     return StepResult(0)
 
@@ -60,27 +64,8 @@ async def _explain_revert(sizing: "_Sizing", first: PlannedPayment, why: str) ->
         await sizing.estimate([])
     except CallWouldRevertError as error:
         return StepResult(engine.settings.blocked_poll_seconds, f"BATCH_WOULD_REVERT: {error.reason}")
-    await hold_back(engine, sizing.payout, first, why)
+    await hold_back(engine, sizing.payout, {first: reverts_alone(why)})
     return StepResult(0)
-
-
-async def _what_changed(engine: Engine, payout: Payout, contract: LifecycleContract) -> str:
-    """Looks again, before each batch, at what the frozen plan relied on. Empty when all is as it was."""
-    address = _address(contract)
-    pays_in = await engine.contracts.payment_token_of(address)
-    if pays_in != contract.payment_token:
-        return (
-            f"PAYMENT_TOKEN_CHANGED: the contract now pays in {pays_in}, the plan is in {contract.payment_token}"
-        )
-    implementation = await engine.contracts.implementation_of(address)
-    if implementation != payout.implementation:
-        return f"IMPLEMENTATION_CHANGED: {payout.implementation} became {implementation} after the plan was frozen"
-    if await engine.contracts.is_paused(address):
-        return "LIFECYCLE_CONTRACT_PAUSED: who holds PAUSER_ROLE can unpause it"
-    for signer in engine.signers:
-        if not await engine.contracts.holds_payout_role(address, signer):
-            return f"PAYOUT_ROLE_MISSING: the contract's DEFAULT_ADMIN can grant it to {signer}"
-    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +76,8 @@ class _Sizing:
     payout: Payout
     contract: LifecycleContract
     signer: EvmAddress
+    # Of all candidates: they may share one call.
+    withholding_basis_points: int
 
     async def size(self, candidates: list[PlannedPayment]) -> _SizedBatch | None:
         """Fits a line through two probes, then estimates the very call; shrinks while it does not fit.
@@ -135,15 +122,8 @@ class _Sizing:
 
     def call(self, payees: list[PlannedPayment]) -> ContractCall:
         """The call that pays these payees."""
-        if self.payout.snapshot is None:
-            raise RuntimeError(f"payout {self.payout.payout_id} pays without a snapshot")
-        return self.engine.contracts.pay_batch(
-            _address(self.contract),
-            self.contract.token,
-            self.payout.snapshot.snapshot_id,
-            [payee.holder for payee in payees],
-            self.payout.total_base_units,
-        )
+        execution = self.payout.execution_of([payee.holder for payee in payees], self.withholding_basis_points)
+        return self.engine.contracts.pay_batch(_address(self.contract), self.contract.token, execution)
 
 
 async def _store(engine: Engine, payout: Payout, signer: EvmAddress, sized: _SizedBatch) -> None:

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from libs.errors import AppError, Reason
 from payout_service.application.chain_ports import CallKind, RecognisedCall, SeenTransaction
 from payout_service.application.engine import Engine
+from payout_service.application.payouts_of_executions import payout_of_execution, told_reference
 from payout_service.application.ports import UnitOfWork
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout
+from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.sweep import Sweep
 from payout_service.domain.transaction import NonceLane
 
@@ -73,6 +75,8 @@ async def _match(engine: Engine, unknown: Unknown) -> Match:
             return await _match_batch(work, unknown, contracts)
         if call.kind is CallKind.SWEEP:
             return await _match_sweep(work, unknown, contracts)
+    if call.kind is CallKind.TRIGGER_SNAPSHOTS:
+        return Match(unknown, "a trigger of scheduled snapshots: it pays nobody, and anyone may call it")
     if call.kind is CallKind.TAKE_SNAPSHOT:
         return await _match_snapshot(engine, unknown, contracts)
     return _match_other(unknown, contracts)
@@ -106,11 +110,11 @@ async def _totals_paid_on(
     """The totals that executions on a snapshot were made with: the argument of each call (contracts.md, 3.3)."""
     head = await engine.rail.head()
     return {
-        execution.event.amount_base_units
+        execution.event.execution.total_base_units
         for contract in contracts
         if contract.address is not None
         for execution in await engine.contracts.executions(contract.address, from_block, head.number)
-        if execution.event.snapshot_id == snapshot_id
+        if execution.event.execution.is_of(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id)
     }
 
 
@@ -118,19 +122,22 @@ def _may_have_paid(payout: Payout, totals: set[int]) -> bool:
     """A payout pays one total; a percentage that has none yet may have had any."""
     if not payout.total_base_units:
         return len(totals) <= 1
-    return totals <= {payout.total_base_units}
+    # The spread total of excluded shares, and a total less what is withheld, are known only with the snapshot.
+    return bool(payout.rules.excluded or payout.rules.withholds) or totals <= {payout.total_base_units}
 
 
 async def _match_batch(work: UnitOfWork, unknown: Unknown, contracts: list[LifecycleContract]) -> Match:
     """Its payees are settled by the recorded execution when their payout comes to them."""
-    call = unknown.call
+    execution = _execution(unknown)
     for contract in contracts:
-        payout = await work.payouts.with_snapshot(contract.asset_id, call.snapshot_id)
+        payout = await payout_of_execution(work, contract.asset_id, execution)
         if payout:
-            return Match(unknown, _batch_account(call, payout), payout)
+            return Match(unknown, _batch_account(execution, payout), payout)
     # Of a payout that is not known any more: it has no row, so nothing here would pay its payees again, but the
     # same money may be asked for anew.
-    account = f"a batch of {len(call.holders)} payees on snapshot {call.snapshot_id}, which no payout here has"
+    account = (
+        f"a batch of {len(execution.holders)} payees on {told_reference(execution)}, which no payout here has"
+    )
     return Match(unknown, account, is_accounted=False)
 
 
@@ -139,21 +146,32 @@ def _with_adopted_snapshot(match: Match, matches: list[Match]) -> Match:
     call = match.unknown.call
     if match.is_accounted or call.kind is not CallKind.PAY_BATCH:
         return match
-    owners = [each.adopting_payout for each in matches if each.snapshot_id == call.snapshot_id]
+    execution = _execution(match.unknown)
+    owners = [
+        each.adopting_payout
+        for each in matches
+        if each.snapshot_id and execution.is_of(ExecutionKind.AMOUNT_SNAPSHOT, each.snapshot_id)
+    ]
     payout = owners[0] if len(owners) == 1 else None
-    return (
-        replace(match, account=_batch_account(call, payout), payout=payout, is_accounted=True) if payout else match
-    )
+    if payout is None:
+        return match
+    return replace(match, account=_batch_account(execution, payout), payout=payout, is_accounted=True)
 
 
-def _batch_account(call: RecognisedCall, payout: Payout) -> str:
-    return f"a batch of payouts/{payout.payout_id} with {len(call.holders)} payees"
+def _execution(unknown: Unknown) -> Execution:
+    if unknown.call.execution is None:
+        raise RuntimeError(f"{unknown.seen.transaction_hash} is recognised as a batch without an execution")
+    return unknown.call.execution
+
+
+def _batch_account(execution: Execution, payout: Payout) -> str:
+    return f"a batch of payouts/{payout.payout_id} with {len(execution.holders)} payees"
 
 
 async def _match_sweep(work: UnitOfWork, unknown: Unknown, contracts: list[LifecycleContract]) -> Match:
     sending = [sweep for each in contracts for sweep in await work.sweeps.sending(each.asset_id)]
-    same = [sweep for sweep in sending if sweep.to.value in unknown.call.holders]
-    same = [sweep for sweep in same if sweep.amount_base_units == unknown.call.total_base_units]
+    same = [sweep for sweep in sending if sweep.to.value == unknown.call.sweep_to]
+    same = [sweep for sweep in same if sweep.amount_base_units == unknown.call.sweep_base_units]
     same = [sweep for sweep in same if _may_be_of(unknown, sweep.create_time)]
     if same:
         return Match(unknown, f"sweeps/{same[0].sweep_id}", adopting_sweep=same[0])
@@ -161,7 +179,7 @@ async def _match_sweep(work: UnitOfWork, unknown: Unknown, contracts: list[Lifec
 
 
 def _match_other(unknown: Unknown, contracts: list[LifecycleContract]) -> Match:
-    """Of our contracts there are calls that we never make and that may pay: by page, by percentage, a cash-out."""
+    """Of our contracts there are calls that we never make and that may pay: by page, by percentage."""
     if contracts:
         account = f"another call on the token or lifecycle contract of assets/{contracts[0].asset_id}"
         return Match(unknown, account, is_accounted=False)

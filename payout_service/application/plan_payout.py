@@ -1,15 +1,23 @@
-"""Reads every holder at the snapshot, stores what each is owed, and freezes the plan."""
+"""Reads every holder of the list, stores what each is owed, and freezes the plan."""
 
+from libs.payout_terms import PayoutKind
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
+from payout_service.application.payout_conditions import entitlement_source
 from payout_service.domain.lifecycle import LifecycleContract
-from payout_service.domain.payout import Payout, PayoutState
-from payout_service.domain.plan import PlanSum, PlanTotals, plan_payments
+from payout_service.domain.payout import Payout, PayoutState, Snapshot
+from payout_service.domain.plan import (
+    Entitlement,
+    PlannedPayment,
+    PlanTotals,
+    plan_entitlements,
+    plan_payments,
+)
 
 
 async def plan_payout(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
     """Stores the next page of the plan, or freezes the plan when every holder is in it."""
-    if payout.planned_count < payout.holder_count:
+    if payout.listed_count < payout.holder_count:
         return await _store_page(engine, payout, contract)
     return await _freeze(engine, payout, contract)
 
@@ -20,21 +28,22 @@ async def _store_page(engine: Engine, payout: Payout, contract: LifecycleContrac
     if snapshot is None:
         raise RuntimeError(f"payout {payout.payout_id} plans without a snapshot")
     length = engine.settings.plan_page_size
-    page = payout.planned_count // length
-    balances = await engine.contracts.snapshot_page(
-        contract.token, snapshot.snapshot_id, page, length, snapshot.block_number
-    )
-    expected = min(length, payout.holder_count - payout.planned_count)
-    if len(balances) != expected:
+    page = payout.listed_count // length
+    listed, rows = await _rows(engine, payout, contract, snapshot, page)
+    expected = min(length, payout.holder_count - payout.listed_count)
+    if listed != expected:
         return StepResult(
             engine.settings.blocked_poll_seconds,
-            f"SNAPSHOT_PAGE_SHORT: page {page} has {len(balances)} holders, {expected} belong there",
+            f"SNAPSHOT_PAGE_SHORT: page {page} has {listed} holders, {expected} belong there",
         )
-    rows = plan_payments(payout.planned_count, balances, payout.total_base_units, payout.total_supply)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        if locked.state is not PayoutState.PLANNING or locked.planned_count != payout.planned_count:
+        # The version too: an operator may have taken the round's rows back in between.
+        if locked.state is not PayoutState.PLANNING or locked.version != payout.version:
             return StepResult(0)
+        if locked.listed_count != payout.listed_count:
+            return StepResult(0)
+        locked.listed_count += listed
         locked.planned_count += len(rows)
         await work.payments.add_planned(locked.payout_id, rows, engine.now())
         await work.payouts.save(locked)
@@ -42,6 +51,33 @@ async def _store_page(engine: Engine, payout: Payout, contract: LifecycleContrac
         await work.commit()
     await engine.failpoints.reach("plan.page_stored")
     return StepResult(0)
+
+
+async def _rows(
+    engine: Engine, payout: Payout, contract: LifecycleContract, snapshot: Snapshot, page: int
+) -> tuple[int, list[PlannedPayment]]:
+    """How many holders a page has, and the rows that they make."""
+    length = engine.settings.plan_page_size
+    if payout.kind is PayoutKind.SNAPSHOT:
+        balances = await engine.contracts.snapshot_page(
+            contract.token, snapshot.snapshot_id, page, length, snapshot.block_number
+        )
+        rows = plan_payments(
+            payout.planned_count, balances, payout.call_total_base_units, payout.total_supply, payout.rules
+        )
+        return len(balances), rows
+    source = entitlement_source(contract, payout.kind, payout.action_id)
+    entitlements = await engine.contracts.entitled_page(source, page, length, snapshot.block_number)
+    owed = await _not_planned_yet(engine, payout, entitlements) if payout.round_number > 1 else entitlements
+    return len(entitlements), plan_entitlements(payout.planned_count, owed, payout.rules, payout.round_number)
+
+
+async def _not_planned_yet(engine: Engine, payout: Payout, entitlements: list[Entitlement]) -> list[Entitlement]:
+    """In a later round: who is owed something and waits in no row of an earlier one."""
+    owed = [each for each in entitlements if each.amount_base_units]
+    async with engine.unit_of_work() as work:
+        waiting = await work.payments.open_holders(payout.payout_id, [each.holder for each in owed])
+    return [each for each in owed if each.holder not in waiting]
 
 
 async def _freeze(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
@@ -70,7 +106,7 @@ async def _freeze(engine: Engine, payout: Payout, contract: LifecycleContract) -
 
 async def _summed(engine: Engine, payout: Payout) -> PlanTotals:
     """Streams the stored rows, so that what is hashed is what will be paid."""
-    total = PlanSum(payout.total_base_units, payout.total_supply)
+    total = payout.new_plan_sum()
     async with engine.unit_of_work() as work:
         async for row in work.payments.plan_rows(payout.payout_id):
             total.add(row)

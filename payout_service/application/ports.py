@@ -13,12 +13,13 @@ from uuid import UUID
 from libs.chain.address import EvmAddress
 from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
+from libs.payout_terms import PayoutKind
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.discrepancy import Discrepancy, Finding
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import Batch, BatchState, PaymentOutcome, PaymentState, Tallies, Tally
 from payout_service.domain.payout import Payout
-from payout_service.domain.plan import PlannedPayment
+from payout_service.domain.plan import Entitlement, PlannedPayment
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.sweep import Sweep
 from payout_service.domain.transaction import ForeignTransaction, NonceLane, TransactionIntent
@@ -73,6 +74,14 @@ class WaitingPayment:
 
 
 @dataclass(frozen=True, slots=True)
+class DeferredPayment:
+    """A deferred payment that has come due."""
+
+    payout_id: UUID
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedState:
     """What the ledger says of a payment."""
 
@@ -116,11 +125,15 @@ class PayoutRepository(Protocol):
         ...
 
     async def waiting_for_snapshot(self, asset_id: UUID) -> list[Payout]:
-        """Payouts of an asset that have no snapshot yet and are not given up, oldest first."""
+        """Payouts of kind SNAPSHOT of an asset that have no snapshot yet and are not given up, oldest first."""
         ...
 
     async def with_snapshot(self, asset_id: UUID, snapshot_id: int) -> Payout | None:
-        """The payout that is paid from this snapshot of the asset."""
+        """The payout of kind SNAPSHOT that is paid from this snapshot of the asset."""
+        ...
+
+    async def of_action(self, asset_id: UUID, kind: PayoutKind, action_id: int) -> list[Payout]:
+        """Payouts of an asset for one dividend or coupon, or its redemptions (id 0), oldest first."""
         ...
 
     async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:
@@ -135,18 +148,41 @@ class PaymentRepository(Protocol):
     """Payments and batches of payouts."""
 
     async def add_planned(self, payout_id: UUID, payments: Sequence[PlannedPayment], now: datetime) -> None:
-        """Stores rows of a plan, in bulk; those of amount zero as ZERO_DUE."""
+        """Stores rows of a plan, in bulk, each in its `first_state`."""
         ...
 
     def plan_rows(self, payout_id: UUID) -> AsyncIterator[PlannedPayment]:
         """The whole plan in the order of the ordinals, streamed."""
         ...
 
+    async def drop_rows(self, payout_id: UUID, from_ordinal: int) -> None:
+        """Forgets the rows of a redemption's round that was never frozen."""
+        ...
+
+    async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
+        """Those of the holders that have a payment in an open state (OPEN_STATES)."""
+        ...
+
+    async def reprice(self, payout_id: UUID, entitlements: Sequence[Entitlement], now: datetime) -> int:
+        """PLANNED payments of a redemption get these balances and amounts, by holder.
+
+        Returns by how many base units their sum rose.
+        """
+        ...
+
+    async def settle_unsent(self, payout_id: UUID, outcomes: Sequence[PaymentOutcome], now: datetime) -> Tallies:
+        """PLANNED payments of a redemption become ZERO_DUE, or PAID by another execution, without a batch.
+
+        Their amounts become the outcomes' amounts. Returns what they were due before, by their new state.
+        """
+        ...
+
     async def unbatched(self, payout_id: UUID, limit: int) -> list[PlannedPayment]:
         """Payments that are owed and in no batch, in the order of the ordinals, that may share one call.
 
         Payees of a batch that reverted come back with a cap on the size of their next batch; only payments with
-        the same cap are given together, at most as many as it allows, those without one first.
+        the same cap and the same withholding rate are given together, at most as many as the cap allows, those
+        without one first.
         """
         ...
 
@@ -171,7 +207,7 @@ class PaymentRepository(Protocol):
         transaction_hash: str,
         now: datetime,
     ) -> None:
-        """Records what became of each payee of a batch, in bulk."""
+        """Records what became of each payee of a batch, in bulk; an outcome's amount replaces the planned one."""
         ...
 
     async def return_to_plan(
@@ -210,7 +246,8 @@ class PaymentRepository(Protocol):
     async def retry(self, payout_id: UUID, holders: Sequence[str] | None, now: datetime) -> Tallies:
         """FAILED (for a reason that can pass) and WAITING payments go back into the plan, their tries forgotten.
 
-        `holders` None: all of them. Returns how many left each state.
+        `holders` None: all of them; DEFERRED ones only where their holder is named. Returns how many left each
+        state.
         """
         ...
 
@@ -219,7 +256,19 @@ class PaymentRepository(Protocol):
         ...
 
     async def cancel_unsent(self, payout_id: UUID, now: datetime) -> Tallies:
-        """PLANNED, WAITING and FAILED payments become CANCELLED. Returns how many left each state."""
+        """PLANNED, WAITING, FAILED and DEFERRED payments become CANCELLED. Returns how many left each state."""
+        ...
+
+    async def deferrals_due(self, asset_id: UUID, limit: int) -> list[DeferredPayment]:
+        """DEFERRED payments whose holder's deferrals reach their payout's minimum, of `limit` holders at most.
+
+        Deferrals count together over the asset's payouts in a state of RELEASING_STATES. All due payments of a
+        holder are given together, by holder.
+        """
+        ...
+
+    async def release_deferred(self, payout_id: UUID, ordinals: Sequence[int], now: datetime) -> Tally:
+        """DEFERRED payments go back into the plan. Returns what went."""
         ...
 
     async def tallies(self, payout_id: UUID) -> Tallies:
@@ -377,6 +426,10 @@ class TreasuryRepository(Protocol):
 
     async def commit(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
         """Promises money to a payout or sweep that has none promised yet, under the lock."""
+        ...
+
+    async def add(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+        """Promises more to a payout that had something promised before, under the lock."""
         ...
 
     async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:

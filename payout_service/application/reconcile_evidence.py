@@ -17,7 +17,7 @@ from payout_service.application.reconcile_findings import Look
 from payout_service.domain.discrepancy import DiscrepancyKind, Finding
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState
-from payout_service.domain.payout import Payout, Snapshot
+from payout_service.domain.payout import Payout
 from payout_service.domain.transaction import Outcome
 
 _PAGE_ROWS = 1000
@@ -47,9 +47,7 @@ class _Settled:
     has_findings: bool = False
 
 
-async def compare_evidence(
-    engine: Engine, payout: Payout, contract: LifecycleContract, snapshot: Snapshot, look: Look
-) -> None:
+async def compare_evidence(engine: Engine, payout: Payout, contract: LifecycleContract, look: Look) -> None:
     """PAYMENT_WITHOUT_EVIDENCE, EVIDENCE_WITHOUT_PAYMENT, SETTLED_TRANSACTION_GONE.
 
     A transaction that a reorg put into another block, with the same evidence, is no difference: the journal is
@@ -57,8 +55,7 @@ async def compare_evidence(
     """
     if contract.address is None:
         raise RuntimeError(f"payout {payout.payout_id} has a plan and no lifecycle contract")
-    comparison = _Comparison(engine, payout.payout_id, contract.address, contract.payment_token, snapshot, look)
-    await comparison.run()
+    await _Comparison(engine, payout, contract, contract.address, look).run()
 
 
 async def recorded_pages(engine: Engine, payout_id: UUID) -> AsyncIterator[list[RecordedState]]:
@@ -93,17 +90,16 @@ class _Comparison:
     def __init__(
         self,
         engine: Engine,
-        payout_id: UUID,
-        contract: EvmAddress,
-        payment_token: EvmAddress,
-        snapshot: Snapshot,
+        payout: Payout,
+        contract: LifecycleContract,
+        address: EvmAddress,
         look: Look,
     ) -> None:
         self._engine = engine
-        self._payout_id = payout_id
+        self._payout = payout
+        self._payout_id = payout.payout_id
         self._contract = contract
-        self._payment_token = payment_token
-        self._snapshot = snapshot
+        self._address = address
         self._look = look
         self._settled: dict[str, _Settled] = {}
         self._hash_of_batch: dict[int, str] = {}
@@ -197,7 +193,9 @@ class _Comparison:
                 return None
         if not is_there:
             return _NO_EVIDENCE
-        return await self._engine.contracts.receipt_evidence(transaction_hash, self._contract, self._payment_token)
+        return await self._engine.contracts.receipt_evidence(
+            transaction_hash, self._address, self._contract.payment_token, self._contract.token
+        )
 
     async def _is_final_and_succeeded(self, transaction_hash: str) -> bool:
         """Of a transaction that settled no batch of this payout; asked for again, since a node may lag."""
@@ -245,9 +243,9 @@ class _Comparison:
         )
 
     def _paid_by(self, evidence: ReceiptEvidence) -> dict[str, int]:
-        """Payees that got something, by the contract's event on this payout's snapshot."""
+        """Payees that got something, by the contract's event of an execution for this payout."""
         event = evidence.event
-        if event is None or event.snapshot_id != self._snapshot.snapshot_id:
+        if event is None or not event.execution.is_of(self._payout.execution_kind, self._payout.reference_id):
             return {}
         return {holder: amount for holder, amount in event.paid.items() if amount}
 

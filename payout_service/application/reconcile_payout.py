@@ -76,7 +76,7 @@ async def _compare(engine: Engine, payout: Payout, contract: LifecycleContract, 
         return 0
     await compare_plan(engine, payout, payout.plan, look)
     payment_count = await compare_books(engine, payout, contract, look)
-    await compare_evidence(engine, payout, contract, payout.snapshot, look)
+    await compare_evidence(engine, payout, contract, look)
     return payment_count
 
 

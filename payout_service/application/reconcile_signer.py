@@ -16,7 +16,7 @@ from payout_service.application.engine import Engine
 from payout_service.application.list_signers import SignerView, view_signer
 from payout_service.application.match_transactions import Match, match_unknown
 from payout_service.application.ports import UnitOfWork
-from payout_service.application.take_snapshot import newest_snapshot_intent, snapshot_intent, snapshot_key
+from payout_service.application.snapshot_intents import newest_snapshot_intent, snapshot_intent, snapshot_key
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.transaction import (
     ForeignTransaction,
@@ -138,7 +138,7 @@ async def _adopt(engine: Engine, work: UnitOfWork, match: Match) -> None:
     outcome = Outcome(seen.transaction_hash, seen.block_number, seen.block_hash, seen.gas_used, None)
     if match.adopting_payout:
         payout = await work.payouts.lock(match.adopting_payout.payout_id)
-        intent = await _intent_to_adopt(engine, work, payout, match)
+        intent = await _intent_to_adopt(engine, work, payout)
         if intent:
             adopted = await work.journal.lock(intent.intent_id)
             adopted.adopt(outcome)
@@ -153,16 +153,14 @@ async def _adopt(engine: Engine, work: UnitOfWork, match: Match) -> None:
             await work.journal.save(adopted)
 
 
-async def _intent_to_adopt(
-    engine: Engine, work: UnitOfWork, payout: Payout, match: Match
-) -> TransactionIntent | None:
+async def _intent_to_adopt(engine: Engine, work: UnitOfWork, payout: Payout) -> TransactionIntent | None:
     """The payout's snapshot intent that has not happened, or a new one."""
     if payout.state is PayoutState.REQUESTED:
-        to = match.unknown.seen.call.to
-        if to is None:
-            raise RuntimeError("a snapshot is taken of a token")
+        contract = await work.lifecycle.get(payout.asset_id)
+        if contract is None:
+            raise RuntimeError(f"payout {payout.payout_id} has no asset")
         payout.begin_snapshot(engine.now())
-        await work.journal.add(snapshot_intent(engine, payout, to, 1))
+        await work.journal.add(snapshot_intent(engine, payout, contract, 1))
     elif await work.journal.find(snapshot_key(payout, 1)) is None:
         # Paused before it asked for one: it will, and then by its own transaction.
         raise AppError(

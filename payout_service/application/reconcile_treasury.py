@@ -10,6 +10,7 @@ from uuid import UUID
 from payout_service.application.chain_ports import SeenExecution, SeenTransfer
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine
+from payout_service.application.payouts_of_executions import payout_of_execution, told_reference
 from payout_service.application.ports import TreasuryKey
 from payout_service.application.reconcile_evidence import hashes_named_by_paid
 from payout_service.application.reconcile_findings import (
@@ -21,6 +22,7 @@ from payout_service.application.reconcile_findings import (
 )
 from payout_service.domain.discrepancy import DiscrepancyKind, Finding
 from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.settlement import ExecutionKind
 
 # Of blocks, so that the transfers of one window fit into memory at a chain's full speed.
 _WINDOW_BLOCKS = 500
@@ -143,14 +145,15 @@ def _outside_transfer(transfers: Sequence[SeenTransfer]) -> Finding:
 async def _executions_not_ours(
     engine: Engine, asset_id: UUID, foreign: Mapping[str, SeenExecution]
 ) -> list[tuple[UUID | None, Finding]]:
-    """Executions on the snapshots of our payouts, but those that PAID payments name: these are accounted for."""
+    """Executions for our payouts that are not ours, but those that PAID payments name: these are accounted for."""
     found: list[tuple[UUID | None, Finding]] = []
-    by_snapshot: dict[int, list[SeenExecution]] = {}
-    for execution in foreign.values():
-        by_snapshot.setdefault(execution.event.snapshot_id, []).append(execution)
-    for snapshot_id, executions in by_snapshot.items():
+    by_reference: dict[tuple[ExecutionKind, int], list[SeenExecution]] = {}
+    for seen in foreign.values():
+        execution = seen.event.execution
+        by_reference.setdefault((execution.kind, execution.reference_id), []).append(seen)
+    for executions in by_reference.values():
         async with engine.unit_of_work() as work:
-            payout = await work.payouts.with_snapshot(asset_id, snapshot_id)
+            payout = await payout_of_execution(work, asset_id, executions[0].event.execution)
         if payout is None:
             continue
         hashes = frozenset(each.transaction_hash for each in executions)
@@ -168,7 +171,7 @@ def _execution_not_ours(execution: SeenExecution) -> Finding:
     return Finding(
         DiscrepancyKind.EXECUTION_NOT_OURS,
         execution.transaction_hash,
-        f"no execution on snapshot {event.snapshot_id} but by this payout's batches",
+        f"no execution on {told_reference(event.execution)} but by this payout's batches",
         f"{len(event.paid)} holders paid {sum(event.paid.values())} base units in block {execution.block_number}",
         execution.transaction_hash,
     )

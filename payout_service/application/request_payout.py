@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.messaging.events import EventNotReadyError, IncomingEvent
+from libs.payout_terms import NO_RULES, PayeeRules, PayoutKind
 from payout_service.application.engine import Engine
 from payout_service.domain.payout import Payout
 
@@ -17,9 +18,13 @@ class RequestPayout:
     asset_id: UUID
     # When the distribution was created; also when the event is published again much later.
     request_time: datetime
-    # 0 with a percentage.
+    # 0 but for a fixed total.
     total_base_units: int
     percentage_basis_points: int | None = None
+    kind: PayoutKind = PayoutKind.SNAPSHOT
+    # Of a dividend or coupon.
+    action_id: int = 0
+    rules: PayeeRules = NO_RULES
 
 
 async def request_payout(engine: Engine, command: RequestPayout, event: IncomingEvent) -> None:
@@ -37,6 +42,9 @@ async def request_payout(engine: Engine, command: RequestPayout, event: Incoming
                 asset_id=command.asset_id,
                 total_base_units=command.total_base_units,
                 percentage_basis_points=command.percentage_basis_points,
+                kind=command.kind,
+                action_id=command.action_id,
+                rules=command.rules,
                 create_time=command.request_time,
                 update_time=now,
             )

@@ -1,20 +1,24 @@
 """Settles batches whose transaction is final: by evidence; one that paid nobody goes back into the plan."""
 
+from libs.payout_terms import PayoutKind
 from payout_service.application.chain_ports import CallWouldRevertError
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.diagnose_refusals import evidence_of_failed
 from payout_service.application.engine import Engine, what_it_waits_for
 from payout_service.application.hold_back import reverting_payee
 from payout_service.application.journaled_intents import is_lost_and_accounted
+from payout_service.application.payout_conditions import entitlement_source
 from payout_service.application.ports import UnitOfWork
 from payout_service.application.send_transactions import NEVER_FITS
 from payout_service.application.sign_transactions import NO_LONGER_FITS
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import Batch, BatchState, PaymentOutcome, PaymentState, Tallies, Tally
 from payout_service.domain.payout import SETTLING_STATES, Payout, PayoutState
-from payout_service.domain.plan import PlannedPayment
+from payout_service.domain.plan import Entitlement, PlannedPayment
 from payout_service.domain.settlement import BatchEvidence, ExpectedBatch, settle
 from payout_service.domain.transaction import IntentState, Outcome, TransactionIntent
+
+_NEEDS_NO_PROMISE = frozenset({PaymentState.PAID, PaymentState.ZERO_DUE})
 
 
 async def settle_final_batches(engine: Engine, payout: Payout, contract: LifecycleContract) -> tuple[int, str]:
@@ -49,7 +53,12 @@ async def _settle(
 ) -> None:
     payees, outcomes = await _outcomes(engine, payout, contract, batch, outcome)
     entered = _tallied(payees, outcomes)
-    paid_base_units = entered.get(PaymentState.PAID, Tally()).amount_base_units
+    # Promised to payees that need no promise any more, and what a redemption has paid more or less than that.
+    planned = {payee.holder: payee.amount_base_units for payee in payees}
+    kept_base_units = sum(planned[each.holder] for each in outcomes if each.state in _NEEDS_NO_PROMISE)
+    rise = sum(
+        each.amount_base_units - planned[each.holder] for each in outcomes if each.amount_base_units is not None
+    )
     key = treasury_key(contract)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
@@ -59,8 +68,12 @@ async def _settle(
             payout.payout_id, batch.number, BatchState.SETTLED, outcomes, outcome.transaction_hash, engine.now()
         )
         locked.settle_batch(entered, engine.now())
+        locked.reprice(rise, engine.now())
+        zero_due = entered.get(PaymentState.ZERO_DUE, Tally()).count
+        if zero_due:
+            locked.found_nothing_due(zero_due)
         await work.treasury.lock(key)
-        await work.treasury.reduce(key, payout.payout_id, paid_base_units)
+        await work.treasury.reduce(key, payout.payout_id, kept_base_units)
         await work.treasury.raise_settled_block(key, outcome.block_number)
         await work.payouts.save(locked)
         await engine.failpoints.reach("batch.before_settle_commit")
@@ -76,15 +89,28 @@ async def _outcomes(
     async with engine.unit_of_work() as work:
         payees = await work.payments.payees_of(payout.payout_id, batch.number)
     receipt = await engine.contracts.receipt_evidence(
-        outcome.transaction_hash, contract.address, contract.payment_token
+        outcome.transaction_hash, contract.address, contract.payment_token, contract.token
     )
     failed = frozenset(receipt.event.failed if receipt.event else ())
     of_failed = await evidence_of_failed(
         engine, payout, contract, [payee for payee in payees if payee.holder in failed], outcome.block_number
     )
-    expected = ExpectedBatch(payout.snapshot.snapshot_id, payout.total_base_units, tuple(payees))
+    holders = [payee.holder for payee in payees]
+    execution = payout.execution_of(holders, payees[0].withholding_basis_points)
+    owed_before: dict[str, Entitlement] = {}
+    if payout.kind is PayoutKind.REDEMPTION:
+        source = entitlement_source(contract, payout.kind, payout.action_id)
+        before = await engine.contracts.entitlements(source, holders, outcome.block_number - 1)
+        owed_before = {each.holder: each for each in before}
+    expected = ExpectedBatch(execution, tuple(payees))
     evidence = BatchEvidence(
-        receipt.event, receipt.transferred, of_failed.paid_flags, of_failed.recorded, of_failed.refusals
+        receipt.event,
+        receipt.transferred,
+        of_failed.paid_flags,
+        of_failed.recorded,
+        of_failed.refusals,
+        owed_before,
+        receipt.redeemed,
     )
     return payees, settle(expected, evidence, engine.settings.retry, engine.now())
 
@@ -137,7 +163,8 @@ def _tallied(payees: list[PlannedPayment], outcomes: list[PaymentOutcome]) -> Ta
     owed = {payee.holder: payee.amount_base_units for payee in payees}
     tallies: dict[PaymentState, Tally] = {}
     for each in outcomes:
-        tallies[each.state] = tallies.get(each.state, Tally()) + Tally(1, owed[each.holder])
+        amount = owed[each.holder] if each.amount_base_units is None else each.amount_base_units
+        tallies[each.state] = tallies.get(each.state, Tally()) + Tally(1, amount)
     return tallies
 
 

@@ -17,15 +17,18 @@ class PaymentState(StrEnum):
     ZERO_DUE = "ZERO_DUE"
     DISPUTED = "DISPUTED"
     CANCELLED = "CANCELLED"
+    EXCLUDED = "EXCLUDED"
+    DEFERRED = "DEFERRED"
 
 
 _S = PaymentState
 # The one table; docs/state-machines.md draws it. Rows change in bulk, each UPDATE names the state it comes from.
 PAYMENT_TRANSITIONS: Mapping[PaymentState, frozenset[PaymentState]] = {
-    # Not sent at all where a simulation already shows that this payee makes the whole call revert.
-    _S.PLANNED: frozenset({_S.IN_FLIGHT, _S.WAITING, _S.FAILED, _S.CANCELLED}),
+    # Not sent at all where a simulation already shows that this payee makes the whole call revert. ZERO_DUE
+    # and PAID where a redemption's holder has nothing left to redeem: sold, or redeemed by another execution.
+    _S.PLANNED: frozenset({_S.IN_FLIGHT, _S.WAITING, _S.FAILED, _S.CANCELLED, _S.ZERO_DUE, _S.PAID}),
     # Back to PLANNED only after it is proven that the batch paid nobody: reverted or voided, finally.
-    _S.IN_FLIGHT: frozenset({_S.PAID, _S.WAITING, _S.FAILED, _S.DISPUTED, _S.PLANNED, _S.CANCELLED}),
+    _S.IN_FLIGHT: frozenset({_S.PAID, _S.WAITING, _S.FAILED, _S.DISPUTED, _S.PLANNED, _S.CANCELLED, _S.ZERO_DUE}),
     _S.WAITING: frozenset({_S.PLANNED, _S.CANCELLED}),
     _S.PAID: frozenset(),
     # Only by an operator: RetryPayments or CancelPayout.
@@ -33,11 +36,14 @@ PAYMENT_TRANSITIONS: Mapping[PaymentState, frozenset[PaymentState]] = {
     _S.ZERO_DUE: frozenset(),
     _S.DISPUTED: frozenset(),
     _S.CANCELLED: frozenset(),
+    _S.EXCLUDED: frozenset(),
+    # Due less than the minimum; paid once the holder's deferrals reach it.
+    _S.DEFERRED: frozenset({_S.PLANNED, _S.CANCELLED}),
 }
-# What a final batch makes of a payee.
-SETTLED_STATES = frozenset({_S.PAID, _S.WAITING, _S.FAILED, _S.DISPUTED})
+# What a final batch makes of a payee; ZERO_DUE only of a redemption's that had sold all tokens.
+SETTLED_STATES = frozenset({_S.PAID, _S.WAITING, _S.FAILED, _S.DISPUTED, _S.ZERO_DUE})
 # Money is still promised to the payee.
-OPEN_STATES = frozenset({_S.PLANNED, _S.IN_FLIGHT, _S.WAITING, _S.FAILED, _S.DISPUTED})
+OPEN_STATES = frozenset({_S.PLANNED, _S.IN_FLIGHT, _S.WAITING, _S.FAILED, _S.DISPUTED, _S.DEFERRED})
 
 
 class BatchState(StrEnum):
@@ -65,11 +71,18 @@ class FailureReason(StrEnum):
     EVIDENCE_DISAGREES = "EVIDENCE_DISAGREES"
     # The call reverts as a whole with this payee in it, also with this payee alone.
     BATCH_REVERTED = "BATCH_REVERTED"
+    # A redemption would pay for tokens that it cannot redeem: frozen, locked or held ones.
+    TOKENS_NOT_FREE = "TOKENS_NOT_FREE"
 
 
 # What may pass by itself: tried again after a while, a bounded number of times, and by RetryPayments.
 RETRIABLE_REASONS = frozenset(
-    {FailureReason.UNFUNDED, FailureReason.TRANSFER_REFUSED, FailureReason.BATCH_REVERTED}
+    {
+        FailureReason.UNFUNDED,
+        FailureReason.TRANSFER_REFUSED,
+        FailureReason.BATCH_REVERTED,
+        FailureReason.TOKENS_NOT_FREE,
+    }
 )
 
 
@@ -78,7 +91,8 @@ class PaymentOutcome:
     """What became of one payee in a final batch.
 
     `transaction_hash` is set where another transaction than the batch's has paid; `retry_time` where the payee is
-    tried again by itself.
+    tried again by itself. `amount_base_units` is set where it is not what the plan says: a redemption pays the
+    balance at its moment.
     """
 
     holder: str
@@ -87,10 +101,12 @@ class PaymentOutcome:
     detail: str = ""
     transaction_hash: str = ""
     retry_time: datetime | None = None
+    amount_base_units: int | None = None
 
     def __post_init__(self) -> None:
-        is_paid, waits = self.state is PaymentState.PAID, self.state is PaymentState.WAITING
-        if self.state not in SETTLED_STATES or is_paid != (self.reason is None):
+        needs_no_reason = self.state in (PaymentState.PAID, PaymentState.ZERO_DUE)
+        waits = self.state is PaymentState.WAITING
+        if self.state not in SETTLED_STATES or needs_no_reason != (self.reason is None):
             raise ValueError(f"{self.holder}: {self.state} with reason {self.reason} is no outcome")
         if waits != (self.retry_time is not None) or (waits and self.reason not in RETRIABLE_REASONS):
             raise ValueError(f"{self.holder}: {self.state} for {self.reason} at {self.retry_time} is no outcome")

@@ -1,14 +1,25 @@
 """A payout: one distribution, paid once, from one snapshot and one frozen plan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from payout_service.domain.payments import PaymentState, Tallies, Tally, tally_of
-from payout_service.domain.plan import PlanTotals
+from payout_service.domain.plan import PlanSum, PlanTotals, net_total, spread_total
+from payout_service.domain.settlement import Execution, ExecutionKind
+
+# A redemption lists the live holders so often at most; transfers without end must not keep it going for ever.
+MOST_ROUNDS = 16
+_EXECUTIONS: Mapping[PayoutKind, ExecutionKind] = {
+    PayoutKind.SNAPSHOT: ExecutionKind.AMOUNT_SNAPSHOT,
+    PayoutKind.DIVIDEND: ExecutionKind.DISTRIBUTION,
+    PayoutKind.COUPON: ExecutionKind.DISTRIBUTION,
+    PayoutKind.REDEMPTION: ExecutionKind.CASH_OUT,
+}
 
 
 class PayoutState(StrEnum):
@@ -23,26 +34,32 @@ class PayoutState(StrEnum):
     CANCELLING = "CANCELLING"
     COMPLETED = "COMPLETED"
     INCOMPLETE = "INCOMPLETE"
+    DEFERRED = "DEFERRED"
     CANCELLED = "CANCELLED"
     FAILED = "FAILED"
 
 
 _S = PayoutState
-# The one table of legal transitions; docs/state-machines.md draws it. Every state but the last four is moved on
-# by the payout worker; PAUSED and INCOMPLETE wait for an operator.
+# The one table of legal transitions; docs/state-machines.md draws it. Every state but COMPLETED, INCOMPLETE,
+# CANCELLED and FAILED is moved on by the payout worker; PAUSED and INCOMPLETE wait for an operator.
 TRANSITIONS: Mapping[PayoutState, frozenset[PayoutState]] = {
-    _S.REQUESTED: frozenset({_S.SNAPSHOTTING, _S.PAUSED, _S.CANCELLING, _S.FAILED}),
+    # A redemption needs no snapshot.
+    _S.REQUESTED: frozenset({_S.SNAPSHOTTING, _S.PLANNING, _S.PAUSED, _S.CANCELLING, _S.FAILED}),
     _S.SNAPSHOTTING: frozenset({_S.PLANNING, _S.PAUSED, _S.CANCELLING, _S.FAILED}),
-    _S.PLANNING: frozenset({_S.WAITING_FOR_FUNDS, _S.COMPLETED, _S.PAUSED, _S.CANCELLING}),
+    # To EXECUTING when another round of a redemption found nobody new.
+    _S.PLANNING: frozenset({_S.WAITING_FOR_FUNDS, _S.EXECUTING, _S.COMPLETED, _S.PAUSED, _S.CANCELLING}),
     _S.WAITING_FOR_FUNDS: frozenset({_S.EXECUTING, _S.PAUSED, _S.CANCELLING}),
-    _S.EXECUTING: frozenset({_S.COMPLETED, _S.INCOMPLETE, _S.PAUSED, _S.CANCELLING}),
+    # To PLANNING for another round of a redemption.
+    _S.EXECUTING: frozenset({_S.COMPLETED, _S.INCOMPLETE, _S.DEFERRED, _S.PLANNING, _S.PAUSED, _S.CANCELLING}),
     # Back to where it was.
     _S.PAUSED: frozenset(
         {_S.REQUESTED, _S.SNAPSHOTTING, _S.PLANNING, _S.WAITING_FOR_FUNDS, _S.EXECUTING, _S.CANCELLING}
     ),
     _S.CANCELLING: frozenset({_S.CANCELLED}),
-    # An operator tries the failed payments again, or gives up on them.
+    # An operator tries the failed payments again, or gives up on them; deferred ones may come due.
     _S.INCOMPLETE: frozenset({_S.EXECUTING, _S.CANCELLING}),
+    # All but deferred payments are made; those come due when their holders' deferrals reach the minimum.
+    _S.DEFERRED: frozenset({_S.EXECUTING, _S.CANCELLING}),
     _S.COMPLETED: frozenset(),
     _S.CANCELLED: frozenset(),
     _S.FAILED: frozenset(),
@@ -55,12 +72,15 @@ WORKED_STATES = frozenset(
         _S.PLANNING,
         _S.WAITING_FOR_FUNDS,
         _S.EXECUTING,
+        _S.DEFERRED,
         _S.PAUSED,
         _S.CANCELLING,
     }
 )
 PAUSABLE_STATES = frozenset(state for state, after in TRANSITIONS.items() if _S.PAUSED in after)
 CANCELLABLE_STATES = frozenset(state for state, after in TRANSITIONS.items() if _S.CANCELLING in after)
+# Deferred payments whose time has come go back into the plan: the money is committed, nothing stops them.
+RELEASING_STATES = frozenset({_S.EXECUTING, _S.INCOMPLETE, _S.DEFERRED})
 # Batches may be under way.
 SETTLING_STATES = frozenset({_S.EXECUTING, _S.PAUSED, _S.CANCELLING})
 
@@ -71,7 +91,11 @@ class IllegalTransitionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The snapshot that a plan is made from, out of our own receipt's event."""
+    """The snapshot that a plan is made from; every read of the plan is pinned to the block.
+
+    Of a snapshot payout out of our own receipt's event; of a corporate action the one of its record date; of a
+    redemption the id is 0 and the block is where the live holders of the present round were listed.
+    """
 
     snapshot_id: int
     block_number: int
@@ -90,6 +114,8 @@ class Progress:
     cancelled_base_units: int = 0
     batch_count: int = 0
     final_batch_count: int = 0
+    deferred_count: int = 0
+    deferred_base_units: int = 0
 
     def moved(self, entered: Tallies, left: Tallies) -> "Progress":
         """After payments entered some states and left others."""
@@ -99,6 +125,7 @@ class Progress:
             return Tally(plus.count - minus.count, plus.amount_base_units - minus.amount_base_units)
 
         paid, cancelled = change(PaymentState.PAID), change(PaymentState.CANCELLED)
+        deferred = change(PaymentState.DEFERRED)
         return replace(
             self,
             paid_count=self.paid_count + paid.count,
@@ -107,6 +134,8 @@ class Progress:
             cancelled_count=self.cancelled_count + cancelled.count,
             paid_base_units=self.paid_base_units + paid.amount_base_units,
             cancelled_base_units=self.cancelled_base_units + cancelled.amount_base_units,
+            deferred_count=self.deferred_count + deferred.count,
+            deferred_base_units=self.deferred_base_units + deferred.amount_base_units,
         )
 
 
@@ -119,20 +148,31 @@ class Payout:
 
     payout_id: UUID
     asset_id: UUID
-    # What all holders together shall be paid; 0 for a percentage until the plan fixes it.
+    # What all holders together shall be paid; 0 until the plan fixes it for all but a fixed total.
     total_base_units: int
     create_time: datetime
     update_time: datetime
     # Hundredths of a percent of the money that is available when the plan is made; None for a fixed total.
     percentage_basis_points: int | None = None
+    kind: PayoutKind = PayoutKind.SNAPSHOT
+    # Of a corporate action: the dividend's or coupon's id on the asset, from 1; else 0.
+    action_id: int = 0
+    rules: PayeeRules = NO_RULES
     state: PayoutState = PayoutState.REQUESTED
     version: int = 1
     snapshot: Snapshot | None = None
     # Read at the snapshot when planning starts.
     holder_count: int = 0
     total_supply: int = 0
-    # Rows of the plan stored so far; equals holder_count when the plan is frozen.
+    # Free balances of excluded holders at the snapshot, where their share is spread over the others.
+    excluded_balance: int = 0
+    # Holders of the list that were looked at; equals holder_count when the plan is frozen.
+    listed_count: int = 0
+    # Rows of the plan stored so far, of all rounds.
     planned_count: int = 0
+    # Of a redemption, from 1: how often the live holders were listed, and how many batches there were at the last.
+    round_number: int = 1
+    batches_when_listed: int = 0
     plan: PlanTotals | None = None
     progress: Progress = field(default_factory=Progress)
     waiting_for: str = ""
@@ -153,28 +193,103 @@ class Payout:
             raise ValueError(f"payout {self.payout_id}: {total_base_units} cannot become the total")
         self.total_base_units = total_base_units
 
-    def begin_planning(self, snapshot: Snapshot, holder_count: int, total_supply: int, now: datetime) -> None:
+    def begin_planning(
+        self, snapshot: Snapshot, holder_count: int, total_supply: int, now: datetime, *, excluded_balance: int = 0
+    ) -> None:
         """The snapshot is final. Raises ValueError for a snapshot that cannot be planned from."""
-        if snapshot.snapshot_id <= 0 or holder_count <= 0 or total_supply <= 0 or self.total_base_units <= 0:
-            raise ValueError("a plan needs a snapshot with holders and supply, and a total")
-        self._require(PayoutState.SNAPSHOTTING)
+        is_redemption = self.kind is PayoutKind.REDEMPTION
+        if (snapshot.snapshot_id <= 0) is not is_redemption or holder_count <= 0 or total_supply <= 0:
+            raise ValueError("a plan needs a snapshot with holders and supply")
+        if self.kind is PayoutKind.SNAPSHOT and self.total_base_units <= 0:
+            raise ValueError("a plan needs a total")
+        self._require(PayoutState.REQUESTED if is_redemption else PayoutState.SNAPSHOTTING)
         self.snapshot = snapshot
         self.holder_count = holder_count
         self.total_supply = total_supply
+        self.excluded_balance = excluded_balance
         self._move_to(PayoutState.PLANNING, now)
 
-    def freeze_plan(self, plan: PlanTotals, implementation: EvmAddress | None, now: datetime) -> None:
-        """Every holder is in the plan; from here on amounts are never computed again.
+    def begin_round(self, listing: Snapshot, holder_count: int, now: datetime) -> None:
+        """A redemption lists the live holders once more. Raises ValueError when it did so too often."""
+        self._require(PayoutState.EXECUTING)
+        if self.kind is not PayoutKind.REDEMPTION or not self.may_begin_round:
+            raise ValueError(f"payout {self.payout_id} cannot begin round {self.round_number + 1}")
+        self.snapshot = listing
+        self.holder_count = holder_count
+        self.listed_count = 0
+        self.round_number += 1
+        self.batches_when_listed = self.progress.batch_count
+        self._move_to(PayoutState.PLANNING, now)
 
-        Moves to WAITING_FOR_FUNDS, or to COMPLETED when nobody is due a base unit.
+    @property
+    def may_begin_round(self) -> bool:
+        """False after the last round that the bound allows."""
+        return self.round_number < MOST_ROUNDS
+
+    @property
+    def wants_round(self) -> bool:
+        """True if a redemption has sent anything since it listed the live holders."""
+        return self.kind is PayoutKind.REDEMPTION and self.progress.batch_count > self.batches_when_listed
+
+    def new_plan_sum(self) -> PlanSum:
+        """An empty sum of the payout's rows."""
+        if self.kind is PayoutKind.SNAPSHOT:
+            return PlanSum(self.kind, self.total_base_units, self.total_supply, self.call_total_base_units)
+        return PlanSum(self.kind, None, self.total_supply)
+
+    def freeze_plan(self, plan: PlanTotals, implementation: EvmAddress | None, now: datetime) -> None:
+        """Every holder is in the plan; from here on amounts are never computed again, but for a redemption's.
+
+        Moves to WAITING_FOR_FUNDS, to COMPLETED when nobody is due a base unit, or on to EXECUTING when another
+        round of a redemption found nobody new.
         """
         self._require(PayoutState.PLANNING)
-        if plan.holder_count != self.holder_count or self.planned_count != self.holder_count:
+        if plan.holder_count != self.planned_count or self.listed_count != self.holder_count:
             raise ValueError("the plan does not hold every holder exactly once")
+        is_first, had = self.plan is None, self.plan.holder_count if self.plan else 0
         self.plan = plan
         self.implementation = implementation
-        payable = plan.payable_base_units
-        self._move_to(PayoutState.WAITING_FOR_FUNDS if payable else PayoutState.COMPLETED, now)
+        if self.kind is not PayoutKind.SNAPSHOT:
+            self.total_base_units = plan.payable_base_units + plan.excluded_base_units
+        if is_first:
+            deferred = Tally(plan.deferred_count, plan.deferred_base_units)
+            self.progress = self.progress.moved({PaymentState.DEFERRED: deferred}, {})
+            after = PayoutState.WAITING_FOR_FUNDS if plan.payable_base_units else PayoutState.COMPLETED
+        else:
+            after = PayoutState.WAITING_FOR_FUNDS if plan.holder_count > had else PayoutState.EXECUTING
+        self._move_to(after, now)
+
+    @property
+    def call_total_base_units(self) -> int:
+        """What a snapshot payout's calls split before withholding: more than the total with REDISTRIBUTE."""
+        spreads = self.rules.excluded and self.rules.excluded_share is ExcludedShare.REDISTRIBUTE
+        if not spreads or not self.total_supply:
+            return self.total_base_units
+        return spread_total(self.total_base_units, self.total_supply, self.excluded_balance)
+
+    def execution_of(self, holders: Sequence[str], withholding_basis_points: int) -> Execution:
+        """The call that pays these holders, who share a withholding rate. Raises ValueError before the plan."""
+        if self.snapshot is None:
+            raise ValueError(f"payout {self.payout_id} pays without a snapshot")
+        total = net_total(self.call_total_base_units, withholding_basis_points)
+        return Execution(
+            kind=_EXECUTIONS[self.kind],
+            reference_id=self.reference_id,
+            total_base_units=total if self.kind is PayoutKind.SNAPSHOT else 0,
+            holders=tuple(holders),
+        )
+
+    @property
+    def execution_kind(self) -> ExecutionKind:
+        """The kind of the calls that pay."""
+        return _EXECUTIONS[self.kind]
+
+    @property
+    def reference_id(self) -> int:
+        """What the contract pays by and remembers: the snapshot's id, or the dividend's or coupon's; else 0."""
+        if self.kind is PayoutKind.SNAPSHOT and self.snapshot is not None:
+            return self.snapshot.snapshot_id
+        return self.action_id
 
     def begin_execution(self, now: datetime) -> None:
         """The money is committed in the same transaction as this."""
@@ -196,6 +311,31 @@ class Payout:
         self.progress = replace(progress, final_batch_count=progress.final_batch_count + 1)
         self._changed(now)
 
+    def reprice(self, delta_base_units: int, now: datetime) -> None:
+        """Payments of a redemption are due more or less than was thought: live balances have moved."""
+        if not delta_base_units:
+            return
+        if self.kind is not PayoutKind.REDEMPTION or self.plan is None:
+            raise ValueError(f"payout {self.payout_id}: the amounts of a frozen plan never change")
+        self.total_base_units += delta_base_units
+        self.plan = replace(self.plan, payable_base_units=self.plan.payable_base_units + delta_base_units)
+        self._changed(now)
+
+    def found_nothing_due(self, count: int) -> None:
+        """So many payments of a redemption became ZERO_DUE after the plan."""
+        if self.plan is None:
+            raise ValueError(f"payout {self.payout_id} has no plan")
+        self.plan = replace(self.plan, zero_due_count=self.plan.zero_due_count + count)
+
+    def release_deferred(self, tally: Tally, now: datetime) -> None:
+        """These deferred payments go back into the plan: their holders' deferrals reach the minimum."""
+        self._require(*RELEASING_STATES)
+        self.progress = self.progress.moved({}, {PaymentState.DEFERRED: tally})
+        if self.state is PayoutState.EXECUTING:
+            self._changed(now)
+        else:
+            self._move_to(PayoutState.EXECUTING, now)
+
     def move_payments(self, entered: Tallies, left: Tallies, now: datetime) -> None:
         """Payments changed outside of a batch: resumed after a wait, or found to make every call revert."""
         self._require(*SETTLING_STATES)
@@ -205,7 +345,7 @@ class Payout:
     def finish(self, open_base_units: int, now: datetime) -> None:
         """No payment is under way any more. Asserts the accounting identity (design.md, 5.10).
 
-        `open_base_units` is what failed and disputed payments are still owed.
+        `open_base_units` is what failed, disputed and deferred payments are still owed.
         """
         self._require(PayoutState.EXECUTING, PayoutState.CANCELLING)
         if self.plan is not None:
@@ -220,8 +360,12 @@ class Payout:
         elif self.plan is None:
             raise ValueError("a payout without a plan cannot be finished")
         else:
-            has_failures = self.progress.failed_count > 0
-            self._move_to(PayoutState.INCOMPLETE if has_failures else PayoutState.COMPLETED, now)
+            self._move_to(self._end(), now)
+
+    def _end(self) -> PayoutState:
+        if self.progress.failed_count or self.wants_round:
+            return PayoutState.INCOMPLETE
+        return PayoutState.DEFERRED if self.progress.deferred_count else PayoutState.COMPLETED
 
     def pause(self, now: datetime) -> None:
         """Nothing new is begun; what has left is settled. Raises IllegalTransitionError."""
@@ -245,10 +389,10 @@ class Payout:
         self._move_to(PayoutState.CANCELLING, now)
 
     def retry(self, left: Tallies, now: datetime) -> None:
-        """An operator wants these failed or waiting payments tried again now. Raises IllegalTransitionError."""
-        self._require(PayoutState.INCOMPLETE, PayoutState.EXECUTING, PayoutState.PAUSED)
+        """An operator wants these payments tried, or paid, now. Raises IllegalTransitionError."""
+        self._require(PayoutState.INCOMPLETE, PayoutState.DEFERRED, PayoutState.EXECUTING, PayoutState.PAUSED)
         self.progress = self.progress.moved({}, left)
-        if self.state is PayoutState.INCOMPLETE:
+        if self.state in (PayoutState.INCOMPLETE, PayoutState.DEFERRED):
             self._move_to(PayoutState.EXECUTING, now)
         else:
             self._changed(now)

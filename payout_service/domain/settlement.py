@@ -2,21 +2,50 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from payout_service.domain.payments import FailureReason, PaymentOutcome, PaymentState
-from payout_service.domain.plan import PlannedPayment
+from payout_service.domain.plan import Entitlement, PlannedPayment
 from payout_service.domain.retry import RetryPolicy
+
+
+class ExecutionKind(StrEnum):
+    """Which of the lifecycle contract's calls by addresses it is."""
+
+    # executeAmountSnapshotByAddresses: a share of a total, one paid flag per snapshot and holder.
+    AMOUNT_SNAPSHOT = "AMOUNT_SNAPSHOT"
+    # executeDistributionByAddresses: a dividend or coupon, one paid flag per distribution id and holder.
+    DISTRIBUTION = "DISTRIBUTION"
+    # executeBondCashOutByAddresses: the principal of live balances; no paid flag, the tokens are burned.
+    CASH_OUT = "CASH_OUT"
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A call by addresses, and what its event repeats of it.
+
+    `reference_id` is the snapshot's or the dividend's or coupon's id, 0 for a cash-out; `total_base_units` is what
+    a snapshot payout splits, 0 for the others.
+    """
+
+    kind: ExecutionKind
+    reference_id: int
+    total_base_units: int
+    # In the order of the call.
+    holders: tuple[str, ...]
+
+    def is_of(self, kind: ExecutionKind, reference_id: int) -> bool:
+        """True if it pays from the same snapshot, dividend or coupon; all cash-outs are of one kind."""
+        return self.kind is kind and self.reference_id == reference_id
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionEvent:
-    """The contract's own event of a ByAddresses call, zero padding removed (contracts.md, 3.4)."""
+    """The contract's own event of a call by addresses, zero padding removed (contracts.md, 3.4)."""
 
-    snapshot_id: int
-    holders: tuple[str, ...]
-    amount_base_units: int
+    execution: Execution
     failed: tuple[str, ...]
     paid: Mapping[str, int]
 
@@ -52,14 +81,17 @@ class BatchEvidence:
     paid_flags: Mapping[str, bool]
     recorded: Mapping[str, RecordedPayment]
     refusals: Mapping[str, Refusal]
+    # Of a redemption: what the asset says that each payee was owed at the parent block, and the tokens of each
+    # that the batch's transaction has burned.
+    owed_before: Mapping[str, Entitlement] = field(default_factory=dict)
+    redeemed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedBatch:
     """What the batch was made to do."""
 
-    snapshot_id: int
-    total_base_units: int
+    execution: Execution
     # In the order of the call.
     payees: tuple[PlannedPayment, ...]
 
@@ -70,16 +102,20 @@ def settle(
     """One outcome per payee, in the order of the call.
 
     PAID only where event and Transfer log both say exactly what the plan says. Where they disagree with each
-    other or with the plan, the payee is DISPUTED: not paid again, and shown to an operator.
+    other or with the plan, the payee is DISPUTED: not paid again, and shown to an operator. A redemption pays what
+    its holder has at that moment: there the formula is checked instead of the plan (design.md, 5.5).
     """
     event = evidence.event
-    if event is None or not _is_our_call(expected, event):
+    if event is None or event.execution != expected.execution:
         return [_disputed(payee.holder, "the receipt holds no event of this call") for payee in expected.payees]
     failed = frozenset(event.failed)
+    paid = _redeemed if expected.execution.kind is ExecutionKind.CASH_OUT else _paid
     return [
         _refused(payee, evidence, policy, now)
         if payee.holder in failed and payee.holder not in event.paid and not evidence.transferred.get(payee.holder)
-        else _paid(payee, event.paid.get(payee.holder), evidence, is_listed_failed=payee.holder in failed)
+        else _disputed_as_failed(payee, event.paid.get(payee.holder), evidence)
+        if payee.holder in failed
+        else paid(payee, event.paid.get(payee.holder), evidence)
         for payee in expected.payees
     ]
 
@@ -93,12 +129,52 @@ def refused(
     return PaymentOutcome(payee.holder, state, refusal.reason, refusal.detail, retry_time=retry_time)
 
 
-def _paid(
-    payee: PlannedPayment, event_paid: int | None, evidence: BatchEvidence, *, is_listed_failed: bool
-) -> PaymentOutcome:
+def _paid(payee: PlannedPayment, event_paid: int | None, evidence: BatchEvidence) -> PaymentOutcome:
     transferred = evidence.transferred.get(payee.holder, 0)
-    if not is_listed_failed and event_paid == payee.amount_base_units == transferred:
+    if event_paid == payee.amount_base_units == transferred:
         return PaymentOutcome(payee.holder, PaymentState.PAID)
+    return _disputed_as_paid(payee, event_paid, transferred)
+
+
+def _redeemed(payee: PlannedPayment, event_paid: int | None, evidence: BatchEvidence) -> PaymentOutcome:
+    """The amount is the event's. It must be what the token transferred, and the principal of what was burned."""
+    transferred = evidence.transferred.get(payee.holder, 0)
+    burned = evidence.redeemed.get(payee.holder, 0)
+    if event_paid == transferred == burned == 0:
+        # All was sold, or redeemed, before this call came.
+        return PaymentOutcome(payee.holder, PaymentState.ZERO_DUE, amount_base_units=0)
+    before = evidence.owed_before.get(payee.holder)
+    agrees = event_paid is not None and event_paid == transferred
+    if not agrees or before is None or before.obstacle or not _is_principal(before, burned, transferred):
+        principal = f"{before.amount_base_units} for {before.balance} tokens" if before else "unknown"
+        return _disputed(
+            payee.holder,
+            f"the event says {event_paid}, the token says {transferred}, {burned} tokens were burned, "
+            f"the principal in the block before was {principal}",
+        )
+    return PaymentOutcome(payee.holder, PaymentState.PAID, amount_base_units=transferred)
+
+
+def _is_principal(before: Entitlement, burned: int, paid_base_units: int) -> bool:
+    """Whether an amount is the principal of the tokens burned, by the principal of the balance before.
+
+    Exactly, where no token moved in between; else in proportion, give or take what two roundings leave.
+    """
+    if before.balance == burned:
+        return paid_base_units == before.amount_base_units
+    if before.balance == 0:
+        return False
+    low = before.amount_base_units * burned // before.balance
+    high = -(-(before.amount_base_units + 1) * burned // before.balance)
+    return low <= paid_base_units <= high
+
+
+def _disputed_as_failed(payee: PlannedPayment, event_paid: int | None, evidence: BatchEvidence) -> PaymentOutcome:
+    """Listed as failed, and yet something was paid."""
+    return _disputed_as_paid(payee, event_paid, evidence.transferred.get(payee.holder, 0))
+
+
+def _disputed_as_paid(payee: PlannedPayment, event_paid: int | None, transferred: int) -> PaymentOutcome:
     return _disputed(
         payee.holder, f"owed {payee.amount_base_units}, the event says {event_paid}, the token says {transferred}"
     )
@@ -129,14 +205,6 @@ def _refused(payee: PlannedPayment, evidence: BatchEvidence, policy: RetryPolicy
 
 def _disputed(holder: str, detail: str) -> PaymentOutcome:
     return PaymentOutcome(holder, PaymentState.DISPUTED, FailureReason.EVIDENCE_DISAGREES, detail)
-
-
-def _is_our_call(expected: ExpectedBatch, event: ExecutionEvent) -> bool:
-    return (
-        event.snapshot_id == expected.snapshot_id
-        and event.amount_base_units == expected.total_base_units
-        and event.holders == tuple(payee.holder for payee in expected.payees)
-    )
 
 
 def strip_padding(

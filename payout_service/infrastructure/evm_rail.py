@@ -144,7 +144,7 @@ class EvmRail:
     async def head(self) -> Head:
         """See Rail."""
         block = await self._rpc.latest_block()
-        return Head(block.number, block.hash)
+        return Head(block.number, block.hash, block.timestamp_seconds)
 
     async def block_hash(self, number: int) -> str | None:
         """See Rail."""

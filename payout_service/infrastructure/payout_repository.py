@@ -5,18 +5,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, literal, or_, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.chain.address import EvmAddress
 from libs.messaging.events import OutgoingEvent
+from libs.payout_terms import PayoutKind
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState, Progress, Snapshot
 from payout_service.domain.plan import PlanTotals
 from payout_service.infrastructure import tables
 from payout_service.infrastructure.claims import claim_due
 from payout_service.infrastructure.event_encoding import payout_event
 from payout_service.infrastructure.lifecycle_repository import SqlLifecycleRepository
+from payout_service.infrastructure.rules_mapping import rules_from_json, rules_to_json
 
 _payout = tables.payout
 _BEFORE_SNAPSHOT = sorted(state.value for state in (PayoutState.REQUESTED, PayoutState.SNAPSHOTTING))
@@ -44,6 +46,7 @@ class SqlPayoutRepository:
                 payout_id=payout.payout_id,
                 due_time=payout.create_time,
                 reconcile_time=payout.create_time,
+                **_terms(payout),
                 **_values(payout),
             )
             .on_conflict_do_nothing(index_elements=[_payout.c.payout_id])
@@ -99,6 +102,7 @@ class SqlPayoutRepository:
             select(_payout)
             .where(
                 _payout.c.asset_id == asset_id,
+                _is_of_kind(PayoutKind.SNAPSHOT),
                 or_(
                     _payout.c.state.in_(_BEFORE_SNAPSHOT),
                     and_(_payout.c.state == PayoutState.PAUSED.value, _payout.c.paused_from.in_(_BEFORE_SNAPSHOT)),
@@ -110,9 +114,22 @@ class SqlPayoutRepository:
 
     async def with_snapshot(self, asset_id: UUID, snapshot_id: int) -> Payout | None:
         """See PayoutRepository."""
-        statement = select(_payout).where(_payout.c.asset_id == asset_id, _payout.c.snapshot_id == snapshot_id)
+        statement = select(_payout).where(
+            _payout.c.asset_id == asset_id,
+            _payout.c.snapshot_id == snapshot_id,
+            _is_of_kind(PayoutKind.SNAPSHOT),
+        )
         row = (await self._connection.execute(statement)).one_or_none()
         return payout_of(row) if row else None
+
+    async def of_action(self, asset_id: UUID, kind: PayoutKind, action_id: int) -> list[Payout]:
+        """See PayoutRepository."""
+        statement = (
+            select(_payout)
+            .where(_payout.c.asset_id == asset_id, _is_of_kind(kind), _payout.c.action_id == action_id)
+            .order_by(_payout.c.position)
+        )
+        return [payout_of(row) for row in await self._connection.execute(statement)]
 
     async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:
         """See PayoutRepository."""
@@ -144,19 +161,6 @@ class SqlPayoutRepository:
 
 def payout_of(row: Row[Any]) -> Payout:
     """A row as a payout."""
-    snapshot = None
-    if row.snapshot_id is not None:
-        snapshot = Snapshot(row.snapshot_id, row.snapshot_block_number, row.snapshot_block_hash)
-    plan = None
-    if row.plan_hash is not None:
-        plan = PlanTotals(
-            holder_count=row.holder_count,
-            zero_due_count=row.zero_due_count,
-            payable_base_units=row.payable_base_units,
-            rounding_dust_base_units=row.rounding_dust_base_units,
-            frozen_share_base_units=row.frozen_share_base_units,
-            plan_hash=row.plan_hash,
-        )
     return Payout(
         payout_id=row.payout_id,
         asset_id=row.asset_id,
@@ -164,13 +168,20 @@ def payout_of(row: Row[Any]) -> Payout:
         create_time=row.create_time,
         update_time=row.update_time,
         percentage_basis_points=row.percentage_basis_points,
+        kind=PayoutKind(row.kind),
+        action_id=row.action_id,
+        rules=rules_from_json(row.rules),
         state=PayoutState(row.state),
         version=row.version,
-        snapshot=snapshot,
+        snapshot=_snapshot_of(row),
         holder_count=row.holder_count,
         total_supply=row.total_supply,
+        excluded_balance=row.excluded_balance,
+        listed_count=row.listed_count,
         planned_count=row.planned_count,
-        plan=plan,
+        round_number=row.round_number,
+        batches_when_listed=row.batches_when_listed,
+        plan=_plan_of(row),
         progress=Progress(
             paid_count=row.paid_count,
             failed_count=row.failed_count,
@@ -180,6 +191,8 @@ def payout_of(row: Row[Any]) -> Payout:
             cancelled_base_units=row.cancelled_base_units,
             batch_count=row.batch_count,
             final_batch_count=row.final_batch_count,
+            deferred_count=row.deferred_count,
+            deferred_base_units=row.deferred_base_units,
         ),
         waiting_for=row.waiting_for,
         failure_reason=row.failure_reason,
@@ -188,10 +201,49 @@ def payout_of(row: Row[Any]) -> Payout:
     )
 
 
+def _is_of_kind(kind: PayoutKind) -> ColumnElement[bool]:
+    """Written out, not bound: only so the index payout_of_snapshot can be used in every plan."""
+    return _payout.c.kind == literal(kind.value, literal_execute=True)
+
+
+def _snapshot_of(row: Row[Any]) -> Snapshot | None:
+    if row.snapshot_id is None:
+        return None
+    return Snapshot(row.snapshot_id, row.snapshot_block_number, row.snapshot_block_hash)
+
+
+def _plan_of(row: Row[Any]) -> PlanTotals | None:
+    if row.plan_hash is None:
+        return None
+    return PlanTotals(
+        holder_count=row.plan_holder_count,
+        zero_due_count=row.zero_due_count,
+        payable_base_units=row.payable_base_units,
+        rounding_dust_base_units=row.rounding_dust_base_units,
+        frozen_share_base_units=row.frozen_share_base_units,
+        plan_hash=row.plan_hash,
+        excluded_count=row.excluded_count,
+        excluded_base_units=row.excluded_base_units,
+        withheld_base_units=row.withheld_base_units,
+        deferred_count=row.plan_deferred_count,
+        deferred_base_units=row.plan_deferred_base_units,
+    )
+
+
+def _terms(payout: Payout) -> dict[str, object]:
+    """What never changes. Rules may name thousands of holders; they are not written anew with every save."""
+    return {
+        "asset_id": payout.asset_id,
+        "kind": payout.kind.value,
+        "action_id": payout.action_id,
+        "rules": rules_to_json(payout.rules),
+        "create_time": payout.create_time,
+    }
+
+
 def _values(payout: Payout) -> dict[str, object]:
     snapshot, plan, progress = payout.snapshot, payout.plan, payout.progress
     return {
-        "asset_id": payout.asset_id,
         "total_base_units": payout.total_base_units,
         "percentage_basis_points": payout.percentage_basis_points,
         "state": payout.state.value,
@@ -201,11 +253,21 @@ def _values(payout: Payout) -> dict[str, object]:
         "snapshot_block_hash": snapshot.block_hash if snapshot else None,
         "holder_count": payout.holder_count,
         "total_supply": payout.total_supply,
+        "excluded_balance": payout.excluded_balance,
+        "listed_count": payout.listed_count,
         "planned_count": payout.planned_count,
+        "round_number": payout.round_number,
+        "batches_when_listed": payout.batches_when_listed,
+        "plan_holder_count": plan.holder_count if plan else None,
         "zero_due_count": plan.zero_due_count if plan else None,
         "payable_base_units": plan.payable_base_units if plan else None,
         "rounding_dust_base_units": plan.rounding_dust_base_units if plan else None,
         "frozen_share_base_units": plan.frozen_share_base_units if plan else None,
+        "excluded_count": plan.excluded_count if plan else None,
+        "excluded_base_units": plan.excluded_base_units if plan else None,
+        "withheld_base_units": plan.withheld_base_units if plan else None,
+        "plan_deferred_count": plan.deferred_count if plan else None,
+        "plan_deferred_base_units": plan.deferred_base_units if plan else None,
         "plan_hash": plan.plan_hash if plan else None,
         "implementation": payout.implementation.value if payout.implementation else None,
         "paid_count": progress.paid_count,
@@ -215,10 +277,11 @@ def _values(payout: Payout) -> dict[str, object]:
         "cancelled_count": progress.cancelled_count,
         "paid_base_units": progress.paid_base_units,
         "cancelled_base_units": progress.cancelled_base_units,
+        "deferred_count": progress.deferred_count,
+        "deferred_base_units": progress.deferred_base_units,
         "batch_count": progress.batch_count,
         "final_batch_count": progress.final_batch_count,
         "waiting_for": payout.waiting_for,
         "failure_reason": payout.failure_reason,
-        "create_time": payout.create_time,
         "update_time": payout.update_time,
     }

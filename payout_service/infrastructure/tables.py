@@ -64,7 +64,17 @@ payout = Table(
     Column("payout_id", Uuid, primary_key=True),
     Column("position", BigInteger, Identity(always=True), nullable=False, unique=True),
     Column("asset_id", Uuid, ForeignKey("lifecycle_contract.asset_id"), nullable=False),
-    # 0 for a percentage until the plan fixes it.
+    Column(
+        "kind",
+        Text,
+        CheckConstraint("kind IN ('SNAPSHOT','DIVIDEND','COUPON','REDEMPTION')", name="payout_kind_check"),
+        nullable=False,
+    ),
+    # The dividend's or coupon's id on the asset, from 1; 0 for the other kinds.
+    _uint256("action_id"),
+    # See rules_mapping.py; {} for none.
+    Column("rules", JSONB, nullable=False),
+    # 0 until the plan fixes it for all but a fixed total.
     _uint256("total_base_units"),
     Column("percentage_basis_points", Integer, nullable=True),
     Column(
@@ -72,7 +82,7 @@ payout = Table(
         Text,
         CheckConstraint(
             "state IN ('REQUESTED','SNAPSHOTTING','PLANNING','WAITING_FOR_FUNDS','EXECUTING','PAUSED',"
-            "'CANCELLING','COMPLETED','INCOMPLETE','CANCELLED','FAILED')",
+            "'CANCELLING','COMPLETED','INCOMPLETE','DEFERRED','CANCELLED','FAILED')",
             name="payout_state_check",
         ),
         nullable=False,
@@ -83,11 +93,25 @@ payout = Table(
     Column("snapshot_block_hash", Text, nullable=True),
     Column("holder_count", BigInteger, nullable=False),
     _uint256("total_supply"),
-    Column("planned_count", BigInteger, CheckConstraint("planned_count <= holder_count"), nullable=False),
+    # Base units of the security token.
+    _uint256("excluded_balance"),
+    Column("listed_count", BigInteger, CheckConstraint("listed_count <= holder_count"), nullable=False),
+    # Of all rounds; holder_count and listed_count are those of the present one.
+    Column("planned_count", BigInteger, nullable=False),
+    Column("round_number", Integer, CheckConstraint("round_number > 0"), nullable=False),
+    Column("batches_when_listed", Integer, nullable=False),
+    # The frozen plan; of a redemption the one of the rounds that were frozen.
+    Column("plan_holder_count", BigInteger, nullable=True),
     Column("zero_due_count", BigInteger, nullable=True),
     _uint256("payable_base_units", nullable=True),
     _uint256("rounding_dust_base_units", nullable=True),
     _uint256("frozen_share_base_units", nullable=True),
+    Column("excluded_count", BigInteger, nullable=True),
+    _uint256("excluded_base_units", nullable=True),
+    _uint256("withheld_base_units", nullable=True),
+    # As planned; deferred_count and deferred_base_units below are what is deferred now.
+    Column("plan_deferred_count", BigInteger, nullable=True),
+    _uint256("plan_deferred_base_units", nullable=True),
     Column("plan_hash", Text, nullable=True),
     Column("implementation", Text, nullable=True),
     Column("paused_from", Text, nullable=True),
@@ -97,6 +121,8 @@ payout = Table(
     Column("cancelled_count", BigInteger, nullable=False),
     _uint256("paid_base_units"),
     _uint256("cancelled_base_units"),
+    Column("deferred_count", BigInteger, nullable=False),
+    _uint256("deferred_base_units"),
     Column("batch_count", Integer, nullable=False),
     Column("final_batch_count", Integer, nullable=False),
     Column("waiting_for", Text, nullable=False),
@@ -110,15 +136,18 @@ payout = Table(
     CheckConstraint(
         "percentage_basis_points > 0 AND percentage_basis_points <= 10000", name="percentage_in_range"
     ),
+    CheckConstraint("(kind IN ('DIVIDEND','COUPON')) = (action_id > 0)", name="action_of_its_kind"),
+    CheckConstraint("kind = 'REDEMPTION' OR round_number = 1", name="only_redemptions_have_rounds"),
+    CheckConstraint("kind = 'REDEMPTION' OR planned_count <= holder_count", name="planned_count_within_the_list"),
     CheckConstraint("(state = 'PAUSED') = (paused_from IS NOT NULL)", name="paused_from_somewhere"),
     CheckConstraint(
         # IS TRUE: a sum with a missing part is unknown, and a CHECK lets pass what is unknown.
         "plan_hash IS NULL OR (payable_base_units + rounding_dust_base_units + frozen_share_base_units "
-        "= total_base_units) IS TRUE",
+        "+ excluded_base_units + withheld_base_units = total_base_units) IS TRUE",
         name="plan_makes_the_total",
     ),
     CheckConstraint(
-        "paid_base_units + cancelled_base_units <= COALESCE(payable_base_units, 0)",
+        "paid_base_units + cancelled_base_units + deferred_base_units <= COALESCE(payable_base_units, 0)",
         name="never_more_than_planned",
     ),
 )
@@ -126,12 +155,20 @@ Index(
     "payout_due",
     payout.c.due_time,
     postgresql_where=text(
-        "state IN ('REQUESTED','SNAPSHOTTING','PLANNING','WAITING_FOR_FUNDS','EXECUTING','PAUSED','CANCELLING')"
+        "state IN ('REQUESTED','SNAPSHOTTING','PLANNING','WAITING_FOR_FUNDS','EXECUTING','DEFERRED','PAUSED',"
+        "'CANCELLING')"
     ),
 )
 Index("payout_reconciliation", payout.c.reconcile_time, postgresql_where=text("plan_hash IS NOT NULL"))
-# One snapshot, one payout.
-Index("payout_of_snapshot", payout.c.asset_id, payout.c.snapshot_id, unique=True)
+# One snapshot of our own, one payout. Those of a dividend or a coupon share the snapshot of its record date.
+Index(
+    "payout_of_snapshot",
+    payout.c.asset_id,
+    payout.c.snapshot_id,
+    unique=True,
+    postgresql_where=text("kind = 'SNAPSHOT'"),
+)
+Index("payout_of_action", payout.c.asset_id, payout.c.kind, payout.c.action_id)
 
 batch = Table(
     "batch",
@@ -163,13 +200,31 @@ payment = Table(
     Column("payout_id", Uuid, ForeignKey("payout.payout_id"), primary_key=True),
     Column("ordinal", BigInteger, primary_key=True),
     Column("holder", Text, nullable=False),
+    # Of a redemption, from 1.
+    Column("round_number", Integer, CheckConstraint("round_number > 0"), nullable=False),
     _uint256("balance"),
+    # What is paid: net.
     _uint256("amount_base_units"),
+    _uint256("withheld_base_units"),
+    _uint256("excluded_base_units"),
+    Column(
+        "withholding_basis_points",
+        Integer,
+        CheckConstraint("withholding_basis_points >= 0 AND withholding_basis_points <= 10000"),
+        nullable=False,
+    ),
+    Column(
+        "treatment",
+        Text,
+        CheckConstraint("treatment IN ('PAY','EXCLUDE','DEFER')", name="payment_treatment_check"),
+        nullable=False,
+    ),
     Column(
         "state",
         Text,
         CheckConstraint(
-            "state IN ('PLANNED','IN_FLIGHT','WAITING','PAID','FAILED','ZERO_DUE','DISPUTED','CANCELLED')",
+            "state IN ('PLANNED','IN_FLIGHT','WAITING','PAID','FAILED','ZERO_DUE','DISPUTED','CANCELLED',"
+            "'EXCLUDED','DEFERRED')",
             name="payment_state_check",
         ),
         nullable=False,
@@ -184,19 +239,35 @@ payment = Table(
     Column("tries", Integer, nullable=False),
     Column("transaction_hash", Text, nullable=False),
     _time("update_time"),
-    # Every holder in exactly one place.
-    UniqueConstraint("payout_id", "holder"),
+    # Every holder in exactly one place, of a redemption in each round. Holders are looked up by it, too.
+    UniqueConstraint("payout_id", "holder", "round_number"),
     CheckConstraint("(state = 'WAITING') = (retry_time IS NOT NULL)", name="waiting_until"),
+    CheckConstraint("(state = 'EXCLUDED') = (treatment = 'EXCLUDE')", name="excluded_for_ever"),
+    CheckConstraint("state <> 'DEFERRED' OR treatment = 'DEFER'", name="deferred_by_the_rules"),
+    CheckConstraint(
+        "CASE WHEN treatment = 'EXCLUDE' THEN amount_base_units + withheld_base_units = 0 "
+        "ELSE excluded_base_units = 0 END",
+        name="paid_or_excluded",
+    ),
     ForeignKeyConstraint(["payout_id", "batch_number"], ["batch.payout_id", "batch.number"]),
 )
 Index(
     "payment_unbatched",
     payment.c.payout_id,
     payment.c.batch_cap.nulls_first(),
+    payment.c.withholding_basis_points,
     payment.c.ordinal,
     postgresql_where=text("state = 'PLANNED'"),
 )
 Index("payment_waiting", payment.c.payout_id, payment.c.retry_time, postgresql_where=text("state = 'WAITING'"))
+# By holder over the payouts of an asset; the amounts in it, so that summing them reads nothing else.
+Index(
+    "payment_deferred",
+    payment.c.payout_id,
+    payment.c.holder,
+    postgresql_include=["amount_base_units", "ordinal"],
+    postgresql_where=text("state = 'DEFERRED'"),
+)
 Index("payment_of_batch", payment.c.payout_id, payment.c.batch_number)
 
 transaction_intent = Table(

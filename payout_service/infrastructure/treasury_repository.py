@@ -69,6 +69,17 @@ class SqlTreasuryRepository:
             raise RuntimeError(f"money is promised to {owner_id} already")
         await self._raise_version(key)
 
+    async def add(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+        """See TreasuryRepository. Raises RuntimeError when nothing was ever promised to the owner."""
+        result = await self._connection.execute(
+            update(_commitment)
+            .where(_is(key, _commitment), _commitment.c.owner_id == owner_id)
+            .values(amount_base_units=_commitment.c.amount_base_units + amount_base_units)
+        )
+        if result.rowcount != 1:
+            raise RuntimeError(f"nothing was promised to {owner_id} before")
+        await self._raise_version(key)
+
     async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
         """See TreasuryRepository."""
         result = await self._connection.execute(

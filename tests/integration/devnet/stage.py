@@ -14,9 +14,10 @@ from eth_abi.abi import encode
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
+from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.contract import AsyncContract
-from web3.exceptions import ContractCustomError
+from web3.exceptions import ContractCustomError, ContractPanicError
 from web3.types import TxReceipt
 
 from deploy.devnet.artifacts import REPOSITORY_ROOT
@@ -26,9 +27,13 @@ ANVIL_PATTERN = "node_modules/@foundry-rs/anvil-*/bin/anvil"
 CHAIN_ID = 298
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
+DAY = 24 * 60 * 60
+YEAR = 365 * DAY
 
 ZERO_ADDRESS = to_checksum_address("0x" + "00" * 20)
 BASE = 0x854679A93CEBFD89E2D5A20FDC0F646E935C518A098CEA2E09FBCD5137772703
+PAID_DISTRIBUTIONS = 2
+PAID_SNAPSHOTS = 3
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ class Stage:
     lifecycle: ChecksumAddress
     operator: ChecksumAddress
     stranger: ChecksumAddress
+    token_contract: str = "EquityToken"
 
     def contract(self, name: str, address: ChecksumAddress) -> AsyncContract:
         return self.devnet.contract(name, address)
@@ -117,7 +123,7 @@ class Stage:
         return await call.call({"from": self.operator})
 
     async def asset(self, function: str, *arguments: object) -> Any:
-        return await self.read("EquityToken", self.token, function, *arguments)
+        return await self.read(self.token_contract, self.token, function, *arguments)
 
     async def money_of(self, account: ChecksumAddress) -> int:
         """Balance of payment tokens, in base units."""
@@ -126,6 +132,16 @@ class Stage:
 
     async def deposit(self, amount: int) -> None:
         await self.devnet.mint_payment_token(self.payment_token, self.lifecycle, amount)
+
+    async def change(self, function: str, *arguments: object, sender: ChecksumAddress | None = None) -> TxReceipt:
+        """Send a transaction to the asset, as its admin if no sender is given."""
+        return await self.devnet.transact(self.token_contract, self.token, function, arguments, sender=sender)
+
+    async def pass_time(self, seconds: int) -> int:
+        """Mine a block so much later; return its timestamp."""
+        timestamp = await self.devnet.chain_time() + seconds
+        await self.devnet.advance_to(timestamp)
+        return timestamp
 
     async def snapshot(self) -> int:
         return await self.devnet.take_snapshot(self.token, self.operator)
@@ -136,16 +152,23 @@ class Stage:
             "LifeCycleCashFlow", self.lifecycle, function, arguments, sender=sender or self.operator
         )
 
-    async def events(
-        self, receipt: TxReceipt, name: str, contract: str = "LifeCycleCashFlow"
-    ) -> list[dict[str, Any]]:
+    async def events(self, receipt: TxReceipt, name: str) -> list[dict[str, Any]]:
         """Arguments of the receipt's logs that are this event and come from the lifecycle contract."""
-        event = self.contract(contract, self.lifecycle).events[name]()
-        topic = "0x" + keccak(text=event.abi["name"] + _types(event.abi)).hex()
+        return self._events("LifeCycleCashFlow", self.lifecycle, receipt, name)
+
+    def asset_events(self, receipt: TxReceipt, name: str) -> list[dict[str, Any]]:
+        """Arguments of the receipt's logs that are this event and come from the asset."""
+        return self._events(self.token_contract, self.token, receipt, name)
+
+    def _events(
+        self, contract: str, address: ChecksumAddress, receipt: TxReceipt, name: str
+    ) -> list[dict[str, Any]]:
+        event = self.contract(contract, address).events[name]()
+        topic = HexBytes(event.topic)
         return [
             dict(event.process_log(log)["args"])
             for log in receipt["logs"]
-            if log["address"] == self.lifecycle and log["topics"][0].to_0x_hex() == topic
+            if log["address"] == address and log["topics"][0] == topic
         ]
 
     async def pay(self, function: str, *arguments: Any) -> Outcome:
@@ -154,16 +177,17 @@ class Stage:
         returned = await call.call({"from": self.operator})
         receipt = await self.send(function, self.token, *arguments)
 
-        (event,) = await self.events(receipt, function.removeprefix("execute") + "Executed")
+        name = function.removeprefix("execute").removeprefix("Bond") + "Executed"
+        (event,) = await self.events(receipt, name)
         values = list(event.values())
         assert values[: len(arguments)] == list(arguments)
         assert values[len(arguments) :] == list(returned[:3])
         failed, succeeded, paid, *executed = returned
         return Outcome(failed, succeeded, paid, executed[0] if executed else None)
 
-    async def is_paid(self, snapshot_id: int, holder: ChecksumAddress) -> bool:
-        """The paid flag, from where contracts.md (3.2) says that it lies."""
-        inner = keccak(encode(["uint256", "uint256"], [snapshot_id, BASE + 3]))
+    async def is_paid(self, identifier: int, holder: ChecksumAddress, kind: int = PAID_SNAPSHOTS) -> bool:
+        """The paid flag of a snapshot or distribution, from where contracts.md (3.2) says that it lies."""
+        inner = keccak(encode(["uint256", "uint256"], [identifier, BASE + kind]))
         slot = keccak(encode(["address", "bytes32"], [holder, inner]))
         word = await self.devnet.web3.eth.get_storage_at(self.lifecycle, int.from_bytes(slot, "big"))
         assert int.from_bytes(word, "big") in (0, 1)
@@ -184,6 +208,20 @@ class Stage:
         assert isinstance(caught.value.data, str)
         return caught.value.data
 
+    async def asset_revert_of(
+        self, function: str, *arguments: object, sender: ChecksumAddress | None = None
+    ) -> str:
+        """As revert_of, of a call to the asset by its admin if no sender is given."""
+        return await self.revert_of(
+            function,
+            *arguments,
+            sender=sender or await self.devnet.admin(),
+            contract=self.token_contract,
+            address=self.token,
+        )
 
-def _types(event_abi: Any) -> str:
-    return "(" + ",".join(each["type"] for each in event_abi["inputs"]) + ")"
+    async def panic_of(self, name: str, address: ChecksumAddress, function: str, *arguments: object) -> str:
+        """The code, as web3 words it, of the panic in which a call by the operator ends."""
+        with pytest.raises(ContractPanicError) as caught:
+            await self.read(name, address, function, *arguments)
+        return str(caught.value)

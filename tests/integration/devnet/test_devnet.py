@@ -7,14 +7,8 @@ from collections.abc import Sequence
 import pytest
 from eth_typing import ChecksumAddress
 
-from deploy.devnet.deployer import (
-    GAS_PER_BATCH,
-    GAS_PER_BATCH_ENTRY,
-    MAX_TRANSACTION_GAS,
-    Devnet,
-    NotTheEmbeddedChainError,
-    seeded_holders,
-)
+from deploy.devnet.deployer import Devnet, NotTheEmbeddedChainError, seeded_holders
+from deploy.devnet.node import GAS_PER_BATCH, GAS_PER_BATCH_ENTRY, MAX_TRANSACTION_GAS
 from tests.integration.devnet.stage import Node, Stage, error_data, running_anvil
 
 FULL_BATCH = (MAX_TRANSACTION_GAS - GAS_PER_BATCH) // GAS_PER_BATCH_ENTRY

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from deploy.devnet.artifacts import load_contract
-from deploy.devnet.deployer import (
+from deploy.devnet.holders import seeded_holders
+from deploy.devnet.roles import (
+    CASHOUT_ROLE,
     DEFAULT_ADMIN_ROLE,
     OPERATOR_ROLES,
     PAUSER_ROLE,
     PAYOUT_ROLE,
     SNAPSHOT_ROLE,
-    seeded_holders,
 )
 from tests.integration.devnet.stage import ZERO_ADDRESS, Stage, error_data, padded
 
@@ -30,23 +31,23 @@ USD = 10**6
 
 def arguments_for(function: str, stage: Stage) -> list[object]:
     """Valid arguments of a call that needs a role."""
-    match function:
-        case "executeAmountSnapshot" | "executePercentageSnapshot":
-            return [stage.token, 1, 0, 10, 100]
-        case "executeAmountSnapshotByAddresses" | "executePercentageSnapshotByAddresses":
-            return [stage.token, 1, [ALICE], 100]
-        case "transferPaymentToken":
-            return [ALICE, 0]
-        case "updatePaymentToken":
-            return [stage.payment_token]
-        case "grantRole":
-            return [PAYOUT_ROLE, ALICE]
-        case "revokeRole":
-            return [PAYOUT_ROLE, stage.operator]
-        case "pause" | "unpause":
-            return []
-        case _:
-            raise AssertionError(f"no arguments known for {function}")
+    arguments: dict[str, list[object]] = {
+        "executeAmountSnapshot": [stage.token, 1, 0, 10, 100],
+        "executePercentageSnapshot": [stage.token, 1, 0, 10, 100],
+        "executeAmountSnapshotByAddresses": [stage.token, 1, [ALICE], 100],
+        "executePercentageSnapshotByAddresses": [stage.token, 1, [ALICE], 100],
+        "executeDistribution": [stage.token, 1, 0, 10],
+        "executeDistributionByAddresses": [stage.token, 1, [ALICE]],
+        "executeBondCashOut": [stage.token, 0, 10],
+        "executeBondCashOutByAddresses": [stage.token, [ALICE]],
+        "transferPaymentToken": [ALICE, 0],
+        "updatePaymentToken": [stage.payment_token],
+        "grantRole": [PAYOUT_ROLE, ALICE],
+        "revokeRole": [PAYOUT_ROLE, stage.operator],
+        "pause": [],
+        "unpause": [],
+    }
+    return arguments[function]
 
 
 # ------------------------------------------------------------------------------ section 1: guards
@@ -59,7 +60,7 @@ async def test_each_function_asks_for_the_role_of_the_table_and_only_while_not_p
         for function in FIXTURE["lifecycle"]["functions"]
         if (name := function["signature"].split("(")[0]) in built and "role" in function
     }
-    assert len(guarded) == 10
+    assert len(guarded) == 14
     unpause_role = guarded.pop("unpause")
 
     for name, role in guarded.items():
@@ -81,12 +82,17 @@ async def test_each_function_asks_for_the_role_of_the_table_and_only_while_not_p
         ("executePercentageSnapshot", (1, 0, 10, 10_001)),
         ("executeAmountSnapshotByAddresses", (1, [ALICE], 100)),
         ("executePercentageSnapshotByAddresses", (1, [ALICE], 100)),
+        ("executeDistribution", (1, 0, 10)),
+        ("executeDistributionByAddresses", (1, [ALICE])),
+        ("executeBondCashOut", (0, 10)),
+        ("executeBondCashOutByAddresses", ([ALICE],)),
     ],
 )
 async def test_the_asset_is_checked_after_the_role_and_before_anything_else(
     stage: Stage, function: str, rest: tuple[object, ...]
 ) -> None:
-    no_role = error_data("AccountHasNoRole(address,bytes32)", stage.stranger, bytes(PAYOUT_ROLE))
+    role = CASHOUT_ROLE if "CashOut" in function else PAYOUT_ROLE
+    no_role = error_data("AccountHasNoRole(address,bytes32)", stage.stranger, bytes(role))
 
     assert await stage.revert_of(function, ALICE, *rest, sender=stage.stranger) == no_role
     assert await stage.revert_of(function, ALICE, *rest) == error_data("InvalidAsset(address)", ALICE)

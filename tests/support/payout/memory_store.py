@@ -73,11 +73,15 @@ class _Table:
     keys: dict[str, dict[Any, dict[Any, None]]] = field(default_factory=dict)
 
     def store(self, key: Any, row: Any) -> None:
+        """None: the row is deleted."""
         before = self.rows.get(key)
-        self.rows[key] = row
+        if row is None:
+            self.rows.pop(key, None)
+        else:
+            self.rows[key] = row
         for name, index in self.indexes.items():
             old = None if before is None else index.value_of(before)
-            new = index.value_of(row)
+            new = None if row is None else index.value_of(row)
             if old == new:
                 continue
             keys = self.keys.setdefault(name, {})
@@ -170,7 +174,9 @@ class Transaction:
         self.events: list[OutgoingEvent] = []
         self.is_open = False
         self._is_aborted = False
+        # None for a row that is deleted.
         self._written: dict[Any, dict[Any, Any]] = {}
+        self._deleted_from: set[Any] = set()
         self._held: list[tuple[Any, ...]] = []
         self._held_tables: set[str] = set()
         self._waits_for: Transaction | None = None
@@ -194,6 +200,8 @@ class Transaction:
     def rows(self, table: Any) -> Mapping[Any, Any]:
         """All rows of a table by key."""
         committed, own = self.store.rows(table), self._written.get(table)
+        if table in self._deleted_from:
+            return {key: row for key, row in {**committed, **(own or {})}.items() if row is not None}
         return {**committed, **own} if own else committed
 
     def find(self, table: Any, index: str, value: Any) -> list[Any]:
@@ -215,7 +223,7 @@ class Transaction:
                 yield key, stored.rows[key]
         value_of = stored.indexes[index].value_of
         for key, row in own.items():
-            if value_of(row) == value:
+            if row is not None and value_of(row) == value:
                 yield key, row
 
     # ------------------------------------------------------------------------------------ locks
@@ -310,6 +318,12 @@ class Transaction:
         await self._claim_values(table, key, self.get(table, key), row)
         self.write(table, key, row)
 
+    async def delete(self, table: Any, key: Any) -> None:
+        """DELETE of a row; takes its lock."""
+        await self.lock(table, key)
+        self._deleted_from.add(table)
+        self.write(table, key, None)
+
     def write(self, table: Any, key: Any, row: Any) -> None:
         """Writes a row whose lock is held."""
         self._written.setdefault(table, {})[key] = row
@@ -356,6 +370,7 @@ class Transaction:
     def end(self) -> None:
         """Gives up what is not committed, and all locks."""
         self._written.clear()
+        self._deleted_from.clear()
         self.events.clear()
         for slot in self._held:
             del self.store.locks[slot]

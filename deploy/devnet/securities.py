@@ -1,0 +1,161 @@
+"""What can be done with the devnet's security tokens. Amounts are base units of the token named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from eth_typing import ChecksumAddress
+from hexbytes import HexBytes
+from web3.logs import DISCARD
+
+from deploy.devnet.node import DevnetNode
+from deploy.devnet.roles import CORPORATE_ACTION_ROLE, MATURITY_REDEEMER_ROLE, SNAPSHOT_ROLE
+from deploy.devnet.terms import Coupon, Dividend, GasBurn
+
+EQUITY: Final = "EquityToken"
+BOND: Final = "BondToken"
+# What both have may be asked of either under this name.
+SECURITY: Final = EQUITY
+
+# Gas to add per holder so that a payment by addresses costs what contracts.md (section 4) measured with real
+# tokens, payees holding the money already: 60,900, 113,400, 116,200, 99,700 and 565,000 per holder. Each is
+# that figure less what the devnet's own contracts were measured to need.
+GAS_BURN_LIKE_REAL: Final[Mapping[GasBurn, int]] = MappingProxyType(
+    {
+        GasBurn.SNAPSHOT: 20_000,
+        GasBurn.DIVIDEND: 70_000,
+        GasBurn.COUPON: 70_000,
+        GasBurn.CASH_OUT: 50_000,
+        GasBurn.CASH_OUT_AFTER_SNAPSHOT: 450_000,
+    }
+)
+
+
+class SecurityTokens(DevnetNode):
+    """Verbs on equities and bonds; the sender is the admin unless said. Errors are those of DevnetNode.
+
+    The admin may issue, freeze, lock, adjust, pause, grant roles, keep the control list and announce
+    dividends and coupons.
+    """
+
+    # ------------------------------------------------------------------------------ issuing, redeeming
+
+    async def issue(self, token: ChecksumAddress, amounts: Mapping[ChecksumAddress, int]) -> None:
+        """Issue to many holders, in as many transactions as blocks require."""
+        await self._send_batches(SECURITY, token, "issueBatch", list(amounts.items()))
+
+    async def redeem(self, token: ChecksumAddress, holder: ChecksumAddress, amount: int) -> None:
+        """Burn free tokens of a holder, who is impersonated."""
+        await self.transact(SECURITY, token, "redeem", [amount], sender=holder)
+
+    # ------------------------------------------------------------------------------ roles
+
+    async def grant_snapshot_role(self, token: ChecksumAddress, account: ChecksumAddress) -> None:
+        """Allow `account` to take snapshots. Reverts if it may already."""
+        await self._grant(token, SNAPSHOT_ROLE, account)
+
+    async def grant_corporate_action_role(self, token: ChecksumAddress, account: ChecksumAddress) -> None:
+        """Allow `account` to announce and cancel dividends or coupons. Reverts if it may already."""
+        await self._grant(token, CORPORATE_ACTION_ROLE, account)
+
+    async def grant_maturity_redeemer_role(self, bond: ChecksumAddress, lifecycle: ChecksumAddress) -> None:
+        """Allow a lifecycle contract to redeem the bond. Reverts if it may already."""
+        await self._grant(bond, MATURITY_REDEEMER_ROLE, lifecycle)
+
+    # ------------------------------------------------------------------------------ snapshots
+
+    async def take_snapshot(self, token: ChecksumAddress, sender: ChecksumAddress | None = None) -> int:
+        """Take a snapshot as `sender` (the admin if none), who needs the role; return its id.
+
+        Scheduled snapshots that are due are taken first and use up ids of their own.
+        """
+        receipt = await self.transact(SECURITY, token, "takeSnapshot", [], sender=sender)
+        taken = self.contract(SECURITY, token).events.SnapshotTaken()
+        (event,) = taken.process_receipt(receipt, errors=DISCARD)
+        snapshot_id: int = event["args"]["snapshotID"]
+        return snapshot_id
+
+    async def trigger_scheduled_snapshots(self, token: ChecksumAddress) -> None:
+        """Take the snapshots of all record dates that have come."""
+        await self.transact(SECURITY, token, "triggerPendingScheduledCrossOrderedTasks", [])
+
+    # ------------------------------------------------------------------------------ dividends, coupons
+
+    async def set_dividend(self, equity: ChecksumAddress, dividend: Dividend) -> int:
+        """Announce a dividend; return its id."""
+        return await self._announce(EQUITY, equity, "Dividend", dividend.as_tuple())
+
+    async def cancel_dividend(self, equity: ChecksumAddress, dividend_id: int) -> None:
+        """Cancel a dividend before its execution date."""
+        await self.transact(EQUITY, equity, "cancelDividend", [dividend_id])
+
+    async def set_coupon(self, bond: ChecksumAddress, coupon: Coupon) -> int:
+        """Announce a coupon; return its id."""
+        return await self._announce(BOND, bond, "Coupon", coupon.as_tuple())
+
+    async def set_coupon_rate(self, bond: ChecksumAddress, coupon_id: int, rate: int, rate_decimals: int) -> None:
+        """Set the rate of a coupon that was announced without one."""
+        await self.transact(BOND, bond, "setRate", [coupon_id, rate, rate_decimals])
+
+    async def cancel_coupon(self, bond: ChecksumAddress, coupon_id: int) -> None:
+        """Cancel a coupon before its execution date."""
+        await self.transact(BOND, bond, "cancelCoupon", [coupon_id])
+
+    # ------------------------------------------------------------------------------ tokens that cannot move
+
+    async def freeze(self, token: ChecksumAddress, holder: ChecksumAddress, amount: int) -> None:
+        """Freeze some of a holder's free tokens."""
+        await self.transact(SECURITY, token, "freezePartialTokens", [holder, amount])
+
+    async def unfreeze(self, token: ChecksumAddress, holder: ChecksumAddress, amount: int) -> None:
+        """Free some of a holder's frozen tokens."""
+        await self.transact(SECURITY, token, "unfreezePartialTokens", [holder, amount])
+
+    async def lock(self, token: ChecksumAddress, holder: ChecksumAddress, amount: int, expiration: int) -> int:
+        """Lock some of a holder's free tokens until `expiration` (seconds since 1970); return the lock's id."""
+        admin = await self.admin()
+        call = self.contract(SECURITY, token).functions.lock(amount, holder, expiration)
+        lock_id: int = await call.call({"from": admin})
+        await self.transact(SECURITY, token, "lock", [amount, holder, expiration])
+        return lock_id
+
+    async def release(self, token: ChecksumAddress, holder: ChecksumAddress, lock_id: int) -> None:
+        """Free the tokens of an expired lock."""
+        await self.transact(SECURITY, token, "release", [lock_id, holder])
+
+    async def block_holder(self, token: ChecksumAddress, holder: ChecksumAddress) -> None:
+        """Put a holder on the control list: no transfers, no redemption."""
+        await self.transact(SECURITY, token, "addToControlList", [holder])
+
+    async def unblock_holder(self, token: ChecksumAddress, holder: ChecksumAddress) -> None:
+        """Take a holder off the control list."""
+        await self.transact(SECURITY, token, "removeFromControlList", [holder])
+
+    # ------------------------------------------------------------------------------ adjustments, gas
+
+    async def adjust_balances(self, token: ChecksumAddress, factor: int, more_decimals: int = 0) -> None:
+        """Multiply all balances by `factor` and add digits after the point, without a Transfer."""
+        await self.transact(SECURITY, token, "adjustBalances", [factor, more_decimals])
+
+    async def set_gas_burn(self, token: ChecksumAddress, payment: GasBurn, gas_per_holder: int) -> None:
+        """Let each payment of this kind use up so much more gas per holder."""
+        await self.transact(SECURITY, token, "setGasBurn", [payment, gas_per_holder])
+
+    async def burn_gas_like_real(self, token: ChecksumAddress) -> None:
+        """Let payments cost about as much gas per holder as with the real token."""
+        for payment, gas_per_holder in GAS_BURN_LIKE_REAL.items():
+            await self.set_gas_burn(token, payment, gas_per_holder)
+
+    # ------------------------------------------------------------------------------ internals
+
+    async def _grant(self, token: ChecksumAddress, role: HexBytes, account: ChecksumAddress) -> None:
+        await self.transact(SECURITY, token, "grantRole", [role, account])
+
+    async def _announce(self, contract: str, token: ChecksumAddress, kind: str, terms: Sequence[Any]) -> int:
+        """Call set<kind> and read the id from its event."""
+        receipt = await self.transact(contract, token, f"set{kind}", [terms])
+        (event,) = self.contract(contract, token).events[f"{kind}Set"]().process_receipt(receipt, errors=DISCARD)
+        action_id: int = event["args"][f"{kind.lower()}Id"]
+        return action_id

@@ -1,0 +1,112 @@
+"""Before a batch of a redemption: what its payees are owed now. It pays live balances, whatever the plan says."""
+
+from collections.abc import Sequence
+
+from payout_service.application.available_money import look_at_balance
+from payout_service.application.commit_funds import treasury_key
+from payout_service.application.engine import Engine, StepResult
+from payout_service.application.hold_back import hold_back
+from payout_service.application.payout_conditions import entitlement_source
+from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payments import FailureReason, PaymentOutcome, PaymentState, Tally
+from payout_service.domain.payout import Payout, PayoutState
+from payout_service.domain.plan import Entitlement, PlannedPayment
+from payout_service.domain.settlement import ExecutionKind, Refusal
+
+_NOT_FREE = FailureReason.TOKENS_NOT_FREE
+
+
+async def follow_live_balances(
+    engine: Engine, payout: Payout, contract: LifecycleContract, payees: Sequence[PlannedPayment]
+) -> StepResult | None:
+    """Brings the payments of these payees up to the live balances. None when they are: the batch may go.
+
+    Who has nothing left is not sent: a principal that floors to 0 would burn the tokens for nothing (contracts.md,
+    3.17). If another execution has redeemed them, it is the one that has paid.
+    """
+    source = entitlement_source(contract, payout.kind, payout.action_id)
+    owed = await engine.contracts.entitlements(source, [payee.holder for payee in payees])
+    planned = {payee.holder: payee for payee in payees}
+    blocked = {planned[each.holder]: Refusal(_NOT_FREE, each.obstacle) for each in owed if each.obstacle}
+    if blocked:
+        await hold_back(engine, payout, blocked)
+        return StepResult(0)
+    moved = [
+        each
+        for each in owed
+        if (each.amount_base_units, each.balance)
+        != (planned[each.holder].amount_base_units, planned[each.holder].balance)
+    ]
+    if not moved:
+        return None
+    gone = [each.holder for each in moved if not each.amount_base_units]
+    outcomes = await _without_batch(engine, payout, contract, gone)
+    return await _store(engine, payout, contract, [each for each in moved if each.amount_base_units], outcomes)
+
+
+async def _without_batch(
+    engine: Engine, payout: Payout, contract: LifecycleContract, holders: list[str]
+) -> list[PaymentOutcome]:
+    """PAID where another execution has redeemed the holder since the listing, else ZERO_DUE."""
+    if not holders:
+        return []
+    if payout.snapshot is None or contract.address is None:
+        raise RuntimeError(f"payout {payout.payout_id} redeems without a listing or a contract")
+    head = await engine.rail.head()
+    final_block = max(0, head.number - engine.settings.confirmations)
+    paid: dict[str, PaymentOutcome] = {}
+    for seen in await engine.contracts.executions(contract.address, payout.snapshot.block_number, final_block):
+        if seen.event.execution.kind is not ExecutionKind.CASH_OUT:
+            continue
+        for holder, amount in seen.event.paid.items():
+            if amount:
+                paid[holder] = PaymentOutcome(
+                    holder,
+                    PaymentState.PAID,
+                    transaction_hash=seen.transaction_hash,
+                    amount_base_units=amount,
+                )
+    nothing = PaymentState.ZERO_DUE
+    return [paid.get(holder) or PaymentOutcome(holder, nothing, amount_base_units=0) for holder in holders]
+
+
+async def _store(
+    engine: Engine,
+    payout: Payout,
+    contract: LifecycleContract,
+    repriced: list[Entitlement],
+    outcomes: list[PaymentOutcome],
+) -> StepResult:
+    key = treasury_key(contract)
+    look = await look_at_balance(engine, key)
+    async with engine.unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        if locked.state is not PayoutState.EXECUTING or locked.version != payout.version:
+            return StepResult(0)
+        if await work.treasury.lock(key) != look.version:
+            return StepResult(0)
+        before = await work.payments.settle_unsent(payout.payout_id, outcomes, engine.now())
+        given_up = sum((tally.amount_base_units for tally in before.values()), 0)
+        paid = [each.amount_base_units or 0 for each in outcomes if each.state is PaymentState.PAID]
+        locked.found_nothing_due(before.get(PaymentState.ZERO_DUE, Tally()).count)
+        locked.move_payments({PaymentState.PAID: Tally(len(paid), sum(paid))}, {}, engine.now())
+        rise = await work.payments.reprice(payout.payout_id, repriced, engine.now())
+        locked.reprice(rise + sum(paid) - given_up, engine.now())
+        # What another execution has paid has left the contract already, promised or not.
+        more = rise - given_up
+        if more > 0:
+            available = look.balance_base_units - await work.treasury.committed(key)
+            if available < more:
+                lacking = more - max(available, 0)
+                return StepResult(
+                    engine.settings.poll_seconds,
+                    f"INSUFFICIENT_FUNDS: {key.lifecycle_contract} needs {lacking} more base units of "
+                    f"{key.payment_token}",
+                )
+            await work.treasury.add(key, payout.payout_id, more)
+        elif more < 0:
+            await work.treasury.reduce(key, payout.payout_id, -more)
+        await work.payouts.save(locked)
+        await engine.failpoints.reach("redemption.before_reprice_commit")
+        await work.commit()
+    return StepResult(0)

@@ -1,0 +1,65 @@
+"""A redemption pays live balances, in rounds: list the live holders, pay, list again (design.md, 5.5)."""
+
+from libs.errors import AppError, Reason
+from libs.payout_terms import PayoutKind
+from payout_service.application.begin_payout import check_before_begin, rival_of
+from payout_service.application.commit_funds import treasury_key
+from payout_service.application.engine import Engine, StepResult
+from payout_service.application.payout_conditions import entitlement_source
+from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payout import Payout, PayoutState, Snapshot
+
+
+async def start_redemption(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
+    """Preflight, then the first listing."""
+    stopped = await check_before_begin(engine, payout, contract)
+    if stopped:
+        return stopped
+    listing, holder_count = await _list(engine, contract)
+    _, supply = await engine.contracts.live_totals(contract.token, listing.block_number)
+    async with engine.unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        if locked.state is not PayoutState.REQUESTED:
+            return StepResult(0)
+        rival = await rival_of(work, locked)
+        if rival:
+            locked.fail(f"ACTION_HAS_PAYOUT: payouts/{rival.payout_id} redeems the bond", engine.now())
+        elif holder_count == 0 or supply == 0:
+            locked.fail("NO_HOLDERS: the asset has no holders", engine.now())
+        else:
+            locked.begin_planning(listing, holder_count, supply, engine.now())
+        await work.payouts.save(locked)
+        await engine.failpoints.reach("redemption.before_listing_commit")
+        await work.commit()
+    await engine.failpoints.reach("redemption.listed")
+    return StepResult(0)
+
+
+async def begin_next_round(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
+    """Lists the live holders once more: tokens may have gone to holders that were paid, or to new ones."""
+    listing, holder_count = await _list(engine, contract)
+    async with engine.unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        if locked.state is not PayoutState.EXECUTING or locked.version != payout.version:
+            return StepResult(0)
+        locked.begin_round(listing, holder_count, engine.now())
+        await work.payouts.save(locked)
+        await engine.failpoints.reach("redemption.before_round_commit")
+        await work.commit()
+    await engine.failpoints.reach("redemption.round_begun")
+    return StepResult(0)
+
+
+async def _list(engine: Engine, contract: LifecycleContract) -> tuple[Snapshot, int]:
+    """A final block that is not older than any settled payment, and how many live holders it has."""
+    async with engine.unit_of_work() as work:
+        settled_block = await work.treasury.settled_block(treasury_key(contract))
+    head = await engine.rail.head()
+    number = max(0, head.number - engine.settings.confirmations)
+    block_hash = await engine.rail.block_hash(number)
+    if number < settled_block or block_hash is None:
+        raise AppError(
+            Reason.CHAIN_UNAVAILABLE, f"the node lags: its final block is {number}, {settled_block} is settled"
+        )
+    source = entitlement_source(contract, PayoutKind.REDEMPTION, 0)
+    return Snapshot(0, number, block_hash), await engine.contracts.entitled_count(source, number)

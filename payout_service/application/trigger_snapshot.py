@@ -1,0 +1,107 @@
+"""The snapshot of a dividend or a coupon: pending from its record date on until something triggers it.
+
+Batches before and after would pay from different lists unless it is triggered first (contracts.md, 3.16).
+"""
+
+from libs.errors import AppError, Reason
+from payout_service.application.begin_payout import check_before_begin, fail_payout, rival_of
+from payout_service.application.chain_ports import CorporateAction
+from payout_service.application.engine import Engine, StepResult, what_it_waits_for
+from payout_service.application.journaled_intents import is_lost_and_accounted
+from payout_service.application.payout_conditions import entitlement_source, payable_action
+from payout_service.application.snapshot_intents import (
+    ask_again,
+    find_snapshot_intent,
+    newest_hash,
+    snapshot_intent,
+)
+from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
+from payout_service.domain.payout import Payout, PayoutState, Snapshot
+from payout_service.domain.transaction import IntentState, TransactionIntent
+
+
+async def start_action(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
+    """Preflight; then, unless something has triggered it already, the trigger's intent with the state."""
+    stopped = await check_before_begin(engine, payout, contract)
+    if stopped:
+        return stopped
+    action = await engine.contracts.corporate_action(contract.token, payout.kind, payout.action_id)
+    async with engine.unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        if locked.state is not PayoutState.REQUESTED or action is None:
+            return StepResult(0)
+        rival = await rival_of(work, locked)
+        if rival:
+            locked.fail(f"ACTION_HAS_PAYOUT: payouts/{rival.payout_id} pays it", engine.now())
+        else:
+            locked.begin_snapshot(engine.now())
+            if not action.snapshot_id:
+                await work.journal.add(snapshot_intent(engine, locked, contract, 1))
+        await work.payouts.save(locked)
+        await work.commit()
+    engine.nudge()
+    await engine.failpoints.reach("payout.snapshot_requested")
+    return StepResult(engine.settings.poll_seconds)
+
+
+async def record_action(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
+    """Takes the action's snapshot as the asset tells it at a final block; an id other than 0 is required."""
+    async with engine.unit_of_work() as work:
+        number, intent = await find_snapshot_intent(work.journal, payout)
+        is_to_be_asked_again = intent is not None and await is_lost_and_accounted(work.journal, intent)
+    if intent and not is_to_be_asked_again and not intent.is_final:
+        return StepResult(engine.settings.poll_seconds, what_it_waits_for(engine, intent))
+    if contract.state is LifecycleState.FAILED:
+        reason = f"LIFECYCLE_CONTRACT_FAILED: {contract.failure_reason}"
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+    head = await engine.rail.head()
+    final_block = max(0, head.number - engine.settings.confirmations)
+    try:
+        action = await payable_action(engine, contract, payout.kind, payout.action_id, final_block)
+    except AppError as error:
+        if error.reason not in (Reason.CORPORATE_ACTION_NOT_FOUND, Reason.CORPORATE_ACTION_CANCELLED):
+            raise
+        reason = f"{error.reason}: {error.message}"
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+    if not action.snapshot_id:
+        return await _not_triggered(engine, payout, contract, number, intent)
+    return await _record(engine, payout, contract, action, final_block)
+
+
+async def _not_triggered(
+    engine: Engine, payout: Payout, contract: LifecycleContract, number: int, intent: TransactionIntent | None
+) -> StepResult:
+    """At the final block nothing has triggered it: ours failed, or it was triggered by others and is not final."""
+    if intent and intent.state in (IntentState.REVERTED, IntentState.VOIDED):
+        name = "SNAPSHOT_REVERTED: " if intent.state is IntentState.REVERTED else "SNAPSHOT_VOIDED: "
+        reason = f"{name}{newest_hash(intent)} {intent.void_reason}".rstrip()
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+    newest = await engine.contracts.corporate_action(contract.token, payout.kind, payout.action_id)
+    if newest and newest.snapshot_id:
+        return StepResult(engine.settings.poll_seconds)
+    return await ask_again(engine, payout, contract, number + 1 if intent else number)
+
+
+async def _record(
+    engine: Engine, payout: Payout, contract: LifecycleContract, action: CorporateAction, block_number: int
+) -> StepResult:
+    block_hash = await engine.rail.block_hash(block_number)
+    if block_hash is None:
+        raise AppError(Reason.CHAIN_UNAVAILABLE, f"the node does not tell of its block {block_number}")
+    source = entitlement_source(contract, payout.kind, payout.action_id)
+    holder_count = await engine.contracts.entitled_count(source, block_number)
+    _, supply = await engine.contracts.snapshot_totals(contract.token, action.snapshot_id, block_number)
+    if holder_count == 0 or supply == 0:
+        reason = f"NO_HOLDERS: snapshot {action.snapshot_id} of {payout.kind.lower()} {payout.action_id} has none"
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+    async with engine.unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        if locked.state is not PayoutState.SNAPSHOTTING:
+            return StepResult(0)
+        snapshot = Snapshot(action.snapshot_id, block_number, block_hash)
+        locked.begin_planning(snapshot, holder_count, supply, engine.now())
+        await work.payouts.save(locked)
+        await engine.failpoints.reach("payout.before_snapshot_commit")
+        await work.commit()
+    await engine.failpoints.reach("payout.snapshot_recorded")
+    return StepResult(0)

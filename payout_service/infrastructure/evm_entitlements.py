@@ -1,0 +1,132 @@
+"""What the asset itself says that holders are owed: dividends, coupons, the principal of a bond.
+
+Versions 7 and 8 of the asset are told apart by what they answer. Their dividends and coupons differ in nothing
+that is read here: version 8 answers getCouponFor in another order, but both begin with the balance.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from libs.chain.address import EvmAddress
+from libs.evm import interfaces
+from libs.evm.abi import Function
+from libs.evm.tokens import security_token_metadata, try_call
+from libs.payout_terms import PayoutKind
+from payout_service.application.chain_ports import CorporateAction, EntitlementSource
+from payout_service.domain.plan import Entitlement
+from payout_service.infrastructure.evm_reader import EvmReader
+
+
+@dataclass(frozen=True, slots=True)
+class _Getters:
+    """The asset's functions for one kind of payout. Those of an action take its id as their first argument."""
+
+    count: Function
+    page: Function
+    # Its first value is the balance that the amount is of.
+    balance_of: Function
+    # Begins with the numerator and the denominator of the amount in whole payment tokens.
+    amount_of: Function
+    action: Function | None = None
+
+
+_DIVIDEND = _Getters(
+    count=interfaces.GET_TOTAL_DIVIDEND_HOLDERS,
+    page=interfaces.GET_DIVIDEND_HOLDERS,
+    balance_of=interfaces.GET_DIVIDEND_FOR,
+    amount_of=interfaces.GET_DIVIDEND_AMOUNT_FOR,
+    action=interfaces.GET_DIVIDEND,
+)
+_COUPON = _Getters(
+    count=interfaces.GET_TOTAL_COUPON_HOLDERS,
+    page=interfaces.GET_COUPON_HOLDERS,
+    balance_of=replace(interfaces.GET_COUPON_FOR_V7, outputs=("uint256",)),
+    amount_of=interfaces.GET_COUPON_AMOUNT_FOR,
+    action=interfaces.GET_COUPON,
+)
+_PRINCIPAL = _Getters(
+    count=interfaces.GET_TOTAL_SECURITY_HOLDERS,
+    page=interfaces.GET_SECURITY_HOLDERS,
+    balance_of=interfaces.BALANCE_OF,
+    amount_of=interfaces.GET_PRINCIPAL_FOR,
+)
+_GETTERS = {
+    PayoutKind.DIVIDEND: _DIVIDEND,
+    PayoutKind.COUPON: _COUPON,
+    PayoutKind.REDEMPTION: _PRINCIPAL,
+}
+
+
+class EvmEntitlements(EvmReader):
+    """See Contracts."""
+
+    async def corporate_action(
+        self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: int | None = None
+    ) -> CorporateAction | None:
+        """See Contracts. Raises ValueError for a kind that is no corporate action."""
+        getter = _GETTERS[kind].action if kind.is_corporate_action else None
+        if getter is None:
+            raise ValueError(f"{kind} is no corporate action")
+        block = "latest" if block_number is None else hex(block_number)
+        answer = await try_call(self._rpc, token.value, getter, action_id, block=block)
+        if answer is None:
+            return None
+        (terms, snapshot_id), is_cancelled = answer
+        record_time, execution_time, *_ = terms
+        is_rate_set = kind is not PayoutKind.COUPON or terms[-1] == interfaces.COUPON_RATE_SET
+        return CorporateAction(record_time, execution_time, snapshot_id, is_cancelled, is_rate_set)
+
+    async def maturity_time(self, token: EvmAddress) -> int | None:
+        """See Contracts."""
+        metadata = await security_token_metadata(self._rpc, token.value, "latest")
+        if metadata is None or metadata.security_type == interfaces.SECURITY_TYPE_EQUITY:
+            return None
+        for getter in (interfaces.GET_BOND_DETAILS_V7, interfaces.GET_MATURITY_DATE_V8):
+            answer = await try_call(self._rpc, token.value, getter, block="latest")
+            if answer is not None:
+                return int(answer[-1])
+        return None
+
+    async def entitled_count(self, source: EntitlementSource, block_number: int) -> int:
+        """See Contracts."""
+        getter = _GETTERS[source.kind].count
+        (count,) = await self._read(source.token.value, getter, *_action(source), block=hex(block_number))
+        return int(count)
+
+    async def entitled_page(
+        self, source: EntitlementSource, page: int, length: int, block_number: int
+    ) -> list[Entitlement]:
+        """See Contracts."""
+        getter, block = _GETTERS[source.kind].page, hex(block_number)
+        (holders,) = await self._read(source.token.value, getter, *_action(source), page, length, block=block)
+        return await self._entitlements(source, holders, block)
+
+    async def entitlements(
+        self, source: EntitlementSource, holders: Sequence[str], block_number: int | None = None
+    ) -> list[Entitlement]:
+        """See Contracts."""
+        block = await self._newest_block() if block_number is None else hex(block_number)
+        return await self._entitlements(source, holders, block)
+
+    async def _entitlements(
+        self, source: EntitlementSource, holders: Sequence[str], block: str
+    ) -> list[Entitlement]:
+        token, getters = source.token.value, _GETTERS[source.kind]
+        arguments = [(*_action(source), holder) for holder in holders]
+        balances = await self._read_each(token, getters.balance_of, arguments, block)
+        amounts = await self._read_each(token, getters.amount_of, arguments, block)
+        return [
+            Entitlement(holder, balance[0], _base_units(amount, source.payment_token_decimals))
+            for holder, balance, amount in zip(holders, balances, amounts, strict=True)
+        ]
+
+
+def _action(source: EntitlementSource) -> tuple[int, ...]:
+    return (source.action_id,) if source.kind.is_corporate_action else ()
+
+
+def _base_units(amount: Sequence[Any], payment_token_decimals: int) -> int:
+    """As the lifecycle contract computes it. Before the record date, and of a cancelled coupon, it is 0/0: 0."""
+    numerator, denominator = amount[:2]
+    return int(numerator * 10**payment_token_decimals // denominator) if denominator else 0

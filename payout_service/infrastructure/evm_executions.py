@@ -1,0 +1,166 @@
+"""What the lifecycle contract has done: executions by addresses, transfers out of it, receipts, paid flags."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from libs.chain.address import EvmAddress
+from libs.evm import interfaces
+from libs.evm.abi import Event, UndecodableError
+from libs.evm.rpc import Log, quantity
+from payout_service.application.chain_ports import ReceiptEvidence, SeenExecution, SeenTransfer
+from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind, strip_padding
+from payout_service.infrastructure.evm_reader import EvmReader
+
+_NOBODY = "0x" + "0" * 40
+_EVENTS = {
+    event.topic: event
+    for event in (
+        interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED,
+        interfaces.DISTRIBUTION_BY_ADDRESSES_EXECUTED,
+        interfaces.CASH_OUT_BY_ADDRESSES_EXECUTED,
+    )
+}
+# contracts.md, 3.2. A cash-out has no flag.
+_PAID_FLAG_OFFSETS = {
+    ExecutionKind.AMOUNT_SNAPSHOT: interfaces.PAID_FLAG_SNAPSHOTS_OFFSET,
+    ExecutionKind.DISTRIBUTION: interfaces.PAID_FLAG_DISTRIBUTIONS_OFFSET,
+}
+
+
+class EvmExecutions(EvmReader):
+    """See Contracts."""
+
+    async def executions(self, contract: EvmAddress, from_block: int, to_block: int) -> list[SeenExecution]:
+        """See Contracts. A log of another layout proves nothing and is left out."""
+        any_of_them = [_hex(topic) for topic in _EVENTS]
+        logs = await self._logs(contract.value, [any_of_them], from_block, to_block)
+        decoded = ((log, execution_event(log)) for log in logs)
+        return [
+            SeenExecution(log.transaction_hash, log.block_number, event)
+            for log, event in decoded
+            if event is not None
+        ]
+
+    async def outgoing_transfers(
+        self, payment_token: EvmAddress, contract: EvmAddress, from_block: int, to_block: int
+    ) -> list[SeenTransfer]:
+        """See Contracts. A log of another layout proves nothing and is left out."""
+        topics = [_hex(interfaces.TRANSFER.topic), _hex(encode(["address"], [contract.value]))]
+        logs = await self._logs(payment_token.value, topics, from_block, to_block)
+        decoded = ((log, _transfer(log)) for log in logs)
+        return [
+            SeenTransfer(log.transaction_hash, log.block_number, transfer[1], transfer[2])
+            for log, transfer in decoded
+            if transfer is not None
+        ]
+
+    async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> int | None:
+        """See Contracts."""
+        for log in await self._receipt_logs(transaction_hash):
+            if log.address == token.value and _is(log, interfaces.SNAPSHOT_TAKEN):
+                _, snapshot_id = interfaces.SNAPSHOT_TAKEN.decode(log.topics, log.data)
+                return int(snapshot_id)
+        return None
+
+    async def receipt_evidence(
+        self, transaction_hash: str, contract: EvmAddress, payment_token: EvmAddress, token: EvmAddress
+    ) -> ReceiptEvidence:
+        """See Contracts."""
+        logs = await self._receipt_logs(transaction_hash)
+        event = None
+        for log in logs:
+            if log.address == contract.value and log.topics and log.topics[0] in _EVENTS:
+                event = execution_event(log)
+        is_cash_out = event is not None and event.execution.kind is ExecutionKind.CASH_OUT
+        return ReceiptEvidence(
+            event=event,
+            transferred=_transferred(logs, payment_token, contract),
+            # Locking tokens tells a transfer to nobody, too (contracts.md, 3.15), but not in a cash-out.
+            redeemed=_burned(logs, token) if is_cash_out else {},
+        )
+
+    async def paid_flags(
+        self,
+        contract: EvmAddress,
+        kind: ExecutionKind,
+        reference_id: int,
+        holders: Sequence[str],
+        block_number: int,
+    ) -> dict[str, bool]:
+        """See Contracts."""
+        if kind is ExecutionKind.CASH_OUT:
+            return dict.fromkeys(holders, False)
+        base = interfaces.PAID_FLAG_BASE + _PAID_FLAG_OFFSETS[kind]
+        of_reference = keccak(encode(["uint256", "uint256"], [reference_id, base]))
+        slots = [_hex(keccak(encode(["address", "bytes32"], [holder, of_reference]))) for holder in holders]
+        answers = await self._rpc.request_many(
+            "eth_getStorageAt", [(contract.value, slot, hex(block_number)) for slot in slots]
+        )
+        return {holder: quantity(answer) != 0 for holder, answer in zip(holders, answers, strict=True)}
+
+
+def execution_event(log: Log) -> ExecutionEvent | None:
+    """An execution's event; None for another layout, which proves nothing: the payees are then disputed."""
+    event = _EVENTS[log.topics[0]]
+    try:
+        *call, failed, succeeded, paid_amounts = event.decode(log.topics, log.data)
+    except UndecodableError:
+        return None
+    failed_holders, paid = strip_padding(failed, succeeded, paid_amounts)
+    return ExecutionEvent(_execution(event, call), failed_holders, paid)
+
+
+def _execution(event: Event, call: Sequence[Any]) -> Execution:
+    """What the event repeats of its call."""
+    if event is interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED:
+        snapshot_id, holders, total = call
+        return Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, holders)
+    if event is interfaces.DISTRIBUTION_BY_ADDRESSES_EXECUTED:
+        action_id, holders = call
+        return Execution(ExecutionKind.DISTRIBUTION, action_id, 0, holders)
+    (holders,) = call
+    return Execution(ExecutionKind.CASH_OUT, 0, 0, holders)
+
+
+def _transferred(logs: Sequence[Log], payment_token: EvmAddress, contract: EvmAddress) -> Counter[str]:
+    """Payment tokens that left the contract, by receiver."""
+    sums: Counter[str] = Counter()
+    for sender, receiver, amount in _transfers(logs, payment_token):
+        if sender == contract.value:
+            sums[receiver] += amount
+    return sums
+
+
+def _burned(logs: Sequence[Log], token: EvmAddress) -> Counter[str]:
+    """Tokens that went from a holder to nobody. Version 8 tells an adjustment as a transfer by nobody."""
+    sums: Counter[str] = Counter()
+    for sender, receiver, amount in _transfers(logs, token):
+        if receiver == _NOBODY and sender != _NOBODY:
+            sums[sender] += amount
+    return sums
+
+
+def _transfers(logs: Sequence[Log], token: EvmAddress) -> list[tuple[str, str, int]]:
+    found = [_transfer(log) for log in logs if log.address == token.value and _is(log, interfaces.TRANSFER)]
+    return [each for each in found if each is not None]
+
+
+def _transfer(log: Log) -> tuple[str, str, int] | None:
+    """Sender, receiver and amount; None for another layout, which proves nothing: the payee is then disputed."""
+    try:
+        sender, receiver, amount = interfaces.TRANSFER.decode(log.topics, log.data)
+    except UndecodableError:
+        return None
+    return sender, receiver, amount
+
+
+def _is(log: Log, event: Event) -> bool:
+    return log.topics[:1] == (event.topic,)
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()

@@ -1,0 +1,256 @@
+"""Deploys the studio: resolver, facets, configurations and factory; then tokens, as an issuer would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+from web3.contract import Contract
+from web3.logs import DISCARD
+
+from deploy.ats.package import Artifact, configuration_facets, load_artifact
+from tests.ats import roles
+from tests.ats.asset import Asset
+from tests.ats.chain import BLOCK_GAS, Chain
+
+ZERO_ADDRESS: Final = to_checksum_address("0x" + "00" * 20)
+# More facets a call than this would need more gas than a block of the studio's own networks has.
+FACETS_PER_CALL: Final = 15
+FACTORY_FACET: Final = "FactoryFacet"
+# Units of the token; the studio refuses 0 for "no cap".
+MAX_SUPPLY: Final = 2**128
+CURRENCY: Final = b"USD"
+COMMON_DIVIDEND: Final = 2
+KPI_LINKED_SECURITY_TYPE: Final = 3
+KPI_LINKED_RATE_TYPE: Final = 3
+MAX_FACETS: Final = 150
+REPORT_PERIOD: Final = 1_000
+# Rates with two decimals: highest, base, lowest, start of the period, rate before it, penalty for no report,
+# seconds before the fixing date in which a report counts, decimals.
+BASE_RATE: Final = 5
+KPI_INTEREST_RATE: Final = (8, BASE_RATE, 2, 0, 4, 1, REPORT_PERIOD, 2)
+# Reported values: at or above the first the rate is the highest, at the second the base, at or below the third
+# the lowest; decimals of the values, and of the interpolation between them.
+KPI_IMPACT_DATA: Final = (2_000, 1_000, 500, 0, 2)
+REGULATION_S: Final = (1, 0, (True, "", ""))
+
+
+class Product(IntEnum):
+    """What the resolver composes tokens of; the numbers are its configurations' ids."""
+
+    EQUITY = 1
+    BOND = 2
+    KPI_LINKED_BOND = 4
+    FACTORY = 8
+
+    @property
+    def script(self) -> str:
+        """The package's name for it."""
+        return {Product.EQUITY: "equity", Product.BOND: "bond", Product.KPI_LINKED_BOND: "bondKpiLinkedRate"}[self]
+
+    @property
+    def configuration_id(self) -> bytes:
+        """Its configuration's id on the resolver."""
+        return self.to_bytes(32, "big")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTerms:
+    """What every token has; the nominal value is `nominal_value` / 10^`nominal_value_decimals` a whole token."""
+
+    name: str
+    symbol: str
+    isin: str
+    decimals: int
+    nominal_value: int
+    nominal_value_decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """A deployed studio. Tokens have a blacklist, one partition, no KYC, no clearing, no external lists."""
+
+    chain: Chain
+    package: Path
+    resolver: Contract
+    factory: Contract
+
+    def deploy_equity(self, terms: TokenTerms) -> Asset:
+        """Deploy an equity, its admin's roles being ADMINISTRATION. Raises RevertedError for a bad ISIN."""
+        no_rights = (False,) * 7
+        details = (*no_rights, COMMON_DIVIDEND, CURRENCY, terms.nominal_value, terms.nominal_value_decimals)
+        security = self._security(Product.EQUITY, terms)
+        return self._deploy("deployEquity", "EquityDeployed", (security, details))
+
+    def deploy_bond(self, terms: TokenTerms, *, starts: int, matures: int) -> Asset:
+        """Deploy a bond of variable rate: each coupon's rate is given when the coupon is announced.
+
+        Dates are seconds since the epoch, the maturity in the future.
+        """
+        details = (CURRENCY, terms.nominal_value, terms.nominal_value_decimals, starts, matures)
+        security = self._security(Product.BOND, terms)
+        return self._deploy("deployBond", "BondDeployed", (security, details, [], []))
+
+    def deploy_kpi_linked_bond(self, terms: TokenTerms, *, matures: int, project: ChecksumAddress) -> Asset:
+        """Deploy a bond whose coupons' rates stay open until their fixing dates.
+
+        They are BASE_RATE, or follow what was reported of `project` (`addKpiData`) in the REPORT_PERIOD
+        before the fixing date. The published factory has no function for such a bond, so its facets are
+        initialised one by one here, as the factory does it for the others.
+        """
+        product = Product.KPI_LINKED_BOND
+        receipt = self.chain.transact(
+            self.factory, "deployProxy", self.resolver.address, product.configuration_id, 1, self._rbacs(), b""
+        )
+        (event,) = self.factory.events["ProxyDeployed"]().process_receipt(receipt, errors=DISCARD)
+        address = to_checksum_address(event["args"]["proxyAddress"])
+        metadata = (terms.name, terms.symbol, terms.isin, terms.decimals)
+        given: dict[str, tuple[Any, ...]] = {
+            "initializeCore": ((metadata, KPI_LINKED_SECURITY_TYPE),),
+            "initializeControlList": (False,),
+            "initializePartitions": (False,),
+            "initializeController": (True,),
+            "initializeCap": (MAX_SUPPLY, ()),
+            "initializeProtectedPartitions": (False,),
+            "initializeClearing": (False,),
+            "initializeExternalPauses": ((),),
+            "initializeExternalControlLists": ((),),
+            "initializeInternalKyc": (False,),
+            "initializeExternalKycLists": ((),),
+            "initializeERC20Votes": (False,),
+            "initializeCompliance": (ZERO_ADDRESS,),
+            "initializeIdentity": (ZERO_ADDRESS,),
+            "initializeProceedRecipients": ((project,), (b"",)),
+            "initializeNominalValue": (terms.nominal_value, terms.nominal_value_decimals, CURRENCY),
+            "initializeMaturity": (matures,),
+            "initializeKpiLinkedRate": (KPI_INTEREST_RATE, KPI_IMPACT_DATA),
+            "initializeInterestRateType": (KPI_LINKED_RATE_TYPE,),
+            "initializeInitializer": (MAX_FACETS,),
+        }
+        for name in configuration_facets(self.package, product.script):
+            facet = self.chain.contract(address, load_artifact(self.package, name).abi)
+            for function in facet.abi:
+                if function["type"] == "function" and function["name"].startswith("initialize"):
+                    self.chain.transact(facet, function["name"], *given.get(function["name"], ()))
+        bond = self.asset(address)
+        bond.send("setOperationalStatus")
+        return bond
+
+    def asset(self, address: ChecksumAddress) -> Asset:
+        """A token that the studio has deployed."""
+        return Asset(self.chain, self.chain.contract(address, load_artifact(self.package, "IAsset").abi))
+
+    def _security(self, product: Product, terms: TokenTerms) -> dict[str, Any]:
+        return {
+            "resolver": self.resolver.address,
+            "maxSupply": MAX_SUPPLY,
+            "resolverProxyConfiguration": (product.configuration_id, 1),
+            "erc20MetadataInfo": (terms.name, terms.symbol, terms.isin, terms.decimals),
+            "rbacs": self._rbacs(),
+            "externalPauses": [],
+            "externalControlLists": [],
+            "externalKycLists": [],
+            "compliance": ZERO_ADDRESS,
+            "identityRegistry": ZERO_ADDRESS,
+            "arePartitionsProtected": False,
+            "isMultiPartition": False,
+            "isControllable": True,
+            "isWhiteList": False,
+            "clearingActive": False,
+            "internalKycActivated": False,
+            "erc20VotesActivated": False,
+        }
+
+    def _rbacs(self) -> list[tuple[bytes, list[ChecksumAddress]]]:
+        return [(role, [self.chain.admin]) for role in roles.ADMINISTRATION]
+
+    def _deploy(self, function: str, event: str, data: tuple[Any, ...]) -> Asset:
+        receipt = self.chain.transact(self.factory, function, data, REGULATION_S)
+        (log,) = [
+            found
+            for found in self.factory.events[event]().process_receipt(receipt, errors=DISCARD)
+            if found["address"] == self.factory.address
+        ]
+        # The deployer, the new token, and all that was given.
+        _, address, *_ = log["args"].values()
+        return self.asset(to_checksum_address(address))
+
+
+def deploy_studio(chain: Chain, package: Path) -> Studio:
+    """Deploy resolver, libraries, the facets of every product, their configurations, and the factory."""
+    resolver_artifact = load_artifact(package, "BusinessLogicResolver")
+    resolver = chain.contract(chain.create(resolver_artifact), resolver_artifact.abi)
+    chain.transact(resolver, "initializeBusinessLogicResolver")
+
+    composition = {
+        product: configuration_facets(package, product.script)
+        for product in (Product.EQUITY, Product.BOND, Product.KPI_LINKED_BOND)
+    }
+    composition[Product.FACTORY] = (FACTORY_FACET,)
+    facets = {name: load_artifact(package, name) for names in composition.values() for name in names}
+    keys = _register(chain, resolver, facets, _deploy_libraries(chain, package, facets.values()))
+    for product, names in composition.items():
+        _configure(chain, resolver, product, [keys[name] for name in names])
+
+    proxy = load_artifact(package, "ResolverProxy")
+    factory = chain.create(proxy, resolver.address, Product.FACTORY.configuration_id, 1, [])
+    return Studio(chain, package, resolver, chain.contract(factory, facets[FACTORY_FACET].abi))
+
+
+def _deploy_libraries(
+    chain: Chain, package: Path, users: Iterable[Artifact]
+) -> Mapping[str, ChecksumAddress]:
+    """Deploy what `users` link to, and what that links to, each after what it needs itself."""
+    deployed: dict[str, ChecksumAddress] = {}
+
+    def deploy(name: str) -> None:
+        if name in deployed:
+            return
+        library = load_artifact(package, name)
+        for needed in library.links:
+            deploy(needed)
+        deployed[name] = chain.create(library, libraries=deployed)
+
+    for user in users:
+        for library in user.links:
+            deploy(library)
+    return deployed
+
+
+def _register(
+    chain: Chain,
+    resolver: Contract,
+    facets: Mapping[str, Artifact],
+    libraries: Mapping[str, ChecksumAddress],
+) -> Mapping[str, bytes]:
+    """Create each facet and make it known to the resolver; return the facets' keys by their names."""
+    keys: dict[str, bytes] = {}
+    entries: list[tuple[bytes, ChecksumAddress]] = []
+    for name, artifact in facets.items():
+        address = chain.create(artifact, libraries=libraries)
+        keys[name] = chain.contract(address, artifact.abi).functions.getStaticResolverKey().call()
+        entries.append((keys[name], address))
+    for start in range(0, len(entries), FACETS_PER_CALL):
+        chain.transact(
+            resolver, "registerBusinessLogics", entries[start : start + FACETS_PER_CALL], gas=BLOCK_GAS // 10
+        )
+    return keys
+
+
+def _configure(chain: Chain, resolver: Contract, product: Product, keys: list[bytes]) -> None:
+    for start in range(0, len(keys), FACETS_PER_CALL):
+        end = start + FACETS_PER_CALL
+        chain.transact(
+            resolver,
+            "createBatchConfiguration",
+            product.configuration_id,
+            [(key, 1) for key in keys[start:end]],
+            end >= len(keys),
+            b"",
+            gas=BLOCK_GAS // 10,
+        )

@@ -1,0 +1,354 @@
+"""Payments and batches in memory, as payment_repository.py keeps them in PostgreSQL."""
+
+import copy
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from payout_service.application.ports import DeferredPayment, RecordedState, WaitingPayment
+from payout_service.domain.payments import (
+    OPEN_STATES,
+    RETRIABLE_REASONS,
+    Batch,
+    BatchState,
+    FailureReason,
+    PaymentOutcome,
+    PaymentState,
+    Tallies,
+    Tally,
+)
+from payout_service.domain.payout import RELEASING_STATES, Payout
+from payout_service.domain.plan import Entitlement, PlannedPayment, Treatment
+from tests.support.payout.memory_store import Transaction
+
+_UNSENT_STATES = frozenset(
+    {PaymentState.PLANNED, PaymentState.WAITING, PaymentState.FAILED, PaymentState.DEFERRED}
+)
+_FIRST_STATES = frozenset({PaymentState.PLANNED, PaymentState.ZERO_DUE})
+_RETRIABLE_REASONS = frozenset(reason.value for reason in RETRIABLE_REASONS)
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRow:
+    """A row of the table payment. Its tries are here, those of `planned` stay 0."""
+
+    planned: PlannedPayment
+    state: PaymentState
+    update_time: datetime
+    reason: str = ""
+    detail: str = ""
+    retry_time: datetime | None = None
+    batch_cap: int | None = None
+    batch_number: int | None = None
+    tries: int = 0
+    transaction_hash: str = ""
+
+    @property
+    def is_retriable(self) -> bool:
+        """Whether RetryPayments takes it."""
+        is_passing_failure = self.state is PaymentState.FAILED and self.reason in _RETRIABLE_REASONS
+        return is_passing_failure or self.state is PaymentState.WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A row of the table batch."""
+
+    payout_id: UUID
+    batch: Batch
+
+
+class MemoryPayments:
+    """See PaymentRepository."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._new_intent_keys: list[str] = []
+
+    async def add_planned(self, payout_id: UUID, payments: Sequence[PlannedPayment], now: datetime) -> None:
+        await self._transaction.statement()
+        for each in payments:
+            state = PaymentState.PLANNED if each.amount_base_units else PaymentState.ZERO_DUE
+            row = PaymentRow(replace(each, tries=0), state, now)
+            await self._transaction.insert(("payment", payout_id), each.ordinal, row)
+
+    async def plan_rows(self, payout_id: UUID) -> AsyncIterator[PlannedPayment]:
+        await self._transaction.statement()
+        for row in self._of(payout_id):
+            yield row.planned
+
+    async def unbatched(self, payout_id: UUID, limit: int) -> list[PlannedPayment]:
+        await self._transaction.statement()
+        free = [row for row in self._of(payout_id) if row.state is PaymentState.PLANNED]
+        if not free:
+            return []
+        cap = min((row.batch_cap for row in free), key=lambda each: each or 0)
+        allowed = limit if cap is None else min(limit, cap)
+        return [_tried(row) for row in free if row.batch_cap == cap][:allowed]
+
+    async def add_batch(self, payout_id: UUID, batch: Batch, payees: Sequence[PlannedPayment]) -> None:
+        await self._transaction.statement()
+        self._transaction.check(batch.number > 0, "batch: number")
+        stored = StoredBatch(payout_id, copy.copy(batch))
+        await self._transaction.insert("batch", (payout_id, batch.number), stored)
+        self._new_intent_keys.append(batch.intent_key)
+        ordinals = {payee.ordinal for payee in payees}
+        taken = await self._move(
+            payout_id,
+            lambda row: row.planned.ordinal in ordinals and row.state is PaymentState.PLANNED,
+            lambda row: replace(
+                row,
+                state=PaymentState.IN_FLIGHT,
+                batch_number=batch.number,
+                tries=row.tries + 1,
+                update_time=batch.create_time,
+            ),
+        )
+        if len(taken) != len(payees):
+            raise RuntimeError(f"batch {batch.number} of {payout_id}: a payee is not free any more")
+
+    async def open_batches(self, payout_id: UUID) -> list[Batch]:
+        await self._transaction.statement()
+        return _by_number(self._transaction.find("batch", "open", payout_id))
+
+    async def payees_of(self, payout_id: UUID, batch_number: int) -> list[PlannedPayment]:
+        await self._transaction.statement()
+        return [_tried(row) for row in self._of(payout_id) if row.batch_number == batch_number]
+
+    async def settle_batch(
+        self,
+        payout_id: UUID,
+        batch_number: int,
+        state: BatchState,
+        outcomes: Sequence[PaymentOutcome],
+        transaction_hash: str,
+        now: datetime,
+    ) -> None:
+        await self._transaction.statement()
+        batch = await self._settle(payout_id, batch_number, state)
+        by_holder = {each.holder: each for each in outcomes}
+        settled = await self._move(
+            payout_id,
+            lambda row: row.planned.holder in by_holder and _is_in_flight(row, batch_number),
+            lambda row: _concluded(row, by_holder[row.planned.holder], transaction_hash, now),
+        )
+        if not len(settled) == len(outcomes) == batch.holder_count:
+            raise RuntimeError(f"batch {batch_number} of {payout_id}: not every payee was in flight")
+
+    async def return_to_plan(
+        self, payout_id: UUID, batch_number: int, state: BatchState, batch_cap: int | None, now: datetime
+    ) -> Tally:
+        await self._transaction.statement()
+        await self._settle(payout_id, batch_number, state)
+        untried = 1 if state is BatchState.VOIDED else 0
+        returned = await self._move(
+            payout_id,
+            lambda row: _is_in_flight(row, batch_number),
+            lambda row: replace(
+                _freed(row, now),
+                tries=row.tries - untried,
+                batch_cap=row.batch_cap if batch_cap is None else batch_cap,
+            ),
+        )
+        return _tally(returned)
+
+    async def cancel_batch(self, payout_id: UUID, batch_number: int, state: BatchState, now: datetime) -> Tally:
+        await self._transaction.statement()
+        await self._settle(payout_id, batch_number, state)
+        cancelled = await self._move(
+            payout_id,
+            lambda row: _is_in_flight(row, batch_number),
+            lambda row: replace(row, state=PaymentState.CANCELLED, update_time=now),
+        )
+        return _tally(cancelled)
+
+    async def hold_back(self, payout_id: UUID, outcomes: Sequence[PaymentOutcome], now: datetime) -> None:
+        await self._transaction.statement()
+        by_holder = {each.holder: each for each in outcomes}
+        held = await self._move(
+            payout_id,
+            lambda row: row.planned.holder in by_holder and row.state is PaymentState.PLANNED,
+            lambda row: replace(_concluded(row, by_holder[row.planned.holder], "", now), tries=row.tries + 1),
+        )
+        if len(held) != len(outcomes):
+            raise RuntimeError(f"payout {payout_id}: a payee to hold back is not free any more")
+
+    async def due_waiting(self, payout_id: UUID, now: datetime, limit: int) -> list[WaitingPayment]:
+        await self._transaction.statement()
+        due = [row for row in self._of(payout_id) if row.retry_time and row.retry_time <= now]
+        return [
+            WaitingPayment(
+                row.planned.ordinal,
+                row.planned.holder,
+                row.planned.amount_base_units,
+                is_unfunded=row.reason == FailureReason.UNFUNDED.value,
+            )
+            for row in due[:limit]
+        ]
+
+    async def next_retry_time(self, payout_id: UUID) -> datetime | None:
+        await self._transaction.statement()
+        return min((row.retry_time for row in self._of(payout_id) if row.retry_time), default=None)
+
+    async def in_flight_base_units(self, payout_id: UUID) -> int:
+        await self._transaction.statement()
+        return _tally(row for row in self._of(payout_id) if row.state is PaymentState.IN_FLIGHT).amount_base_units
+
+    async def resume(self, payout_id: UUID, ordinals: Sequence[int], now: datetime) -> Tally:
+        await self._transaction.statement()
+        wanted = set(ordinals)
+        resumed = await self._move(
+            payout_id,
+            lambda row: row.planned.ordinal in wanted and row.state is PaymentState.WAITING,
+            lambda row: _freed(row, now),
+        )
+        return _tally(resumed)
+
+    async def retry(self, payout_id: UUID, holders: Sequence[str] | None, now: datetime) -> Tallies:
+        await self._transaction.statement()
+        wanted = None if holders is None else set(holders)
+        left = await self._move(
+            payout_id,
+            lambda row: row.is_retriable and (wanted is None or row.planned.holder in wanted),
+            lambda row: replace(_freed(row, now), tries=0),
+        )
+        return _tallies(left)
+
+    async def not_retriable(self, payout_id: UUID, holders: Sequence[str]) -> list[str]:
+        await self._transaction.statement()
+        retriable = {row.planned.holder for row in self._of(payout_id) if row.is_retriable}
+        return [each for each in holders if each not in retriable]
+
+    async def cancel_unsent(self, payout_id: UUID, now: datetime) -> Tallies:
+        await self._transaction.statement()
+        cancelled = await self._move(
+            payout_id,
+            lambda row: row.state in _UNSENT_STATES,
+            lambda row: replace(row, state=PaymentState.CANCELLED, retry_time=None, update_time=now),
+        )
+        return _tallies(cancelled)
+
+    async def tallies(self, payout_id: UUID) -> Tallies:
+        await self._transaction.statement()
+        return _tallies(self._of(payout_id))
+
+    async def settled_batches(self, payout_id: UUID, after: int, limit: int) -> list[Batch]:
+        await self._transaction.statement()
+        settled = _by_number(self._transaction.find("batch", "settled", payout_id))
+        return [batch for batch in settled if batch.number > after][:limit]
+
+    async def recorded_payments(self, payout_id: UUID, after: int, limit: int) -> list[RecordedState]:
+        await self._transaction.statement()
+        return [
+            RecordedState(
+                row.planned.ordinal,
+                row.planned.holder,
+                row.planned.amount_base_units,
+                row.state,
+                row.batch_number,
+                row.transaction_hash,
+            )
+            for row in self._of(payout_id)
+            if row.planned.ordinal >= after
+        ][:limit]
+
+    def check_intents(self) -> None:
+        """The deferred foreign key: a batch's transaction is journaled in the same commit."""
+        for key in self._new_intent_keys:
+            self._transaction.check(bool(self._transaction.find("intent", "key", key)), f"batch: no intent {key}")
+        self._new_intent_keys.clear()
+
+    async def _settle(self, payout_id: UUID, number: int, state: BatchState) -> Batch:
+        """Ends an open batch. Raises RuntimeError when it has ended before."""
+        key = (payout_id, number)
+        if self._transaction.get("batch", key):
+            await self._transaction.lock("batch", key)
+        stored: StoredBatch | None = self._transaction.get("batch", key)
+        if stored is None or stored.batch.settled_state is not None:
+            raise RuntimeError(f"batch {number} of {payout_id} is not open")
+        self._transaction.check(state in _FINAL_BATCH_STATES, "batch: settled_state")
+        batch = replace(stored.batch, settled_state=state)
+        await self._transaction.update("batch", key, replace(stored, batch=batch))
+        return batch
+
+    async def _move(
+        self,
+        payout_id: UUID,
+        is_meant: Callable[[PaymentRow], bool],
+        change: Callable[[PaymentRow], PaymentRow],
+    ) -> list[PaymentRow]:
+        """UPDATE ... WHERE: locks each row that is meant, and looks again. Returns the rows as they were."""
+        table, moved = ("payment", payout_id), []
+        for row in self._of(payout_id):
+            if not is_meant(row):
+                continue
+            await self._transaction.lock(table, row.planned.ordinal)
+            present: PaymentRow = self._transaction.get(table, row.planned.ordinal)
+            if is_meant(present):
+                changed = change(present)
+                waits = changed.state is PaymentState.WAITING
+                self._transaction.check(waits == (changed.retry_time is not None), "payment: waiting_until")
+                self._transaction.check(changed.batch_cap is None or changed.batch_cap > 0, "payment: batch_cap")
+                self._transaction.write(table, row.planned.ordinal, changed)
+                moved.append(present)
+        return moved
+
+    def _of(self, payout_id: UUID) -> list[PaymentRow]:
+        """In the order of the ordinals."""
+        return [row for _, row in sorted(self._transaction.rows(("payment", payout_id)).items())]
+
+
+_FINAL_BATCH_STATES = frozenset({BatchState.SETTLED, BatchState.REVERTED, BatchState.VOIDED})
+
+
+def _tried(row: PaymentRow) -> PlannedPayment:
+    return replace(row.planned, tries=row.tries) if row.tries else row.planned
+
+
+def _is_in_flight(row: PaymentRow, batch_number: int) -> bool:
+    return row.batch_number == batch_number and row.state is PaymentState.IN_FLIGHT
+
+
+def _freed(row: PaymentRow, now: datetime) -> PaymentRow:
+    """Back in the plan; its tries and its cap stay."""
+    return replace(
+        row,
+        state=PaymentState.PLANNED,
+        reason="",
+        detail="",
+        retry_time=None,
+        batch_number=None,
+        transaction_hash="",
+        update_time=now,
+    )
+
+
+def _concluded(row: PaymentRow, outcome: PaymentOutcome, transaction_hash: str, now: datetime) -> PaymentRow:
+    return replace(
+        row,
+        state=outcome.state,
+        reason=outcome.reason.value if outcome.reason else "",
+        detail=outcome.detail,
+        retry_time=outcome.retry_time,
+        transaction_hash=outcome.transaction_hash or transaction_hash,
+        update_time=now,
+    )
+
+
+def _tally(rows: Iterable[PaymentRow]) -> Tally:
+    amounts = [row.planned.amount_base_units for row in rows]
+    return Tally(len(amounts), sum(amounts))
+
+
+def _tallies(rows: Iterable[PaymentRow]) -> Tallies:
+    by_state: dict[PaymentState, list[PaymentRow]] = {}
+    for row in rows:
+        by_state.setdefault(row.state, []).append(row)
+    return {state: _tally(of_state) for state, of_state in by_state.items()}
+
+
+def _by_number(stored: Iterable[StoredBatch]) -> list[Batch]:
+    return sorted((copy.copy(each.batch) for each in stored), key=lambda batch: batch.number)
+
+
