@@ -62,5 +62,10 @@ simulate-mutants: setup ## the same with the engine broken on purpose: every mut
 chaos: setup ## kill -9 of the real service at every named failpoint; checks every balance
 	@$(VENV_PYTHON) -m tests.chaos $(if $(ONLY),--only $(ONLY))
 
+.PHONY: test-ats
+test-ats: setup ## the published Asset Tokenization Studio contracts (fetched from npm) on an embedded chain
+	@$(VENV_PYTHON) -m deploy.ats.package
+	@$(VENV_PYTHON) -m pytest tests/ats -n 0 $(ARGS)
+
 clean: ## stop the local stack, delete its data and whatever is generated
 	@$(PYTHON) deploy/setup/clean.py

@@ -96,7 +96,9 @@ def configuration_facets(root: Path, product: str) -> tuple[str, ...]:
     script has no such list.
     """
     script = root / "build" / "scripts" / "domain" / product / "createConfiguration.js"
-    found = re.search(r"^const \w+_FACETS = \[(.*?)^\];", script.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    found = re.search(
+        r"^const \w+_FACETS = \[(.*?)^\];", script.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     if found is None:
         raise PackageError(f"{script} lists no facets")
     return tuple(re.findall(r'^\s*"(\w+)",', found[1], re.MULTILINE))

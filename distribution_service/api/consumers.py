@@ -1,7 +1,7 @@
 """Events of other services: read strictly, handed to a use case."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from masspayout.asset.v1 import asset_service_pb2
 from masspayout.asset.v1 import events_pb2 as asset_events_pb2
@@ -14,7 +14,14 @@ from distribution_service.domain.asset import AssetState, KnownAsset
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport, Progress
 from distribution_service.domain.states import PayoutState
-from distribution_service.infrastructure.wire import base_units, evm_address, percentage_basis_points, resource_id
+from distribution_service.infrastructure.wire import (
+    base_units,
+    evm_address,
+    payee_rules,
+    payout_action,
+    percentage_basis_points,
+    resource_id,
+)
 from libs.messaging.consumer import Subscription
 from libs.messaging.events import IncomingEvent
 
@@ -24,6 +31,7 @@ _PayoutEvent: TypeAlias = (
     | payout_events_pb2.PayoutIncomplete
     | payout_events_pb2.PayoutFailed
     | payout_events_pb2.PayoutCancelled
+    | payout_events_pb2.PayoutDeferred
 )
 # All of them carry the whole state of the payout, so one handler serves them.
 _PAYOUT_EVENTS: Mapping[str, Callable[[bytes], _PayoutEvent]] = {
@@ -32,6 +40,7 @@ _PAYOUT_EVENTS: Mapping[str, Callable[[bytes], _PayoutEvent]] = {
     "payout_incomplete": payout_events_pb2.PayoutIncomplete.FromString,
     "payout_failed": payout_events_pb2.PayoutFailed.FromString,
     "payout_cancelled": payout_events_pb2.PayoutCancelled.FromString,
+    "payout_deferred": payout_events_pb2.PayoutDeferred.FromString,
 }
 
 
@@ -90,6 +99,7 @@ def payout_report(event: IncomingEvent) -> PayoutReport:
     message = _PAYOUT_EVENTS[event.event_name](event.payload)
     payout = message.payout
     _check_envelope(event, message.payout_id, message.version, payout.name, "payouts")
+    kind, action_id = payout_action(payout)
     return PayoutReport(
         distribution_id=resource_id(payout.distribution, "distributions"),
         asset_id=resource_id(payout.asset, "assets"),
@@ -97,6 +107,9 @@ def payout_report(event: IncomingEvent) -> PayoutReport:
         state=PayoutState(_state_name(payout_service_pb2.Payout.State.Name(payout.state))),
         total_base_units=base_units(payout.total_amount.base_units),
         percentage_basis_points=percentage_basis_points(payout.percentage) if payout.percentage else None,
+        kind=kind,
+        action_id=action_id,
+        rules=payee_rules(payout.rules),
         payment_token=evm_address(payout.total_amount.token),
         # Set when the plan is frozen.
         has_plan=bool(payout.plan_hash),
@@ -107,17 +120,29 @@ def payout_report(event: IncomingEvent) -> PayoutReport:
             zero_due_count=payout.zero_due_count,
             waiting_count=payout.waiting_count,
             cancelled_count=payout.cancelled_count,
-            # Unset before anything was paid, and before anything was given up.
-            paid_base_units=base_units(payout.paid_amount.base_units) if payout.HasField("paid_amount") else 0,
-            cancelled_base_units=(
-                base_units(payout.cancelled_amount.base_units) if payout.HasField("cancelled_amount") else 0
-            ),
+            excluded_count=payout.excluded_count,
+            deferred_count=payout.deferred_count,
+            paid_base_units=_base_units_if_set(payout, "paid_amount"),
+            cancelled_base_units=_base_units_if_set(payout, "cancelled_amount"),
+            excluded_base_units=_base_units_if_set(payout, "excluded_amount"),
+            withheld_base_units=_base_units_if_set(payout, "withheld_amount"),
+            deferred_base_units=_base_units_if_set(payout, "deferred_amount"),
             batch_count=payout.batch_count,
             final_batch_count=payout.final_batch_count,
         ),
         waiting_for=payout.waiting_for,
         failure_reason=payout.failure_reason,
     )
+
+
+_PayoutAmount: TypeAlias = Literal[
+    "paid_amount", "cancelled_amount", "excluded_amount", "withheld_amount", "deferred_amount"
+]
+
+
+def _base_units_if_set(payout: payout_service_pb2.Payout, field: _PayoutAmount) -> int:
+    """An amount that is unset before there can be any."""
+    return base_units(getattr(payout, field).base_units) if payout.HasField(field) else 0
 
 
 def _check_envelope(

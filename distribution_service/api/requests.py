@@ -4,45 +4,62 @@ from datetime import datetime
 from uuid import UUID
 
 from masspayout.distribution.v1 import distribution_service_pb2 as pb
+from masspayout.type.v1 import amount_pb2
 
-from distribution_service.application.amounts import (
+from distribution_service.application.ports import ListPosition
+from distribution_service.application.written_terms import (
     PERCENTAGE_FIELD,
+    TOTAL_FIELD,
     AmountText,
     BaseUnitsText,
     DecimalAmountText,
     PercentageText,
+    WrittenTerms,
 )
-from distribution_service.application.ports import ListPosition
 from distribution_service.domain.distribution import Distribution
+from distribution_service.domain.terms import Coupon, Dividend, Redemption
 from libs.errors import AppError, Reason
+from libs.grpc_kit.payout_terms import given_field, parse_action, parse_rules
+from libs.payout_terms import PayoutKind
 
 
-def parse_amount(request: pb.CreateDistributionRequest | pb.PreviewDistributionRequest) -> AmountText:
-    """The total or the percentage as it was written.
+def parse_terms(request: pb.CreateDistributionRequest | pb.PreviewDistributionRequest) -> WrittenTerms:
+    """What shall be paid, as it was written.
 
-    Raises AppError REQUIRED_FIELD_MISSING when neither was, CONFLICTING_FIELDS when both were.
+    Raises AppError REQUIRED_FIELD_MISSING when nothing was, CONFLICTING_FIELDS when several things were,
+    INVALID_ACTION_ID, and those of `parse_rules`.
     """
-    total = _total(request)
-    if not request.percentage:
-        if total is None:
-            raise AppError(
-                Reason.REQUIRED_FIELD_MISSING, "total_amount or percentage is required", field="total_amount"
-            )
-        return total
+    return WrittenTerms(
+        pays=_parse_pays(request),
+        rules=parse_rules(request.rules),
+        minimum=_amount_text(request.rules.minimum_amount),
+    )
+
+
+def _parse_pays(
+    request: pb.CreateDistributionRequest | pb.PreviewDistributionRequest,
+) -> AmountText | PercentageText | Dividend | Coupon | Redemption:
+    total = _amount_text(request.total_amount)
+    given = given_field(request, TOTAL_FIELD, has_total=total is not None)
     if total is not None:
-        raise AppError(
-            Reason.CONFLICTING_FIELDS, "give total_amount or percentage, not both", field=PERCENTAGE_FIELD
-        )
-    return PercentageText(request.percentage)
+        return total
+    if given == PERCENTAGE_FIELD:
+        return PercentageText(request.percentage)
+    match parse_action(request):
+        case PayoutKind.DIVIDEND, action_id:
+            return Dividend(action_id)
+        case PayoutKind.COUPON, action_id:
+            return Coupon(action_id)
+        case _:
+            return Redemption()
 
 
-def _total(request: pb.CreateDistributionRequest | pb.PreviewDistributionRequest) -> AmountText | None:
-    total = request.total_amount
-    match total.WhichOneof("amount"):
+def _amount_text(amount: amount_pb2.AmountInput) -> AmountText | None:
+    match amount.WhichOneof("amount"):
         case "base_units":
-            return BaseUnitsText(total.base_units)
+            return BaseUnitsText(amount.base_units)
         case "decimal_amount":
-            return DecimalAmountText(total.decimal_amount)
+            return DecimalAmountText(amount.decimal_amount)
         case _:
             return None
 

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from masspayout.distribution.v1 import distribution_service_pb2 as pb
 from masspayout.distribution.v1 import distribution_service_pb2_grpc as pb_grpc
 
-from distribution_service.api.requests import list_scope, parse_amount, parse_position, position_key
+from distribution_service.api.requests import list_scope, parse_position, parse_terms, position_key
 from distribution_service.api.watches import DistributionWatches
 from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionUseCase
 from distribution_service.application.queries import DistributionQueries
@@ -33,7 +33,7 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
         command = CreateDistribution(
             key=parse_request_key(request, "CreateDistribution"),
             asset_id=parse_resource_name(request.asset, "assets", "asset"),
-            amount=parse_amount(request),
+            terms=parse_terms(request),
             allow_unfunded=request.allow_unfunded,
         )
         return distribution_message(await self._create_distribution.run(command))
@@ -63,16 +63,16 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
     ) -> pb.PreviewDistributionResponse:
         """See the proto."""
         asset_id = parse_resource_name(request.asset, "assets", "asset")
-        return preview_message(await self._queries.preview(asset_id, parse_amount(request)))
+        return preview_message(await self._queries.preview(asset_id, parse_terms(request)))
 
     async def WatchDistribution(
         self, request: pb.WatchDistributionRequest, context: Context
     ) -> AsyncIterator[pb.WatchDistributionResponse]:
         """See the proto.
 
-        Ends with OK after COMPLETED, CANCELLED and FAILED, and also after INCOMPLETE: nothing more happens by
-        itself then, an operator is needed. It goes on in PAUSED: what has left is still being settled. Changes
-        that follow each other faster than they are read are sent as one.
+        Ends with OK after COMPLETED, CANCELLED and FAILED, and also after INCOMPLETE and DEFERRED: nothing more
+        happens soon by itself then, an operator or a later payout is needed. It goes on in PAUSED: what has left
+        is still being settled. Changes that follow each other faster than they are read are sent as one.
         """
         distribution_id = parse_resource_name(request.name, "distributions", "name")
         # Closed at once when the caller goes away, not when the garbage collector comes by.

@@ -4,33 +4,44 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from distribution_service.application.amounts import (
-    AmountText,
-    check_amount_text,
-    payable_asset,
-    terms_in_token,
-)
 from distribution_service.application.ports import (
     PayoutPeer,
     PayoutPreview,
     UnitOfWork,
     UnitOfWorkFactory,
 )
+from distribution_service.application.written_terms import (
+    PERCENTAGE_FIELD,
+    TOTAL_FIELD,
+    WrittenTerms,
+    check_written,
+    payable_asset,
+    terms_in_token,
+)
 from distribution_service.domain.asset import KnownAsset
 from distribution_service.domain.distribution import Distribution
-from distribution_service.domain.terms import ShareOfAvailable, Terms
+from distribution_service.domain.terms import (
+    Coupon,
+    Dividend,
+    FixedTotal,
+    Redemption,
+    ShareOfAvailable,
+    Terms,
+    kind_of,
+)
 from libs.clock import Clock
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
+from libs.payout_terms import PayoutKind
 
 
 @dataclass(frozen=True, slots=True)
 class CreateDistribution:
-    """The command: pay the holders of an asset a total, or a share of the available money, at once."""
+    """The command: pay the holders of an asset what the terms say, as soon as it can be paid."""
 
     key: RequestKey
     asset_id: UUID
-    amount: AmountText
+    terms: WrittenTerms
     allow_unfunded: bool
 
 
@@ -51,25 +62,29 @@ class CreateDistributionUseCase:
     async def run(self, command: CreateDistribution) -> Distribution:
         """The new distribution, or the one that the same request made before, in its present state.
 
-        Raises AppError REQUEST_ID_REUSED, ASSET_NOT_YET_KNOWN, NO_HOLDERS, INSUFFICIENT_FUNDS, those of
-        `terms_in_token` and those of `PayoutPeer.preview`.
+        Raises AppError REQUEST_ID_REUSED, ASSET_NOT_YET_KNOWN, NO_HOLDERS, INSUFFICIENT_FUNDS, and the errors of
+        `terms_in_token` and of `PayoutPeer.preview`.
         """
-        check_amount_text(command.amount)
+        check_written(command.terms)
         async with self._new_unit_of_work() as uow:
             repeated = await self._repeated(uow, command.key)
             if repeated:
                 return repeated
             asset = await payable_asset(uow, command.asset_id)
-        terms = terms_in_token(command.amount, asset.payment_token)
-        preview = await self._payouts.preview(asset.asset_id, terms, with_amounts=False)
-        _require_holders(preview)
-        if not command.allow_unfunded:
-            _require_funds(preview, terms, asset)
+        terms, rules = terms_in_token(command.terms, asset.payment_token)
+        # What the asset computes holder by holder is known only when all of it is read.
+        with_amounts = kind_of(terms) is not PayoutKind.SNAPSHOT and not command.allow_unfunded
+        preview = await self._payouts.preview(asset.asset_id, terms, rules, with_amounts=with_amounts)
+        if not preview.is_pending:
+            _require_holders(preview)
+            if not command.allow_unfunded:
+                _require_funds(preview, terms, asset)
         return await self._store(
             Distribution.release(
                 distribution_id=self._new_id(),
                 asset_id=asset.asset_id,
                 terms=terms,
+                rules=rules,
                 payment_token=asset.payment_token,
                 allow_unfunded=command.allow_unfunded,
                 now=self._clock.now(),
@@ -106,13 +121,13 @@ def _require_holders(preview: PayoutPreview) -> None:
 
 
 def _require_funds(preview: PayoutPreview, terms: Terms, asset: KnownAsset) -> None:
-    """A total needs what payout_service would pay, by its own shortfall; a share must be worth a base unit."""
+    """What payout_service would pay must be there, by its own shortfall; a share must be worth a base unit."""
     available = preview.available_base_units
     if isinstance(terms, ShareOfAvailable):
-        field, shortfall = "percentage", max(0, terms.least_available_base_units - available)
+        shortfall = max(0, terms.least_available_base_units - available)
         advice = "set allow_unfunded if they will be there when the plan is made"
     else:
-        field, shortfall = "total_amount", preview.shortfall_base_units
+        shortfall = preview.shortfall_base_units
         advice = "set allow_unfunded to wait for them"
     if shortfall == 0:
         return
@@ -128,6 +143,21 @@ def _require_funds(preview: PayoutPreview, terms: Terms, asset: KnownAsset) -> N
         Reason.INSUFFICIENT_FUNDS,
         f"the lifecycle contract has {available} base units to spend and lacks {shortfall}; deposit them, "
         f"or {advice}",
-        field=field,
+        field=_field_of(terms),
         metadata=metadata,
     )
+
+
+def _field_of(terms: Terms) -> str:
+    """The field of the request that says what is paid."""
+    match terms:
+        case FixedTotal():
+            return TOTAL_FIELD
+        case ShareOfAvailable():
+            return PERCENTAGE_FIELD
+        case Dividend():
+            return "dividend_id"
+        case Coupon():
+            return "coupon_id"
+        case Redemption():
+            return "redemption"

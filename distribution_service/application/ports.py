@@ -13,6 +13,7 @@ from distribution_service.domain.terms import Terms
 from libs.chain.address import EvmAddress
 from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
+from libs.payout_terms import PayeeRules
 
 
 class AssetRepository(Protocol):
@@ -125,18 +126,21 @@ class ReadinessCondition:
 
 @dataclass(frozen=True, slots=True)
 class PreviewedPayment:
-    """What one holder would be paid."""
+    """What one holder would be paid (net), and whether that would be deferred."""
 
     holder: EvmAddress
     balance_base_units: int
     amount_base_units: int
+    withheld_base_units: int
+    is_deferred: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PayoutPreview:
     """What a payout would pay at `block_number`. Amounts are base units of the payment token.
 
-    The total of a percentage is 0 when nothing is available.
+    The total of a percentage is 0 when nothing is available. `is_pending`: who is due how much of a dividend or
+    coupon is not known yet, because its record date is ahead or its rate is not set.
     """
 
     total_base_units: int
@@ -145,9 +149,16 @@ class PayoutPreview:
     payable_base_units: int
     rounding_dust_base_units: int
     frozen_share_base_units: int
+    gross_base_units: int
+    withheld_base_units: int
+    excluded_base_units: int
+    excluded_count: int
+    deferred_base_units: int
+    deferred_count: int
     available_base_units: int
     shortfall_base_units: int
     block_number: int
+    is_pending: bool
     readiness: tuple[ReadinessCondition, ...]
     largest_payments: tuple[PreviewedPayment, ...]
 
@@ -155,11 +166,15 @@ class PayoutPreview:
 class PayoutPeer(Protocol):
     """payout_service."""
 
-    async def preview(self, asset_id: UUID, terms: Terms, *, with_amounts: bool) -> PayoutPreview:
+    async def preview(
+        self, asset_id: UUID, terms: Terms, rules: PayeeRules, *, with_amounts: bool
+    ) -> PayoutPreview:
         """What a payout would pay now. Reads the chain: never call it inside a transaction.
 
-        Without amounts it is quick for any number of holders; the figures that need every balance are then 0.
+        Without amounts it is quick for any number of holders; the figures that need every balance are then 0, of
+        what the asset computes holder by holder also total and shortfall.
 
-        Raises AppError ASSET_NOT_YET_KNOWN, CHAIN_UNAVAILABLE, PEER_UNAVAILABLE, AMOUNT_TOO_LARGE.
+        Raises AppError ASSET_NOT_YET_KNOWN, CHAIN_UNAVAILABLE, PEER_UNAVAILABLE, AMOUNT_TOO_LARGE,
+        CORPORATE_ACTION_NOT_FOUND, CORPORATE_ACTION_CANCELLED, NOT_A_BOND, RULE_NOT_SUPPORTED.
         """
         ...

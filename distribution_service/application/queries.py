@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from distribution_service.application.amounts import (
-    AmountText,
-    check_amount_text,
-    payable_asset,
-    terms_in_token,
-)
 from distribution_service.application.ports import (
     DistributionReader,
     ListPosition,
     PayoutPeer,
     PayoutPreview,
     UnitOfWorkFactory,
+)
+from distribution_service.application.written_terms import (
+    WrittenTerms,
+    check_written,
+    payable_asset,
+    terms_in_token,
 )
 from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.payment_token import PaymentToken
@@ -66,11 +66,11 @@ class DistributionQueries:
         """Those of the named distributions that changed since the given version."""
         return await self._reader.newer_than(versions)
 
-    async def preview(self, asset_id: UUID, amount: AmountText) -> DistributionPreview:
-        """What a distribution would pay. Raises AppError as creating does, but for funds and holders."""
-        check_amount_text(amount)
+    async def preview(self, asset_id: UUID, written: WrittenTerms) -> DistributionPreview:
+        """What a distribution would pay. Raises as creating does, but for funds and holders."""
+        check_written(written)
         async with self._new_unit_of_work() as uow:
             asset = await payable_asset(uow, asset_id)
-        terms = terms_in_token(amount, asset.payment_token)
-        preview = await self._payouts.preview(asset_id, terms, with_amounts=True)
+        terms, rules = terms_in_token(written, asset.payment_token)
+        preview = await self._payouts.preview(asset_id, terms, rules, with_amounts=True)
         return DistributionPreview(asset.payment_token, preview)

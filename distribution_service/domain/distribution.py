@@ -148,10 +148,7 @@ class Distribution:
                 if progress.done_count != progress.holder_count:
                     raise self._contradiction("completed, but not every holder is paid or due nothing", report)
             case DistributionState.DEFERRED:
-                if progress.done_count + progress.deferred_count != progress.holder_count:
-                    raise self._contradiction("deferred, but others are not paid either", report)
-                if progress.deferred_count == 0:
-                    raise self._contradiction("deferred, but no payment is", report)
+                self._check_deferred(report)
             case DistributionState.FAILED:
                 if progress.paid_count or progress.paid_base_units:
                     raise self._contradiction("failed, but something was paid", report)
@@ -181,6 +178,13 @@ class Distribution:
         is_paid_out = state is DistributionState.COMPLETED and self.kind is PayoutKind.SNAPSHOT
         if report.total_base_units == 0 and (is_paid_out or state in _STATES_WITH_TOTAL):
             raise self._contradiction(f"{report.state} without a total", report)
+
+    def _check_deferred(self, report: PayoutReport) -> None:
+        progress = report.progress
+        if progress.deferred_count == 0:
+            raise self._contradiction("deferred, but no payment is", report)
+        if progress.done_count + progress.deferred_count != progress.holder_count:
+            raise self._contradiction("deferred, but others are not paid either", report)
 
     def _check_cancelled(self, report: PayoutReport) -> None:
         """Nothing is under way or waits any more: each holder of the plan has a last word."""

@@ -18,6 +18,7 @@ _EventMessage: TypeAlias = (
     | type[pb.DistributionIncomplete]
     | type[pb.DistributionFailed]
     | type[pb.DistributionCancelled]
+    | type[pb.DistributionDeferred]
 )
 
 _MESSAGES: Mapping[type[events.DomainEvent], tuple[str, _EventMessage]] = {
@@ -26,6 +27,7 @@ _MESSAGES: Mapping[type[events.DomainEvent], tuple[str, _EventMessage]] = {
     events.DistributionIncomplete: ("distribution_incomplete", pb.DistributionIncomplete),
     events.DistributionFailed: ("distribution_failed", pb.DistributionFailed),
     events.DistributionCancelled: ("distribution_cancelled", pb.DistributionCancelled),
+    events.DistributionDeferred: ("distribution_deferred", pb.DistributionDeferred),
 }
 
 

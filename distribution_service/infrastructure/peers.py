@@ -5,16 +5,35 @@ from uuid import UUID
 import grpc
 from masspayout.payout.v1 import payout_service_pb2 as pb
 from masspayout.payout.v1 import payout_service_pb2_grpc as pb_grpc
+from masspayout.type.v1 import readiness_pb2
 
 from distribution_service.application.ports import PayoutPreview, PreviewedPayment, ReadinessCondition
-from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Terms
+from distribution_service.domain.terms import (
+    Coupon,
+    Dividend,
+    FixedTotal,
+    Redemption,
+    ShareOfAvailable,
+    Terms,
+    action_id_of,
+    kind_of,
+)
 from distribution_service.infrastructure.wire import base_units, evm_address
 from libs.chain.amount import format_percentage
 from libs.errors import AppError
+from libs.grpc_kit.payout_terms import action_fields, rules_message
 from libs.grpc_kit.peer import PEER_TIMEOUT_SECONDS, call_peer
+from libs.payout_terms import PayeeRules
 
 _PEER = "payout_service"
 _AMOUNTS_TIMEOUT_SECONDS = 110.0
+# Before these hold, nobody knows what a dividend or coupon pays.
+_AMOUNTS_NEED = frozenset(
+    {
+        readiness_pb2.ReadinessCondition.KIND_RECORD_DATE_REACHED,
+        readiness_pb2.ReadinessCondition.KIND_RATE_SET,
+    }
+)
 
 
 class GrpcPayoutPeer:
@@ -23,17 +42,23 @@ class GrpcPayoutPeer:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = pb_grpc.PayoutServiceStub(channel)
 
-    async def preview(self, asset_id: UUID, terms: Terms, *, with_amounts: bool) -> PayoutPreview:
+    async def preview(
+        self, asset_id: UUID, terms: Terms, rules: PayeeRules, *, with_amounts: bool
+    ) -> PayoutPreview:
         """See the port. Raises ValueError when the answer is malformed."""
         request = pb.PreviewPayoutRequest(
             asset=f"assets/{asset_id}",
             skip_amounts=not with_amounts,
+            rules=rules_message(rules),
+            **action_fields(kind_of(terms), action_id_of(terms)),
         )
         match terms:
             case FixedTotal(base_units=total_base_units):
                 request.total_amount_base_units = str(total_base_units)
             case ShareOfAvailable(basis_points=basis_points):
                 request.percentage = format_percentage(basis_points)
+            case Dividend() | Coupon() | Redemption():
+                pass
         # Every holder's balance is read from the chain, page by page.
         timeout_seconds = _AMOUNTS_TIMEOUT_SECONDS if with_amounts else PEER_TIMEOUT_SECONDS
         try:
@@ -58,9 +83,18 @@ def _preview(response: pb.PreviewPayoutResponse) -> PayoutPreview:
         payable_base_units=base_units(response.payable_base_units),
         rounding_dust_base_units=base_units(response.rounding_dust_base_units),
         frozen_share_base_units=base_units(response.frozen_share_base_units),
+        gross_base_units=base_units(response.gross_base_units),
+        withheld_base_units=base_units(response.withheld_base_units),
+        excluded_base_units=base_units(response.excluded_base_units),
+        excluded_count=response.excluded_count,
+        deferred_base_units=base_units(response.deferred_base_units),
+        deferred_count=response.deferred_count,
         available_base_units=base_units(response.available_base_units),
         shortfall_base_units=base_units(response.shortfall_base_units),
         block_number=response.block_number,
+        is_pending=any(
+            condition.kind in _AMOUNTS_NEED and not condition.satisfied for condition in response.readiness
+        ),
         readiness=tuple(
             ReadinessCondition(condition.kind, condition.satisfied, condition.detail, condition.remedy)
             for condition in response.readiness
@@ -70,6 +104,8 @@ def _preview(response: pb.PreviewPayoutResponse) -> PayoutPreview:
                 holder=evm_address(payment.holder),
                 balance_base_units=base_units(payment.balance_base_units),
                 amount_base_units=base_units(payment.amount_base_units),
+                withheld_base_units=base_units(payment.withheld_base_units),
+                is_deferred=payment.deferred,
             )
             for payment in response.largest_payments
         ),

@@ -13,6 +13,7 @@ from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import Progress
 from libs.chain.amount import format_decimal_amount, format_percentage
 from libs.grpc_kit.accounts import checksummed
+from libs.grpc_kit.payout_terms import action_fields, rules_message
 
 
 def token_amount(base_units: int, token: PaymentToken) -> amount_pb2.TokenAmount:
@@ -43,6 +44,8 @@ def distribution_message(distribution: Distribution) -> pb.Distribution:
         update_time=distribution.update_time,
         etag=f'"{distribution.version}"',
         percentage=_percentage(distribution.percentage_basis_points),
+        rules=rules_message(distribution.rules),
+        **action_fields(distribution.kind, distribution.action_id),
     )
 
 
@@ -62,6 +65,11 @@ def _progress(progress: Progress, token: PaymentToken) -> pb.Progress:
         waiting_count=progress.waiting_count,
         cancelled_count=progress.cancelled_count,
         cancelled_amount=token_amount(progress.cancelled_base_units, token),
+        excluded_count=progress.excluded_count,
+        excluded_amount=token_amount(progress.excluded_base_units, token),
+        withheld_amount=token_amount(progress.withheld_base_units, token),
+        deferred_count=progress.deferred_count,
+        deferred_amount=token_amount(progress.deferred_base_units, token),
     )
 
 
@@ -75,6 +83,12 @@ def preview_message(preview: DistributionPreview) -> pb.PreviewDistributionRespo
         payable_amount=token_amount(payout.payable_base_units, token),
         rounding_dust=token_amount(payout.rounding_dust_base_units, token),
         frozen_share=token_amount(payout.frozen_share_base_units, token),
+        gross_amount=token_amount(payout.gross_base_units, token),
+        withheld_amount=token_amount(payout.withheld_base_units, token),
+        excluded_amount=token_amount(payout.excluded_base_units, token),
+        excluded_count=payout.excluded_count,
+        deferred_amount=token_amount(payout.deferred_base_units, token),
+        deferred_count=payout.deferred_count,
         available_amount=token_amount(payout.available_base_units, token),
         shortfall=token_amount(payout.shortfall_base_units, token),
         block_number=payout.block_number,
@@ -102,6 +116,8 @@ def _payments(payments: Iterable[PreviewedPayment], token: PaymentToken) -> list
             holder=checksummed(payment.holder),
             balance_base_units=str(payment.balance_base_units),
             amount=token_amount(payment.amount_base_units, token),
+            withheld_amount=token_amount(payment.withheld_base_units, token),
+            deferred=payment.is_deferred,
         )
         for payment in payments
     ]

@@ -8,7 +8,9 @@ from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import Progress
 from distribution_service.domain.states import DistributionState
+from distribution_service.infrastructure.rules_mapping import rules_from_json, rules_to_json
 from libs.chain.address import EvmAddress
+from libs.payout_terms import PayoutKind
 
 
 def distribution_of(row: Row[tuple[Any, ...]]) -> Distribution:
@@ -19,6 +21,9 @@ def distribution_of(row: Row[tuple[Any, ...]]) -> Distribution:
         asset_id=row.asset_id,
         total_base_units=row.total_base_units,
         percentage_basis_points=row.percentage_basis_points,
+        kind=PayoutKind(row.kind),
+        action_id=row.action_id,
+        rules=rules_from_json(row.rules),
         payment_token=PaymentToken(
             EvmAddress(row.payment_token), row.payment_token_symbol, row.payment_token_decimals
         ),
@@ -41,8 +46,13 @@ def _progress_of(row: Row[tuple[Any, ...]]) -> Progress:
         zero_due_count=row.zero_due_count,
         waiting_count=row.waiting_count,
         cancelled_count=row.cancelled_count,
+        excluded_count=row.excluded_count,
+        deferred_count=row.deferred_count,
         paid_base_units=row.paid_base_units,
         cancelled_base_units=row.cancelled_base_units,
+        excluded_base_units=row.excluded_base_units,
+        withheld_base_units=row.withheld_base_units,
+        deferred_base_units=row.deferred_base_units,
         batch_count=row.batch_count,
         final_batch_count=row.final_batch_count,
     )
@@ -54,6 +64,9 @@ def all_values(distribution: Distribution) -> dict[str, object]:
         "distribution_id": distribution.distribution_id,
         "asset_id": distribution.asset_id,
         "percentage_basis_points": distribution.percentage_basis_points,
+        "kind": distribution.kind.value,
+        "action_id": distribution.action_id,
+        "rules": rules_to_json(distribution.rules),
         "payment_token": distribution.payment_token.address.value,
         "payment_token_symbol": distribution.payment_token.symbol,
         "payment_token_decimals": distribution.payment_token.decimals,
@@ -77,8 +90,13 @@ def changing_values(distribution: Distribution) -> dict[str, object]:
         "zero_due_count": progress.zero_due_count if progress else None,
         "waiting_count": progress.waiting_count if progress else None,
         "cancelled_count": progress.cancelled_count if progress else None,
+        "excluded_count": progress.excluded_count if progress else None,
+        "deferred_count": progress.deferred_count if progress else None,
         "paid_base_units": progress.paid_base_units if progress else None,
         "cancelled_base_units": progress.cancelled_base_units if progress else None,
+        "excluded_base_units": progress.excluded_base_units if progress else None,
+        "withheld_base_units": progress.withheld_base_units if progress else None,
+        "deferred_base_units": progress.deferred_base_units if progress else None,
         "batch_count": progress.batch_count if progress else None,
         "final_batch_count": progress.final_batch_count if progress else None,
         "waiting_for": distribution.waiting_for,

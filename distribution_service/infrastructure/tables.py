@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from libs.persistence.columns import BaseUnits
 from libs.persistence.tables import define_shared_tables
@@ -76,19 +77,42 @@ distributions = Table(
     Column("waiting_count", BigInteger, nullable=True),
     Column("cancelled_count", BigInteger, nullable=True),
     Column("cancelled_base_units", BaseUnits, nullable=True),
+    Column("excluded_count", BigInteger, nullable=True),
+    Column("deferred_count", BigInteger, nullable=True),
+    Column("excluded_base_units", BaseUnits, nullable=True),
+    Column("withheld_base_units", BaseUnits, nullable=True),
+    Column("deferred_base_units", BaseUnits, nullable=True),
+    Column("kind", Text, nullable=False),
+    # The dividend's or coupon's id on the asset; 0 for what is neither.
+    Column("action_id", BigInteger, nullable=False),
+    # See rules_mapping.py; {} for none.
+    Column("rules", JSONB, nullable=False),
     CheckConstraint("version > 0", name="distributions_version"),
-    # The total of a percentage is 0 until the plan fixes it.
+    # 0 until the plan fixes it for all but a fixed total; a redemption's follows the live balances, down to 0.
     CheckConstraint(
-        "total_base_units > 0 OR (total_base_units = 0 AND percentage_basis_points IS NOT NULL AND "
-        "state NOT IN ('WAITING_FOR_FUNDS', 'EXECUTING', 'COMPLETED', 'INCOMPLETE'))",
+        "CASE kind WHEN 'REDEMPTION' THEN total_base_units >= 0 "
+        "WHEN 'SNAPSHOT' THEN total_base_units > 0 OR (total_base_units = 0 "
+        "AND percentage_basis_points IS NOT NULL "
+        "AND state NOT IN ('WAITING_FOR_FUNDS', 'EXECUTING', 'COMPLETED', 'INCOMPLETE', 'DEFERRED')) "
+        "ELSE total_base_units > 0 OR (total_base_units = 0 "
+        "AND state NOT IN ('WAITING_FOR_FUNDS', 'EXECUTING', 'INCOMPLETE', 'DEFERRED')) END",
         name="distributions_total",
     ),
-    CheckConstraint("percentage_basis_points BETWEEN 1 AND 10000", name="distributions_percentage"),
+    CheckConstraint(
+        "percentage_basis_points IS NULL OR (percentage_basis_points BETWEEN 1 AND 10000 AND kind = 'SNAPSHOT')",
+        name="distributions_percentage",
+    ),
+    CheckConstraint("kind IN ('SNAPSHOT', 'DIVIDEND', 'COUPON', 'REDEMPTION')", name="distributions_kind"),
+    CheckConstraint(
+        "CASE WHEN kind IN ('DIVIDEND', 'COUPON') THEN action_id > 0 ELSE action_id = 0 END",
+        name="distributions_action",
+    ),
+    CheckConstraint("jsonb_typeof(rules) = 'object'", name="distributions_rules"),
     CheckConstraint(f"payment_token {_ADDRESS}", name="distributions_payment_token"),
     CheckConstraint("payment_token_decimals BETWEEN 0 AND 77", name="distributions_payment_token_decimals"),
     CheckConstraint(
         "state IN ('RELEASED', 'PLANNING', 'WAITING_FOR_FUNDS', 'EXECUTING', 'COMPLETED', 'INCOMPLETE', 'FAILED', "
-        "'PAUSED', 'CANCELLING', 'CANCELLED')",
+        "'PAUSED', 'CANCELLING', 'CANCELLED', 'DEFERRED')",
         name="distributions_state",
     ),
     CheckConstraint(
@@ -97,18 +121,20 @@ distributions = Table(
     ),
     CheckConstraint(
         "num_nonnulls(holder_count, paid_count, failed_count, zero_due_count, paid_base_units, batch_count, "
-        "final_batch_count, waiting_count, cancelled_count, cancelled_base_units) = "
-        "CASE WHEN payout_version = 0 THEN 0 ELSE 10 END",
+        "final_batch_count, waiting_count, cancelled_count, cancelled_base_units, excluded_count, deferred_count, "
+        "excluded_base_units, withheld_base_units, deferred_base_units) = "
+        "CASE WHEN payout_version = 0 THEN 0 ELSE 15 END",
         name="distributions_progress",
     ),
     CheckConstraint(
         "least(holder_count, paid_count, failed_count, zero_due_count, batch_count, final_batch_count, "
-        "waiting_count, cancelled_count) >= 0",
+        "waiting_count, cancelled_count, excluded_count, deferred_count) >= 0",
         name="distributions_counts",
     ),
     CheckConstraint(
-        "least(paid_base_units, cancelled_base_units) >= 0 AND "
-        "paid_base_units + cancelled_base_units <= total_base_units",
+        "least(paid_base_units, cancelled_base_units, excluded_base_units, withheld_base_units, "
+        "deferred_base_units) >= 0 AND paid_base_units + cancelled_base_units + excluded_base_units + "
+        "withheld_base_units + deferred_base_units <= total_base_units",
         name="distributions_paid",
     ),
     CheckConstraint("state <> 'FAILED' OR paid_count = 0", name="distributions_failed_paid_nobody"),

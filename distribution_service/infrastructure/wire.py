@@ -3,9 +3,13 @@
 import re
 from uuid import UUID
 
+from masspayout.type.v1 import rules_pb2
+
 from libs.chain.address import EvmAddress
 from libs.chain.amount import parse_percentage
 from libs.errors import AppError
+from libs.grpc_kit.payout_terms import SaysAction, parse_action, parse_rules_in_base_units
+from libs.payout_terms import PayeeRules, PayoutKind
 
 _BASE_UNITS = re.compile(r"0|[1-9]\d{0,77}", re.ASCII)
 
@@ -23,6 +27,22 @@ def percentage_basis_points(text: str) -> int:
         return parse_percentage(text, "percentage")
     except AppError as error:
         raise ValueError(f"{text!r} is not a percentage") from error
+
+
+def payout_action(message: SaysAction) -> tuple[PayoutKind, int]:
+    """The kind of a payout, and the dividend's or coupon's id. Raises ValueError."""
+    try:
+        return parse_action(message)
+    except AppError as error:
+        raise ValueError(f"no kind of payout: {error}") from error
+
+
+def payee_rules(message: rules_pb2.PayeeRules) -> PayeeRules:
+    """Rules with their minimum in base units. Raises ValueError."""
+    try:
+        return parse_rules_in_base_units(message)
+    except AppError as error:
+        raise ValueError(f"no rules: {error}") from error
 
 
 def evm_address(text: str) -> EvmAddress:

@@ -105,7 +105,9 @@ class MassPayoutClient:
             delay_seconds = min(delay_seconds * 2, _LONGEST_RETRY_DELAY_SECONDS)
 
     async def watch_distribution(self, name: str, *, timeout_seconds: float) -> AsyncIterator[Distribution]:
-        """Yields the distribution now and after each change until it is final, across broken connections.
+        """Yields the distribution now and after each change until it is settled, across broken connections.
+
+        Settled is what nothing more happens to soon by itself: COMPLETED, INCOMPLETE, DEFERRED, CANCELLED, FAILED.
 
         Raises AppError as GetDistribution does, and PEER_UNAVAILABLE when time is up.
         """
@@ -119,7 +121,7 @@ class MassPayoutClient:
         while True:
             remaining_seconds = deadline - asyncio.get_running_loop().time()
             if remaining_seconds <= 0:
-                raise AppError(Reason.PEER_UNAVAILABLE, f"not final after {timeout_seconds:g} s")
+                raise AppError(Reason.PEER_UNAVAILABLE, f"not settled after {timeout_seconds:g} s")
             try:
                 async for response in method(WatchDistributionRequest(name=name), timeout=remaining_seconds):
                     if response.distribution is not None:

@@ -228,3 +228,7 @@ IMPLEMENTATION_SLOT = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA50
 PAID_FLAG_BASE = 0x854679A93CEBFD89E2D5A20FDC0F646E935C518A098CEA2E09FBCD5137772703
 PAID_FLAG_DISTRIBUTIONS_OFFSET = 2
 PAID_FLAG_SNAPSHOTS_OFFSET = 3
+
+# --- The asset, version 8 alone -----------------------------------------------------------------------------
+# Free, locked, frozen, held and cleared tokens together: what getPrincipalFor tells the principal of.
+GET_TOTAL_BALANCE_FOR_V8 = Function("getTotalBalanceFor", ("address",), ("uint256",))

@@ -8,6 +8,7 @@ from masspayout.distribution.v1 import events_pb2 as distribution_events
 
 from libs.chain.address import EvmAddress
 from libs.chain.amount import parse_percentage
+from libs.grpc_kit.payout_terms import parse_action, parse_rules_in_base_units
 from libs.messaging.consumer import Subscription
 from libs.messaging.events import IncomingEvent
 from payout_service.application.engine import Engine
@@ -48,11 +49,15 @@ class PayoutConsumers:
         """See RequestPayout."""
         message = distribution_events.DistributionReleased.FromString(event.payload)
         percentage = message.distribution.percentage
+        kind, action_id = parse_action(message.distribution)
         command = RequestPayout(
             distribution_id=UUID(message.distribution_id),
             asset_id=UUID(message.asset_id),
             request_time=message.distribution.create_time.ToDatetime(tzinfo=UTC),
             total_base_units=int(message.distribution.total_amount.base_units),
             percentage_basis_points=parse_percentage(percentage, "percentage") if percentage else None,
+            kind=kind,
+            action_id=action_id,
+            rules=parse_rules_in_base_units(message.distribution.rules),
         )
         await request_payout(self._engine, command, event)

@@ -4,11 +4,14 @@ from uuid import UUID
 
 from masspayout.payout.v1 import payout_service_pb2 as pb
 
+from libs.chain.amount import format_percentage
 from libs.grpc_kit.accounts import account_message, checksummed
 from payout_service.application.list_signers import SignerView
 from payout_service.application.preview_payout import PayoutPreview
 from payout_service.application.treasury import TreasuryView
 from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payments import PaymentState
+from payout_service.domain.plan import PlanTotals
 from payout_service.domain.sweep import Sweep
 from payout_service.domain.transaction import ForeignTransaction
 from payout_service.infrastructure.queries import AttemptView, BatchView, PaymentView
@@ -25,6 +28,12 @@ def preview_message(preview: PayoutPreview) -> pb.PreviewPayoutResponse:
         payable_base_units=str(plan.payable_base_units if plan else 0),
         rounding_dust_base_units=str(plan.rounding_dust_base_units if plan else 0),
         frozen_share_base_units=str(plan.frozen_share_base_units if plan else 0),
+        gross_base_units=str(_gross_base_units(plan) if plan else 0),
+        withheld_base_units=str(plan.withheld_base_units if plan else 0),
+        excluded_base_units=str(plan.excluded_base_units if plan else 0),
+        excluded_count=plan.excluded_count if plan else 0,
+        deferred_base_units=str(plan.deferred_base_units if plan else 0),
+        deferred_count=plan.deferred_count if plan else 0,
         available_base_units=str(preview.available_base_units),
         shortfall_base_units=str(preview.shortfall_base_units),
         block_number=preview.block_number,
@@ -34,6 +43,8 @@ def preview_message(preview: PayoutPreview) -> pb.PreviewPayoutResponse:
                 holder=checksummed(row.holder),
                 balance_base_units=str(row.balance),
                 amount_base_units=str(row.amount_base_units),
+                withheld_base_units=str(row.withheld_base_units),
+                deferred=row.first_state is PaymentState.DEFERRED,
             )
             for row in preview.largest
         ],
@@ -62,9 +73,9 @@ def batch_message(payout_id: UUID, batch: BatchView, contract: LifecycleContract
 
 def payment_message(payout_id: UUID, payment: PaymentView, contract: LifecycleContract) -> pb.Payment:
     """What one holder is owed and what became of it."""
-    batch = payment.batch_number
+    batch, rate = payment.batch_number, payment.withholding_basis_points
     return pb.Payment(
-        name=f"payouts/{payout_id}/payments/{checksummed(payment.holder)}",
+        name=_payment_name(payout_id, payment),
         holder=account_message(payment.holder),
         balance_base_units=str(payment.balance),
         amount=amount_message(payment.amount_base_units, contract),
@@ -76,6 +87,10 @@ def payment_message(payout_id: UUID, payment: PaymentView, contract: LifecycleCo
         tries=payment.tries,
         retry_time=timestamp(payment.retry_time) if payment.retry_time else None,
         update_time=timestamp(payment.update_time),
+        gross_amount=amount_message(payment.gross_base_units, contract),
+        withheld_amount=amount_message(payment.withheld_base_units, contract),
+        withholding_percentage=format_percentage(rate) if rate else "",
+        round=payment.round_number,
     )
 
 
@@ -134,6 +149,16 @@ def foreign_message(transaction: ForeignTransaction) -> pb.ForeignTransaction:
         account=transaction.account,
         payout=f"payouts/{payout_id}" if payout_id else "",
     )
+
+
+def _gross_base_units(plan: PlanTotals) -> int:
+    return plan.payable_base_units + plan.withheld_base_units + plan.excluded_base_units
+
+
+def _payment_name(payout_id: UUID, payment: PaymentView) -> str:
+    """The holder's address names it; of a redemption's later rounds the round, too."""
+    name = f"payouts/{payout_id}/payments/{checksummed(payment.holder)}"
+    return f"{name}-{payment.round_number}" if payment.round_number > 1 else name
 
 
 def _attempt_message(attempt: AttemptView) -> pb.TransactionAttempt:

@@ -9,13 +9,21 @@ from datetime import UTC, datetime
 from libs.chain.amount import format_decimal_amount
 from libs.grpc_kit.accounts import checksummed
 from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payments import PaymentState
 from payout_service.infrastructure.queries import PaymentView
 
 COLUMNS = (
     "row",
+    "round",
     "holder",
     "balance_base_units",
+    "gross_base_units",
+    "withheld_base_units",
+    # Net.
     "amount_base_units",
+    "deferred_base_units",
+    "gross",
+    "withheld",
     "amount",
     "symbol",
     "state",
@@ -83,10 +91,16 @@ class _Piece:
         self._writer.writerow(
             (
                 self._last_row,
+                payment.round_number,
                 checksummed(payment.holder),
                 payment.balance,
+                payment.gross_base_units,
+                payment.withheld_base_units,
                 payment.amount_base_units,
-                format_decimal_amount(payment.amount_base_units, self._contract.payment_token_decimals),
+                payment.amount_base_units if payment.state is PaymentState.DEFERRED else 0,
+                self._decimal(payment.gross_base_units),
+                self._decimal(payment.withheld_base_units),
+                self._decimal(payment.amount_base_units),
                 without_formula(self._contract.payment_token_symbol),
                 payment.state.value,
                 payment.reason,
@@ -95,6 +109,9 @@ class _Piece:
                 _rfc_3339(payment.update_time),
             )
         )
+
+    def _decimal(self, amount_base_units: int) -> str:
+        return format_decimal_amount(amount_base_units, self._contract.payment_token_decimals)
 
     def take(self) -> CsvPiece:
         """What was collected; collecting begins anew."""

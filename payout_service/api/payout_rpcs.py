@@ -1,6 +1,6 @@
 """Calls that read payouts, their batches and their payments, or tell what would be paid. They change nothing."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from masspayout.payout.v1 import payout_service_pb2 as pb
@@ -11,11 +11,11 @@ from libs.grpc_kit.requests import next_page_token, parse_number_page, parse_res
 from payout_service.api.asset_contracts import AssetContracts
 from payout_service.api.messages import batch_message, payment_message, preview_message
 from payout_service.api.payments_csv import csv_pieces
-from payout_service.api.requests import parse_amount_or_percentage
+from payout_service.api.requests import parse_terms
 from payout_service.application.check_readiness import check_readiness_of_import
 from payout_service.application.engine import Engine
 from payout_service.application.preview_payout import preview_payout
-from payout_service.infrastructure.queries import PaymentView, PayoutQueries
+from payout_service.infrastructure.queries import PayoutQueries
 from payout_service.infrastructure.resource_mapping import condition_messages, payout_message
 
 
@@ -29,11 +29,9 @@ class PayoutRpcs:
     async def preview(self, request: pb.PreviewPayoutRequest) -> pb.PreviewPayoutResponse:
         """PreviewPayout."""
         asset_id = parse_resource_name(request.asset, "assets", "asset")
-        total, basis_points = parse_amount_or_percentage(request)
+        terms = parse_terms(request)
         return preview_message(
-            await preview_payout(
-                self._engine, asset_id, total, basis_points, with_amounts=not request.skip_amounts
-            )
+            await preview_payout(self._engine, asset_id, terms, with_amounts=not request.skip_amounts)
         )
 
     async def check_readiness(self, request: pb.CheckReadinessRequest) -> pb.CheckReadinessResponse:
@@ -99,23 +97,17 @@ class PayoutRpcs:
         """ExportPayments."""
         payout_id = parse_resource_name(request.parent, "payouts", "parent")
         payout = await self._queries.payout(payout_id, "parent")
-        # Rows of a plan that is not frozen yet are no payments, and a file of them would lack the rest.
+        # Rows of a plan, or of a redemption's round, that is not frozen yet are no payments, and a file of them
+        # would lack the rest.
         row_count = payout.plan.holder_count if payout.plan else 0
         _require_row(request.after_row, row_count)
         contract = await AssetContracts(self._engine).of(payout.asset_id)
-        pages = self._queries.export_payments(payout_id, request.after_row) if row_count else _no_pages()
+        pages = self._queries.export_payments(payout_id, request.after_row, row_count)
         pieces = csv_pieces(pages, contract, with_header=request.after_row == 0)
         # Closed at once when the caller goes away, not when the garbage collector comes by.
         async with aclosing(pieces):
             async for piece in pieces:
                 yield pb.ExportPaymentsResponse(csv=piece.content, last_row=piece.last_row)
-
-
-async def _no_pages() -> AsyncIterator[Sequence[PaymentView]]:
-    """Nothing."""
-    nothing: tuple[Sequence[PaymentView], ...] = ()
-    for page in nothing:
-        yield page
 
 
 def _require_row(after_row: int, row_count: int) -> None:

@@ -1,45 +1,44 @@
-"""What the requests of PayoutService say: names, addresses, amounts."""
+"""What the requests of PayoutService say: names, addresses, amounts, terms."""
 
+import re
 from collections.abc import Awaitable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 from uuid import UUID
+
+from masspayout.payout.v1 import payout_service_pb2 as pb
 
 from libs.chain.address import EvmAddress
 from libs.chain.amount import parse_base_units, parse_percentage, require_positive
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import parse_evm_account
+from libs.grpc_kit.payout_terms import given_field, parse_action, parse_rules_in_base_units
 from libs.grpc_kit.requests import parse_resource_name, require
 from payout_service.application.chain_identity import WrongChainError
 from payout_service.application.control_payout import MAX_HOLDERS
+from payout_service.application.preview_payout import PayoutTerms
 
 _Answer = TypeVar("_Answer")
+# Rounds above the first are named: a payment has one name.
+_PAYMENT_NAME = re.compile(r"(?P<payout>.+)/payments/(?P<payee>[^-]+)(?:-(?P<round>[2-9]|[1-9][0-9]{1,8}))?")
+_PAYMENT_FORM = "payouts/<uuid>/payments/<evm address>[-<round>]"
 
 
-class AmountOrPercentage(Protocol):
-    """A request that says how much by one of two fields."""
+def parse_terms(request: pb.PreviewPayoutRequest) -> PayoutTerms:
+    """What shall be paid, and by which rules.
 
-    @property
-    def total_amount_base_units(self) -> str:
-        """Base units, a decimal integer."""
-        ...
-
-    @property
-    def percentage(self) -> str:
-        """A percentage of the available money."""
-        ...
-
-
-def parse_amount_or_percentage(request: AmountOrPercentage) -> tuple[int | None, int | None]:
-    """Base units or basis points: one of the two.
-
-    Raises AppError REQUIRED_FIELD_MISSING, CONFLICTING_FIELDS, INVALID_PERCENTAGE, or as `parse_amount`.
+    Raises AppError REQUIRED_FIELD_MISSING, CONFLICTING_FIELDS, INVALID_PERCENTAGE, INVALID_ACTION_ID, and those of
+    `parse_amount` and `parse_rules_in_base_units`.
     """
-    field = "total_amount_base_units"
-    if not request.percentage:
-        return parse_amount(require(request.total_amount_base_units, field), field), None
-    if request.total_amount_base_units:
-        raise AppError(Reason.CONFLICTING_FIELDS, "give a total or a percentage, not both", field="percentage")
-    return None, parse_percentage(request.percentage, "percentage")
+    total, percentage = request.total_amount_base_units, request.percentage
+    given = given_field(request, "total_amount_base_units", has_total=bool(total))
+    kind, action_id = parse_action(request)
+    return PayoutTerms(
+        kind=kind,
+        total_base_units=parse_amount(total, given) if total else None,
+        percentage_basis_points=parse_percentage(percentage, given) if percentage else None,
+        action_id=action_id,
+        rules=parse_rules_in_base_units(request.rules),
+    )
 
 
 def parse_amount(text: str, field: str) -> int:
@@ -70,18 +69,19 @@ def parse_treasury_name(name: str) -> UUID:
     return parse_resource_name(asset, "assets", "name")
 
 
-def parse_payment_name(name: str) -> tuple[UUID, EvmAddress]:
-    """Payout and payee in `payouts/{distribution_id}/payments/{evm_address}`.
+def parse_payment_name(name: str) -> tuple[UUID, EvmAddress, int]:
+    """Payout, payee and round in `payouts/{distribution_id}/payments/{evm_address}[-{round}]`.
 
     Raises AppError REQUIRED_FIELD_MISSING, INVALID_RESOURCE_NAME.
     """
-    payout, separator, payee = require(name, "name").partition("/payments/")
+    match = _PAYMENT_NAME.fullmatch(require(name, "name"))
     try:
-        if separator:
-            return parse_resource_name(payout, "payouts", "name"), parse_evm_account(payee, "name")
+        if match:
+            payout_id = parse_resource_name(match["payout"], "payouts", "name")
+            return payout_id, parse_evm_account(match["payee"], "name"), int(match["round"] or 1)
     except AppError as error:
-        raise _bad_name(name, "payouts/<uuid>/payments/<evm address>") from error
-    raise _bad_name(name, "payouts/<uuid>/payments/<evm address>")
+        raise _bad_name(name, _PAYMENT_FORM) from error
+    raise _bad_name(name, _PAYMENT_FORM)
 
 
 def parse_signer_name(name: str) -> EvmAddress:

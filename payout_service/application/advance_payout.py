@@ -12,7 +12,7 @@ from payout_service.application.engine import Engine, StepResult
 from payout_service.application.execute_payout import execute_payout
 from payout_service.application.list_live_holders import start_redemption
 from payout_service.application.plan_payout import plan_payout
-from payout_service.application.release_deferred import release_deferred
+from payout_service.application.release_deferred import await_deferred
 from payout_service.application.take_snapshot import record_snapshot, start_snapshot
 from payout_service.application.trigger_snapshot import record_action, start_action
 from payout_service.domain.lifecycle import LifecycleContract
@@ -24,7 +24,7 @@ STEPS: Mapping[PayoutState, Step] = {
     PayoutState.PLANNING: plan_payout,
     PayoutState.WAITING_FOR_FUNDS: commit_funds,
     PayoutState.EXECUTING: execute_payout,
-    PayoutState.DEFERRED: release_deferred,
+    PayoutState.DEFERRED: await_deferred,
     PayoutState.PAUSED: settle_paused,
     PayoutState.CANCELLING: finish_cancelling,
 }

@@ -6,6 +6,7 @@ from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.list_live_holders import begin_next_round
 from payout_service.application.make_batch import make_batch
+from payout_service.application.release_deferred import release_deferred
 from payout_service.application.resume_payments import resume_payments
 from payout_service.application.settle_batch import settle_final_batches
 from payout_service.domain.lifecycle import LifecycleContract
@@ -27,6 +28,9 @@ async def execute_payout(engine: Engine, payout: Payout, contract: LifecycleCont
         payout = await work.payouts.get(payout.payout_id) or payout
     if payout.state is PayoutState.EXECUTING and payout.wants_round and payout.may_begin_round:
         return await begin_next_round(engine, payout, contract)
+    # Here, and not only in DEFERRED: an INCOMPLETE payout has no worker, and the last to come sees all.
+    if payout.progress.deferred_count and await release_deferred(engine, contract):
+        return StepResult(0)
     return await _finish(engine, payout, contract, lacking)
 
 

@@ -54,8 +54,10 @@ async def _without_batch(
         raise RuntimeError(f"payout {payout.payout_id} redeems without a listing or a contract")
     head = await engine.rail.head()
     final_block = max(0, head.number - engine.settings.confirmations)
+    # The listing is what was left after its block.
+    first_block = payout.snapshot.block_number + 1
     paid: dict[str, PaymentOutcome] = {}
-    for seen in await engine.contracts.executions(contract.address, payout.snapshot.block_number, final_block):
+    for seen in await engine.contracts.executions(contract.address, first_block, final_block):
         if seen.event.execution.kind is not ExecutionKind.CASH_OUT:
             continue
         for holder, amount in seen.event.paid.items():
@@ -88,7 +90,8 @@ async def _store(
         before = await work.payments.settle_unsent(payout.payout_id, outcomes, engine.now())
         given_up = sum((tally.amount_base_units for tally in before.values()), 0)
         paid = [each.amount_base_units or 0 for each in outcomes if each.state is PaymentState.PAID]
-        locked.found_nothing_due(before.get(PaymentState.ZERO_DUE, Tally()).count)
+        if outcomes:
+            locked.found_nothing_due(before.get(PaymentState.ZERO_DUE, Tally()).count)
         locked.move_payments({PaymentState.PAID: Tally(len(paid), sum(paid))}, {}, engine.now())
         rise = await work.payments.reprice(payout.payout_id, repriced, engine.now())
         locked.reprice(rise + sum(paid) - given_up, engine.now())

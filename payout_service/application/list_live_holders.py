@@ -22,8 +22,12 @@ async def start_redemption(engine: Engine, payout: Payout, contract: LifecycleCo
         if locked.state is not PayoutState.REQUESTED:
             return StepResult(0)
         rival = await rival_of(work, locked)
+        what = f"ACTION_HAS_PAYOUT: payouts/{rival.payout_id} redeems the bond" if rival else ""
+        if rival and rival.state is not PayoutState.COMPLETED:
+            # It may yet be given up.
+            return StepResult(engine.settings.blocked_poll_seconds, what)
         if rival:
-            locked.fail(f"ACTION_HAS_PAYOUT: payouts/{rival.payout_id} redeems the bond", engine.now())
+            locked.fail(what, engine.now())
         elif holder_count == 0 or supply == 0:
             locked.fail("NO_HOLDERS: the asset has no holders", engine.now())
         else:

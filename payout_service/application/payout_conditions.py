@@ -10,7 +10,8 @@ from payout_service.application.check_readiness import check_readiness
 from payout_service.application.engine import Engine
 from payout_service.domain.lifecycle import Condition, ConditionKind, LifecycleContract
 
-# Only a snapshot payout takes a snapshot of its own; anyone may trigger a scheduled one.
+# Only a snapshot payout takes a snapshot of its own; anyone may trigger a scheduled one. PAYOUT_ROLE is asked for
+# of a redemption too: without it nobody can tell whether the contract is the asset's.
 _NOT_NEEDED: Mapping[PayoutKind, frozenset[ConditionKind]] = {
     PayoutKind.SNAPSHOT: frozenset(),
     PayoutKind.DIVIDEND: frozenset({ConditionKind.SNAPSHOT_ROLE_HELD}),

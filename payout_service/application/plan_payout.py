@@ -87,7 +87,7 @@ async def _freeze(engine: Engine, payout: Payout, contract: LifecycleContract) -
     implementation = await engine.contracts.implementation_of(contract.address)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        if locked.state is not PayoutState.PLANNING:
+        if locked.state is not PayoutState.PLANNING or locked.version != payout.version:
             return StepResult(0)
         locked.freeze_plan(plan, implementation, engine.now())
         if plan.payable_base_units == 0:

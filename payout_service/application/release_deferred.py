@@ -14,14 +14,21 @@ from payout_service.domain.payout import RELEASING_STATES, Payout
 _MOST_HOLDERS = 500
 
 
-async def release_deferred(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """Releases what has come due of the whole asset; looks again after a while."""
+async def await_deferred(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
+    """The step of a payout whose other payments are made: looks again after a while."""
+    if await release_deferred(engine, contract):
+        return StepResult(0)
+    count = payout.progress.deferred_count
+    what = f"DEFERRED: {count} payments wait for their holders' deferrals to reach the minimum"
+    return StepResult(engine.settings.ready_poll_seconds, what)
+
+
+async def release_deferred(engine: Engine, contract: LifecycleContract) -> bool:
+    """Releases what has come due of the whole asset, of many holders at once. False when nothing has."""
     async with engine.unit_of_work() as work:
         due = await work.payments.deferrals_due(contract.asset_id, _MOST_HOLDERS)
     if not due:
-        count = payout.progress.deferred_count
-        what = f"DEFERRED: {count} payments wait for their holders' deferrals to reach the minimum"
-        return StepResult(engine.settings.ready_poll_seconds, what)
+        return False
     async with engine.unit_of_work() as work:
         # In one order, so that two replicas do not wait for each other.
         locked = {each: await work.payouts.lock(each) for each in sorted({each.payout_id for each in due})}
@@ -29,8 +36,9 @@ async def release_deferred(engine: Engine, payout: Payout, contract: LifecycleCo
         ordinals: dict[UUID, list[int]] = defaultdict(list)
         for each in await work.payments.deferrals_due(contract.asset_id, _MOST_HOLDERS):
             ordinals[each.payout_id].append(each.ordinal)
-        if not ordinals.keys() <= locked.keys():
-            return StepResult(0)
+        if not ordinals or not ordinals.keys() <= locked.keys():
+            # Something has changed in between: looked at again at once.
+            return True
         for payout_id, of_payout in ordinals.items():
             owner = locked[payout_id]
             if owner.state not in RELEASING_STATES:
@@ -42,4 +50,4 @@ async def release_deferred(engine: Engine, payout: Payout, contract: LifecycleCo
         await engine.failpoints.reach("deferred.before_release_commit")
         await work.commit()
     await engine.failpoints.reach("deferred.released")
-    return StepResult(0)
+    return True

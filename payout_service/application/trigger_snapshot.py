@@ -31,8 +31,12 @@ async def start_action(engine: Engine, payout: Payout, contract: LifecycleContra
         if locked.state is not PayoutState.REQUESTED or action is None:
             return StepResult(0)
         rival = await rival_of(work, locked)
+        what = f"ACTION_HAS_PAYOUT: payouts/{rival.payout_id} pays it" if rival else ""
+        if rival and rival.state is not PayoutState.COMPLETED:
+            # It may yet be given up.
+            return StepResult(engine.settings.blocked_poll_seconds, what)
         if rival:
-            locked.fail(f"ACTION_HAS_PAYOUT: payouts/{rival.payout_id} pays it", engine.now())
+            locked.fail(what, engine.now())
         else:
             locked.begin_snapshot(engine.now())
             if not action.snapshot_id:

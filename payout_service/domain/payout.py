@@ -170,9 +170,10 @@ class Payout:
     listed_count: int = 0
     # Rows of the plan stored so far, of all rounds.
     planned_count: int = 0
-    # Of a redemption, from 1: how often the live holders were listed, and how many batches there were at the last.
+    # Of a redemption, from 1: how often the live holders were listed; and whether anything was sent since, or has
+    # gone elsewhere, so that they are listed again.
     round_number: int = 1
-    batches_when_listed: int = 0
+    is_listing_stale: bool = False
     plan: PlanTotals | None = None
     progress: Progress = field(default_factory=Progress)
     waiting_for: str = ""
@@ -218,7 +219,7 @@ class Payout:
         self.holder_count = holder_count
         self.listed_count = 0
         self.round_number += 1
-        self.batches_when_listed = self.progress.batch_count
+        self.is_listing_stale = False
         self._move_to(PayoutState.PLANNING, now)
 
     @property
@@ -228,8 +229,8 @@ class Payout:
 
     @property
     def wants_round(self) -> bool:
-        """True if a redemption has sent anything since it listed the live holders."""
-        return self.kind is PayoutKind.REDEMPTION and self.progress.batch_count > self.batches_when_listed
+        """True if a redemption has to list the live holders once more."""
+        return self.kind is PayoutKind.REDEMPTION and self.is_listing_stale
 
     def new_plan_sum(self) -> PlanSum:
         """An empty sum of the payout's rows."""
@@ -300,6 +301,7 @@ class Payout:
         """Another batch was made. Returns its number, from 1."""
         self._require(PayoutState.EXECUTING)
         self.progress = replace(self.progress, batch_count=self.progress.batch_count + 1)
+        self.is_listing_stale = True
         self.waiting_for = ""
         self._changed(now)
         return self.progress.batch_count
@@ -322,9 +324,10 @@ class Payout:
         self._changed(now)
 
     def found_nothing_due(self, count: int) -> None:
-        """So many payments of a redemption became ZERO_DUE after the plan."""
+        """So many payments of a redemption became ZERO_DUE after the plan: their holders' tokens are elsewhere."""
         if self.plan is None:
             raise ValueError(f"payout {self.payout_id} has no plan")
+        self.is_listing_stale = True
         self.plan = replace(self.plan, zero_due_count=self.plan.zero_due_count + count)
 
     def release_deferred(self, tally: Tally, now: datetime) -> None:

@@ -28,8 +28,9 @@ class Treatment(StrEnum):
 class Entitlement:
     """What the asset says that a holder is owed; balance in base units of the security token.
 
-    `obstacle`: why a redemption must not be sent for the holder, empty when it may. Version 8 of the asset tells the
-    principal of frozen and locked tokens too, and redeems free ones only: each call would pay for the others again.
+    `obstacle`: why a redemption must not be sent for the holder, empty when it may. Version 8 of the asset tells
+    the principal of frozen and locked tokens too, and redeems free ones only: each call would pay for the others
+    again.
     """
 
     holder: str

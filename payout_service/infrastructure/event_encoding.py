@@ -23,19 +23,21 @@ PayoutEvent = (
     | events_pb2.PayoutIncomplete
     | events_pb2.PayoutFailed
     | events_pb2.PayoutCancelled
+    | events_pb2.PayoutDeferred
 )
-_FINAL_EVENTS: Mapping[PayoutState, tuple[str, type[PayoutEvent]]] = {
+_SETTLED_EVENTS: Mapping[PayoutState, tuple[str, type[PayoutEvent]]] = {
     PayoutState.COMPLETED: ("payout_completed", events_pb2.PayoutCompleted),
     PayoutState.INCOMPLETE: ("payout_incomplete", events_pb2.PayoutIncomplete),
     PayoutState.FAILED: ("payout_failed", events_pb2.PayoutFailed),
     PayoutState.CANCELLED: ("payout_cancelled", events_pb2.PayoutCancelled),
+    PayoutState.DEFERRED: ("payout_deferred", events_pb2.PayoutDeferred),
 }
 _PROGRESSED = ("payout_progressed", events_pb2.PayoutProgressed)
 
 
 def payout_event(payout: Payout, contract: LifecycleContract) -> OutgoingEvent:
     """The event of a payout's present version, its whole state in it."""
-    name, message_type = _FINAL_EVENTS.get(payout.state, _PROGRESSED)
+    name, message_type = _SETTLED_EVENTS.get(payout.state, _PROGRESSED)
     message = message_type(
         payout_id=str(payout.payout_id),
         version=payout.version,

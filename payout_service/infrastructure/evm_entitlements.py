@@ -1,7 +1,8 @@
 """What the asset itself says that holders are owed: dividends, coupons, the principal of a bond.
 
-Versions 7 and 8 of the asset are told apart by what they answer. Their dividends and coupons differ in nothing
-that is read here: version 8 answers getCouponFor in another order, but both begin with the balance.
+Versions 7 and 8 of the asset are told apart by what they answer. Of dividends and coupons nothing that is read
+here differs: version 8 answers getCouponFor in another order, but both begin with the balance. Bonds do differ:
+version 8 has no getBondDetails, and tells the principal of tokens that it will not redeem.
 """
 
 from collections.abc import Sequence
@@ -116,10 +117,34 @@ class EvmEntitlements(EvmReader):
         arguments = [(*_action(source), holder) for holder in holders]
         balances = await self._read_each(token, getters.balance_of, arguments, block)
         amounts = await self._read_each(token, getters.amount_of, arguments, block)
+        obstacles = await self._obstacles(source, holders, [balance for balance, *_ in balances], block)
         return [
-            Entitlement(holder, balance[0], _base_units(amount, source.payment_token_decimals))
-            for holder, balance, amount in zip(holders, balances, amounts, strict=True)
+            Entitlement(holder, balance[0], _base_units(amount, source.payment_token_decimals), obstacle)
+            for holder, balance, amount, obstacle in zip(holders, balances, amounts, obstacles, strict=True)
         ]
+
+    async def _obstacles(
+        self, source: EntitlementSource, holders: Sequence[str], free_balances: Sequence[int], block: str
+    ) -> list[str]:
+        """Why a redemption of each holder would pay for tokens that it leaves; empty where it would not."""
+        token = source.token.value
+        if source.kind is not PayoutKind.REDEMPTION or await self._is_bond_of_version_7(token, block):
+            return [""] * len(holders)
+        arguments = [(holder,) for holder in holders]
+        totals = await self._read_each(token, interfaces.GET_TOTAL_BALANCE_FOR_V8, arguments, block)
+        return [_obstacle(free, total) for free, (total,) in zip(free_balances, totals, strict=True)]
+
+    async def _is_bond_of_version_7(self, token: str, block: str) -> bool:
+        """It tells the principal of free tokens, which are those that it redeems (contracts.md, 3.14)."""
+        return await try_call(self._rpc, token, interfaces.GET_BOND_DETAILS_V7, block=block) is not None
+
+
+def _obstacle(free: int, total: int) -> str:
+    if free == total:
+        return ""
+    return (
+        f"{total - free} of {total} tokens are frozen, locked or held: paid for by a redemption and not redeemed"
+    )
 
 
 def _action(source: EntitlementSource) -> tuple[int, ...]:

@@ -49,9 +49,13 @@ class EvmHolders(EvmReader):
         """See Contracts."""
         function = interfaces.GET_SECURITY_HOLDERS
         (holders,) = await self._read(token.value, function, page, length, block=hex(block_number))
-        arguments = [(holder,) for holder in holders]
-        balances = await self._balances(token, interfaces.BALANCE_OF, holders, arguments, block_number)
+        balances = await self.live_balances(token, holders, block_number)
         return [(holder, balances[holder]) for holder in holders]
+
+    async def live_balances(self, token: EvmAddress, holders: Sequence[str], block_number: int) -> dict[str, int]:
+        """See Contracts."""
+        arguments = [(holder,) for holder in holders]
+        return await self._balances(token, interfaces.BALANCE_OF, holders, arguments, block_number)
 
     async def _balances(
         self,

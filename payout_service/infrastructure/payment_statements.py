@@ -1,4 +1,4 @@
-"""What the statements on payments are made of: conditions, columns, arrays of rows, sums of what an update moves."""
+"""What statements on payments are made of: conditions, columns, arrays of rows, sums of what an update moves."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

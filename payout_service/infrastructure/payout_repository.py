@@ -180,7 +180,7 @@ def payout_of(row: Row[Any]) -> Payout:
         listed_count=row.listed_count,
         planned_count=row.planned_count,
         round_number=row.round_number,
-        batches_when_listed=row.batches_when_listed,
+        is_listing_stale=row.is_listing_stale,
         plan=_plan_of(row),
         progress=Progress(
             paid_count=row.paid_count,
@@ -257,7 +257,7 @@ def _values(payout: Payout) -> dict[str, object]:
         "listed_count": payout.listed_count,
         "planned_count": payout.planned_count,
         "round_number": payout.round_number,
-        "batches_when_listed": payout.batches_when_listed,
+        "is_listing_stale": payout.is_listing_stale,
         "plan_holder_count": plan.holder_count if plan else None,
         "zero_due_count": plan.zero_due_count if plan else None,
         "payable_base_units": plan.payable_base_units if plan else None,

@@ -59,7 +59,7 @@ class BatchView:
 
 @dataclass(frozen=True, slots=True)
 class PaymentView:
-    """A payment with the transaction that paid it or tries to."""
+    """A payment with the transaction that paid it or tries to; `amount_base_units` is net."""
 
     ordinal: int
     holder: str
@@ -74,6 +74,17 @@ class PaymentView:
     batch_number: int | None
     transaction_hash: str
     update_time: datetime
+    withheld_base_units: int
+    # Share of an excluded holder that stays in the contract.
+    excluded_base_units: int
+    withholding_basis_points: int
+    # Of a redemption, from 1.
+    round_number: int
+
+    @property
+    def gross_base_units(self) -> int:
+        """Before anything is withheld or excluded."""
+        return self.amount_base_units + self.withheld_base_units + self.excluded_base_units
 
 
 class PayoutQueries:
@@ -141,7 +152,7 @@ class PayoutQueries:
         ]
 
     async def payments(self, payout_id: UUID, after: int, limit: int) -> Sequence[PaymentView]:
-        """Payments whose 1-based place is behind `after`, in the order of the snapshot's list."""
+        """Payments whose 1-based place is behind `after`, in the order of the plan."""
         statement = (
             select(_payment)
             .where(_payment.c.payout_id == payout_id, _payment.c.ordinal >= after)
@@ -163,16 +174,22 @@ class PayoutQueries:
                     batch_number=row.batch_number,
                     transaction_hash=row.transaction_hash,
                     update_time=row.update_time,
+                    withheld_base_units=row.withheld_base_units,
+                    excluded_base_units=row.excluded_base_units,
+                    withholding_basis_points=row.withholding_basis_points,
+                    round_number=row.round_number,
                 )
                 for row in await connection.execute(statement)
             ]
 
-    async def export_payments(self, payout_id: UUID, after: int) -> AsyncIterator[Sequence[PaymentView]]:
-        """All payments behind a 1-based place, page by page in the order of the snapshot's list.
+    async def export_payments(
+        self, payout_id: UUID, after: int, last: int
+    ) -> AsyncIterator[Sequence[PaymentView]]:
+        """Payments behind a 1-based place up to another, page by page in the order of the plan.
 
         Between two pages no connection is held, so a slow reader costs the database nothing.
         """
-        while page := await self.payments(payout_id, after, _EXPORT_PAGE_ROWS):
+        while page := await self.payments(payout_id, after, min(last - after, _EXPORT_PAGE_ROWS)):
             yield page
             after = page[-1].ordinal + 1
 

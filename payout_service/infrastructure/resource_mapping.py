@@ -1,15 +1,15 @@
 """Domain to protobuf, for answers and for events."""
 
 from datetime import datetime
-from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from masspayout.payout.v1 import payout_service_pb2 as pb
 from masspayout.type.v1 import amount_pb2, readiness_pb2
 
-from libs.chain.address import EvmAddress
 from libs.chain.amount import format_decimal_amount, format_percentage
 from libs.grpc_kit.accounts import checksummed
+from libs.grpc_kit.payout_terms import action_fields, rules_message
+from libs.payout_terms import PayoutKind
 from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.lifecycle import Condition, LifecycleContract
 from payout_service.domain.payout import Payout
@@ -18,18 +18,20 @@ from payout_service.domain.payout import Payout
 def payout_message(payout: Payout, contract: LifecycleContract) -> pb.Payout:
     """A payout as answers and events show it."""
     plan, progress, snapshot = payout.plan, payout.progress, payout.snapshot
-    percentage = payout.percentage_basis_points
+    percentage, is_redemption = payout.percentage_basis_points, payout.kind is PayoutKind.REDEMPTION
     message = pb.Payout(
         name=f"payouts/{payout.payout_id}",
         distribution=f"distributions/{payout.payout_id}",
         asset=f"assets/{payout.asset_id}",
         state=f"STATE_{payout.state.value}",
         total_amount=amount_message(payout.total_base_units, contract),
-        snapshot_id=str(snapshot.snapshot_id) if snapshot else "",
+        # A redemption has a block, but no snapshot.
+        snapshot_id=str(snapshot.snapshot_id) if snapshot and not is_redemption else "",
         snapshot_block_number=snapshot.block_number if snapshot else 0,
         total_supply_base_units=str(payout.total_supply) if snapshot else "",
         plan_hash=plan.plan_hash if plan else "",
-        holder_count=payout.holder_count,
+        # Of a redemption the payments of all rounds: the holders of the last listing say nothing of those before.
+        holder_count=plan.holder_count if plan else payout.holder_count,
         paid_count=progress.paid_count,
         failed_count=progress.failed_count,
         zero_due_count=plan.zero_due_count if plan else 0,
@@ -46,8 +48,16 @@ def payout_message(payout: Payout, contract: LifecycleContract) -> pb.Payout:
         cancelled_count=progress.cancelled_count,
         cancelled_amount=amount_message(progress.cancelled_base_units, contract),
         paused_from=f"STATE_{payout.paused_from.value}" if payout.paused_from else None,
+        rules=rules_message(payout.rules),
+        round=payout.round_number if is_redemption and snapshot else 0,
+        excluded_count=plan.excluded_count if plan else 0,
+        deferred_count=progress.deferred_count,
+        deferred_amount=amount_message(progress.deferred_base_units, contract),
+        **action_fields(payout.kind, payout.action_id),
     )
     if plan:
+        message.excluded_amount.CopyFrom(amount_message(plan.excluded_base_units, contract))
+        message.withheld_amount.CopyFrom(amount_message(plan.withheld_base_units, contract))
         message.rounding_dust.CopyFrom(amount_message(plan.rounding_dust_base_units, contract))
         message.frozen_share.CopyFrom(amount_message(plan.frozen_share_base_units, contract))
     return message
@@ -78,14 +88,8 @@ def amount_message(amount_base_units: int, contract: LifecycleContract) -> amoun
         decimal_amount=format_decimal_amount(amount_base_units, contract.payment_token_decimals),
         decimals=contract.payment_token_decimals,
         symbol=contract.payment_token_symbol,
-        token=_token_text(contract.payment_token),
+        token=checksummed(contract.payment_token),
     )
-
-
-@lru_cache(maxsize=1024)
-def _token_text(token: EvmAddress) -> str:
-    """The checksum costs more than the rest of a message, and the amounts of an asset all name one token."""
-    return checksummed(token)
 
 
 def condition_messages(conditions: tuple[Condition, ...]) -> list[readiness_pb2.ReadinessCondition]:

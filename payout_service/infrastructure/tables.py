@@ -95,11 +95,11 @@ payout = Table(
     _uint256("total_supply"),
     # Base units of the security token.
     _uint256("excluded_balance"),
-    Column("listed_count", BigInteger, CheckConstraint("listed_count <= holder_count"), nullable=False),
+    Column("listed_count", BigInteger, nullable=False),
     # Of all rounds; holder_count and listed_count are those of the present one.
     Column("planned_count", BigInteger, nullable=False),
     Column("round_number", Integer, CheckConstraint("round_number > 0"), nullable=False),
-    Column("batches_when_listed", Integer, nullable=False),
+    Column("is_listing_stale", Boolean, nullable=False),
     # The frozen plan; of a redemption the one of the rounds that were frozen.
     Column("plan_holder_count", BigInteger, nullable=True),
     Column("zero_due_count", BigInteger, nullable=True),
@@ -138,6 +138,7 @@ payout = Table(
     ),
     CheckConstraint("(kind IN ('DIVIDEND','COUPON')) = (action_id > 0)", name="action_of_its_kind"),
     CheckConstraint("kind = 'REDEMPTION' OR round_number = 1", name="only_redemptions_have_rounds"),
+    CheckConstraint("listed_count <= holder_count", name="listed_count_within_the_list"),
     CheckConstraint("kind = 'REDEMPTION' OR planned_count <= holder_count", name="planned_count_within_the_list"),
     CheckConstraint("(state = 'PAUSED') = (paused_from IS NOT NULL)", name="paused_from_somewhere"),
     CheckConstraint(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -18,10 +18,12 @@ from deploy.ats.package import Artifact
 from deploy.devnet.artifacts import Abi
 from tests.integration.devnet.stage import running_anvil
 
-# Room for everything that is deployed here; Hedera gives a transaction 15 million, which `Chain` sends with.
+# Room for whatever is set up here; what is tested keeps within what Hedera gives a transaction.
 BLOCK_GAS: Final = 1_000_000_000
+CREATION_GAS: Final = 100_000_000
 TRANSACTION_GAS: Final = 15_000_000
 GAS_PRICE: Final = Wei(2_000_000_000)
+GAS_MONEY: Final = 10**24
 REQUEST_TIMEOUT_S: Final = 60.0
 RECEIPT_TIMEOUT_S: Final = 60.0
 RECEIPT_POLL_S: Final = 0.01
@@ -44,7 +46,8 @@ class Chain:
         """Connect to the node."""
         self.url = url
         self.web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": REQUEST_TIMEOUT_S}))
-        self.admin: ChecksumAddress = self.web3.eth.accounts[0]
+        self.accounts: Sequence[ChecksumAddress] = list(self.web3.eth.accounts)
+        self.admin = self.accounts[0]
 
     # ------------------------------------------------------------------------------ transactions
 
@@ -54,9 +57,9 @@ class Chain:
         """Create a contract as the admin. Raises RevertedError, and KeyError for a library that is missing."""
         code = linked(artifact, libraries or {})
         constructor = self.web3.eth.contract(abi=artifact.abi, bytecode=code).constructor(*arguments)
-        created = self.send({"data": constructor.data_in_transaction, "gas": BLOCK_GAS // 10})["contractAddress"]
-        assert created is not None
-        return created
+        receipt = self.send(self.admin, {"data": constructor.data_in_transaction, "gas": CREATION_GAS})
+        assert receipt["contractAddress"] is not None
+        return receipt["contractAddress"]
 
     def transact(
         self,
@@ -68,15 +71,13 @@ class Chain:
     ) -> TxReceipt:
         """Call a function in a transaction of `sender` (the admin if none). Raises RevertedError."""
         data = contract.encode_abi(function, args=list(arguments))
-        return self.send({"from": sender or self.admin, "to": contract.address, "data": data, "gas": gas})
+        return self.send(sender or self.admin, {"to": contract.address, "data": data, "gas": gas})
 
-    def send(self, call: TxParams) -> TxReceipt:
-        """Send a transaction, wait until it is mined. Raises RevertedError."""
-        sender = call.setdefault("from", self.admin)
-        call.setdefault("gasPrice", GAS_PRICE)
+    def send(self, sender: ChecksumAddress, call: TxParams) -> TxReceipt:
+        """Send a transaction, whose gas money is given, and wait until it is mined. Raises RevertedError."""
         if self.web3.eth.get_balance(sender) < GAS_PRICE * call["gas"]:
-            self.rpc("anvil_setBalance", sender, hex(10**24))
-        transaction_hash = self.web3.eth.send_transaction(call)
+            self.rpc("anvil_setBalance", sender, hex(GAS_MONEY))
+        transaction_hash = self.web3.eth.send_transaction({**call, "from": sender, "gasPrice": GAS_PRICE})
         receipt = self._receipt(transaction_hash)
         if receipt["status"] != 1:
             raise RevertedError(transaction_hash, self._revert_data(transaction_hash))

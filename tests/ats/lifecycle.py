@@ -12,7 +12,7 @@ from web3.types import TxReceipt
 
 from deploy.ats.package import Artifact
 from deploy.devnet.artifacts import Creation, load_contract, load_lifecycle_artifact
-from deploy.devnet.deployer import OPERATOR_ROLES
+from deploy.devnet.roles import OPERATOR_ROLES
 from tests.ats import roles
 from tests.ats.asset import Asset
 from tests.ats.chain import Chain
@@ -90,7 +90,9 @@ def deploy_lifecycle(chain: Chain, asset: Asset, payment_token: Contract, operat
     rbac = [(role, [operator]) for role in OPERATOR_ROLES]
     known: dict[str, Any] = {
         "${operator}": operator,
-        "${initialize_call}": interface.encode_abi("initialize", args=[asset.address, payment_token.address, rbac]),
+        "${initialize_call}": interface.encode_abi(
+            "initialize", args=[asset.address, payment_token.address, rbac]
+        ),
     }
     for creation in artifact.creations:
         known[f"${{{creation.name}}}"] = _create(chain, creation, known)

@@ -16,7 +16,7 @@ from web3.logs import DISCARD
 from deploy.ats.package import Artifact, configuration_facets, load_artifact
 from tests.ats import roles
 from tests.ats.asset import Asset
-from tests.ats.chain import BLOCK_GAS, Chain
+from tests.ats.chain import CREATION_GAS, Chain
 
 ZERO_ADDRESS: Final = to_checksum_address("0x" + "00" * 20)
 # More facets a call than this would need more gas than a block of the studio's own networks has.
@@ -202,9 +202,7 @@ def deploy_studio(chain: Chain, package: Path) -> Studio:
     return Studio(chain, package, resolver, chain.contract(factory, facets[FACTORY_FACET].abi))
 
 
-def _deploy_libraries(
-    chain: Chain, package: Path, users: Iterable[Artifact]
-) -> Mapping[str, ChecksumAddress]:
+def _deploy_libraries(chain: Chain, package: Path, users: Iterable[Artifact]) -> Mapping[str, ChecksumAddress]:
     """Deploy what `users` link to, and what that links to, each after what it needs itself."""
     deployed: dict[str, ChecksumAddress] = {}
 
@@ -237,7 +235,7 @@ def _register(
         entries.append((keys[name], address))
     for start in range(0, len(entries), FACETS_PER_CALL):
         chain.transact(
-            resolver, "registerBusinessLogics", entries[start : start + FACETS_PER_CALL], gas=BLOCK_GAS // 10
+            resolver, "registerBusinessLogics", entries[start : start + FACETS_PER_CALL], gas=CREATION_GAS
         )
     return keys
 
@@ -252,5 +250,5 @@ def _configure(chain: Chain, resolver: Contract, product: Product, keys: list[by
             [(key, 1) for key in keys[start:end]],
             end >= len(keys),
             b"",
-            gas=BLOCK_GAS // 10,
+            gas=CREATION_GAS,
         )

@@ -227,7 +227,7 @@ BOND_INTERFACE = {
     "getPrincipalFor(address)",
     "fullRedeemAtMaturity(address)",
 }
-VERSION_8_ALONE = {"getMaturityDate()", "IsPaused()"}
+VERSION_8_ALONE = {"getMaturityDate()", "getTotalBalanceFor(address)", "IsPaused()"}
 
 # What of the table a contract of ours does not have: the other kind of security's, version 8's, and what only
 # the Hedera token service makes.

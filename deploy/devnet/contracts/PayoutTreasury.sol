@@ -144,9 +144,10 @@ abstract contract PayoutTreasury is RoleControl {
         tally.failed[tally.failedCount++] = holder;
     }
 
-    /// @dev Pays and writes down what came of it; false if the token refused the payee.
+    /// @dev Pays and writes down what came of it; false if the token refused the payee. Who is due nothing has
+    /// succeeded without a transfer.
     function _tryPay(Tally memory tally, address holder, uint256 amount) internal returns (bool) {
-        if (!_tryTransfer(holder, amount)) {
+        if (amount != 0 && !_tryTransfer(holder, amount)) {
             _tallyFailure(tally, holder);
             return false;
         }

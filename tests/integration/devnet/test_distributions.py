@@ -187,6 +187,22 @@ async def test_10_frozen_tokens_earn_dividends_but_no_share_of_a_snapshot_payout
     assert share.paid == [1 * USD, 4 * USD]
 
 
+async def test_8_who_is_due_nothing_succeeds_without_a_transfer(stage: Stage) -> None:
+    await stage.devnet.issue(stage.token, {ALICE: 19, BOB: 20})
+    await stage.deposit(USD)
+    dividend_id, _ = await announce_dividend(stage, cents_a_share=5)
+    await execution_day(stage)
+    await stage.devnet.block_payee(stage.payment_token, ALICE)
+
+    receipt = await stage.send("executeDistribution", stage.token, dividend_id, 0, 10)
+
+    (event,) = await stage.events(receipt, "DistributionExecuted")
+    assert (event["failed"], event["succeeded"]) == ([ZERO_ADDRESS] * 2, [ALICE, BOB])
+    assert event["paidAmount"] == [0, 1]
+    assert len([log for log in receipt["logs"] if log["address"] == stage.payment_token]) == 1
+    assert await stage.is_paid(dividend_id, ALICE, PAID_DISTRIBUTIONS)
+
+
 @pytest.mark.parametrize("by", ["page", "addresses"])
 async def test_11_a_cancelled_dividend_still_pays(stage: Stage, by: str) -> None:
     await stage.devnet.issue(stage.token, {ALICE: SHARE})

@@ -9,13 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.chain.address import EvmAddress
 from libs.clock import SystemClock
+from libs.payout_terms import NO_RULES, PayeeRules, PayoutKind
 from payout_service.application.ports import UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
 from payout_service.domain.fees import Fees
 from payout_service.domain.lifecycle import Condition, ConditionKind, LifecycleContract, LifecycleState
 from payout_service.domain.payments import Batch
 from payout_service.domain.payout import Payout, Snapshot
-from payout_service.domain.plan import PlannedPayment, PlanSum, plan_payments
+from payout_service.domain.plan import Entitlement, PlannedPayment, plan_entitlements, plan_payments
 from payout_service.domain.sweep import Sweep
 from payout_service.domain.transaction import Attempt, ContractCall, OwnerKind, Purpose, TransactionIntent
 from payout_service.infrastructure import tables
@@ -74,10 +75,17 @@ async def add_payout(
     total: int = 1_000,
     create_time: datetime = START,
     asset_id: UUID | None = None,
+    *,
+    kind: PayoutKind = PayoutKind.SNAPSHOT,
+    rules: PayeeRules = NO_RULES,
 ) -> Payout:
+    """A payout as it was requested; of action 1 where it pays a corporate action."""
     if asset_id is None:
         asset_id = (await add_contract(unit_of_work, new_contract(create_time))).asset_id
-    payout = Payout(uuid4(), asset_id, total, create_time, create_time)
+    action_id = 1 if kind.is_corporate_action else 0
+    payout = Payout(
+        uuid4(), asset_id, total, create_time, create_time, kind=kind, action_id=action_id, rules=rules
+    )
     async with unit_of_work() as work:
         assert await work.payouts.add(payout)
         await work.commit()
@@ -89,24 +97,56 @@ async def frozen_payout(
     balances: Sequence[int] = (3, 0, 5, 9),
     create_time: datetime = START,
     snapshot_id: int = 1,
+    *,
+    rules: PayeeRules = NO_RULES,
 ) -> UUID:
-    """A payout that waits for funds, its plan stored."""
-    payout = await add_payout(unit_of_work, create_time=create_time)
-    supply = sum(balances)
-    rows = plan_payments(0, [(holder(number), each) for number, each in enumerate(balances)], 1_000, supply)
-    total = PlanSum(1_000, supply)
-    for row in rows:
-        total.add(row)
+    """A payout of 1000 base units that waits for funds, its plan stored."""
+    payout = await add_payout(unit_of_work, create_time=create_time, rules=rules)
+    held = [(holder(number), each) for number, each in enumerate(balances)]
+    rows = plan_payments(0, held, payout.total_base_units, sum(balances), rules)
+    await freeze(unit_of_work, payout.payout_id, rows, Snapshot(snapshot_id, 10, "0x" + "ab" * 32), sum(balances))
+    return payout.payout_id
+
+
+async def frozen_entitlements(
+    unit_of_work: UnitOfWorkFactory,
+    kind: PayoutKind,
+    amounts: Sequence[int],
+    *,
+    asset_id: UUID | None = None,
+    rules: PayeeRules = NO_RULES,
+) -> UUID:
+    """A dividend, coupon or redemption of which every holder is owed an amount, being executed."""
+    payout = await add_payout(unit_of_work, 0, asset_id=asset_id, kind=kind, rules=rules)
+    owed = [Entitlement(holder(number), 7, amount) for number, amount in enumerate(amounts)]
+    rows = plan_entitlements(0, owed, rules)
+    snapshot_id = 1 if kind.is_corporate_action else 0
+    await freeze(unit_of_work, payout.payout_id, rows, Snapshot(snapshot_id, 10, "0x" + "ab" * 32), 7 * len(rows))
+    await begin_execution(unit_of_work, payout.payout_id)
+    return payout.payout_id
+
+
+async def freeze(
+    unit_of_work: UnitOfWorkFactory,
+    payout_id: UUID,
+    rows: Sequence[PlannedPayment],
+    snapshot: Snapshot,
+    total_supply: int,
+) -> None:
+    """Makes these rows the plan of a payout that was just requested."""
     async with unit_of_work() as work:
-        locked = await work.payouts.lock(payout.payout_id)
-        locked.begin_snapshot(START)
-        locked.begin_planning(Snapshot(snapshot_id, 10, "0x" + "ab" * 32), len(rows), supply, START)
-        locked.planned_count = len(rows)
-        await work.payments.add_planned(payout.payout_id, rows, START)
+        locked = await work.payouts.lock(payout_id)
+        if locked.kind is not PayoutKind.REDEMPTION:
+            locked.begin_snapshot(START)
+        locked.begin_planning(snapshot, len(rows), total_supply, START)
+        locked.listed_count = locked.planned_count = len(rows)
+        await work.payments.add_planned(payout_id, rows, START)
+        total = locked.new_plan_sum()
+        for row in rows:
+            total.add(row)
         locked.freeze_plan(total.totals(), new_address(), START)
         await work.payouts.save(locked)
         await work.commit()
-    return payout.payout_id
 
 
 def new_intent(signer: EvmAddress, key: str = "", data: bytes = b"\x01") -> TransactionIntent:
@@ -133,12 +173,16 @@ def signed(intent: TransactionIntent, nonce: int) -> TransactionIntent:
 async def executing(unit_of_work: UnitOfWorkFactory, balances: Sequence[int] = (3, 0, 5, 9)) -> UUID:
     """A payout that is being executed; nothing is batched."""
     payout_id = await frozen_payout(unit_of_work, balances)
+    await begin_execution(unit_of_work, payout_id)
+    return payout_id
+
+
+async def begin_execution(unit_of_work: UnitOfWorkFactory, payout_id: UUID) -> None:
     async with unit_of_work() as work:
         locked = await work.payouts.lock(payout_id)
         locked.begin_execution(LATER)
         await work.payouts.save(locked)
         await work.commit()
-    return payout_id
 
 
 async def batched(

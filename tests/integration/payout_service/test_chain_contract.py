@@ -1,163 +1,48 @@
-"""What the engine may rely on: the chain in memory and a real node with the devnet contracts do the same."""
+"""What the engine may rely on: the chain in memory and a real node with the devnet contracts do the same.
 
-import asyncio
+Blocks, transactions and snapshot payouts; the other kinds of payout are in test_chain_kinds.py.
+"""
+
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
 from eth_account.signers.local import LocalAccount
-from eth_utils.address import to_checksum_address
 
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc
-from payout_service.application.chain_ports import (
-    BroadcastAnswer,
-    CallKind,
-    CallWouldRevertError,
-    Contracts,
-    Rail,
-    Receipt,
-    RecognisedCall,
-)
-from payout_service.domain.fees import Fees, first_fees
-from payout_service.domain.transaction import ContractCall, SignedTransaction, no_op
-from payout_service.infrastructure.evm_contracts import EvmContracts
-from payout_service.infrastructure.evm_rail import EvmRail
-from payout_service.infrastructure.signer import LocalSigner
+from payout_service.application.chain_ports import BroadcastAnswer, CallKind, CallWouldRevertError, RecognisedCall
+from payout_service.domain.fees import Fees
+from payout_service.domain.settlement import ExecutionKind
+from payout_service.domain.transaction import ContractCall, no_op
 from tests.integration.devnet.stage import Stage
-from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, MemoryChain
-
-CAP = 10**13
-GAS = 1_500_000
-BIG, MIDDLE, SMALL, STRANGER = (f"0x{1_001 + number:040x}" for number in range(4))
-BALANCES = {BIG: 60, MIDDLE: 30, SMALL: 10}
-
-
-class Venue(Protocol):
-    """A chain with the asset's holders, and the hand of whoever runs it. Blocks are made by `mine` only."""
-
-    rail: Rail
-    contracts: Contracts
-    signer: EvmAddress
-    token: EvmAddress
-    lifecycle: EvmAddress
-    money: EvmAddress
-
-    async def deposit(self, amount: int) -> None: ...
-
-    async def block_payee(self, payee: str) -> None: ...
-
-    async def unblock_payee(self, payee: str) -> None: ...
-
-    async def pause(self) -> None: ...
-
-    async def mine(self, count: int = 1) -> None: ...
-
-    async def reorg(self, depth: int) -> None: ...
-
-    async def set_base_fee(self, wei: int) -> None: ...
-
-
-class MemoryVenue:
-    """The chain in memory."""
-
-    def __init__(self) -> None:
-        self.chain = MemoryChain(balances=list(BALANCES.items()))
-        self.chain.refuses_below_base_fee = True
-        self.chain.mine(5)
-        self.rail: Rail = self.chain
-        self.contracts: Contracts = self.chain
-        self.signer, self.token, self.lifecycle, self.money = SIGNER, TOKEN, CONTRACT, PAYMENT_TOKEN
-
-    async def deposit(self, amount: int) -> None:
-        self.chain.deposit(amount)
-
-    async def block_payee(self, payee: str) -> None:
-        self.chain.blocked_payees.add(payee)
-
-    async def unblock_payee(self, payee: str) -> None:
-        self.chain.blocked_payees.remove(payee)
-
-    async def pause(self) -> None:
-        self.chain.paused = True
-
-    async def mine(self, count: int = 1) -> None:
-        self.chain.mine(count)
-
-    async def reorg(self, depth: int) -> None:
-        self.chain.reorg(depth)
-
-    async def set_base_fee(self, wei: int) -> None:
-        self.chain.base_fee = wei
-
-
-class NodeVenue:
-    """anvil with the devnet contracts."""
-
-    def __init__(self, stage: Stage, rpc: JsonRpc, account: LocalAccount) -> None:
-        self._stage = stage
-        self._account = account
-        self.rail: Rail = EvmRail(rpc, [LocalSigner(account)])
-        self.contracts: Contracts = EvmContracts(rpc)
-        self.signer = EvmAddress(account.address.lower())
-        self.token, self.lifecycle, self.money = (
-            EvmAddress(each.lower()) for each in (stage.token, stage.lifecycle, stage.payment_token)
-        )
-
-    async def begin(self) -> None:
-        issued = {to_checksum_address(each): balance for each, balance in BALANCES.items()}
-        await self._stage.devnet.issue(self._stage.token, issued)
-        await self.ask("evm_setAutomine", False)
-
-    async def end(self) -> None:
-        await self.ask("anvil_dropAllTransactions")
-        await self.ask("evm_setAutomine", True)
-
-    async def ask(self, method: str, *parameters: object) -> None:
-        answer: Any = await self._stage.devnet.web3.provider.make_request(method, list(parameters))
-        assert "error" not in answer, answer
-
-    async def _at_once(self, what: Any) -> None:
-        await self.ask("evm_setAutomine", True)
-        await what
-        await self.ask("evm_setAutomine", False)
-
-    async def deposit(self, amount: int) -> None:
-        await self._at_once(self._stage.deposit(amount))
-        await self.mine(2)
-
-    async def block_payee(self, payee: str) -> None:
-        money = self._stage.payment_token
-        await self._at_once(self._stage.devnet.block_payee(money, to_checksum_address(payee)))
-
-    async def unblock_payee(self, payee: str) -> None:
-        money = self._stage.payment_token
-        await self._at_once(self._stage.devnet.unblock_payee(money, to_checksum_address(payee)))
-
-    async def pause(self) -> None:
-        call = ContractCall(self.lifecycle, bytes.fromhex("8456cb59"))
-        await sent(self, call)
-        await self.mine()
-
-    async def mine(self, count: int = 1) -> None:
-        await self.ask("anvil_mine", hex(count))
-
-    async def reorg(self, depth: int) -> None:
-        await self.ask("anvil_reorg", depth, [])
-
-    async def set_base_fee(self, wei: int) -> None:
-        await self.ask("anvil_setNextBlockBaseFeePerGas", hex(wei))
+from tests.integration.payout_service.chain_venues import (
+    BALANCES,
+    BIG,
+    GAS,
+    MIDDLE,
+    SMALL,
+    STRANGER,
+    MemoryVenue,
+    NodeVenue,
+    Venue,
+    balance,
+    evidence_of,
+    mined,
+    opened,
+    pay,
+    sent,
+    share,
+    signed,
+    snapshot,
+)
+from tests.support.payout.memory_chain import CHAIN_ID
 
 
 @pytest_asyncio.fixture
 async def node_venue(stage: Stage, rpc: JsonRpc, account: LocalAccount) -> AsyncIterator[NodeVenue]:
-    venue = NodeVenue(stage, rpc, account)
-    await venue.begin()
-    try:
+    async with opened(NodeVenue(stage, rpc, account)) as venue:
         yield venue
-    finally:
-        await venue.end()
 
 
 @pytest.fixture(params=["memory", "anvil"])
@@ -168,56 +53,6 @@ def venue(request: pytest.FixtureRequest) -> Venue:
     return node
 
 
-async def signed(
-    venue: Venue, call: ContractCall, *, nonce: int | None = None, percent: int = 100, gas: int = GAS
-) -> SignedTransaction:
-    fees = first_fees(await venue.rail.fee_quote(), CAP)
-    tip = fees.max_priority_fee_per_gas_wei or 0
-    return await venue.rail.sign(
-        venue.signer,
-        call,
-        chain_id=CHAIN_ID,
-        nonce=await venue.rail.nonce_at(venue.signer, None) if nonce is None else nonce,
-        gas_limit=gas,
-        fees=Fees(fees.max_fee_per_gas_wei * percent // 100, tip * percent // 100),
-    )
-
-
-async def sent(venue: Venue, call: ContractCall, **changes: int) -> SignedTransaction:
-    transaction = await signed(venue, call, **changes)
-    assert (await venue.rail.broadcast(transaction.raw)).answer is BroadcastAnswer.ACCEPTED
-    return transaction
-
-
-async def mined(venue: Venue, transaction: SignedTransaction) -> Receipt:
-    """Mines a block; a node does so in the background."""
-    await venue.mine()
-    async with asyncio.timeout(20):
-        while True:
-            receipt = await venue.rail.find_receipt(transaction.transaction_hash)
-            if receipt is not None:
-                return receipt
-            await asyncio.sleep(0.02)
-
-
-async def snapshot(venue: Venue) -> int:
-    transaction = await sent(venue, venue.contracts.take_snapshot(venue.token))
-    await mined(venue, transaction)
-    snapshot_id = await venue.contracts.snapshot_id_in(transaction.transaction_hash, venue.token)
-    assert snapshot_id
-    return snapshot_id
-
-
-async def pay(venue: Venue, snapshot_id: int, payees: list[str], total: int = 1_000) -> tuple[Receipt, str]:
-    call = venue.contracts.pay_batch(venue.lifecycle, venue.token, snapshot_id, payees, total)
-    transaction = await sent(venue, call)
-    return await mined(venue, transaction), transaction.transaction_hash
-
-
-async def balance(venue: Venue, account: str) -> int:
-    return await venue.contracts.payment_token_balance(venue.money, EvmAddress(account))
-
-
 async def test_a_snapshot_holds_every_holder(venue: Venue) -> None:
     first = await snapshot(venue)
     block = (await venue.rail.head()).number
@@ -225,7 +60,11 @@ async def test_a_snapshot_holds_every_holder(venue: Venue) -> None:
     pages = [await venue.contracts.snapshot_page(venue.token, first, page, 2, block) for page in range(3)]
     assert [len(page) for page in pages] == [2, 1, 0]
     assert dict(pages[0] + pages[1]) == BALANCES
+    balances = await venue.contracts.snapshot_balances(venue.token, first, [SMALL, STRANGER, BIG], block)
+    assert balances == {SMALL: 10, STRANGER: 0, BIG: 60}
     assert await venue.contracts.live_totals(venue.token, block) == (3, 100)
+    live = await venue.contracts.live_balances(venue.token, [STRANGER, MIDDLE], block)
+    assert live == {STRANGER: 0, MIDDLE: 30}
     assert dict(await venue.contracts.live_page(venue.token, 0, 9, block)) == BALANCES
     assert await snapshot(venue) == first + 1
 
@@ -233,36 +72,36 @@ async def test_a_snapshot_holds_every_holder(venue: Venue) -> None:
 async def test_a_batch_pays_each_payee_its_share_once(venue: Venue) -> None:
     await venue.deposit(5_000)
     first = await snapshot(venue)
-    receipt, batch = await pay(venue, first, [BIG, SMALL])
+    receipt, batch = await pay(venue, share(first, [BIG, SMALL]))
     assert receipt.succeeded
-    evidence = await venue.contracts.receipt_evidence(batch, venue.lifecycle, venue.money)
+    evidence = await evidence_of(venue, batch)
     assert evidence.event
-    assert evidence.event.snapshot_id == first
-    assert evidence.event.holders == (BIG, SMALL)
-    assert evidence.event.amount_base_units == 1_000
+    assert evidence.event.execution == share(first, [BIG, SMALL])
     assert evidence.event.paid == dict(evidence.transferred) == {BIG: 600, SMALL: 100}
     assert evidence.event.failed == ()
-    again, second = await pay(venue, first, [SMALL, MIDDLE])
+    again, second = await pay(venue, share(first, [SMALL, MIDDLE]))
     assert again.succeeded, "who was paid already does not make the call revert"
-    evidence = await venue.contracts.receipt_evidence(second, venue.lifecycle, venue.money)
+    evidence = await evidence_of(venue, second)
     assert evidence.event
     assert (evidence.event.failed, dict(evidence.event.paid)) == ((SMALL,), {MIDDLE: 300})
     assert [await balance(venue, each) for each in BALANCES] == [600, 300, 100]
-    flags = await venue.contracts.paid_flags(venue.lifecycle, first, [BIG, MIDDLE], receipt.outcome.block_number)
+    flags = await venue.contracts.paid_flags(
+        venue.lifecycle, ExecutionKind.AMOUNT_SNAPSHOT, first, [BIG, MIDDLE], receipt.outcome.block_number
+    )
     assert flags == {BIG: True, MIDDLE: False}, "at the block that is asked for"
 
 
 async def test_another_snapshot_would_pay_again(venue: Venue) -> None:
     await venue.deposit(5_000)
     for expected in (600, 1_200):
-        await pay(venue, await snapshot(venue), [BIG])
+        await pay(venue, share(await snapshot(venue), [BIG]))
         assert await balance(venue, BIG) == expected
 
 
 async def test_a_payee_twice_in_one_call_is_paid_once(venue: Venue) -> None:
     await venue.deposit(5_000)
-    _, batch = await pay(venue, await snapshot(venue), [BIG, BIG])
-    evidence = await venue.contracts.receipt_evidence(batch, venue.lifecycle, venue.money)
+    _, batch = await pay(venue, share(await snapshot(venue), [BIG, BIG]))
+    evidence = await evidence_of(venue, batch)
     assert evidence.event
     assert (evidence.event.failed, dict(evidence.event.paid)) == ((BIG,), {BIG: 600})
     assert await balance(venue, BIG) == 600
@@ -271,12 +110,12 @@ async def test_a_payee_twice_in_one_call_is_paid_once(venue: Venue) -> None:
 async def test_who_is_due_nothing_succeeds_with_nothing(venue: Venue) -> None:
     await venue.deposit(5_000)
     first = await snapshot(venue)
-    _, batch = await pay(venue, first, [STRANGER, SMALL], total=9)
-    evidence = await venue.contracts.receipt_evidence(batch, venue.lifecycle, venue.money)
+    _, batch = await pay(venue, share(first, [STRANGER, SMALL], 9))
+    evidence = await evidence_of(venue, batch)
     assert evidence.event
     assert dict(evidence.event.paid) == {STRANGER: 0, SMALL: 0}
-    _, right_amount = await pay(venue, first, [SMALL])
-    evidence = await venue.contracts.receipt_evidence(right_amount, venue.lifecycle, venue.money)
+    _, right_amount = await pay(venue, share(first, [SMALL]))
+    evidence = await evidence_of(venue, right_amount)
     assert evidence.event
     assert evidence.event.failed == (SMALL,), "too small an amount has used up its flag"
 
@@ -284,17 +123,17 @@ async def test_who_is_due_nothing_succeeds_with_nothing(venue: Venue) -> None:
 async def test_funds_that_run_out_fail_payees_and_not_the_call(venue: Venue) -> None:
     await venue.deposit(450)
     first = await snapshot(venue)
-    receipt, batch = await pay(venue, first, [BIG, MIDDLE, SMALL])
+    receipt, batch = await pay(venue, share(first, [BIG, MIDDLE, SMALL]))
     assert receipt.succeeded
-    evidence = await venue.contracts.receipt_evidence(batch, venue.lifecycle, venue.money)
+    evidence = await evidence_of(venue, batch)
     assert evidence.event
     assert (evidence.event.failed, dict(evidence.event.paid)) == ((BIG,), {MIDDLE: 300, SMALL: 100})
     why = await venue.contracts.why_refused(venue.lifecycle, venue.money, BIG, 600)
     assert why == f"InsufficientBalance({venue.lifecycle}, 50, 600)"
     await venue.deposit(550)
     assert await venue.contracts.why_refused(venue.lifecycle, venue.money, BIG, 600) == ""
-    _, rest = await pay(venue, first, [BIG])
-    evidence = await venue.contracts.receipt_evidence(rest, venue.lifecycle, venue.money)
+    _, rest = await pay(venue, share(first, [BIG]))
+    evidence = await evidence_of(venue, rest)
     assert evidence.event
     assert dict(evidence.event.paid) == {BIG: 600}
 
@@ -303,28 +142,30 @@ async def test_a_blocked_payee_fails_alone(venue: Venue) -> None:
     await venue.deposit(5_000)
     first = await snapshot(venue)
     await venue.block_payee(MIDDLE)
-    _, batch = await pay(venue, first, [BIG, MIDDLE])
-    evidence = await venue.contracts.receipt_evidence(batch, venue.lifecycle, venue.money)
+    _, batch = await pay(venue, share(first, [BIG, MIDDLE]))
+    evidence = await evidence_of(venue, batch)
     assert evidence.event
     assert (evidence.event.failed, dict(evidence.event.paid)) == ((MIDDLE,), {BIG: 600})
     block = (await venue.rail.head()).number
-    flags = await venue.contracts.paid_flags(venue.lifecycle, first, [BIG, MIDDLE], block)
+    flags = await venue.contracts.paid_flags(
+        venue.lifecycle, ExecutionKind.AMOUNT_SNAPSHOT, first, [BIG, MIDDLE], block
+    )
     assert flags == {BIG: True, MIDDLE: False}
     why = await venue.contracts.why_refused(venue.lifecycle, venue.money, MIDDLE, 300)
     assert why == f"AccountBlacklisted({MIDDLE})"
     await venue.unblock_payee(MIDDLE)
-    await pay(venue, first, [MIDDLE])
+    await pay(venue, share(first, [MIDDLE]))
     assert await balance(venue, MIDDLE) == 300
 
 
 async def test_a_call_that_would_revert_is_named(venue: Venue) -> None:
     contracts, rail = venue.contracts, venue.rail
     for missing in (0, 7):
-        call = contracts.pay_batch(venue.lifecycle, venue.token, missing, [BIG], 1_000)
+        call = contracts.pay_batch(venue.lifecycle, venue.token, share(missing, [BIG]))
         with pytest.raises(CallWouldRevertError, match="SnapshotId"):
             await rail.estimate_gas(venue.signer, call)
     first = await snapshot(venue)
-    call = contracts.pay_batch(venue.lifecycle, venue.token, first, [BIG], 1_000)
+    call = contracts.pay_batch(venue.lifecycle, venue.token, share(first, [BIG]))
     assert await rail.estimate_gas(venue.signer, call) > 50_000
     with pytest.raises(CallWouldRevertError, match="NotEnoughBalance"):
         await rail.estimate_gas(venue.signer, contracts.sweep(venue.lifecycle, EvmAddress(BIG), 1))
@@ -337,11 +178,11 @@ async def test_a_call_that_would_revert_is_named(venue: Venue) -> None:
 async def test_too_little_gas_reverts_and_pays_nobody(venue: Venue) -> None:
     await venue.deposit(5_000)
     first = await snapshot(venue)
-    call = venue.contracts.pay_batch(venue.lifecycle, venue.token, first, list(BALANCES), 1_000)
+    call = venue.contracts.pay_batch(venue.lifecycle, venue.token, share(first, list(BALANCES)))
     transaction = await sent(venue, call, gas=60_000)
     receipt = await mined(venue, transaction)
     assert not receipt.succeeded
-    evidence = await venue.contracts.receipt_evidence(transaction.transaction_hash, venue.lifecycle, venue.money)
+    evidence = await evidence_of(venue, transaction.transaction_hash)
     assert (evidence.event, dict(evidence.transferred)) == (None, {})
     assert await balance(venue, BIG) == 0
     seen = await venue.rail.transaction_with_nonce(venue.signer, 1)
@@ -402,7 +243,7 @@ async def test_the_nonce_is_that_of_a_block(venue: Venue) -> None:
 async def test_a_reorg_takes_everything_back(venue: Venue) -> None:
     await venue.deposit(5_000)
     first = await snapshot(venue)
-    call = venue.contracts.pay_batch(venue.lifecycle, venue.token, first, [BIG], 1_000)
+    call = venue.contracts.pay_batch(venue.lifecycle, venue.token, share(first, [BIG]))
     batch = await sent(venue, call)
     receipt = await mined(venue, batch)
     await venue.mine()
@@ -473,8 +314,8 @@ async def test_a_relay_keeps_no_pool() -> None:
 async def test_executions_and_transfers_are_found_by_their_blocks(venue: Venue) -> None:
     await venue.deposit(1_000)
     first = await snapshot(venue)
-    one, one_hash = await pay(venue, first, [BIG])
-    two, two_hash = await pay(venue, first, [BIG, SMALL])
+    one, one_hash = await pay(venue, share(first, [BIG]))
+    two, two_hash = await pay(venue, share(first, [BIG, SMALL]))
     sweep = await sent(venue, venue.contracts.sweep(venue.lifecycle, EvmAddress(STRANGER), 250))
     assert (await mined(venue, sweep)).succeeded
     head = (await venue.rail.head()).number
@@ -483,7 +324,7 @@ async def test_executions_and_transfers_are_found_by_their_blocks(venue: Venue) 
         (one_hash, one.outcome.block_number),
         (two_hash, two.outcome.block_number),
     ]
-    evidence = await venue.contracts.receipt_evidence(two_hash, venue.lifecycle, venue.money)
+    evidence = await evidence_of(venue, two_hash)
     assert executions[1].event == evidence.event
     transfers = await venue.contracts.outgoing_transfers(venue.money, venue.lifecycle, 0, head)
     assert [(each.transaction_hash, each.to, each.amount_base_units) for each in transfers] == [
@@ -503,19 +344,19 @@ async def test_a_transaction_is_found_by_its_nonce_and_recognised(venue: Venue) 
     contracts = venue.contracts
     await venue.deposit(1_000)
     first = await snapshot(venue)
-    receipt, batch = await pay(venue, first, [BIG, SMALL])
+    receipt, batch = await pay(venue, share(first, [BIG, SMALL]))
     seen = await venue.rail.transaction_with_nonce(venue.signer, 1)
     assert seen
     assert (seen.transaction_hash, seen.succeeded) == (batch, True)
     assert (seen.block_number, seen.block_hash) == (receipt.outcome.block_number, receipt.outcome.block_hash)
     assert seen.gas_used == receipt.outcome.gas_used > 21_000
-    pays = RecognisedCall(CallKind.PAY_BATCH, first, (BIG, SMALL), 1_000)
+    pays = RecognisedCall(CallKind.PAY_BATCH, share(first, [BIG, SMALL]))
     assert contracts.recognise(seen.call) == pays
     taken = await venue.rail.transaction_with_nonce(venue.signer, 0)
     assert taken
     assert contracts.recognise(taken.call) == RecognisedCall(CallKind.TAKE_SNAPSHOT)
     sweep = contracts.sweep(venue.lifecycle, EvmAddress(STRANGER), 25)
-    assert contracts.recognise(sweep) == RecognisedCall(CallKind.SWEEP, 0, (STRANGER,), 25)
+    assert contracts.recognise(sweep) == RecognisedCall(CallKind.SWEEP, sweep_to=STRANGER, sweep_base_units=25)
     assert contracts.recognise(no_op(venue.signer)) == RecognisedCall(CallKind.OTHER)
     assert contracts.recognise(ContractCall(None, b"\x60\x80")) == RecognisedCall(CallKind.OTHER)
     assert contracts.recognise(ContractCall(venue.lifecycle, b"\xff")) == RecognisedCall(CallKind.OTHER)

@@ -89,13 +89,15 @@ async def test_payments_are_exported_page_by_page_from_any_row(
         await work.payments.hold_back(payout_id, [held], LATER)
         await work.commit()
     read = PayoutQueries(engine)
-    pages = [list(page) async for page in read.export_payments(payout_id, 0)]
+    pages = [list(page) async for page in read.export_payments(payout_id, 0, 5)]
     assert [[row.ordinal for row in page] for page in pages] == [[0, 1], [2, 3], [4]]
     waiting = pages[0][0]
     assert (waiting.state, waiting.reason, waiting.detail) == (PaymentState.WAITING, reason.value, "frozen")
     assert (waiting.tries, waiting.retry_time, waiting.update_time) == (1, LATER, LATER)
-    rows = [row async for page in read.export_payments(payout_id, 3) for row in page]
+    rows = [row async for page in read.export_payments(payout_id, 3, 5) for row in page]
     assert rows == [*pages[1][1:], *pages[2]], "goes on behind row 3"
+    upto = [[row.ordinal for row in page] async for page in read.export_payments(payout_id, 1, 4)]
+    assert upto == [[1, 2], [3]], "not beyond row 4: a round that is not frozen is left out"
     assert await read.payments(payout_id, 0, 9) == [row for page in pages for row in page]
 
 

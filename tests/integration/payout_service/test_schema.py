@@ -1,6 +1,7 @@
 """The migrations make what tables.py says, and the database itself refuses wrong books."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -15,6 +16,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import payout_service
+from libs.payout_terms import NO_RULES, PayoutKind
+from payout_service.domain.payout import Progress
+from payout_service.domain.plan import PlannedPayment, PlanTotals
 from payout_service.infrastructure import tables
 from tests.integration.asset_service.test_schema import QUESTIONS
 from tests.integration.payout_service.conftest import SCHEMA, Database
@@ -60,6 +64,18 @@ async def test_migrations_and_tables_agree(
         "frozen_share_base_units = NULL, total_base_units = total_base_units + 1",
         "payable_base_units = NULL, plan_hash = NULL, paid_base_units = 1",
         "planned_count = holder_count + 1",
+        "listed_count = holder_count + 1",
+        "kind = 'SPLIT'",
+        "kind = 'DIVIDEND'",
+        "action_id = 1",
+        "round_number = 2",
+        "kind = 'REDEMPTION', round_number = 0",
+        "excluded_base_units = 1",
+        "withheld_base_units = 1",
+        "withheld_base_units = NULL",
+        "excluded_balance = -1",
+        "deferred_base_units = payable_base_units + 1",
+        "paid_base_units = 1, deferred_base_units = payable_base_units",
         "paid_base_units = -1",
         "state = 'PAID'",
         "state = 'PAUSED'",
@@ -88,6 +104,16 @@ async def test_the_database_refuses_wrong_books(engine: AsyncEngine, wrong: str)
         "state = 'LOST'",
         "batch_number = 1",
         "amount_base_units = -1",
+        "withheld_base_units = -1",
+        "excluded_base_units = 1",
+        "withholding_basis_points = -1",
+        "withholding_basis_points = 10001",
+        "round_number = 0",
+        "treatment = 'FORGET'",
+        "treatment = 'EXCLUDE'",
+        "treatment = 'EXCLUDE', state = 'EXCLUDED', amount_base_units = 0, withheld_base_units = 1",
+        "state = 'EXCLUDED'",
+        "state = 'DEFERRED'",
     ],
 )
 async def test_the_database_refuses_wrong_payments(engine: AsyncEngine, wrong: str) -> None:
@@ -118,26 +144,44 @@ INSERT INTO commitment VALUES ('{id}', 1, '0xc', '0xp', 9)
 """
 
 
+_ROWS_OF_0002 = """
+INSERT INTO lifecycle_contract VALUES ('{id}', 1, '0xt', '0xp', 'DUSD', 6, NULL, 'READY', 1, '[]', '[]', '',
+    now(), now(), now(), NULL);
+INSERT INTO payout (payout_id, asset_id, total_base_units, state, version, snapshot_id, holder_count, total_supply,
+    planned_count, zero_due_count, payable_base_units, rounding_dust_base_units, frozen_share_base_units,
+    plan_hash, waiting_count, cancelled_count, cancelled_base_units, paid_count, failed_count, paid_base_units,
+    batch_count, final_batch_count, waiting_for, failure_reason, create_time, update_time, due_time,
+    reconcile_time)
+    VALUES ('{id}', '{id}', 12, 'EXECUTING', 3, 7, 2, 9, 2, 0, 9, 2, 1, 'hash', 0, 0, 0, 1, 0, 4, 1, 1, '', '',
+    now(), now(), now(), now());
+INSERT INTO payout (payout_id, asset_id, total_base_units, state, version, snapshot_id, holder_count, total_supply,
+    planned_count, waiting_count, cancelled_count, cancelled_base_units, paid_count, failed_count, paid_base_units,
+    batch_count, final_batch_count, waiting_for, failure_reason, create_time, update_time, due_time,
+    reconcile_time)
+    VALUES ('{planning}', '{id}', 12, 'PLANNING', 3, 8, 5, 9, 3, 0, 0, 0, 0, 0, 0, 0, 0, '', '',
+    now(), now(), now(), now());
+INSERT INTO transaction_intent (intent_id, key, purpose, owner_kind, owner_id, chain_id, signer, call_data,
+    gas_limit, state, nonce, problem, void_reason, create_time)
+    VALUES ('{id}', 'batch/1', 'BATCH', 'PAYOUT', '{id}', 1, '0xs', '', 1, 'SUCCEEDED', 0, '', '', now());
+INSERT INTO batch VALUES ('{id}', 1, 1, 4, 'batch/1', 'SETTLED', now(), now());
+INSERT INTO payment (payout_id, ordinal, holder, balance, amount_base_units, state, reason, detail, batch_number,
+    tries, transaction_hash, update_time)
+    VALUES ('{id}', 0, '0xa', 4, 4, 'PAID', '', '', 1, 1, '0xh', now()),
+    ('{id}', 1, '0xb', 5, 5, 'PLANNED', '', '', NULL, 0, '', now())
+"""
+
+
 async def test_what_stood_in_the_first_schema_stays(
     admin: "asyncpg.Connection[asyncpg.Record]", database: Database
 ) -> None:
-    await admin.execute(f"CREATE SCHEMA {SCRATCH}")
     owner_id = uuid4()
-    url = _admin_url(database).replace("postgresql:", "postgresql+asyncpg:")
-    scratch = create_async_engine(url, connect_args={"server_settings": {"search_path": SCRATCH}})
-    async with scratch.begin() as connection:
-        await connection.run_sync(_upgrade, "0001")
-        for statement in _OLD_ROWS.format(id=owner_id).split(";\n"):
-            await connection.execute(text(statement))
-    async with scratch.begin() as connection:
-        await connection.run_sync(_upgrade, "head")
-    async with scratch.connect() as connection:
+    old_rows = _OLD_ROWS.format(id=owner_id)
+    async with _upgraded(admin, database, "0001", old_rows) as scratch, scratch.connect() as connection:
         row_of = {
             name: (await connection.execute(table.select())).mappings().one()
             for name, table in tables.metadata.tables.items()
             if name in ("payout", "transaction_intent", "transaction_attempt", "batch", "payment", "commitment")
         }
-    await scratch.dispose()
     payout, payment, attempt = row_of["payout"], row_of["payment"], row_of["transaction_attempt"]
     assert payout["reconcile_time"] == payout["update_time"] == datetime(2026, 2, 1, tzinfo=UTC)
     assert (payout["waiting_count"], payout["cancelled_count"], payout["cancelled_base_units"]) == (0, 0, 0)
@@ -146,6 +190,49 @@ async def test_what_stood_in_the_first_schema_stays(
     assert (attempt["is_no_op"], attempt["max_priority_fee_per_gas_wei"]) == (False, None)
     assert row_of["transaction_intent"]["void_reason"] == ""
     assert (row_of["commitment"]["owner_id"], row_of["commitment"]["amount_base_units"]) == (owner_id, 9)
+
+
+async def test_what_stood_before_the_kinds_is_a_snapshot_payout_without_rules(
+    admin: "asyncpg.Connection[asyncpg.Record]", database: Database
+) -> None:
+    payout_id, planning_id = uuid4(), uuid4()
+    rows = _ROWS_OF_0002.format(id=payout_id, planning=planning_id)
+    async with _upgraded(admin, database, "0002", rows) as scratch, postgres(scratch)() as work:
+        payout, planning = await work.payouts.get(payout_id), await work.payouts.get(planning_id)
+        plan_rows = [row async for row in work.payments.plan_rows(payout_id)]
+        assert await work.payouts.with_snapshot(payout_id, 7) == payout
+        assert await work.payments.open_holders(payout_id, ["0xa", "0xb"]) == {"0xb"}
+        assert await work.payments.unbatched(payout_id, 9) == plan_rows[1:]
+    assert payout
+    assert planning
+    assert plan_rows == [PlannedPayment(0, "0xa", 4, 4), PlannedPayment(1, "0xb", 5, 5)]
+    assert payout.plan == PlanTotals(2, 0, 9, 2, 1, "hash")
+    assert payout.progress == Progress(paid_count=1, paid_base_units=4, batch_count=1, final_batch_count=1)
+    assert planning.plan is None
+    assert (payout.listed_count, planning.listed_count) == (2, 3), "as many as were planned"
+    for each in (payout, planning):
+        assert (each.kind, each.action_id, each.rules) == (PayoutKind.SNAPSHOT, 0, NO_RULES)
+        assert (each.round_number, each.is_listing_stale, each.excluded_balance) == (1, False, 0)
+
+
+@asynccontextmanager
+async def _upgraded(
+    admin: "asyncpg.Connection[asyncpg.Record]", database: Database, old_revision: str, old_rows: str
+) -> AsyncIterator[AsyncEngine]:
+    """A schema of an old revision with rows in it, brought up to the newest."""
+    await admin.execute(f"CREATE SCHEMA {SCRATCH}")
+    url = _admin_url(database).replace("postgresql:", "postgresql+asyncpg:")
+    scratch = create_async_engine(url, connect_args={"server_settings": {"search_path": SCRATCH}})
+    async with scratch.begin() as connection:
+        await connection.run_sync(_upgrade, old_revision)
+        for statement in old_rows.split(";\n"):
+            await connection.execute(text(statement))
+    async with scratch.begin() as connection:
+        await connection.run_sync(_upgrade, "head")
+    try:
+        yield scratch
+    finally:
+        await scratch.dispose()
 
 
 def _upgrade(connection: Connection, revision: str) -> None:
@@ -160,13 +247,15 @@ def _upgrade(connection: Connection, revision: str) -> None:
 async def test_the_database_refuses_a_second_place_for_a_holder(engine: AsyncEngine) -> None:
     payout_id = await frozen_payout(postgres(engine))
     async with engine.connect() as connection:
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError, match="payment_payout_id_holder_round_number_key"):
             await connection.execute(
                 text(
-                    "INSERT INTO payment (payout_id, ordinal, holder, balance, amount_base_units, state, reason,"
-                    " detail, tries, transaction_hash, update_time) SELECT payout_id, ordinal + 1000, holder,"
-                    " balance, amount_base_units, state, reason, detail, tries, transaction_hash, update_time"
-                    " FROM payment WHERE payout_id = :payout_id"
+                    "INSERT INTO payment (payout_id, ordinal, holder, round_number, balance, amount_base_units,"
+                    " withheld_base_units, excluded_base_units, withholding_basis_points, treatment, state,"
+                    " reason, detail, tries, transaction_hash, update_time) SELECT payout_id, ordinal + 1000,"
+                    " holder, round_number, balance, amount_base_units, withheld_base_units, excluded_base_units,"
+                    " withholding_basis_points, treatment, state, reason, detail, tries, transaction_hash,"
+                    " update_time FROM payment WHERE payout_id = :payout_id"
                 ),
                 {"payout_id": payout_id},
             )

@@ -14,6 +14,7 @@ import pytest
 from libs.chain.address import EvmAddress
 from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
+from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from payout_service.application.ports import TreasuryKey, UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
 from payout_service.domain.lifecycle import LifecycleState
@@ -27,7 +28,9 @@ from tests.integration.payout_service.rows import (
     add_contract,
     add_payout,
     executing,
+    frozen_entitlements,
     frozen_payout,
+    holder,
     new_address,
     new_contract,
     new_discrepancy,
@@ -87,7 +90,7 @@ async def test_a_payout_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory)
         assert (payout.state, payout.plan.holder_count) == (PayoutState.WAITING_FOR_FUNDS, 4)
         assert payout.plan.zero_due_count == 1
         payout.percentage_basis_points = 1_250
-        payout.progress = Progress(1, 2, 3, 4, 500, 6, 7, 8)
+        payout.progress = Progress(1, 2, 3, 4, 500, 6, 7, 8, 9, 10)
         payout.wait_for("money", LATER)
         payout.pause(LATER)
         await work.payouts.save(payout)
@@ -121,15 +124,86 @@ async def test_what_is_locked_exists(unit_of_work: UnitOfWorkFactory) -> None:
                 await lock(work)
 
 
+RULES = PayeeRules(
+    excluded=frozenset({holder(1), holder(2)}),
+    excluded_share=ExcludedShare.REDISTRIBUTE,
+    withholding_basis_points=1_500,
+    withholding_by_holder={holder(3): 0, holder(4): 10_000},
+    minimum_base_units=HUGE,
+)
+
+
+@pytest.mark.parametrize("kind", PayoutKind)
+@pytest.mark.parametrize("rules", [NO_RULES, RULES])
+async def test_the_terms_of_a_payout_are_read_as_they_were_stored(
+    unit_of_work: UnitOfWorkFactory, kind: PayoutKind, rules: PayeeRules
+) -> None:
+    payout = await add_payout(unit_of_work, kind=kind, rules=rules)
+    async with unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        assert locked == payout
+        locked.wait_for("something", LATER)
+        await work.payouts.save(locked)
+        await work.commit()
+    async with unit_of_work() as work:
+        assert await work.payouts.get(payout.payout_id) == locked
+        assert (locked.kind, locked.rules) == (kind, rules)
+
+
+async def test_what_the_rules_make_of_a_plan_is_read_as_it_was_stored(unit_of_work: UnitOfWorkFactory) -> None:
+    rules = PayeeRules(
+        excluded=frozenset({holder(0)}), withholding_by_holder={holder(2): 2_500}, minimum_base_units=200
+    )
+    payout_id = await frozen_payout(unit_of_work, (3, 0, 5, 2), rules=rules)
+    async with unit_of_work() as work:
+        payout = await work.payouts.lock(payout_id)
+        assert payout.plan
+        plan = payout.plan
+        assert (plan.excluded_count, plan.excluded_base_units, plan.withheld_base_units) == (1, 300, 125)
+        assert (plan.holder_count, plan.zero_due_count, plan.payable_base_units) == (4, 1, 575)
+        assert (plan.deferred_count, plan.deferred_base_units) == (0, 0)
+        payout.plan = replace(plan, deferred_count=1, deferred_base_units=17)
+        payout.excluded_balance = 3
+        await work.payouts.save(payout)
+        assert await work.payouts.get(payout_id) == payout
+
+
+async def test_a_redemption_keeps_its_plan_while_it_plans_another_round(unit_of_work: UnitOfWorkFactory) -> None:
+    payout_id = await frozen_entitlements(unit_of_work, PayoutKind.REDEMPTION, (5, 6, 0))
+    async with unit_of_work() as work:
+        payout = await work.payouts.lock(payout_id)
+        payout.add_batch(LATER)
+        payout.begin_round(Snapshot(0, 20, "0xb"), 2, LATER)
+        payout.listed_count, payout.planned_count = 1, 4
+        await work.payouts.save(payout)
+        await work.commit()
+    async with unit_of_work() as work:
+        stored = await work.payouts.get(payout_id)
+        assert stored == payout
+        assert stored.plan
+        assert (stored.round_number, stored.is_listing_stale, stored.holder_count) == (2, False, 2)
+        assert (stored.plan.holder_count, stored.planned_count) == (3, 4), "rows of the round are not in it yet"
+
+
 def _exceed(payout: Payout) -> None:
     assert payout.plan
     part = payout.plan.payable_base_units // 2 + 1
     payout.progress = Progress(paid_base_units=part, cancelled_base_units=part)
 
 
-def _unbalance(payout: Payout) -> None:
+def _exceed_with_what_is_deferred(payout: Payout) -> None:
     assert payout.plan
-    payout.plan = replace(payout.plan, rounding_dust_base_units=payout.plan.rounding_dust_base_units + 1)
+    payout.progress = Progress(
+        paid_base_units=1, deferred_count=1, deferred_base_units=payout.plan.payable_base_units
+    )
+
+
+def _unbalance(part: str) -> Callable[[Payout], None]:
+    def change(payout: Payout) -> None:
+        assert payout.plan
+        payout.plan = replace(payout.plan, **{part: getattr(payout.plan, part) + 1})
+
+    return change
 
 
 def _change(**values: object) -> Callable[[Payout], None]:
@@ -143,13 +217,19 @@ def _change(**values: object) -> Callable[[Payout], None]:
 @pytest.mark.parametrize(
     ("change", "constraint"),
     [
-        (_change(planned_count=5), "planned_count"),
+        (_change(listed_count=5), "listed_count"),
+        (_change(planned_count=5), "planned_count_within_the_list"),
+        (_change(round_number=0), "round"),
+        (_change(round_number=2), "only_redemptions_have_rounds"),
         (_change(percentage_basis_points=0), "percentage_in_range"),
         (_change(percentage_basis_points=10_001), "percentage_in_range"),
         (_change(paused_from=PayoutState.PLANNING), "paused_from_somewhere"),
         (_change(state=PayoutState.PAUSED), "paused_from_somewhere"),
-        (_unbalance, "plan_makes_the_total"),
+        (_unbalance("rounding_dust_base_units"), "plan_makes_the_total"),
+        (_unbalance("excluded_base_units"), "plan_makes_the_total"),
+        (_unbalance("withheld_base_units"), "plan_makes_the_total"),
         (_exceed, "never_more_than_planned"),
+        (_exceed_with_what_is_deferred, "never_more_than_planned"),
     ],
 )
 async def test_wrong_books_are_refused(
@@ -163,6 +243,71 @@ async def test_wrong_books_are_refused(
             await work.payouts.save(payout)
         with pytest.raises(Exception, match=r"(?i)abort|transaction"):
             await work.payouts.get(payout_id)
+
+
+@pytest.mark.parametrize(
+    ("kind", "action_id"),
+    [
+        (PayoutKind.SNAPSHOT, 1),
+        (PayoutKind.REDEMPTION, 1),
+        (PayoutKind.DIVIDEND, 0),
+        (PayoutKind.COUPON, 0),
+        (PayoutKind.DIVIDEND, -1),
+    ],
+)
+async def test_an_action_belongs_to_its_kind(
+    unit_of_work: UnitOfWorkFactory, kind: PayoutKind, action_id: int
+) -> None:
+    asset_id = (await add_contract(unit_of_work)).asset_id
+    payout = Payout(uuid4(), asset_id, 1, START, START, kind=kind, action_id=action_id)
+    async with unit_of_work() as work:
+        with pytest.raises(Exception, match=r"payout.*action|payout.*below zero"):
+            await work.payouts.add(payout)
+
+
+async def test_payouts_of_an_action_come_oldest_first(unit_of_work: UnitOfWorkFactory) -> None:
+    asset_id = (await add_contract(unit_of_work)).asset_id
+    kinds = (PayoutKind.DIVIDEND, PayoutKind.COUPON, PayoutKind.REDEMPTION, PayoutKind.DIVIDEND)
+    payouts = [await add_payout(unit_of_work, asset_id=asset_id, kind=kind) for kind in kinds]
+    await add_payout(unit_of_work, kind=PayoutKind.DIVIDEND)
+    other_action = Payout(uuid4(), asset_id, 0, START, START, kind=PayoutKind.DIVIDEND, action_id=2)
+    async with unit_of_work() as work:
+        await work.payouts.add(other_action)
+        await work.commit()
+    async with unit_of_work() as work:
+        assert await work.payouts.of_action(asset_id, PayoutKind.DIVIDEND, 1) == [payouts[0], payouts[3]]
+        assert await work.payouts.of_action(asset_id, PayoutKind.DIVIDEND, 2) == [other_action]
+        assert await work.payouts.of_action(asset_id, PayoutKind.COUPON, 1) == [payouts[1]]
+        assert await work.payouts.of_action(asset_id, PayoutKind.REDEMPTION, 0) == [payouts[2]]
+        assert await work.payouts.of_action(uuid4(), PayoutKind.DIVIDEND, 1) == []
+
+
+async def test_payouts_of_one_action_may_share_its_snapshot(unit_of_work: UnitOfWorkFactory) -> None:
+    asset_id = (await add_contract(unit_of_work)).asset_id
+    kinds = (PayoutKind.DIVIDEND, PayoutKind.DIVIDEND, PayoutKind.COUPON, PayoutKind.SNAPSHOT)
+    payouts = [await add_payout(unit_of_work, asset_id=asset_id, kind=kind) for kind in kinds]
+    for payout in payouts:
+        async with unit_of_work() as work:
+            if payout.kind is PayoutKind.SNAPSHOT:
+                assert await work.payouts.with_snapshot(asset_id, 7) is None, "it is no snapshot of our own"
+            locked = await work.payouts.lock(payout.payout_id)
+            locked.begin_snapshot(START)
+            locked.begin_planning(Snapshot(7, 10, "0xb"), 3, 100, START)
+            await work.payouts.save(locked)
+            await work.commit()
+    async with unit_of_work() as work:
+        found = await work.payouts.with_snapshot(asset_id, 7)
+    assert found
+    assert found.payout_id == payouts[-1].payout_id
+
+
+async def test_redemptions_have_no_snapshot_to_share(unit_of_work: UnitOfWorkFactory) -> None:
+    asset_id = (await add_contract(unit_of_work)).asset_id
+    for _ in range(2):
+        await frozen_entitlements(unit_of_work, PayoutKind.REDEMPTION, (5,), asset_id=asset_id)
+    async with unit_of_work() as work:
+        assert len(await work.payouts.of_action(asset_id, PayoutKind.REDEMPTION, 0)) == 2
+        assert await work.payouts.with_snapshot(asset_id, 0) is None
 
 
 async def test_a_snapshot_belongs_to_one_payout(unit_of_work: UnitOfWorkFactory) -> None:
@@ -193,6 +338,8 @@ async def test_payouts_that_wait_for_a_snapshot_come_oldest_first(unit_of_work: 
     asset_id = (await add_contract(unit_of_work)).asset_id
     payouts = [await add_payout(unit_of_work, asset_id=asset_id) for _ in range(6)]
     await add_payout(unit_of_work)
+    for kind in (PayoutKind.DIVIDEND, PayoutKind.COUPON, PayoutKind.REDEMPTION):
+        await add_payout(unit_of_work, asset_id=asset_id, kind=kind)
 
     def plan(payout: Payout) -> None:
         payout.begin_planning(Snapshot(7, 10, "0xb"), 3, 100, LATER)
@@ -524,6 +671,29 @@ async def test_money_is_promised_once(unit_of_work: UnitOfWorkFactory) -> None:
         assert await work.treasury.committed_to(key, owner_id) == 5
 
 
+async def test_more_is_promised_to_who_had_a_promise(unit_of_work: UnitOfWorkFactory) -> None:
+    key, other, owner_id = treasury(), treasury(), uuid4()
+    async with unit_of_work() as work:
+        for each in (key, other):
+            await work.treasury.lock(each)
+        with pytest.raises(RuntimeError):
+            await work.treasury.add(key, owner_id, 5)
+        await work.treasury.commit(key, owner_id, 7)
+        await work.commit()
+    async with unit_of_work() as work:
+        assert await work.treasury.lock(key) == 1
+        await work.treasury.add(key, owner_id, HUGE - 7)
+        await work.treasury.reduce(key, owner_id, HUGE)
+        await work.treasury.add(key, owner_id, 5)
+        with pytest.raises(RuntimeError):
+            await work.treasury.add(other, owner_id, 5)
+        await work.commit()
+    async with unit_of_work() as work:
+        assert await work.treasury.committed_to(key, owner_id) == 5, "also after all of it was paid"
+        assert await work.treasury.lock(key) == 4
+        assert await work.treasury.committed(other) == 0
+
+
 async def test_money_is_promised_from_a_treasury_that_was_locked(unit_of_work: UnitOfWorkFactory) -> None:
     async with unit_of_work() as work:
         with pytest.raises(Exception, match="commitment"):
@@ -766,6 +936,20 @@ async def test_what_is_final_is_not_claimed(unit_of_work: UnitOfWorkFactory) -> 
         assert await work.payouts.claim_due(now, LATER) is None
         assert await work.lifecycle.claim_due(now, LATER) is None
         assert await work.sweeps.claim_due(now, LATER) is None
+
+
+async def test_a_payout_with_deferred_payments_is_looked_at_again(unit_of_work: UnitOfWorkFactory) -> None:
+    now = datetime(1995, 1, 1, tzinfo=UTC)
+    payout = await add_payout(unit_of_work, create_time=now)
+    async with unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        locked.state = PayoutState.DEFERRED
+        await work.payouts.save(locked)
+        await work.commit()
+    async with unit_of_work() as work:
+        assert await work.payouts.claim_due(now, LATER) == payout.payout_id
+        await work.payouts.schedule(payout.payout_id, LATER)
+        await work.commit()
 
 
 @pytest.mark.parametrize("state", [PayoutState.PAUSED, PayoutState.CANCELLING])

@@ -4,9 +4,12 @@ from collections.abc import Callable, Sequence
 
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
+from libs.payout_terms import PayoutKind
 from payout_service.application.chain_ports import (
     BroadcastResult,
     CallWouldRevertError,
+    CorporateAction,
+    EntitlementSource,
     Head,
     Receipt,
     ReceiptEvidence,
@@ -15,6 +18,8 @@ from payout_service.application.chain_ports import (
     SeenTransfer,
 )
 from payout_service.domain.fees import FeeQuote, Fees
+from payout_service.domain.plan import Entitlement
+from payout_service.domain.settlement import ExecutionKind
 from payout_service.domain.transaction import ContractCall, Outcome, SignedTransaction
 from tests.support.payout.memory_contract import (
     CHAIN_ID,
@@ -24,14 +29,17 @@ from tests.support.payout.memory_contract import (
     IMPLEMENTATION,
     OTHER_SIGNER,
     PAYMENT_TOKEN,
+    PAYMENT_TOKEN_DECIMALS,
     SIGNER,
+    STRANGER,
     TOKEN,
     TREASURER,
     Mined,
     State,
 )
 from tests.support.payout.memory_database import MemoryDatabase
-from tests.support.payout.memory_node import GWEI, Block, MemoryNode
+from tests.support.payout.memory_issuer import MemoryIssuer
+from tests.support.payout.memory_node import GWEI, Block
 
 __all__ = [
     "CHAIN_ID",
@@ -43,6 +51,7 @@ __all__ = [
     "OTHER_SIGNER",
     "PAYMENT_TOKEN",
     "SIGNER",
+    "STRANGER",
     "TOKEN",
     "TREASURER",
     "MemoryChain",
@@ -54,7 +63,7 @@ def holder(number: int) -> str:
     return f"0x{number + 1:040x}"
 
 
-class MemoryChain(MemoryNode):
+class MemoryChain(MemoryIssuer):
     """With a database, bytes that its committed journal lacks are refused: nothing is sent that is not durable."""
 
     def __init__(self, database: MemoryDatabase | None = None, balances: Sequence[tuple[str, int]] = ()) -> None:
@@ -94,7 +103,7 @@ class MemoryChain(MemoryNode):
 
     async def head(self) -> Head:
         blocks = await self._ask("head")
-        return Head(len(blocks) - 1, blocks[-1].hash)
+        return Head(len(blocks) - 1, blocks[-1].hash, blocks[-1].timestamp)
 
     async def block_hash(self, number: int) -> str | None:
         blocks = await self._ask("block_hash")
@@ -106,7 +115,7 @@ class MemoryChain(MemoryNode):
 
     async def estimate_gas(self, signer: EvmAddress, call: ContractCall) -> int:
         blocks = await self._ask("estimate_gas")
-        reason = self.would_revert(call) or self.why_reverts(call, blocks[-1].state)
+        reason = self.would_revert(call) or self.why_reverts(call, blocks[-1].seen)
         if reason:
             raise CallWouldRevertError(reason)
         return self.gas_of(call)
@@ -183,6 +192,14 @@ class MemoryChain(MemoryNode):
         await self._ask("holds_payout_role")
         return self.has_payout_role
 
+    async def holds_cash_out_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        await self._ask("holds_cash_out_role")
+        return self.has_cash_out_role
+
+    async def holds_redeemer_role(self, token: EvmAddress, contract: EvmAddress) -> bool:
+        await self._ask("holds_redeemer_role")
+        return self.has_redeemer_role
+
     async def holds_transferer_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
         await self._ask("holds_transferer_role")
         return self.has_transferer_role
@@ -247,28 +264,104 @@ class MemoryChain(MemoryNode):
         rows = list(snapshot.rows[page * length : (page + 1) * length])
         return rows[: len(rows) - self.short_pages_by]
 
+    async def snapshot_balances(
+        self, token: EvmAddress, snapshot_id: int, holders: Sequence[str], block_number: int
+    ) -> dict[str, int]:
+        blocks = await self._ask("snapshot_balances")
+        balances = _state_at(blocks, block_number).snapshots[snapshot_id].balances
+        return {each: balances.get(each, 0) for each in holders}
+
     async def live_totals(self, token: EvmAddress, block_number: int) -> tuple[int, int]:
-        await self._ask("live_totals")
-        return len(self.balances), self.supply
+        blocks = await self._ask("live_totals")
+        state = _state_at(blocks, block_number)
+        return len(state.holdings), state.supply
 
     async def live_page(
         self, token: EvmAddress, page: int, length: int, block_number: int
     ) -> list[tuple[str, int]]:
-        await self._ask("live_page")
-        return self.balances[page * length : (page + 1) * length]
+        blocks = await self._ask("live_page")
+        return _state_at(blocks, block_number).holdings[page * length : (page + 1) * length]
+
+    async def live_balances(self, token: EvmAddress, holders: Sequence[str], block_number: int) -> dict[str, int]:
+        blocks = await self._ask("live_balances")
+        state = _state_at(blocks, block_number)
+        return {each: state.free(each) for each in holders}
+
+    async def corporate_action(
+        self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: int | None = None
+    ) -> CorporateAction | None:
+        blocks = await self._ask("corporate_action")
+        if not kind.is_corporate_action:
+            raise ValueError(f"{kind} is no corporate action")
+        action = _state_at(blocks, block_number).actions.get(action_id) if kind is self.action_kind else None
+        if action is None:
+            return None
+        return CorporateAction(
+            action.record_time,
+            action.execution_time,
+            action.snapshot_id,
+            action.is_cancelled,
+            is_rate_set=action.per_token is not None,
+        )
+
+    async def maturity_time(self, token: EvmAddress) -> int | None:
+        await self._ask("maturity_time")
+        return self.bond.maturity_time if self.bond else None
+
+    async def entitled_count(self, source: EntitlementSource, block_number: int) -> int:
+        blocks = await self._ask("entitled_count")
+        return len(self._entitled(source, _state_at(blocks, block_number)))
+
+    async def entitled_page(
+        self, source: EntitlementSource, page: int, length: int, block_number: int
+    ) -> list[Entitlement]:
+        blocks = await self._ask("entitled_page")
+        state = _state_at(blocks, block_number)
+        holders = self._entitled(source, state)[page * length : (page + 1) * length]
+        return [self._entitlement(source, each, state) for each in holders[: len(holders) - self.short_pages_by]]
+
+    async def entitlements(
+        self, source: EntitlementSource, holders: Sequence[str], block_number: int | None = None
+    ) -> list[Entitlement]:
+        blocks = await self._ask("entitlements")
+        state = _state_at(blocks, block_number)
+        return [self._entitlement(source, each, state) for each in holders]
+
+    def _entitled(self, source: EntitlementSource, state: State) -> Sequence[str]:
+        if source.kind is PayoutKind.REDEMPTION:
+            return [each for each, _ in state.holdings]
+        return state.entitled(state.actions[source.action_id])
+
+    def _entitlement(self, source: EntitlementSource, payee: str, state: State) -> Entitlement:
+        assert source.payment_token_decimals == PAYMENT_TOKEN_DECIMALS
+        if source.kind is PayoutKind.REDEMPTION:
+            assert self.bond, "an equity has no principal"
+            free, whole = state.free(payee), state.whole(payee)
+            obstacle = f"{whole - free} of {whole} tokens are frozen" if self.bond.pays_for_frozen else ""
+            return Entitlement(payee, free, state.principal(self.bond, payee), obstacle if whole > free else "")
+        assert source.kind is self.action_kind, f"the asset has no {source.kind}"
+        action = state.actions[source.action_id]
+        if self._is_cancelled_coupon(action):
+            return Entitlement(payee, 0, 0)
+        return Entitlement(payee, state.balance_for(action, payee), state.owed(action, payee))
 
     async def receipt_evidence(
-        self, transaction_hash: str, contract: EvmAddress, payment_token: EvmAddress
+        self, transaction_hash: str, contract: EvmAddress, payment_token: EvmAddress, token: EvmAddress
     ) -> ReceiptEvidence:
         mined = await self._mined(transaction_hash, "receipt_evidence")
         return mined.evidence or ReceiptEvidence(None, {})
 
     async def paid_flags(
-        self, contract: EvmAddress, snapshot_id: int, holders: Sequence[str], block_number: int
+        self,
+        contract: EvmAddress,
+        kind: ExecutionKind,
+        reference_id: int,
+        holders: Sequence[str],
+        block_number: int,
     ) -> dict[str, bool]:
         blocks = await self._ask("paid_flags")
-        paid = _state_at(blocks, block_number).paid
-        return {each: (snapshot_id, each) in paid for each in holders}
+        flags = _state_at(blocks, block_number).flags(kind) or {}
+        return {each: (reference_id, each) in flags for each in holders}
 
     async def _mined(self, transaction_hash: str, question: str) -> Mined:
         """Raises AppError CHAIN_UNAVAILABLE where the node lacks a receipt that was there."""
@@ -283,4 +376,4 @@ def _state_at(blocks: list[Block], number: int | None) -> State:
     """Raises AppError CHAIN_UNAVAILABLE for a block that the node does not have."""
     if number is not None and number >= len(blocks):
         raise AppError(Reason.CHAIN_UNAVAILABLE, f"the node does not know block {number}")
-    return blocks[-1 if number is None else number].state
+    return blocks[-1 if number is None else number].seen

@@ -2,27 +2,34 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 from libs.chain.address import EvmAddress
+from libs.payout_terms import PayoutKind
 from payout_service.application.chain_ports import CallKind, ReceiptEvidence, RecognisedCall
 from payout_service.domain.fees import Fees
-from payout_service.domain.settlement import ExecutionEvent
+from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
 from payout_service.domain.transaction import NO_OP_GAS, ContractCall
+from tests.support.payout.memory_asset import Action, AssetState, Bond
 
 CHAIN_ID = 298
 SIGNER = EvmAddress("0x" + "51" * 20)
 OTHER_SIGNER = EvmAddress("0x" + "52" * 20)
+# May execute payouts as we may, with a key that is not ours.
+STRANGER = EvmAddress("0x" + "53" * 20)
 TOKEN = EvmAddress("0x" + "aa" * 20)
 PAYMENT_TOKEN = EvmAddress("0x" + "bb" * 20)
+PAYMENT_TOKEN_DECIMALS = 6
 CONTRACT = EvmAddress("0x" + "cc" * 20)
 IMPLEMENTATION = EvmAddress("0x" + "dd" * 20)
 TREASURER = EvmAddress("0x" + "ee" * 20)
 GAS_BASE, GAS_PER_PAYEE = 100_000, 60_000
 SNAPSHOT_GAS, SWEEP_GAS = 150_000, 60_000
 _OTHER = RecognisedCall(CallKind.OTHER)
+# Solidity's panic codes.
+_UNDERFLOW, _DIVISION_BY_ZERO = 0x11, 0x12
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +70,32 @@ class Mined:
         return self.succeeded, self.snapshot_id, self.evidence
 
 
-@dataclass(frozen=True, slots=True)
-class HeldSnapshot:
-    """A snapshot of the asset: holders with their free balances, and the total supply."""
-
-    rows: tuple[tuple[str, int], ...]
-    balances: dict[str, int]
-    supply: int
-
-
 @dataclass(slots=True)
-class State:
+class State(AssetState):
     """What blocks change. A block's state is never changed; the next block's begins as a copy of it."""
 
     nonces: dict[EvmAddress, int] = field(default_factory=dict)
     money: dict[str, int] = field(default_factory=dict)
     # What each holder was paid from each snapshot, as the token moved it.
     paid: dict[tuple[int, str], int] = field(default_factory=dict)
-    snapshots: dict[int, HeldSnapshot] = field(default_factory=dict)
+    # The same of each dividend or coupon.
+    distributed: dict[tuple[int, str], int] = field(default_factory=dict)
+    # The same of all cash-outs together, which have no paid flag.
+    cashed_out: dict[str, int] = field(default_factory=dict)
     mined: dict[str, Mined] = field(default_factory=dict)
     by_nonce: dict[tuple[EvmAddress, int], str] = field(default_factory=dict)
 
-    def copy(self) -> "State":
-        return State(
-            dict(self.nonces),
-            dict(self.money),
-            dict(self.paid),
-            dict(self.snapshots),
-            dict(self.mined),
-            dict(self.by_nonce),
-        )
+    def copy(self, timestamp: int) -> Self:
+        """For another block to change."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        own: dict[str, Any] = {
+            name: value.copy() for name, value in values.items() if isinstance(value, dict | list)
+        }
+        return replace(self, **own, timestamp=timestamp)
+
+    def seen_at(self, timestamp: int) -> Self:
+        """To look at: the contracts tell the time of the block that is asked about (contracts.md, 3.19)."""
+        return replace(self, timestamp=timestamp)
 
     @property
     def nonce(self) -> int:
@@ -103,6 +106,12 @@ class State:
         self.money[source] = self.money.get(source, 0) - amount
         self.money[to] = self.money.get(to, 0) + amount
 
+    def flags(self, kind: ExecutionKind) -> dict[tuple[int, str], int] | None:
+        """Who was paid already, by the id that is paid from; None for a cash-out."""
+        if kind is ExecutionKind.AMOUNT_SNAPSHOT:
+            return self.paid
+        return self.distributed if kind is ExecutionKind.DISTRIBUTION else None
+
 
 def encode(function: str, **arguments: object) -> bytes:
     """A call's data."""
@@ -112,10 +121,11 @@ def encode(function: str, **arguments: object) -> bytes:
 class MemoryContracts:
     """The asset, the lifecycle contract and the payment token, and what tests set about them."""
 
-    def __init__(self, balances: Sequence[tuple[str, int]] = ()) -> None:
-        self.balances = list(balances)
-        # Tokens that count in the supply and in nobody's free balance.
-        self.frozen = 0
+    def __init__(self) -> None:
+        # None: the asset is an equity.
+        self.bond: Bond | None = None
+        # On the asset's control list: a cash-out that would redeem one of them reverts as a whole.
+        self.listed_holders: set[str] = set()
         self.blocked_payees: set[str] = set()
         # The whole call reverts when one of them is in it.
         self.poison_payees: set[str] = set()
@@ -129,10 +139,14 @@ class MemoryContracts:
         self.creations: dict[bytes, EvmAddress] = {}
         self.reverting_creations = 0
         self.gas_per_payee = GAS_PER_PAYEE
+        # Where a kind of execution costs another amount.
+        self.gas_per_payee_of: dict[ExecutionKind, int] = {}
         self.pays_in: EvmAddress | None = PAYMENT_TOKEN
         self.implementation: EvmAddress | None = IMPLEMENTATION
         self.paused = False
         self.has_payout_role = True
+        self.has_cash_out_role = True
+        self.has_redeemer_role = True
         self.has_snapshot_role = True
         self.has_transferer_role = True
         self.is_for_asset: bool | None = True
@@ -146,15 +160,16 @@ class MemoryContracts:
     def take_snapshot(self, token: EvmAddress) -> ContractCall:
         return ContractCall(token, encode("snapshot"))
 
-    def pay_batch(
-        self,
-        contract: EvmAddress,
-        token: EvmAddress,
-        snapshot_id: int,
-        holders: Sequence[str],
-        total_base_units: int,
-    ) -> ContractCall:
-        arguments = {"snapshot": snapshot_id, "holders": list(holders), "total": total_base_units}
+    def trigger_snapshots(self, token: EvmAddress) -> ContractCall:
+        return ContractCall(token, encode("trigger"))
+
+    def pay_batch(self, contract: EvmAddress, token: EvmAddress, execution: Execution) -> ContractCall:
+        arguments = {
+            "kind": execution.kind,
+            "reference": execution.reference_id,
+            "total": execution.total_base_units,
+            "holders": list(execution.holders),
+        }
         return ContractCall(contract, encode("pay", **arguments))
 
     def sweep(self, contract: EvmAddress, to: EvmAddress, amount_base_units: int) -> ContractCall:
@@ -165,11 +180,12 @@ class MemoryContracts:
         match content.get("function") if call.to else None:
             case "snapshot":
                 return RecognisedCall(CallKind.TAKE_SNAPSHOT)
+            case "trigger":
+                return RecognisedCall(CallKind.TRIGGER_SNAPSHOTS)
             case "pay":
-                holders = tuple(content["holders"])
-                return RecognisedCall(CallKind.PAY_BATCH, content["snapshot"], holders, content["total"])
+                return RecognisedCall(CallKind.PAY_BATCH, _execution(content))
             case "sweep":
-                return RecognisedCall(CallKind.SWEEP, 0, (content["to"],), content["amount"])
+                return RecognisedCall(CallKind.SWEEP, sweep_to=content["to"], sweep_base_units=content["amount"])
         return _OTHER
 
     def decode(self, call: ContractCall) -> dict[str, Any]:
@@ -190,10 +206,12 @@ class MemoryContracts:
             return self.gas_of_creation
         content = self.decode(call)
         match content.get("function"):
-            case "snapshot":
+            case "snapshot" | "trigger":
                 return SNAPSHOT_GAS
             case "pay":
-                return GAS_BASE + self.gas_per_payee * len(content["holders"])
+                execution = _execution(content)
+                gas_per_payee = self.gas_per_payee_of.get(execution.kind, self.gas_per_payee)
+                return GAS_BASE + gas_per_payee * len(execution.holders)
             case "sweep":
                 return SWEEP_GAS
         return NO_OP_GAS
@@ -205,22 +223,64 @@ class MemoryContracts:
             case "snapshot":
                 return "" if self.has_snapshot_role else "AccountHasNoRole"
             case "pay":
-                return self._why_pay_reverts(content, state)
+                return self._why_pay_reverts(_execution(content), state)
             case "sweep":
                 return self._why_sweep_reverts(content, state)
         return ""
 
-    def _why_pay_reverts(self, content: dict[str, Any], state: State) -> str:
+    def _why_pay_reverts(self, execution: Execution, state: State) -> str:
         if self.paused:
             self.happened["contract_paused"] += 1
             return "LifeCycleCashFlowIsPaused"
-        if not self.has_payout_role:
+        is_cash_out = execution.kind is ExecutionKind.CASH_OUT
+        if not (self.has_cash_out_role if is_cash_out else self.has_payout_role):
             return "AccountHasNoRole"
-        if content["snapshot"] not in state.snapshots:
-            return "SnapshotIdDoesNotExists" if content["snapshot"] else "SnapshotIdNull"
-        if not self.poison_payees.isdisjoint(content["holders"]):
+        why = {
+            ExecutionKind.AMOUNT_SNAPSHOT: self._why_shares_revert,
+            ExecutionKind.DISTRIBUTION: self._why_distribution_reverts,
+            ExecutionKind.CASH_OUT: self._why_cash_out_reverts,
+        }[execution.kind](execution, state)
+        if not why and not self.poison_payees.isdisjoint(execution.holders):
             self.happened["poison_payee"] += 1
             return "AccountIsBlocked"
+        return why
+
+    def _why_shares_revert(self, execution: Execution, state: State) -> str:
+        if execution.reference_id in state.snapshots:
+            return ""
+        return "SnapshotIdDoesNotExists" if execution.reference_id else "SnapshotIdNull"
+
+    def _why_distribution_reverts(self, execution: Execution, state: State) -> str:
+        action = state.actions.get(execution.reference_id)
+        if action is None:
+            return "WrongIndexForAction" if execution.reference_id else f"Panic({_UNDERFLOW})"
+        if state.timestamp < action.execution_time:
+            return f"NotPaymentDate({action.execution_time}, {state.timestamp})"
+        asks = any((execution.reference_id, holder) not in state.distributed for holder in execution.holders)
+        is_nothing_by_nothing = not state.has_reached(action) or self._is_cancelled_coupon(action)
+        return f"Panic({_DIVISION_BY_ZERO})" if asks and is_nothing_by_nothing else ""
+
+    def _is_cancelled_coupon(self, action: Action) -> bool:
+        """A cancelled dividend still pays, a cancelled coupon reverts (contracts.md, 3.11)."""
+        return action.is_cancelled and self.action_kind is PayoutKind.COUPON
+
+    def _why_cash_out_reverts(self, execution: Execution, state: State) -> str:
+        """The first who is paid and cannot be redeemed undoes all (contracts.md, 3.14)."""
+        if self.bond is None:
+            return "reverted without a reason"
+        if state.timestamp < self.bond.maturity_time:
+            return f"NotPaymentDate({self.bond.maturity_time}, {state.timestamp})"
+        money = state.money.get(CONTRACT.value, 0)
+        for holder in dict.fromkeys(execution.holders):
+            amount = state.principal(self.bond, holder)
+            if self._is_refused(holder, amount, money):
+                continue
+            if not self.has_redeemer_role:
+                return "AccountHasNoRole"
+            if holder in self.listed_holders:
+                self.happened["listed_holder"] += 1
+                return f"AccountIsBlocked({holder})"
+            money -= amount
         return ""
 
     def _why_sweep_reverts(self, content: dict[str, Any], state: State) -> str:
@@ -244,12 +304,12 @@ class MemoryContracts:
             return Mined(transaction, block_number, succeeded=True, gas_used=gas, created=created)
         match function:
             case "snapshot":
-                snapshot_id = len(state.snapshots) + 1
-                rows = tuple(self.balances)
-                state.snapshots[snapshot_id] = HeldSnapshot(rows, dict(rows), self.supply)
+                snapshot_id = state.take_snapshot()
                 return Mined(transaction, block_number, succeeded=True, gas_used=gas, snapshot_id=snapshot_id)
+            case "trigger":
+                state.trigger()
             case "pay":
-                evidence = self._pay(content, state)
+                evidence = self._pay(_execution(content), state)
                 return Mined(transaction, block_number, succeeded=True, gas_used=gas, evidence=evidence)
             case "sweep":
                 state.move(CONTRACT.value, content["to"], content["amount"])
@@ -258,7 +318,7 @@ class MemoryContracts:
         return Mined(transaction, block_number, succeeded=True, gas_used=gas)
 
     def _reverts_once(self, function: str | None) -> bool:
-        if function == "snapshot" and self.reverting_snapshots:
+        if function in ("snapshot", "trigger") and self.reverting_snapshots:
             self.reverting_snapshots -= 1
             return True
         if function == "creation" and self.reverting_creations:
@@ -270,30 +330,58 @@ class MemoryContracts:
         return False
 
     @property
-    def supply(self) -> int:
-        return sum(balance for _, balance in self.balances) + self.frozen
+    def action_kind(self) -> PayoutKind:
+        """What the asset's corporate actions are."""
+        return PayoutKind.COUPON if self.bond else PayoutKind.DIVIDEND
 
-    def _pay(self, content: dict[str, Any], state: State) -> ReceiptEvidence:
+    def _pay(self, execution: Execution, state: State) -> ReceiptEvidence:
         """A payee that was paid before comes back as failed; so does one that the token refuses (3.1, 3.7)."""
-        snapshot_id, total, payees = content["snapshot"], content["total"], content["holders"]
-        snapshot = state.snapshots[snapshot_id]
+        flags = state.flags(execution.kind)
         failed: list[str] = []
-        paid: dict[str, int] = {}
-        transferred: dict[str, int] = {}
-        for payee in payees:
-            amount = total * snapshot.balances.get(payee, 0) // snapshot.supply
-            key = (snapshot_id, payee)
-            if key in state.paid:
+        paid: Counter[str] = Counter()
+        transferred: Counter[str] = Counter()
+        redeemed: Counter[str] = Counter()
+        for payee in execution.holders:
+            key = (execution.reference_id, payee)
+            if flags is not None and key in flags:
                 failed.append(payee)
                 continue
-            if payee in self.blocked_payees or state.money.get(CONTRACT.value, 0) < amount:
+            amount = self._amount(execution, payee, state)
+            if self._is_refused(payee, amount, state.money.get(CONTRACT.value, 0)):
                 self.happened["blocked_payee" if payee in self.blocked_payees else "funds_ran_out"] += 1
                 failed.append(payee)
                 continue
-            state.paid[key] = 0 if payee in self.cheated_payees else amount
-            paid[payee] = amount
-            if payee not in self.cheated_payees:
-                state.move(CONTRACT.value, payee, amount)
-                transferred[payee] = amount
-        event = ExecutionEvent(snapshot_id, tuple(payees), total, tuple(failed), paid)
-        return ReceiptEvidence(event, transferred)
+            paid[payee] += amount
+            moved = 0 if payee in self.cheated_payees else amount
+            if moved:
+                state.move(CONTRACT.value, payee, moved)
+                transferred[payee] += moved
+            if flags is not None:
+                flags[key] = moved
+            else:
+                state.cashed_out[payee] = state.cashed_out.get(payee, 0) + moved
+                if burned := state.burn(payee):
+                    redeemed[payee] += burned
+        return ReceiptEvidence(ExecutionEvent(execution, tuple(failed), dict(paid)), transferred, redeemed)
+
+    def _is_refused(self, payee: str, amount: int, money: int) -> bool:
+        """Of nothing no transfer is tried, so that nobody refuses it."""
+        return amount > 0 and (payee in self.blocked_payees or money < amount)
+
+    def _amount(self, execution: Execution, payee: str, state: State) -> int:
+        """Base units of the payment token, as the contract computes them."""
+        match execution.kind:
+            case ExecutionKind.AMOUNT_SNAPSHOT:
+                snapshot = state.snapshots[execution.reference_id]
+                return execution.total_base_units * snapshot.balances.get(payee, 0) // snapshot.supply
+            case ExecutionKind.DISTRIBUTION:
+                return state.owed(state.actions[execution.reference_id], payee)
+            case ExecutionKind.CASH_OUT:
+                assert self.bond is not None
+                return state.principal(self.bond, payee)
+
+
+def _execution(content: dict[str, Any]) -> Execution:
+    """The execution of a decoded call that pays."""
+    kind = ExecutionKind(content["kind"])
+    return Execution(kind, content["reference"], content["total"], tuple(content["holders"]))

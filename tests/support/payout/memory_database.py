@@ -1,7 +1,7 @@
 """The service's database in memory, with row locks, and a clock and ids that tests own."""
 
 import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -11,21 +11,15 @@ from uuid import UUID
 from libs.chain.address import EvmAddress
 from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
-from payout_service.application.ports import RecordedState, TreasuryKey, WaitingPayment
+from libs.payout_terms import PayoutKind
+from payout_service.application.ports import TreasuryKey
 from payout_service.domain.discrepancy import Discrepancy, Finding
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payments import (
-    RETRIABLE_REASONS,
     Batch,
     BatchState,
-    FailureReason,
-    PaymentOutcome,
-    PaymentState,
-    Tallies,
-    Tally,
 )
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
-from payout_service.domain.plan import PlannedPayment
 from payout_service.domain.sweep import Sweep, SweepState
 from payout_service.domain.transaction import (
     FINAL_STATES,
@@ -41,6 +35,7 @@ from payout_service.infrastructure.event_encoding import (
     lifecycle_event,
     payout_event,
 )
+from tests.support.payout.memory_payments import MemoryPayments, PaymentRow
 from tests.support.payout.memory_store import (
     CheckViolationError,
     DeadlockError,
@@ -60,14 +55,13 @@ __all__ = [
     "LockOrderError",
     "MemoryClock",
     "MemoryDatabase",
+    "MemoryPayments",
     "MemoryUnitOfWork",
     "PaymentRow",
     "UniqueViolationError",
 ]
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _BEFORE_SNAPSHOT = frozenset({PayoutState.REQUESTED, PayoutState.SNAPSHOTTING})
-_UNSENT_STATES = frozenset({PaymentState.PLANNED, PaymentState.WAITING, PaymentState.FAILED})
-_RETRIABLE_REASONS = frozenset(reason.value for reason in RETRIABLE_REASONS)
 # VOIDED before it was signed; SUCCEEDED by a transaction that the journal adopted.
 _WITH_OR_WITHOUT_NONCE = frozenset({IntentState.VOIDED, IntentState.SUCCEEDED})
 _OWNERS = ("payout", "lifecycle", "sweep")
@@ -113,15 +107,23 @@ def _lane_of(intent: TransactionIntent) -> tuple[int, EvmAddress]:
 # As in tables.py: its unique keys, and what the queries find rows by.
 _INDEXES: Mapping[str, Mapping[str, Index]] = {
     "payout": {
-        "snapshot": Index(lambda row: row.snapshot and (row.asset_id, row.snapshot.snapshot_id), is_unique=True),
+        "snapshot": Index(
+            lambda row: (
+                (row.asset_id, row.snapshot.snapshot_id)
+                if row.snapshot and row.kind is PayoutKind.SNAPSHOT
+                else None
+            ),
+            is_unique=True,
+        ),
         "asset": Index(lambda row: row.asset_id),
+        "action": Index(lambda row: (row.asset_id, row.kind, row.action_id)),
     },
     "batch": {
         "intent_key": Index(lambda row: row.batch.intent_key, is_unique=True),
         "open": Index(lambda row: row.payout_id if row.batch.settled_state is None else None),
         "settled": Index(lambda row: row.payout_id if row.batch.settled_state is BatchState.SETTLED else None),
     },
-    "payment": {"holder": Index(lambda row: row.planned.holder, is_unique=True)},
+    "payment": {"holder": Index(lambda row: (row.planned.holder, row.planned.round_number), is_unique=True)},
     "intent": {
         "key": Index(lambda row: row.key, is_unique=True),
         "nonce": Index(lambda row: None if row.nonce is None else (*_lane_of(row), row.nonce), is_unique=True),
@@ -373,12 +375,21 @@ class MemoryPayouts(_Claims):
     async def waiting_for_snapshot(self, asset_id: UUID) -> list[Payout]:
         await self._transaction.statement()
         payouts = self._transaction.find_by_age("payout", "asset", asset_id)
-        return [_copy(each) for each in payouts if (each.paused_from or each.state) in _BEFORE_SNAPSHOT]
+        return [
+            _copy(each)
+            for each in payouts
+            if each.kind is PayoutKind.SNAPSHOT and (each.paused_from or each.state) in _BEFORE_SNAPSHOT
+        ]
 
     async def with_snapshot(self, asset_id: UUID, snapshot_id: int) -> Payout | None:
         await self._transaction.statement()
         found = self._transaction.find("payout", "snapshot", (asset_id, snapshot_id))
         return _copy(found[0]) if found else None
+
+    async def of_action(self, asset_id: UUID, kind: PayoutKind, action_id: int) -> list[Payout]:
+        await self._transaction.statement()
+        found = self._transaction.find_by_age("payout", "action", (asset_id, kind, action_id))
+        return [_copy(each) for each in found]
 
     async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:
         await self._transaction.statement()
@@ -395,23 +406,35 @@ class MemoryPayouts(_Claims):
 
     def _check(self, payout: Payout) -> None:
         """The CHECKs of the table."""
-        check, plan, progress, percentage = (
-            self._transaction.check,
-            payout.plan,
-            payout.progress,
-            payout.percentage_basis_points,
-        )
-        check(payout.total_base_units >= 0 and payout.total_supply >= 0, "payout: an amount below zero")
-        check(payout.planned_count <= payout.holder_count, "payout: planned_count")
+        check, percentage = self._transaction.check, payout.percentage_basis_points
+        is_redemption = payout.kind is PayoutKind.REDEMPTION
+        amounts = (payout.total_base_units, payout.total_supply, payout.excluded_balance, payout.action_id)
+        check(min(amounts) >= 0, "payout: an amount below zero")
+        check(payout.kind.is_corporate_action == (payout.action_id > 0), "payout: action_of_its_kind")
+        check(payout.listed_count <= payout.holder_count, "payout: listed_count")
+        is_within = is_redemption or payout.planned_count <= payout.holder_count
+        check(is_within, "payout: planned_count_within_the_list")
+        check(payout.round_number > 0, "payout: round_number")
+        check(is_redemption or payout.round_number == 1, "payout: only_redemptions_have_rounds")
         check(percentage is None or 0 < percentage <= 10_000, "payout: percentage_in_range")
         is_paused = payout.state is PayoutState.PAUSED
         check(is_paused == (payout.paused_from is not None), "payout: paused_from_somewhere")
+        self._check_sums(payout)
+
+    def _check_sums(self, payout: Payout) -> None:
+        check, plan, progress = self._transaction.check, payout.plan, payout.progress
         payable = plan.payable_base_units if plan else 0
         if plan:
-            parts = (payable, plan.rounding_dust_base_units, plan.frozen_share_base_units)
+            parts = (
+                payable,
+                plan.rounding_dust_base_units,
+                plan.frozen_share_base_units,
+                plan.excluded_base_units,
+                plan.withheld_base_units,
+            )
             is_whole = min(parts) >= 0 and sum(parts) == payout.total_base_units
-            check(is_whole, "payout: plan_makes_the_total")
-        moved = (progress.paid_base_units, progress.cancelled_base_units)
+            check(is_whole and plan.deferred_base_units >= 0, "payout: plan_makes_the_total")
+        moved = (progress.paid_base_units, progress.cancelled_base_units, progress.deferred_base_units)
         check(min(moved) >= 0 and sum(moved) <= payable, "payout: never_more_than_planned")
 
     async def _publish(self, payout: Payout) -> None:
@@ -620,6 +643,17 @@ class MemoryTreasury:
             if self._transaction.get("commitment", owner_id)[1]:
                 raise RuntimeError(f"money is promised to {owner_id} already")
             self._transaction.write("commitment", owner_id, row)
+        await self._raise_version(key)
+
+    async def add(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+        await self._transaction.statement()
+        if self._transaction.get("commitment", owner_id):
+            await self._transaction.lock("commitment", owner_id)
+        treasury, amount = self._transaction.get("commitment", owner_id) or (None, 0)
+        if treasury != key:
+            raise RuntimeError(f"nothing was promised to {owner_id} before")
+        self._transaction.check(amount + amount_base_units >= 0, "commitment: amount_base_units")
+        self._transaction.write("commitment", owner_id, (key, amount + amount_base_units))
         await self._raise_version(key)
 
     async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:

@@ -10,8 +10,18 @@ from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from payout_service.application.chain_ports import BroadcastAnswer, BroadcastResult, SeenExecution, SeenTransfer
 from payout_service.domain.fees import Fees
+from payout_service.domain.settlement import Execution
 from payout_service.domain.transaction import ContractCall
-from tests.support.payout.memory_contract import CONTRACT, SIGNER, MemoryContracts, Mined, State, Transaction
+from tests.support.payout.memory_contract import (
+    CONTRACT,
+    SIGNER,
+    STRANGER,
+    TOKEN,
+    MemoryContracts,
+    Mined,
+    State,
+    Transaction,
+)
 from tests.support.payout.memory_database import START, MemoryDatabase
 
 GWEI = 10**9
@@ -22,9 +32,9 @@ _Lane = tuple[EvmAddress, int]
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """What others do: money for the lifecycle contract, or (below zero) out of it."""
+    """What others do with a block, whose state is its own. A fork does it again."""
 
-    amount: int
+    act: Callable[["Block"], None]
     hash: str
 
 
@@ -41,17 +51,27 @@ class Block:
     executions: list[SeenExecution] = field(default_factory=list)
     transfers: list[SeenTransfer] = field(default_factory=list)
 
+    @property
+    def timestamp(self) -> int:
+        """Seconds since 1970."""
+        return int(self.time.timestamp())
+
+    @property
+    def seen(self) -> State:
+        """To look at: the state as the contracts tell it at this block's time."""
+        return self.state.seen_at(self.timestamp)
+
 
 class MemoryNode(MemoryContracts):
     """Blocks are made by `mine`. What befalls transactions is counted in `happened` when it takes effect."""
 
     def __init__(self, database: MemoryDatabase | None = None, balances: Sequence[tuple[str, int]] = ()) -> None:
-        super().__init__(balances)
+        super().__init__()
         self._database = database
         self.genesis = "0x" + "00" * 32
         # The clock that blocks are stamped by.
         self.now: Callable[[], datetime] = lambda: START
-        self.blocks = [Block(self.genesis, State(), GWEI, START)]
+        self.blocks = [Block(self.genesis, State(holdings=list(balances)), GWEI, START)]
         self.pool: dict[_Lane, Transaction] = {}
         # A relay's accepted transactions, in their order.
         self.accepted: list[Transaction] = []
@@ -81,6 +101,24 @@ class MemoryNode(MemoryContracts):
         """As the newest block left it."""
         return self.blocks[-1].state
 
+    @property
+    def balances(self) -> list[tuple[str, int]]:
+        """Free balances in the newest block, in the order of the asset's list; a test may change them."""
+        return self.state.holdings
+
+    @balances.setter
+    def balances(self, balances: Sequence[tuple[str, int]]) -> None:
+        self.state.holdings = list(balances)
+
+    @property
+    def frozen(self) -> int:
+        """Tokens that count in the supply and in nobody's free balance; a test may set those of nobody listed."""
+        return self.state.unlisted + sum(self.state.frozen.values())
+
+    @frozen.setter
+    def frozen(self, amount: int) -> None:
+        self.state.unlisted = amount
+
     # ------------------------------------------------------------------------------------ what tests do
 
     def deposit(self, amount: int) -> None:
@@ -90,8 +128,23 @@ class MemoryNode(MemoryContracts):
 
     def move_money(self, amount: int) -> None:
         """Into the lifecycle contract, or (below zero) out of it by others, with the next block."""
+        self.happen(lambda block, transaction_hash: self._move_money(block, transaction_hash, amount))
+
+    def happen(self, act: Callable[[Block, str], None]) -> None:
+        """Others do this in the next block, by a transaction with a hash of its own; again after a reorg."""
         self._externals += 1
-        self._queued.append(External(amount, f"0xe{self._externals:063x}"))
+        transaction_hash = f"0xe{self._externals:063x}"
+        self._queued.append(External(lambda block: act(block, transaction_hash), transaction_hash))
+
+    def _move_money(self, block: Block, transaction_hash: str, amount: int) -> None:
+        if amount >= 0:
+            self.happened["deposit"] += transaction_hash not in self._delayed
+            self._delayed.add(transaction_hash)
+            block.state.move(_ELSEWHERE, CONTRACT.value, amount)
+            return
+        taken = min(-amount, block.state.money.get(CONTRACT.value, 0))
+        block.state.move(CONTRACT.value, _ELSEWHERE, taken)
+        block.transfers.append(SeenTransfer(transaction_hash, len(self.blocks), _ELSEWHERE, taken))
 
     def mine(self, count: int = 1) -> None:
         for _ in range(count):
@@ -138,7 +191,18 @@ class MemoryNode(MemoryContracts):
 
     def sign_elsewhere(self, call: ContractCall | None = None, signer: EvmAddress = SIGNER) -> None:
         """Another program signs with our key; its transaction takes the place of ours, in the next block."""
-        nonce = self.state.nonces.get(signer, 0)
+        self._sign_elsewhere(call, signer, self.state.nonces.get(signer, 0), is_foreign=True)
+
+    def pay_elsewhere(self, execution: Execution) -> None:
+        """Somebody else with the role executes the lifecycle contract, with a key that is not ours."""
+        nonce = self.state.nonces.get(STRANGER, 0)
+        while (STRANGER, nonce) in self.pool:
+            nonce += 1
+        self._sign_elsewhere(self.pay_batch(CONTRACT, TOKEN, execution), STRANGER, nonce, is_foreign=False)
+
+    def _sign_elsewhere(
+        self, call: ContractCall | None, signer: EvmAddress, nonce: int, *, is_foreign: bool
+    ) -> None:
         self._forks += 1
         raw = json.dumps({"foreign": self._forks, "nonce": nonce, "signer": signer.value}).encode()
         other = Transaction(
@@ -149,11 +213,12 @@ class MemoryNode(MemoryContracts):
             Fees(10**15, 10**12),
             raw,
             _hash(raw),
-            is_foreign=True,
+            is_foreign=is_foreign,
         )
         self._decoded_transactions[raw] = other
         if self.is_relay:
-            self.accepted.insert(0, other)
+            # Before ours, whose place it takes.
+            self.accepted.insert(0 if is_foreign else len(self.accepted), other)
         self.pool[signer, nonce] = other
 
     def evict(self, lane: _Lane) -> None:
@@ -256,18 +321,16 @@ class MemoryNode(MemoryContracts):
     def _begin(self, block: Block) -> None:
         if not self._queued:
             return
-        block.state = block.state.copy()
+        self._own_state(block)
         for each in self._queued:
-            if each.amount >= 0:
-                self.happened["deposit"] += each.hash not in self._delayed
-                self._delayed.add(each.hash)
-                block.state.move(_ELSEWHERE, CONTRACT.value, each.amount)
-            else:
-                amount = min(-each.amount, block.state.money.get(CONTRACT.value, 0))
-                block.state.move(CONTRACT.value, _ELSEWHERE, amount)
-                block.transfers.append(SeenTransfer(each.hash, len(self.blocks), _ELSEWHERE, amount))
+            each.act(block)
             block.externals.append(each)
         self._queued.clear()
+
+    def _own_state(self, block: Block) -> None:
+        """Before a block changes anything: until then it shares the state of the one before it."""
+        if block.state is self.state:
+            block.state = self.state.copy(block.timestamp)
 
     def _execute_accepted(self, block: Block) -> None:
         waiting, self.accepted = self.accepted, []
@@ -307,8 +370,7 @@ class MemoryNode(MemoryContracts):
 
     def _execute_in(self, block: Block, transaction: Transaction) -> None:
         number = len(self.blocks)
-        if block.state is self.state:
-            block.state = self.state.copy()
+        self._own_state(block)
         state = block.state
         self.happened["foreign_nonce"] += transaction.is_foreign
         mined = self.execute(transaction, state, number)

@@ -1,6 +1,7 @@
 """Payments and batches in memory, as payment_repository.py keeps them in PostgreSQL."""
 
 import copy
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -45,10 +46,15 @@ class PaymentRow:
     transaction_hash: str = ""
 
     @property
-    def is_retriable(self) -> bool:
-        """Whether RetryPayments takes it."""
+    def can_pass(self) -> bool:
+        """Whether RetryPayments takes it without being asked for its holder."""
         is_passing_failure = self.state is PaymentState.FAILED and self.reason in _RETRIABLE_REASONS
         return is_passing_failure or self.state is PaymentState.WAITING
+
+    @property
+    def is_retriable(self) -> bool:
+        """Whether RetryPayments takes it when its holder is named."""
+        return self.can_pass or self.state is PaymentState.DEFERRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +75,8 @@ class MemoryPayments:
     async def add_planned(self, payout_id: UUID, payments: Sequence[PlannedPayment], now: datetime) -> None:
         await self._transaction.statement()
         for each in payments:
-            state = PaymentState.PLANNED if each.amount_base_units else PaymentState.ZERO_DUE
-            row = PaymentRow(replace(each, tries=0), state, now)
+            row = PaymentRow(replace(each, tries=0), each.first_state, now)
+            self._check(row)
             await self._transaction.insert(("payment", payout_id), each.ordinal, row)
 
     async def plan_rows(self, payout_id: UUID) -> AsyncIterator[PlannedPayment]:
@@ -78,14 +84,55 @@ class MemoryPayments:
         for row in self._of(payout_id):
             yield row.planned
 
+    async def drop_rows(self, payout_id: UUID, from_ordinal: int) -> None:
+        await self._transaction.statement()
+        for row in self._of(payout_id):
+            if row.planned.ordinal < from_ordinal:
+                continue
+            await self._transaction.delete(("payment", payout_id), row.planned.ordinal)
+            if row.state not in _FIRST_STATES:
+                raise RuntimeError(f"payout {payout_id}: rows from {from_ordinal} on are no longer only planned")
+
+    async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
+        await self._transaction.statement()
+        return {row.planned.holder for row in self._of(payout_id) if row.state in OPEN_STATES} & set(holders)
+
+    async def reprice(self, payout_id: UUID, entitlements: Sequence[Entitlement], now: datetime) -> int:
+        await self._transaction.statement()
+        by_holder = {each.holder: each for each in entitlements}
+
+        def repriced(row: PaymentRow) -> PaymentRow:
+            entitled = by_holder[row.planned.holder]
+            planned = replace(row.planned, balance=entitled.balance, amount_base_units=entitled.amount_base_units)
+            return replace(row, planned=planned, update_time=now)
+
+        before = await self._move(
+            payout_id,
+            lambda row: row.planned.holder in by_holder and row.state is PaymentState.PLANNED,
+            repriced,
+        )
+        return sum(repriced(row).planned.amount_base_units - row.planned.amount_base_units for row in before)
+
+    async def settle_unsent(self, payout_id: UUID, outcomes: Sequence[PaymentOutcome], now: datetime) -> Tallies:
+        await self._transaction.statement()
+        by_holder = {each.holder: each for each in outcomes}
+        settled = await self._move(
+            payout_id,
+            lambda row: row.planned.holder in by_holder and row.state is PaymentState.PLANNED,
+            lambda row: _concluded(row, by_holder[row.planned.holder], "", now),
+        )
+        if len(settled) != len(outcomes):
+            raise RuntimeError(f"payout {payout_id}: a payee to settle is not free any more")
+        return _tallies(replace(row, state=by_holder[row.planned.holder].state) for row in settled)
+
     async def unbatched(self, payout_id: UUID, limit: int) -> list[PlannedPayment]:
         await self._transaction.statement()
         free = [row for row in self._of(payout_id) if row.state is PaymentState.PLANNED]
         if not free:
             return []
-        cap = min((row.batch_cap for row in free), key=lambda each: each or 0)
-        allowed = limit if cap is None else min(limit, cap)
-        return [_tried(row) for row in free if row.batch_cap == cap][:allowed]
+        first = min(free, key=_alike)
+        alike = [_tried(row) for row in free if _alike(row) == _alike(first)]
+        return alike[: limit if first.batch_cap is None else min(limit, first.batch_cap)]
 
     async def add_batch(self, payout_id: UUID, batch: Batch, payees: Sequence[PlannedPayment]) -> None:
         await self._transaction.statement()
@@ -210,7 +257,7 @@ class MemoryPayments:
         wanted = None if holders is None else set(holders)
         left = await self._move(
             payout_id,
-            lambda row: row.is_retriable and (wanted is None or row.planned.holder in wanted),
+            lambda row: row.can_pass if wanted is None else row.is_retriable and row.planned.holder in wanted,
             lambda row: replace(_freed(row, now), tries=0),
         )
         return _tallies(left)
@@ -228,6 +275,36 @@ class MemoryPayments:
             lambda row: replace(row, state=PaymentState.CANCELLED, retry_time=None, update_time=now),
         )
         return _tallies(cancelled)
+
+    async def deferrals_due(self, asset_id: UUID, limit: int) -> list[DeferredPayment]:
+        await self._transaction.statement()
+        payouts: list[Payout] = self._transaction.find_by_age("payout", "asset", asset_id)
+        deferrals = [
+            (payout, row)
+            for payout in payouts
+            if payout.state in RELEASING_STATES
+            for row in self._of(payout.payout_id)
+            if row.state is PaymentState.DEFERRED
+        ]
+        of_holder: Counter[str] = Counter()
+        for _, row in deferrals:
+            of_holder[row.planned.holder] += row.planned.amount_base_units
+        due: dict[str, list[DeferredPayment]] = {}
+        for payout, row in deferrals:
+            holder = row.planned.holder
+            if of_holder[holder] >= payout.rules.minimum_base_units:
+                due.setdefault(holder, []).append(DeferredPayment(payout.payout_id, row.planned.ordinal))
+        return [each for holder in sorted(due)[:limit] for each in due[holder]]
+
+    async def release_deferred(self, payout_id: UUID, ordinals: Sequence[int], now: datetime) -> Tally:
+        await self._transaction.statement()
+        wanted = set(ordinals)
+        released = await self._move(
+            payout_id,
+            lambda row: row.planned.ordinal in wanted and row.state is PaymentState.DEFERRED,
+            lambda row: _freed(row, now),
+        )
+        return _tally(released)
 
     async def tallies(self, payout_id: UUID) -> Tallies:
         await self._transaction.statement()
@@ -287,12 +364,25 @@ class MemoryPayments:
             present: PaymentRow = self._transaction.get(table, row.planned.ordinal)
             if is_meant(present):
                 changed = change(present)
-                waits = changed.state is PaymentState.WAITING
-                self._transaction.check(waits == (changed.retry_time is not None), "payment: waiting_until")
-                self._transaction.check(changed.batch_cap is None or changed.batch_cap > 0, "payment: batch_cap")
+                self._check(changed)
                 self._transaction.write(table, row.planned.ordinal, changed)
                 moved.append(present)
         return moved
+
+    def _check(self, row: PaymentRow) -> None:
+        """The CHECKs of the table."""
+        check, planned = self._transaction.check, row.planned
+        waits, is_excluded = row.state is PaymentState.WAITING, planned.treatment is Treatment.EXCLUDE
+        amounts = (planned.amount_base_units, planned.withheld_base_units, planned.excluded_base_units)
+        check(waits == (row.retry_time is not None), "payment: waiting_until")
+        check(row.batch_cap is None or row.batch_cap > 0, "payment: batch_cap")
+        check(min(*amounts, planned.balance) >= 0, "payment: an amount below zero")
+        check(planned.round_number > 0, "payment: round_number")
+        check(0 <= planned.withholding_basis_points <= 10_000, "payment: withholding_basis_points")
+        check((row.state is PaymentState.EXCLUDED) == is_excluded, "payment: excluded_for_ever")
+        is_deferred = row.state is PaymentState.DEFERRED
+        check(not is_deferred or planned.treatment is Treatment.DEFER, "payment: deferred_by_the_rules")
+        check(not (any(amounts[:2]) if is_excluded else amounts[2]), "payment: paid_or_excluded")
 
     def _of(self, payout_id: UUID) -> list[PaymentRow]:
         """In the order of the ordinals."""
@@ -300,6 +390,11 @@ class MemoryPayments:
 
 
 _FINAL_BATCH_STATES = frozenset({BatchState.SETTLED, BatchState.REVERTED, BatchState.VOIDED})
+
+
+def _alike(row: PaymentRow) -> tuple[int, int]:
+    """What payments that share a call have in common, in the order in which they are sent: no cap is the first."""
+    return row.batch_cap or 0, row.planned.withholding_basis_points
 
 
 def _tried(row: PaymentRow) -> PlannedPayment:
@@ -325,8 +420,10 @@ def _freed(row: PaymentRow, now: datetime) -> PaymentRow:
 
 
 def _concluded(row: PaymentRow, outcome: PaymentOutcome, transaction_hash: str, now: datetime) -> PaymentRow:
+    amount = outcome.amount_base_units
     return replace(
         row,
+        planned=row.planned if amount is None else replace(row.planned, amount_base_units=amount),
         state=outcome.state,
         reason=outcome.reason.value if outcome.reason else "",
         detail=outcome.detail,
@@ -350,5 +447,3 @@ def _tallies(rows: Iterable[PaymentRow]) -> Tallies:
 
 def _by_number(stored: Iterable[StoredBatch]) -> list[Batch]:
     return sorted((copy.copy(each.batch) for each in stored), key=lambda batch: batch.number)
-
-

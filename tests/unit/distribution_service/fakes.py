@@ -19,6 +19,7 @@ from libs.chain.address import EvmAddress
 from libs.errors import AppError
 from libs.idempotency import LoggedRequest, RequestKey, request_hash
 from libs.messaging.events import IncomingEvent
+from libs.payout_terms import NO_RULES, PayeeRules
 
 TOKEN = PaymentToken(EvmAddress("0x" + "ab" * 20), "USDC", 6)
 LIFECYCLE_CONTRACT = EvmAddress("0x" + "cd" * 20)
@@ -172,9 +173,13 @@ class FakePayouts:
     error: AppError | None = None
     before_answer: Callable[[], Awaitable[object]] | None = None
     asked: list[tuple[UUID, Terms, bool]] = field(default_factory=list)
+    asked_rules: list[PayeeRules] = field(default_factory=list)
 
-    async def preview(self, asset_id: UUID, terms: Terms, *, with_amounts: bool) -> PayoutPreview:
+    async def preview(
+        self, asset_id: UUID, terms: Terms, rules: PayeeRules, *, with_amounts: bool
+    ) -> PayoutPreview:
         self.asked.append((asset_id, terms, with_amounts))
+        self.asked_rules.append(rules)
         if self.before_answer:
             before_answer, self.before_answer = self.before_answer, None
             await before_answer()
@@ -193,9 +198,16 @@ def preview(
         payable_base_units=available + shortfall,
         rounding_dust_base_units=2,
         frozen_share_base_units=0,
+        gross_base_units=available + shortfall,
+        withheld_base_units=0,
+        excluded_base_units=0,
+        excluded_count=0,
+        deferred_base_units=0,
+        deferred_count=0,
         available_base_units=available,
         shortfall_base_units=shortfall,
         block_number=42,
+        is_pending=False,
         readiness=(),
         largest_payments=(),
     )
@@ -210,18 +222,19 @@ def request_key(content: str = "content", request_id: UUID | None = None) -> Req
 
 
 def released(total_base_units: int = 1_000_000) -> Distribution:
-    return _released(FixedTotal(total_base_units))
+    return released_on(FixedTotal(total_base_units))
 
 
 def released_share(basis_points: int = 1_250) -> Distribution:
-    return _released(ShareOfAvailable(basis_points))
+    return released_on(ShareOfAvailable(basis_points))
 
 
-def _released(terms: Terms) -> Distribution:
+def released_on(terms: Terms, rules: PayeeRules = NO_RULES) -> Distribution:
     return Distribution.release(
         distribution_id=uuid4(),
         asset_id=uuid4(),
         terms=terms,
+        rules=rules,
         payment_token=TOKEN,
         allow_unfunded=False,
         now=START,
@@ -235,8 +248,13 @@ def progress(
     zero_due: int = 0,
     waiting: int = 0,
     cancelled: int = 0,
+    excluded: int = 0,
+    deferred: int = 0,
     paid_base_units: int = 0,
     cancelled_base_units: int = 0,
+    excluded_base_units: int = 0,
+    withheld_base_units: int = 0,
+    deferred_base_units: int = 0,
 ) -> Progress:
     return Progress(
         holder_count=holders,
@@ -245,8 +263,13 @@ def progress(
         zero_due_count=zero_due,
         waiting_count=waiting,
         cancelled_count=cancelled,
+        excluded_count=excluded,
+        deferred_count=deferred,
         paid_base_units=paid_base_units,
         cancelled_base_units=cancelled_base_units,
+        excluded_base_units=excluded_base_units,
+        withheld_base_units=withheld_base_units,
+        deferred_base_units=deferred_base_units,
         batch_count=1,
         final_batch_count=1,
     )
@@ -267,6 +290,7 @@ def report(
         fitting = {
             PayoutState.COMPLETED: progress(paid=4),
             PayoutState.CANCELLED: progress(paid=1, failed=1, cancelled=2),
+            PayoutState.DEFERRED: progress(paid=3, deferred=1),
         }
         told = fitting.get(state, progress())
     return PayoutReport(
@@ -276,6 +300,9 @@ def report(
         state=state,
         total_base_units=distribution.total_base_units if total_base_units is None else total_base_units,
         percentage_basis_points=distribution.percentage_basis_points,
+        kind=distribution.kind,
+        action_id=distribution.action_id,
+        rules=distribution.rules,
         payment_token=distribution.payment_token.address,
         has_plan=has_plan,
         progress=told,

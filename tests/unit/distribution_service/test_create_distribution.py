@@ -1,27 +1,32 @@
 """Creating: what is refused, what is written, and that a repeated request makes one distribution."""
 
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 
-from distribution_service.application.amounts import (
+from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionUseCase
+from distribution_service.application.queries import DistributionQueries
+from distribution_service.application.written_terms import (
     AmountText,
     BaseUnitsText,
     DecimalAmountText,
     PercentageText,
+    WrittenTerms,
 )
-from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionUseCase
 from distribution_service.domain.asset import AssetState
 from distribution_service.domain.events import DistributionReleased
 from distribution_service.domain.states import DistributionState
-from distribution_service.domain.terms import FixedTotal, ShareOfAvailable
+from distribution_service.domain.terms import Coupon, Dividend, FixedTotal, Redemption, ShareOfAvailable
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
+from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind, UnsupportedRuleError
 from tests.unit.distribution_service.fakes import (
     LIFECYCLE_CONTRACT,
     TOKEN,
     FakeClock,
     FakePayouts,
+    FakeReader,
     Store,
     asset,
     preview,
@@ -45,12 +50,15 @@ class _World:
 
     def command(
         self,
-        amount: AmountText = _ONE_TOKEN,
+        pays: AmountText | PercentageText | Dividend | Coupon | Redemption = _ONE_TOKEN,
         key: RequestKey | None = None,
         allow_unfunded: bool = False,
         asset_id: UUID | None = None,
+        rules: PayeeRules = NO_RULES,
+        minimum: AmountText | None = None,
     ) -> CreateDistribution:
-        return CreateDistribution(key or request_key(), asset_id or self.asset_id, amount, allow_unfunded)
+        terms = WrittenTerms(pays, rules, minimum)
+        return CreateDistribution(key or request_key(), asset_id or self.asset_id, terms, allow_unfunded)
 
     async def refusal(self, command: CreateDistribution) -> AppError:
         before = self.store.copy()
@@ -97,7 +105,7 @@ async def test_it_is_released_with_its_event_and_its_request(world: _World) -> N
     ],
 )
 async def test_wrong_amounts_are_refused_before_payout_service_is_asked(
-    world: _World, amount: AmountText, reason: Reason, field: str
+    world: _World, amount: AmountText | PercentageText, reason: Reason, field: str
 ) -> None:
     error = await world.refusal(world.command(amount))
 
@@ -133,6 +141,113 @@ async def test_a_percentage_of_too_little_to_pay_anything_is_refused(
     assert (await world.use_case.run(world.command(PercentageText(text), allow_unfunded=True))).allow_unfunded
     world.payouts.preview_answer = preview(available=required, total=1)
     assert (await world.use_case.run(world.command(PercentageText(text)))).total_base_units == 0
+
+
+_ACTIONS = [
+    (Dividend(3), PayoutKind.DIVIDEND, 3, "dividend_id"),
+    (Coupon(7), PayoutKind.COUPON, 7, "coupon_id"),
+    (Redemption(), PayoutKind.REDEMPTION, 0, "redemption"),
+]
+
+
+@pytest.mark.parametrize(("action", "kind", "action_id", "_"), _ACTIONS)
+async def test_what_the_asset_has_announced_is_released_without_a_total(
+    world: _World, action: Dividend | Coupon | Redemption, kind: PayoutKind, action_id: int, _: str
+) -> None:
+    distribution = await world.use_case.run(world.command(action))
+
+    assert (distribution.kind, distribution.action_id) == (kind, action_id)
+    assert (distribution.total_base_units, distribution.percentage_basis_points) == (0, None)
+    assert world.store.events == [(DistributionReleased(), distribution)]
+
+
+@pytest.mark.parametrize(("action", "kind", "action_id", "field"), _ACTIONS)
+async def test_what_the_asset_has_announced_needs_its_money_too(
+    world: _World, action: Dividend | Coupon | Redemption, kind: PayoutKind, action_id: int, field: str
+) -> None:
+    world.payouts.preview_answer = preview(available=4, shortfall=6)
+    error = await world.refusal(world.command(action))
+
+    assert (error.reason, error.field) == (Reason.INSUFFICIENT_FUNDS, field)
+    assert world.payouts.asked == [(world.asset_id, action, True)], "only with amounts is the shortfall known"
+    assert (await world.use_case.run(world.command(action, allow_unfunded=True))).allow_unfunded
+    assert world.payouts.asked[1:] == [(world.asset_id, action, False)]
+
+
+async def test_before_the_record_date_neither_holders_nor_funds_are_known(world: _World) -> None:
+    answer = preview(holder_count=0, available=0, shortfall=1)
+    world.payouts.preview_answer = answer
+    assert (await world.refusal(world.command(Dividend(1)))).reason is Reason.NO_HOLDERS
+    world.payouts.preview_answer = replace(answer, is_pending=True)
+    assert (await world.use_case.run(world.command(Dividend(1)))).state is DistributionState.RELEASED
+
+
+_RULES = PayeeRules(
+    excluded=frozenset({"0x" + "11" * 20}),
+    excluded_share=ExcludedShare.REDISTRIBUTE,
+    withholding_basis_points=2_637,
+    withholding_by_holder={"0x" + "22" * 20: 0},
+)
+
+
+@pytest.mark.parametrize("minimum", [BaseUnitsText("2500000"), DecimalAmountText("2.5")])
+async def test_rules_are_asked_for_and_stored_with_the_minimum_in_base_units(
+    world: _World, minimum: AmountText
+) -> None:
+    distribution = await world.use_case.run(world.command(rules=_RULES, minimum=minimum))
+
+    expected = replace(_RULES, minimum_base_units=2_500_000)
+    assert distribution.rules == expected
+    assert world.payouts.asked_rules == [expected]
+
+
+@pytest.mark.parametrize(
+    ("minimum", "reason", "unit", "asks"),
+    [
+        (BaseUnitsText("0"), Reason.AMOUNT_NOT_POSITIVE, "base_units", False),
+        (BaseUnitsText("1.5"), Reason.INVALID_AMOUNT, "base_units", False),
+        (BaseUnitsText(str(2**256)), Reason.AMOUNT_TOO_LARGE, "base_units", False),
+        (DecimalAmountText("0"), Reason.AMOUNT_NOT_POSITIVE, "decimal_amount", True),
+        (DecimalAmountText("1.0000001"), Reason.AMOUNT_TOO_MANY_DECIMALS, "decimal_amount", True),
+    ],
+)
+async def test_a_wrong_minimum_names_its_path(
+    world: _World, minimum: AmountText, reason: Reason, unit: str, asks: bool
+) -> None:
+    """What needs no token is refused before the asset is looked up."""
+    error = await world.refusal(world.command(minimum=minimum))
+    assert (error.reason, error.field) == (reason, f"rules.minimum_amount.{unit}")
+    error = await world.refusal(world.command(minimum=minimum, asset_id=uuid4()))
+    assert (error.reason is Reason.ASSET_NOT_YET_KNOWN) is asks
+
+
+@pytest.mark.parametrize(
+    ("pays", "rules", "minimum", "field"),
+    [
+        (Dividend(1), PayeeRules(withholding_basis_points=1), None, "withholding_percentage"),
+        (Coupon(1), PayeeRules(withholding_by_holder={"0x" + "22" * 20: 1}), None, "withholding_rates"),
+        (Redemption(), PayeeRules(excluded=frozenset({"0x" + "11" * 20})), None, "excluded_holders"),
+        (Redemption(), NO_RULES, BaseUnitsText("1"), "minimum_amount"),
+        (Redemption(), NO_RULES, DecimalAmountText("1"), "minimum_amount"),
+        (Dividend(1), replace(_RULES, withholding_basis_points=0), None, "excluded_share"),
+    ],
+)
+async def test_rules_that_the_kind_cannot_be_paid_by_are_refused(
+    world: _World,
+    pays: Dividend | Coupon | Redemption,
+    rules: PayeeRules,
+    minimum: AmountText | None,
+    field: str,
+) -> None:
+    queries = DistributionQueries(FakeReader(world.store), world.store.new_unit_of_work, world.payouts)
+    for call in (
+        world.use_case.run(world.command(pays, rules=rules, minimum=minimum, allow_unfunded=True)),
+        queries.preview(world.asset_id, WrittenTerms(pays, rules, minimum)),
+    ):
+        with pytest.raises(UnsupportedRuleError) as caught:
+            await call
+        assert caught.value.field == field
+    assert (world.payouts.asked, world.store.events) == ([], [])
 
 
 async def test_a_percentage_of_a_token_without_holders(world: _World) -> None:
@@ -178,8 +293,18 @@ async def test_allow_unfunded_does_not_refuse_for_lack_of_funds(world: _World) -
     assert distribution.allow_unfunded
 
 
-async def test_a_refusal_of_payout_service_is_passed_on(world: _World) -> None:
-    world.payouts.error = AppError(Reason.CHAIN_UNAVAILABLE, "the chain does not answer")
+@pytest.mark.parametrize(
+    "reason",
+    [
+        Reason.CHAIN_UNAVAILABLE,
+        Reason.CORPORATE_ACTION_NOT_FOUND,
+        Reason.CORPORATE_ACTION_CANCELLED,
+        Reason.NOT_A_BOND,
+        Reason.RULE_NOT_SUPPORTED,
+    ],
+)
+async def test_a_refusal_of_payout_service_is_passed_on(world: _World, reason: Reason) -> None:
+    world.payouts.error = AppError(reason, "payout_service says so")
     assert (await world.refusal(world.command())) is world.payouts.error
 
 

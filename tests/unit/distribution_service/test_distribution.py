@@ -12,6 +12,7 @@ from distribution_service.domain.distribution import Distribution, PayoutContrad
 from distribution_service.domain.events import (
     DistributionCancelled,
     DistributionCompleted,
+    DistributionDeferred,
     DistributionFailed,
     DistributionIncomplete,
     DistributionReleased,
@@ -23,21 +24,42 @@ from distribution_service.domain.states import (
     STATE_OF_PAYOUT,
     DistributionState,
     PayoutState,
+    is_legal,
 )
-from distribution_service.domain.terms import FixedTotal, ShareOfAvailable
+from distribution_service.domain.terms import Coupon, Dividend, FixedTotal, Redemption, ShareOfAvailable, Terms
 from libs.chain.address import EvmAddress
 from libs.chain.amount import percentage_of
+from libs.payout_terms import ExcludedShare, PayeeRules, PayoutKind, UnsupportedRuleError
 from payout_service.domain.payout import TRANSITIONS
 from payout_service.domain.payout import PayoutState as Theirs
-from tests.unit.distribution_service.fakes import START, progress, released, released_share, report
+from tests.unit.distribution_service.fakes import (
+    START,
+    progress,
+    released,
+    released_on,
+    released_share,
+    report,
+)
 
 _PAYOUT_STATE_OF = {state: payout_state for payout_state, state in STATE_OF_PAYOUT.items()}
 
 
-def _in_state(state: DistributionState) -> Distribution:
+_MILLION = FixedTotal(1_000_000)
+_REDEMPTION_ONLY = frozenset({DistributionState.PLANNING, DistributionState.WAITING_FOR_FUNDS})
+_PLANNED = frozenset(
+    {
+        DistributionState.WAITING_FOR_FUNDS,
+        DistributionState.EXECUTING,
+        DistributionState.INCOMPLETE,
+        DistributionState.DEFERRED,
+    }
+)
+
+
+def _in_state(state: DistributionState, terms: Terms = _MILLION) -> Distribution:
+    fresh = released_on(terms)
     if state is DistributionState.RELEASED:
-        return released()
-    fresh = released()
+        return fresh
     return fresh.apply_payout(report(fresh, 5, _PAYOUT_STATE_OF[state]), START)
 
 
@@ -72,7 +94,7 @@ def test_the_least_money_that_a_share_can_be_paid_of(basis_points: int) -> None:
 def test_a_change_of_state_is_legal_only_if_the_table_says_so(
     before: DistributionState, after: DistributionState
 ) -> None:
-    distribution = _in_state(before)
+    distribution = _in_state(before, Redemption())
     told = report(distribution, 6, _PAYOUT_STATE_OF[after], waiting_for="something else")
     if after is before and not before.is_final:
         changed = distribution.apply_payout(told, START)
@@ -85,10 +107,23 @@ def test_a_change_of_state_is_legal_only_if_the_table_says_so(
             distribution.apply_payout(told, START)
 
 
+@pytest.mark.parametrize("terms", [FixedTotal(1_000_000), ShareOfAvailable(1), Dividend(1), Coupon(1)])
+def test_only_a_redemption_goes_back_to_planning_after_its_plan(terms: Terms) -> None:
+    for before, after in product(_PLANNED, _REDEMPTION_ONLY):
+        if before is after:
+            continue
+        assert is_legal(PayoutKind.REDEMPTION, before, after)
+        fresh = released_on(terms)
+        planned = fresh.apply_payout(report(fresh, 5, _PAYOUT_STATE_OF[before], total_base_units=1_000_000), START)
+        with pytest.raises(PayoutContradictionError, match="the payout says"):
+            planned.apply_payout(report(planned, 6, _PAYOUT_STATE_OF[after]), START)
+
+
 def test_final_and_settled_states() -> None:
     final = {DistributionState.COMPLETED, DistributionState.FAILED, DistributionState.CANCELLED}
     assert {state for state in DistributionState if state.is_final} == final
-    assert {state for state in DistributionState if state.is_settled} == final | {DistributionState.INCOMPLETE}
+    waiting = {DistributionState.INCOMPLETE, DistributionState.DEFERRED}
+    assert {state for state in DistributionState if state.is_settled} == final | waiting
 
 
 @pytest.mark.parametrize(
@@ -98,6 +133,7 @@ def test_final_and_settled_states() -> None:
         (PayoutState.INCOMPLETE, DistributionIncomplete()),
         (PayoutState.FAILED, DistributionFailed()),
         (PayoutState.CANCELLED, DistributionCancelled()),
+        (PayoutState.DEFERRED, DistributionDeferred()),
     ],
 )
 def test_an_event_is_recorded_on_entering_and_not_again(state: PayoutState, event: DomainEvent) -> None:
@@ -162,6 +198,28 @@ def test_incomplete_may_go_on_and_complete() -> None:
     assert completed.recorded_events == (DistributionCompleted(),)
 
 
+def test_deferred_payments_come_due_and_complete() -> None:
+    distribution = _in_state(DistributionState.DEFERRED)
+    executing = distribution.apply_payout(report(distribution, 6, PayoutState.EXECUTING), START)
+    completed = executing.apply_payout(report(distribution, 7, PayoutState.COMPLETED), START)
+    assert completed.state is DistributionState.COMPLETED
+
+
+def test_excluded_holders_are_done_with() -> None:
+    distribution = released(1_000_000)
+    told = progress(
+        holders=6,
+        paid=3,
+        zero_due=1,
+        excluded=2,
+        paid_base_units=600_000,
+        excluded_base_units=300_000,
+        withheld_base_units=100_000,
+    )
+    completed = distribution.apply_payout(report(distribution, 1, PayoutState.COMPLETED, told), START)
+    assert (completed.state, completed.progress) == (DistributionState.COMPLETED, told)
+
+
 @pytest.mark.parametrize(
     ("state", "told"),
     [
@@ -171,7 +229,16 @@ def test_incomplete_may_go_on_and_complete() -> None:
         (PayoutState.FAILED, progress(paid_base_units=1)),
         (PayoutState.COMPLETED, progress(holders=4, paid=4, waiting=1)),
         (PayoutState.COMPLETED, progress(holders=4, paid=4, cancelled=1)),
+        (PayoutState.COMPLETED, progress(holders=4, paid=3, deferred=1)),
+        (PayoutState.DEFERRED, progress(holders=4, paid=4)),
+        (PayoutState.DEFERRED, progress(holders=4, paid=2, deferred=1)),
+        (PayoutState.DEFERRED, progress(holders=4, paid=2, deferred=1, failed=1)),
+        (PayoutState.CANCELLED, progress(holders=4, paid=1, cancelled=2, deferred=1)),
+        (PayoutState.EXECUTING, progress(holders=4, paid=2, excluded=2, deferred=1)),
         (PayoutState.EXECUTING, progress(paid=1, paid_base_units=1_000_001)),
+        (PayoutState.EXECUTING, progress(paid_base_units=1, excluded_base_units=1_000_000)),
+        (PayoutState.EXECUTING, progress(paid_base_units=1, withheld_base_units=1_000_000)),
+        (PayoutState.EXECUTING, progress(paid_base_units=1, deferred_base_units=1_000_000)),
         (PayoutState.CANCELLING, progress(cancelled_base_units=400_000, paid_base_units=600_001)),
         (PayoutState.EXECUTING, progress(holders=4, paid=1, failed=1, zero_due=1, waiting=1, cancelled=1)),
         (PayoutState.CANCELLED, progress(holders=4, paid=1, failed=1, zero_due=1)),
@@ -217,11 +284,78 @@ def test_the_total_of_a_percentage_is_taken_from_its_plan_once() -> None:
 def test_a_percentage_without_a_total_has_no_frozen_plan_yet(state: PayoutState) -> None:
     distribution = released_share()
     told = report(distribution, 1, state)
-    if state in ("WAITING_FOR_FUNDS", "EXECUTING", "COMPLETED", "INCOMPLETE"):
+    if state in ("WAITING_FOR_FUNDS", "EXECUTING", "COMPLETED", "INCOMPLETE", "DEFERRED"):
         with pytest.raises(PayoutContradictionError, match="without a total"):
             distribution.apply_payout(told, START)
     else:
         assert distribution.apply_payout(told, START).total_base_units == 0
+
+
+@pytest.mark.parametrize("terms", [Dividend(2), Coupon(2)])
+@pytest.mark.parametrize("state", PayoutState)
+def test_a_corporate_action_may_complete_without_anybody_being_due_anything(
+    state: PayoutState, terms: Dividend | Coupon
+) -> None:
+    distribution = released_on(terms)
+    told = report(distribution, 1, state)
+    if state in ("WAITING_FOR_FUNDS", "EXECUTING", "INCOMPLETE", "DEFERRED"):
+        with pytest.raises(PayoutContradictionError, match="without a total"):
+            distribution.apply_payout(told, START)
+    else:
+        assert distribution.apply_payout(told, START).total_base_units == 0
+
+
+@pytest.mark.parametrize("terms", [Dividend(2), Coupon(2)])
+def test_the_total_of_a_corporate_action_is_taken_from_its_plan_once(terms: Dividend | Coupon) -> None:
+    distribution = released_on(terms)
+    fixed = distribution.apply_payout(
+        report(distribution, 1, PayoutState.WAITING_FOR_FUNDS, total_base_units=700), START
+    )
+    assert fixed.total_base_units == 700
+    with pytest.raises(PayoutContradictionError, match="total"):
+        fixed.apply_payout(report(fixed, 2, PayoutState.EXECUTING, total_base_units=701), START)
+
+
+def test_the_total_of_a_redemption_follows_the_live_balances() -> None:
+    distribution = released_on(Redemption())
+    steps = [
+        (PayoutState.EXECUTING, 700),
+        (PayoutState.PLANNING, 650),
+        (PayoutState.WAITING_FOR_FUNDS, 900),
+        (PayoutState.EXECUTING, 0),
+        (PayoutState.COMPLETED, 820),
+    ]
+    for version, (state, total) in enumerate(steps, 1):
+        told = report(distribution, version, state, total_base_units=total)
+        distribution = distribution.apply_payout(told, START)
+        assert (distribution.state, distribution.total_base_units) == (STATE_OF_PAYOUT[state], total)
+
+
+@pytest.mark.parametrize(
+    ("terms", "kind", "action_id"),
+    [
+        (FixedTotal(1), PayoutKind.SNAPSHOT, 0),
+        (ShareOfAvailable(1), PayoutKind.SNAPSHOT, 0),
+        (Dividend(3), PayoutKind.DIVIDEND, 3),
+        (Coupon(4), PayoutKind.COUPON, 4),
+        (Redemption(), PayoutKind.REDEMPTION, 0),
+    ],
+)
+def test_terms_have_a_kind(terms: Terms, kind: PayoutKind, action_id: int) -> None:
+    distribution = released_on(terms)
+    assert (distribution.kind, distribution.action_id) == (kind, action_id)
+
+
+@pytest.mark.parametrize("action", [Dividend, Coupon])
+@pytest.mark.parametrize("action_id", [0, -1])
+def test_ids_on_an_asset_begin_with_one(action: type[Dividend] | type[Coupon], action_id: int) -> None:
+    with pytest.raises(ValueError, match="begin with 1"):
+        action(action_id)
+
+
+def test_nothing_is_released_by_rules_that_it_cannot_be_paid_by() -> None:
+    with pytest.raises(UnsupportedRuleError):
+        released_on(Redemption(), PayeeRules(minimum_base_units=1))
 
 
 def test_a_percentage_pays_no_more_than_the_total_that_comes_with_the_report() -> None:
@@ -241,6 +375,9 @@ def test_a_report_of_another_payment_is_not_believed() -> None:
         replace(told, asset_id=uuid4()),
         replace(told, total_base_units=told.total_base_units + 1),
         replace(told, percentage_basis_points=1_250),
+        replace(told, kind=PayoutKind.DIVIDEND),
+        replace(told, action_id=1),
+        replace(told, rules=PayeeRules(excluded_share=ExcludedShare.REDISTRIBUTE)),
         replace(told, payment_token=EvmAddress("0x" + "11" * 20)),
     )
     for other in others:

@@ -1,30 +1,47 @@
 """Wire to domain and back."""
 
+import json
 from dataclasses import replace
+from typing import Any, cast
+from unittest.mock import MagicMock
 from uuid import UUID, uuid4
 
+import grpc
 import pytest
+from google.protobuf.message import Message
 from masspayout.asset.v1 import asset_service_pb2
 from masspayout.asset.v1 import events_pb2 as asset_events_pb2
 from masspayout.distribution.v1 import distribution_service_pb2 as pb
 from masspayout.distribution.v1 import events_pb2
 from masspayout.payout.v1 import events_pb2 as payout_events_pb2
-from masspayout.payout.v1 import payout_service_pb2
-from masspayout.type.v1 import amount_pb2
+from masspayout.payout.v1 import payout_service_pb2, payout_service_pb2_grpc
+from masspayout.type.v1 import amount_pb2, readiness_pb2, rules_pb2
 
 from distribution_service.api.consumers import known_asset, payout_report
-from distribution_service.api.requests import list_scope, parse_amount, parse_position, position_key
-from distribution_service.application.amounts import AmountText, BaseUnitsText, DecimalAmountText, PercentageText
+from distribution_service.api.requests import list_scope, parse_position, parse_terms, position_key
 from distribution_service.application.ports import ListPosition, PreviewedPayment, ReadinessCondition
 from distribution_service.application.queries import DistributionPreview
+from distribution_service.application.written_terms import (
+    AmountText,
+    BaseUnitsText,
+    DecimalAmountText,
+    PercentageText,
+    WrittenTerms,
+)
 from distribution_service.domain.asset import AssetState
 from distribution_service.domain.states import DistributionState, PayoutState
+from distribution_service.domain.terms import Coupon, Dividend, FixedTotal, Redemption, ShareOfAvailable, Terms
 from distribution_service.infrastructure.outgoing_events import outgoing_events
+from distribution_service.infrastructure.peers import GrpcPayoutPeer
 from distribution_service.infrastructure.resource_mapping import distribution_message, preview_message
-from distribution_service.infrastructure.wire import base_units, resource_id
+from distribution_service.infrastructure.rules_mapping import rules_from_json, rules_to_json
+from distribution_service.infrastructure.wire import base_units, payee_rules, resource_id
+from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import checksummed
+from libs.grpc_kit.payout_terms import rules_message
 from libs.messaging.events import IncomingEvent
+from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from tests.unit.distribution_service.fakes import (
     LIFECYCLE_CONTRACT,
     TOKEN,
@@ -32,8 +49,18 @@ from tests.unit.distribution_service.fakes import (
     preview,
     progress,
     released,
+    released_on,
     released_share,
     report,
+)
+
+_HOLDERS = ("0x" + "1a" * 20, "0x" + "2b" * 20, "0x" + "3c" * 20)
+_RULES = PayeeRules(
+    excluded=frozenset(_HOLDERS[:2]),
+    excluded_share=ExcludedShare.REDISTRIBUTE,
+    withholding_basis_points=2_637,
+    withholding_by_holder={_HOLDERS[2]: 0},
+    minimum_base_units=2**70,
 )
 
 
@@ -85,6 +112,65 @@ def test_a_percentage_is_shown_and_its_total_once_it_is_fixed() -> None:
     assert (message.percentage, message.total_amount.base_units) == ("12.5", "700")
 
 
+@pytest.mark.parametrize(
+    ("terms", "dividend_id", "coupon_id", "redemption"),
+    [
+        (FixedTotal(1), 0, 0, False),
+        (Dividend(2**63 - 1), 2**63 - 1, 0, False),
+        (Coupon(4), 0, 4, False),
+        (Redemption(), 0, 0, True),
+    ],
+)
+def test_what_is_paid_is_shown(terms: Terms, dividend_id: int, coupon_id: int, redemption: bool) -> None:
+    message = distribution_message(released_on(terms))
+    assert (message.dividend_id, message.coupon_id, message.redemption) == (dividend_id, coupon_id, redemption)
+    assert not message.HasField("rules")
+
+
+def test_rules_are_shown_and_stored() -> None:
+    message = distribution_message(released_on(FixedTotal(1), _RULES))
+    assert message.rules == rules_message(_RULES)
+    assert message.rules.minimum_amount.base_units == str(2**70)
+
+
+def test_what_stays_and_what_waits_is_shown() -> None:
+    distribution = released()
+    figures = progress(
+        holders=9,
+        paid=3,
+        excluded=2,
+        deferred=4,
+        excluded_base_units=11,
+        withheld_base_units=22,
+        deferred_base_units=33,
+    )
+    told = report(distribution, 1, PayoutState.DEFERRED, figures)
+    shown = distribution_message(distribution.apply_payout(told, distribution.create_time))
+
+    assert shown.state == pb.Distribution.STATE_DEFERRED
+    assert (shown.progress.excluded_count, shown.progress.deferred_count) == (2, 4)
+    amounts = (shown.progress.excluded_amount, shown.progress.withheld_amount, shown.progress.deferred_amount)
+    assert [amount.base_units for amount in amounts] == ["11", "22", "33"]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        NO_RULES,
+        _RULES,
+        PayeeRules(excluded=frozenset(_HOLDERS)),
+        PayeeRules(withholding_by_holder={_HOLDERS[0]: 0, _HOLDERS[1]: 10_000}),
+        PayeeRules(minimum_base_units=2**256 - 1),
+    ],
+)
+def test_rules_survive_json(rules: PayeeRules) -> None:
+    stored = rules_to_json(rules)
+    assert rules_from_json(json.loads(json.dumps(stored))) == rules
+    assert (stored == {}) is (rules == NO_RULES)
+    with pytest.raises(TypeError):
+        rules_from_json({"unknown": 1})
+
+
 def test_the_event_carries_the_distribution_as_it_was_then() -> None:
     distribution = released()
     (event,) = outgoing_events(distribution)
@@ -97,23 +183,36 @@ def test_the_event_carries_the_distribution_as_it_was_then() -> None:
     assert message.distribution == distribution_message(distribution)
 
 
-def test_the_event_of_a_cancel() -> None:
+@pytest.mark.parametrize(
+    ("state", "name", "kind"),
+    [
+        (PayoutState.CANCELLED, "distribution_cancelled", events_pb2.DistributionCancelled),
+        (PayoutState.DEFERRED, "distribution_deferred", events_pb2.DistributionDeferred),
+    ],
+)
+def test_the_event_of_a_settled_distribution(state: PayoutState, name: str, kind: type[Message]) -> None:
     distribution = released()
-    cancelled = distribution.apply_payout(report(distribution, 3, PayoutState.CANCELLED), distribution.create_time)
-    (event,) = outgoing_events(cancelled)
+    settled = distribution.apply_payout(report(distribution, 3, state), distribution.create_time)
+    (event,) = outgoing_events(settled)
 
-    assert event.subject == f"masspayout.distribution.v1.distribution_cancelled.{distribution.distribution_id}"
-    message = events_pb2.DistributionCancelled.FromString(event.payload)
-    assert (message.version, message.distribution) == (2, distribution_message(cancelled))
+    assert event.subject == f"masspayout.distribution.v1.{name}.{distribution.distribution_id}"
+    message: Any = kind.FromString(event.payload)
+    assert (message.version, message.distribution) == (2, distribution_message(settled))
 
 
 def test_a_preview_as_it_is_shown() -> None:
     holder = LIFECYCLE_CONTRACT
     answer = replace(
         preview(available=5, shortfall=2, total=8),
+        gross_base_units=60,
+        withheld_base_units=20,
+        excluded_base_units=30,
+        excluded_count=3,
+        deferred_base_units=4,
+        deferred_count=1,
         # 99 stands for a kind that only a newer payout_service knows.
         readiness=(ReadinessCondition(99, satisfied=False, detail="seen", remedy="do"),),
-        largest_payments=(PreviewedPayment(holder, 10, 1_000_000),),
+        largest_payments=(PreviewedPayment(holder, 10, 1_000_000, 7, is_deferred=True),),
     )
     message = preview_message(DistributionPreview(TOKEN, answer))
 
@@ -122,6 +221,130 @@ def test_a_preview_as_it_is_shown() -> None:
     assert [(item.kind, item.remedy) for item in message.readiness] == [(99, "do")]
     (payment,) = message.largest_payments
     assert (payment.holder, payment.amount.decimal_amount) == (checksummed(holder), "1")
+    assert (payment.withheld_amount.base_units, payment.deferred) == ("7", True)
+    amounts = (message.gross_amount, message.withheld_amount, message.excluded_amount, message.deferred_amount)
+    assert [amount.base_units for amount in amounts] == ["60", "20", "30", "4"]
+    assert (message.excluded_count, message.deferred_count) == (3, 1)
+
+
+class _PayoutStub:
+    """Answers and refuses as it is told."""
+
+    def __init__(self, answer: payout_service_pb2.PreviewPayoutResponse | None = None) -> None:
+        self.answer = answer
+        self.error: AppError | None = None
+        self.asked: list[payout_service_pb2.PreviewPayoutRequest] = []
+
+    async def PreviewPayout(
+        self, request: payout_service_pb2.PreviewPayoutRequest, timeout: float
+    ) -> payout_service_pb2.PreviewPayoutResponse:
+        self.asked.append(request)
+        if self.error:
+            raise self.error
+        assert self.answer is not None
+        return self.answer
+
+
+def _peer(stub: _PayoutStub) -> GrpcPayoutPeer:
+    peer = GrpcPayoutPeer(cast(grpc.aio.Channel, MagicMock()))
+    peer._stub = cast(payout_service_pb2_grpc.PayoutServiceStub, stub)
+    return peer
+
+
+def _previewed(**changes: Any) -> payout_service_pb2.PreviewPayoutResponse:
+    """An answer in which each amount is another."""
+    amounts = {
+        name: str(number)
+        for number, name in enumerate(
+            (
+                "total",
+                "payable",
+                "rounding_dust",
+                "frozen_share",
+                "available",
+                "shortfall",
+                "gross",
+                "withheld",
+                "excluded",
+                "deferred",
+            ),
+            1,
+        )
+    }
+    content: dict[str, Any] = {f"{name}_base_units": amount for name, amount in amounts.items()}
+    return payout_service_pb2.PreviewPayoutResponse(**(content | {"holder_count": 3} | changes))
+
+
+@pytest.mark.parametrize(
+    ("terms", "fields"),
+    [
+        (FixedTotal(5), {"total_amount_base_units": "5"}),
+        (ShareOfAvailable(1_250), {"percentage": "12.5"}),
+        (Dividend(7), {"dividend_id": 7}),
+        (Coupon(8), {"coupon_id": 8}),
+        (Redemption(), {"redemption": True}),
+    ],
+)
+async def test_payout_service_is_asked_for_what_is_paid_and_by_which_rules(
+    terms: Terms, fields: dict[str, Any]
+) -> None:
+    stub, asset_id = _PayoutStub(_previewed()), uuid4()
+    await _peer(stub).preview(asset_id, terms, _RULES, with_amounts=False)
+    (asked,) = stub.asked
+    assert asked == payout_service_pb2.PreviewPayoutRequest(
+        asset=f"assets/{asset_id}", skip_amounts=True, rules=rules_message(_RULES), **fields
+    )
+
+
+async def test_a_preview_of_payout_service_is_read() -> None:
+    payment = payout_service_pb2.PreviewedPayoutPayment(
+        holder=_HOLDERS[0], balance_base_units="4", amount_base_units="3", withheld_base_units="2", deferred=True
+    )
+    stub = _PayoutStub(_previewed(excluded_count=11, deferred_count=12, largest_payments=[payment]))
+    told = await _peer(stub).preview(uuid4(), Redemption(), NO_RULES, with_amounts=True)
+
+    assert not stub.asked[0].skip_amounts
+    assert (told.total_base_units, told.payable_base_units, told.shortfall_base_units) == (1, 2, 6)
+    assert (told.gross_base_units, told.withheld_base_units) == (7, 8)
+    assert (told.excluded_base_units, told.deferred_base_units) == (9, 10)
+    assert (told.excluded_count, told.deferred_count, told.is_pending) == (11, 12, False)
+    assert told.largest_payments == (PreviewedPayment(EvmAddress(_HOLDERS[0]), 4, 3, 2, is_deferred=True),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "satisfied", "is_pending"),
+    [
+        ("KIND_RECORD_DATE_REACHED", False, True),
+        ("KIND_RECORD_DATE_REACHED", True, False),
+        ("KIND_RATE_SET", False, True),
+        ("KIND_PAYOUT_ROLE_HELD", False, False),
+        ("KIND_MATURITY_REACHED", False, False),
+    ],
+)
+async def test_a_corporate_action_is_pending_until_its_amounts_can_be_known(
+    kind: str, satisfied: bool, is_pending: bool
+) -> None:
+    condition = readiness_pb2.ReadinessCondition(kind=kind, satisfied=satisfied)
+    peer = _peer(_PayoutStub(_previewed(readiness=[condition])))
+    assert (await peer.preview(uuid4(), Dividend(1), NO_RULES, with_amounts=True)).is_pending is is_pending
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("total_amount_base_units", "total_amount"),
+        ("dividend_id", "dividend_id"),
+        ("rules.excluded_share", "rules.excluded_share"),
+        (None, None),
+    ],
+)
+async def test_a_refusal_of_payout_service_names_our_callers_field(theirs: str | None, ours: str | None) -> None:
+    stub = _PayoutStub()
+    stub.error = AppError(Reason.RULE_NOT_SUPPORTED, "no", field=theirs, metadata={"a": "b"})
+    with pytest.raises(AppError) as caught:
+        await _peer(stub).preview(uuid4(), Dividend(1), NO_RULES, with_amounts=True)
+    assert (caught.value.reason, caught.value.field) == (Reason.RULE_NOT_SUPPORTED, ours)
+    assert (caught.value.message, caught.value.metadata) == ("no", {"a": "b"})
 
 
 _ONE = amount_pb2.AmountInput(base_units="1")
@@ -137,11 +360,62 @@ _ONE = amount_pb2.AmountInput(base_units="1")
     ],
 )
 def test_amounts_of_requests(
-    total_amount: amount_pb2.AmountInput | None, percentage: str, expected: AmountText
+    total_amount: amount_pb2.AmountInput | None, percentage: str, expected: AmountText | PercentageText
 ) -> None:
     create = pb.CreateDistributionRequest(total_amount=total_amount, percentage=percentage)
     preview = pb.PreviewDistributionRequest(total_amount=total_amount, percentage=percentage)
-    assert parse_amount(create) == parse_amount(preview) == expected
+    assert parse_terms(create) == parse_terms(preview) == WrittenTerms(expected)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"dividend_id": 3}, Dividend(3)),
+        ({"coupon_id": 4}, Coupon(4)),
+        ({"redemption": True}, Redemption()),
+        ({"redemption": True, "total_amount": amount_pb2.AmountInput()}, Redemption()),
+    ],
+)
+def test_actions_of_requests(fields: dict[str, Any], expected: Dividend | Coupon | Redemption) -> None:
+    create, preview = pb.CreateDistributionRequest(**fields), pb.PreviewDistributionRequest(**fields)
+    assert parse_terms(create) == parse_terms(preview) == WrittenTerms(expected)
+
+
+@pytest.mark.parametrize(
+    ("minimum", "expected"),
+    [
+        (None, None),
+        (amount_pb2.AmountInput(), None),
+        (amount_pb2.AmountInput(base_units="5"), BaseUnitsText("5")),
+        (amount_pb2.AmountInput(decimal_amount="0.5"), DecimalAmountText("0.5")),
+    ],
+)
+def test_rules_of_requests(minimum: amount_pb2.AmountInput | None, expected: AmountText | None) -> None:
+    rules = rules_pb2.PayeeRules(excluded_holders=[_HOLDERS[0]], minimum_amount=minimum)
+    written = parse_terms(pb.CreateDistributionRequest(total_amount=_ONE, rules=rules))
+    assert written == WrittenTerms(
+        BaseUnitsText("1"), PayeeRules(excluded=frozenset({_HOLDERS[0]})), minimum=expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "field"),
+    [
+        ({"dividend_id": -1}, Reason.INVALID_ACTION_ID, "dividend_id"),
+        ({"coupon_id": -1}, Reason.INVALID_ACTION_ID, "coupon_id"),
+        ({"coupon_id": 1, "dividend_id": 1}, Reason.CONFLICTING_FIELDS, "coupon_id"),
+        ({"total_amount": _ONE, "redemption": True}, Reason.CONFLICTING_FIELDS, "redemption"),
+        (
+            {"redemption": True, "rules": rules_pb2.PayeeRules(excluded_holders=["0x12"])},
+            Reason.INVALID_ADDRESS,
+            "rules.excluded_holders[0]",
+        ),
+    ],
+)
+def test_wrong_terms_are_refused(fields: dict[str, Any], reason: Reason, field: str) -> None:
+    with pytest.raises(AppError) as caught:
+        parse_terms(pb.PreviewDistributionRequest(**fields))
+    assert (caught.value.reason, caught.value.field) == (reason, field)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +431,7 @@ def test_a_request_names_exactly_one_amount(
     total_amount: amount_pb2.AmountInput | None, percentage: str, reason: Reason, field: str
 ) -> None:
     with pytest.raises(AppError) as caught:
-        parse_amount(pb.CreateDistributionRequest(total_amount=total_amount, percentage=percentage))
+        parse_terms(pb.CreateDistributionRequest(total_amount=total_amount, percentage=percentage))
     assert (caught.value.reason, caught.value.field) == (reason, field)
 
 
@@ -193,6 +467,13 @@ def _payout_event(**changes: object) -> IncomingEvent:
             cancelled_count=1,
             paid_amount=amount_pb2.TokenAmount(base_units="250000"),
             cancelled_amount=amount_pb2.TokenAmount(base_units="50000"),
+            coupon_id=6,
+            rules=rules_message(_RULES),
+            excluded_count=7,
+            excluded_amount=amount_pb2.TokenAmount(base_units="70000"),
+            withheld_amount=amount_pb2.TokenAmount(base_units="80000"),
+            deferred_count=9,
+            deferred_amount=amount_pb2.TokenAmount(base_units="90000"),
         )
     )
     for name, value in changes.items():
@@ -208,6 +489,10 @@ def test_a_payout_event_is_read() -> None:
     assert (told.progress.paid_count, told.progress.paid_base_units) == (1, 250_000)
     assert (told.progress.waiting_count, told.progress.cancelled_count) == (2, 1)
     assert told.progress.cancelled_base_units == 50_000
+    assert (told.kind, told.action_id, told.rules) == (PayoutKind.COUPON, 6, _RULES)
+    assert (told.progress.excluded_count, told.progress.deferred_count) == (7, 9)
+    assert (told.progress.excluded_base_units, told.progress.withheld_base_units) == (70_000, 80_000)
+    assert told.progress.deferred_base_units == 90_000
 
 
 def test_a_payout_event_of_a_percentage_before_its_plan_is_read() -> None:
@@ -227,11 +512,24 @@ def test_a_payout_event_of_a_percentage_before_its_plan_is_read() -> None:
         {"paid_count": -1},
         {"cancelled_count": -1},
         {"percentage": "100.01"},
+        {"coupon_id": -1},
+        {"dividend_id": 1},
+        {"excluded_count": -1},
+        {"deferred_count": -1},
     ],
 )
 def test_a_malformed_payout_event_is_not_read(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         payout_report(_payout_event(**changes))
+
+
+def test_a_payout_event_with_malformed_rules_is_not_read() -> None:
+    for rules in (
+        rules_pb2.PayeeRules(excluded_holders=["0x12"]),
+        rules_pb2.PayeeRules(minimum_amount=amount_pb2.AmountInput(decimal_amount="1")),
+    ):
+        with pytest.raises(ValueError, match="rules"):
+            payee_rules(rules)
 
 
 def _asset_event(lifecycle_contract: str) -> IncomingEvent:

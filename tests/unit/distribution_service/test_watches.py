@@ -10,6 +10,7 @@ import pytest
 from distribution_service.api.watches import DistributionWatches
 from distribution_service.application.queries import DistributionQueries
 from distribution_service.domain.distribution import Distribution
+from distribution_service.domain.payout_report import Progress
 from distribution_service.domain.states import DistributionState, PayoutState
 from libs.errors import AppError, Reason
 from tests.unit.distribution_service.fakes import (
@@ -36,8 +37,11 @@ class _World:
         return self.watches.follow(distribution_id or self.distribution_id)
 
     def change(self, version: int, state: PayoutState, paid: int = 0) -> None:
+        self.tell(version, state, progress(paid=paid))
+
+    def tell(self, version: int, state: PayoutState, figures: Progress) -> None:
         before = self.store.distributions[self.distribution_id]
-        told = report(before, version, state, progress(paid=paid))
+        told = report(before, version, state, figures)
         self.store.distributions[self.distribution_id] = before.apply_payout(told, before.update_time)
 
 
@@ -57,12 +61,18 @@ async def test_the_state_now_then_each_change_then_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "paid"),
-    [(PayoutState.COMPLETED, 4), (PayoutState.INCOMPLETE, 1), (PayoutState.FAILED, 0), (PayoutState.CANCELLED, 4)],
+    ("state", "told"),
+    [
+        (PayoutState.COMPLETED, progress(paid=4)),
+        (PayoutState.INCOMPLETE, progress(paid=1)),
+        (PayoutState.FAILED, progress()),
+        (PayoutState.CANCELLED, progress(paid=4)),
+        (PayoutState.DEFERRED, progress(paid=3, deferred=1)),
+    ],
 )
-async def test_a_settled_distribution_is_sent_once(state: PayoutState, paid: int) -> None:
+async def test_a_settled_distribution_is_sent_once(state: PayoutState, told: Progress) -> None:
     world = _World()
-    world.change(1, state, paid)
+    world.tell(1, state, told)
     assert [item.state async for item in world.follow()] == [DistributionState[state.name]]
 
 

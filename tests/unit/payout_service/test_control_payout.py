@@ -8,6 +8,7 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
+from libs.payout_terms import NO_RULES, PayeeRules
 from payout_service.application.advance_payout import advance_one_payout
 from payout_service.application.control_payout import (
     MAX_HOLDERS,
@@ -25,6 +26,7 @@ from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.transaction import IntentState
 from tests.support.payout.memory_chain import SIGNER, holder
 from tests.support.payout.stage import Stage, engine_settings
+from tests.unit.payout_service.payouts_of_kinds import request_of
 
 TOTAL = 10_000
 ONE_TRY = RetryPolicy(max_tries=1)
@@ -37,14 +39,16 @@ def key(method: str = "Pause", content: bytes = b"") -> RequestKey:
     return RequestKey(uuid4(), method, content, "operator")
 
 
-async def funded(stage: Stage) -> UUID:
+async def funded(stage: Stage, rules: PayeeRules = NO_RULES) -> UUID:
     stage.chain.deposit(TOTAL)
-    return await stage.request(TOTAL)
+    return await request_of(stage, total=TOTAL, rules=rules)
 
 
 async def in_state(stage: Stage, state: PayoutState) -> UUID:
     """A payout that has got to a state by itself, or with an operator's help."""
-    payout_id = await funded(stage)
+    # The holder that is due least is deferred.
+    rules = PayeeRules(minimum_base_units=200) if state is S.DEFERRED else NO_RULES
+    payout_id = await funded(stage, rules)
     match state:
         case S.PAUSED:
             await pause_payout(stage.engine, key(), payout_id)
@@ -184,7 +188,7 @@ async def test_a_pause_takes_back_what_has_not_left_and_lets_the_rest_come_to_it
 # ------------------------------------------------------------------------------------------------ cancel
 
 
-@pytest.mark.parametrize("state", sorted(CANCELLABLE_STATES - {S.INCOMPLETE}))
+@pytest.mark.parametrize("state", sorted(CANCELLABLE_STATES - {S.INCOMPLETE, S.DEFERRED}))
 async def test_a_cancelled_payout_pays_nobody_and_releases_its_money(state: PayoutState) -> None:
     stage = staged()
     payout_id = await in_state(stage, state)
@@ -328,7 +332,7 @@ async def test_when_nothing_can_be_retried_it_says_so() -> None:
     assert caught.value.reason is Reason.PAYMENT_NOT_RETRIABLE
 
 
-@pytest.mark.parametrize("state", sorted(set(PayoutState) - {S.INCOMPLETE, S.EXECUTING, S.PAUSED}))
+@pytest.mark.parametrize("state", sorted(set(PayoutState) - {S.INCOMPLETE, S.DEFERRED, S.EXECUTING, S.PAUSED}))
 async def test_a_retry_is_refused_where_nothing_can_have_failed(state: PayoutState) -> None:
     stage = staged()
     payout_id = await in_state(stage, state)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.payout_terms import PayoutKind
 from payout_service.domain.batch_sizing import BatchLimits, GasModel, fits, gas_limit
 from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS, Condition, ConditionKind, LifecycleState
 from payout_service.domain.plan import (
@@ -26,7 +27,7 @@ balances = st.lists(st.integers(min_value=0, max_value=2**100), min_size=1, max_
 
 
 def summed(rows: list[PlannedPayment], total: int, supply: int) -> PlanTotals:
-    plan = PlanSum(total, supply)
+    plan = PlanSum(PayoutKind.SNAPSHOT, total, supply)
     for row in rows:
         plan.add(row)
     return plan.totals()

@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,10 @@ def payment(ordinal: int, **changes: object) -> PaymentView:
         batch_number=1,
         transaction_hash="0x" + "12" * 32,
         update_time=MOMENT,
+        withheld_base_units=0,
+        excluded_base_units=0,
+        withholding_basis_points=0,
+        round_number=1,
     )
     return replace(view, **changes)  # type: ignore[arg-type]
 
@@ -56,9 +61,15 @@ async def test_a_row_holds_both_amounts_and_the_time_in_utc() -> None:
     (row,) = read(piece.content)
     assert row == {
         "row": "1",
+        "round": "1",
         "holder": checksummed(holder(0xABCDEF)),
         "balance_base_units": str(10**30),
+        "gross_base_units": "1500000",
+        "withheld_base_units": "0",
         "amount_base_units": "1500000",
+        "deferred_base_units": "0",
+        "gross": "1.5",
+        "withheld": "0",
         "amount": "1.5",
         "symbol": "DUSD",
         "state": "PAID",
@@ -69,6 +80,40 @@ async def test_a_row_holds_both_amounts_and_the_time_in_utc() -> None:
     }
     assert tuple(row) == COLUMNS
     assert piece.content.endswith(b"Z\r\n")
+
+
+def documented_columns() -> tuple[str, ...]:
+    """The columns as the comment of ExportPayments lists them."""
+    comment = (Path(__file__).parents[3] / "protos/masspayout/payout/v1/payout_service.proto").read_text()
+    listed = " ".join(comment.split("Columns:")[1].split(". ")[0].replace("//", " ").split())
+    return tuple(name.removesuffix(" (net)") for name in listed.split(", "))
+
+
+def test_the_columns_are_those_of_the_proto() -> None:
+    assert documented_columns() == COLUMNS
+
+
+async def test_a_row_tells_gross_withheld_net_and_deferred() -> None:
+    pages = [
+        payment(0, amount_base_units=700_000, withheld_base_units=300_000, withholding_basis_points=3_000),
+        payment(1, amount_base_units=0, excluded_base_units=250_000, state=PaymentState.EXCLUDED),
+        payment(2, amount_base_units=90, withheld_base_units=10, state=PaymentState.DEFERRED),
+        payment(3, amount_base_units=5, round_number=3),
+    ]
+    (piece,) = await pieces_of(pages)
+    names = ("gross_base_units", "withheld_base_units", "amount_base_units", "deferred_base_units")
+    rows = read(piece.content)
+    assert [[row[name] for name in names] for row in rows] == [
+        ["1000000", "300000", "700000", "0"],
+        ["250000", "0", "0", "0"],
+        ["100", "10", "90", "90"],
+        ["5", "0", "5", "0"],
+    ]
+    assert [(row["gross"], row["withheld"], row["amount"]) for row in rows[:2]] == [
+        ("1", "0.3", "0.7"),
+        ("0.25", "0", "0"),
+    ]
+    assert [row["round"] for row in rows] == ["1", "1", "1", "3"]
 
 
 async def test_what_a_token_says_survives_quoting() -> None:

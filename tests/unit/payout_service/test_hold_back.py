@@ -10,6 +10,7 @@ from payout_service.domain.payments import BatchState, FailureReason, PaymentSta
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.plan import PlannedPayment
 from payout_service.domain.retry import RetryPolicy
+from payout_service.domain.settlement import Refusal
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_database import PaymentRow
 from tests.support.payout.stage import Stage, engine_settings
@@ -146,6 +147,7 @@ async def test_who_is_held_back_on_a_stale_view_is_left_alone() -> None:
     stale = stage.payout(payout_id)
     stage.clock.advance(5)
     await advance_one_payout(stage.engine)
-    await hold_back(stage.engine, stale, PlannedPayment(0, holder(0), 1, TOTAL // 2), "why")
+    why = Refusal(FailureReason.BATCH_REVERTED, "why")
+    await hold_back(stage.engine, stale, {PlannedPayment(0, holder(0), 1, TOTAL // 2): why})
     assert row(stage, payout_id, 0).state is PaymentState.IN_FLIGHT
     assert stage.payout(payout_id).progress.waiting_count == 0

@@ -1,4 +1,4 @@
-"""Artifact, messages, events, and the decoding of a call's event: nothing here opens a socket."""
+"""Artifact, messages, events: nothing here opens a socket."""
 
 import json
 from collections.abc import Callable
@@ -13,17 +13,14 @@ from masspayout.payout.v1 import events_pb2
 from libs.chain.address import EvmAddress
 from libs.config import SettingsError
 from libs.evm import interfaces
-from libs.evm.rpc import JsonRpc, Log
 from payout_service.domain.lifecycle import Condition, ConditionKind
 from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
 from payout_service.domain.plan import PlanTotals
-from payout_service.domain.settlement import ExecutionEvent
 from payout_service.domain.transaction import ContractCall
 from payout_service.infrastructure.event_encoding import lifecycle_event, payout_event
-from payout_service.infrastructure.evm_contracts import EvmContracts, _execution_event
 from payout_service.infrastructure.lifecycle_artifact import load_artifact
 from payout_service.infrastructure.resource_mapping import amount_message, payout_message
-from tests.support.payout.memory_chain import CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, holder
+from tests.support.payout.memory_chain import CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ready_contract
 
@@ -115,69 +112,6 @@ def test_an_artifact_that_cannot_be_read_names_the_setting(tmp_path: Path) -> No
         load_artifact(tmp_path / "text")
 
 
-# ------------------------------------------------------------------------------------------------ decoding
-
-
-def test_an_execution_event_is_decoded_without_its_padding() -> None:
-    event = interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED
-    zero = "0x" + "00" * 20
-    payees = [holder(0), holder(1), holder(2)]
-    values = [9, payees, 1_000, [payees[1], zero, zero], [payees[0], payees[2], zero], [600, 0, 0]]
-    log = Log(str(CONTRACT), (event.topic,), encode(event.inputs, values), 1, "0xb", "0xt", 0)
-    assert _execution_event(log) == ExecutionEvent(
-        9, tuple(payees), 1_000, (payees[1],), {payees[0]: 600, payees[2]: 0}
-    )
-
-
-class CannedReceipt(JsonRpc):
-    """A node that answers with one receipt."""
-
-    def __init__(self, logs: list[dict[str, object]]) -> None:
-        super().__init__("http://nowhere")
-        self._logs = logs
-
-    async def request(self, method: str, *parameters: object) -> object:
-        return {"logs": self._logs}
-
-
-def transfer(token: EvmAddress, sender: str, receiver: str, amount: int, index: int) -> dict[str, object]:
-    topics = [interfaces.TRANSFER.topic, encode(["address"], [sender]), encode(["address"], [receiver])]
-    return {
-        "address": str(token),
-        "topics": ["0x" + topic.hex() for topic in topics],
-        "data": "0x" + encode(["uint256"], [amount]).hex(),
-        "blockNumber": "0x1",
-        "blockHash": "0xb",
-        "transactionHash": "0xt",
-        "logIndex": hex(index),
-    }
-
-
-async def test_only_the_contracts_own_transfers_of_the_payment_token_are_evidence() -> None:
-    payee, stranger, contract = holder(0), holder(1), str(CONTRACT)
-    logs = [
-        transfer(PAYMENT_TOKEN, contract, payee, 5, 0),
-        transfer(PAYMENT_TOKEN, stranger, payee, 7, 1),
-        transfer(TOKEN, contract, payee, 11, 2),
-        transfer(PAYMENT_TOKEN, contract, payee, 13, 3),
-        transfer(PAYMENT_TOKEN, contract, stranger, 17, 4),
-    ]
-    evidence = await EvmContracts(CannedReceipt(logs)).receipt_evidence("0xt", CONTRACT, PAYMENT_TOKEN)
-    assert evidence.event is None
-    assert dict(evidence.transferred) == {payee: 18, stranger: 17}
-
-
-async def test_logs_of_another_layout_prove_nothing() -> None:
-    """The payout goes on; the payees are then DISPUTED, since nothing says that they were paid."""
-    odd_transfer = transfer(PAYMENT_TOKEN, str(CONTRACT), holder(0), 5, 0) | {"data": "0x"}
-    odd_event = transfer(CONTRACT, str(CONTRACT), holder(0), 5, 1) | {
-        "topics": ["0x" + interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED.topic.hex()]
-    }
-    receipt = CannedReceipt([odd_transfer, odd_event])
-    evidence = await EvmContracts(receipt).receipt_evidence("0xt", CONTRACT, PAYMENT_TOKEN)
-    assert (evidence.event, dict(evidence.transferred)) == (None, {})
-
-
 # ------------------------------------------------------------------------------------------------ messages
 
 
@@ -235,6 +169,7 @@ def test_every_state_has_its_name_and_its_event(state: PayoutState) -> None:
         PayoutState.INCOMPLETE: ("payout_incomplete", events_pb2.PayoutIncomplete),
         PayoutState.CANCELLED: ("payout_cancelled", events_pb2.PayoutCancelled),
         PayoutState.FAILED: ("payout_failed", events_pb2.PayoutFailed),
+        PayoutState.DEFERRED: ("payout_deferred", events_pb2.PayoutDeferred),
     }
     name, kind = names.get(state, ("payout_progressed", events_pb2.PayoutProgressed))
     assert event.subject == f"masspayout.payout.v1.{name}.{source.payout_id}"

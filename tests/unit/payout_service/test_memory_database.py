@@ -29,6 +29,7 @@ from tests.support.payout.memory_database import (
     MemoryDatabase,
     UniqueViolationError,
 )
+from tests.support.payout.memory_store import Index, MemoryStore, Schema, Transaction
 
 ADDRESS = EvmAddress("0x" + "ab" * 20)
 KEY = TreasuryKey(1, ADDRESS, ADDRESS)
@@ -183,6 +184,28 @@ async def test_a_backup_brings_everything_back() -> None:
     await begin(database, payout_id)
     assert database.intent(f"snapshot/{payout_id}").state is IntentState.CREATED
     assert len(database.events) == 3, "the same version may be published again after a restore"
+
+
+async def test_a_row_that_is_deleted_is_in_no_index_and_in_no_backup() -> None:
+    schema = Schema({"row": {"value": Index(lambda row: row, is_unique=True)}}, {}, frozenset())
+    store = MemoryStore(schema)
+    first, second = Transaction(store), Transaction(store)
+    first.is_open = second.is_open = True
+    await first.insert("row", 1, "a")
+    first.commit()
+    await first.delete("row", 1)
+    assert (first.get("row", 1), first.rows("row"), first.find("row", "value", "a")) == (None, {}, [])
+    assert (second.rows("row"), second.find("row", "value", "a")) == ({1: "a"}, ["a"]), "not committed yet"
+    assert not second.try_lock("row", 1)
+    first.end()
+    assert store.rows("row") == {1: "a"}
+    await first.delete("row", 1)
+    await first.insert("row", 2, "a")
+    await first.delete("row", 2)
+    await first.insert("row", 3, "a")
+    first.commit()
+    assert second.find("row", "value", "a") == ["a"]
+    assert store.backup().tables["row"] == second.rows("row") == {3: "a"}
 
 
 async def test_a_version_is_published_once() -> None:

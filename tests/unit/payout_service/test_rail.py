@@ -26,7 +26,7 @@ from payout_service.application.chain_ports import BroadcastAnswer, CallKind, Re
 from payout_service.bootstrap import _files, _rail, _rpc
 from payout_service.config import PayoutSettings
 from payout_service.domain.fees import FeeQuote, Fees
-from payout_service.domain.settlement import ExecutionEvent
+from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
 from payout_service.domain.transaction import ContractCall
 from payout_service.infrastructure.evm_contracts import EvmContracts
 from payout_service.infrastructure.evm_rail import EvmRail, FeeModel
@@ -516,17 +516,36 @@ contracts = EvmContracts(node())
 PAYEES = [PAYEE, "0x" + "22" * 20]
 
 
+def paying(kind: ExecutionKind, reference_id: int = 0, total_base_units: int = 0) -> Execution:
+    return Execution(kind, reference_id, total_base_units, tuple(PAYEES))
+
+
+SHARES = paying(ExecutionKind.AMOUNT_SNAPSHOT, 7, 1_000)
+EXECUTIONS = [SHARES, paying(ExecutionKind.DISTRIBUTION, 3), paying(ExecutionKind.CASH_OUT)]
+
+
+@pytest.mark.parametrize(
+    ("execution", "selector"), list(zip(EXECUTIONS, ["4e176347", "417dc389", "919ab357"], strict=True))
+)
+def test_our_own_batches_are_recognised(execution: Execution, selector: str) -> None:
+    batch = contracts.pay_batch(CONTRACT, TOKEN, execution)
+    assert (batch.to, batch.data[:4].hex()) == (CONTRACT, selector)
+    assert contracts.recognise(batch) == RecognisedCall(CallKind.PAY_BATCH, execution)
+
+
 def test_our_own_calls_are_recognised() -> None:
-    batch = contracts.pay_batch(CONTRACT, TOKEN, 7, PAYEES, 1_000)
-    assert contracts.recognise(batch) == RecognisedCall(CallKind.PAY_BATCH, 7, tuple(PAYEES), 1_000)
     assert contracts.recognise(contracts.take_snapshot(TOKEN)) == RecognisedCall(CallKind.TAKE_SNAPSHOT)
+    triggering = contracts.trigger_snapshots(TOKEN)
+    assert (triggering.to, triggering.data.hex()) == (TOKEN, "32194dbb")
+    assert contracts.recognise(triggering) == RecognisedCall(CallKind.TRIGGER_SNAPSHOTS)
     sweep = contracts.sweep(CONTRACT, MONEY, 5)
-    assert contracts.recognise(sweep) == RecognisedCall(CallKind.SWEEP, holders=(str(MONEY),), total_base_units=5)
+    assert contracts.recognise(sweep) == RecognisedCall(CallKind.SWEEP, sweep_to=str(MONEY), sweep_base_units=5)
     assert sweep.to == CONTRACT
     assert sweep.data.hex() == "609efbe5" + encode(["address", "uint256"], [str(MONEY), 5]).hex()
 
 
-BATCH = contracts.pay_batch(CONTRACT, TOKEN, 7, PAYEES, 1_000).data
+BATCHES = [contracts.pay_batch(CONTRACT, TOKEN, execution).data for execution in EXECUTIONS]
+BATCH = BATCHES[0]
 
 
 @pytest.mark.parametrize(
@@ -549,9 +568,14 @@ def test_anything_else_is_other(call: ContractCall) -> None:
     assert contracts.recognise(call) == RecognisedCall(CallKind.OTHER)
 
 
-@given(st.binary(max_size=300))
-def test_no_data_breaks_recognition(data: bytes) -> None:
-    contracts.recognise(ContractCall(CONTRACT, BATCH[:4] + data))
+@pytest.mark.parametrize("batch", BATCHES)
+def test_a_batch_that_is_cut_off_is_other(batch: bytes) -> None:
+    assert contracts.recognise(ContractCall(CONTRACT, batch[:-1])) == RecognisedCall(CallKind.OTHER)
+
+
+@given(st.sampled_from(BATCHES), st.binary(max_size=300))
+def test_no_data_breaks_recognition(batch: bytes, data: bytes) -> None:
+    contracts.recognise(ContractCall(CONTRACT, batch[:4] + data))
 
 
 def reverted(signature: str, types: Sequence[str] = (), values: Sequence[object] = ()) -> dict[str, Any]:
@@ -601,6 +625,7 @@ async def test_roles_are_asked_for_by_their_hash() -> None:
     adapter = EvmContracts(node(eth_call=eth_call))
     assert await adapter.holds_transferer_role(CONTRACT, TOKEN)
     assert not await adapter.holds_payout_role(CONTRACT, TOKEN)
+    assert not await adapter.holds_cash_out_role(CONTRACT, TOKEN)
 
 
 class Logs:
@@ -679,11 +704,16 @@ async def test_executions_are_read_with_their_transactions() -> None:
     ]
     logs = Logs(1_000, entries)
     found = await logs.contracts.executions(CONTRACT, 0, 3_000)
-    execution = ExecutionEvent(7, tuple(PAYEES), 1_000, (PAYEES[0],), {PAYEES[1]: 400})
+    execution = ExecutionEvent(SHARES, (PAYEES[0],), {PAYEES[1]: 400})
     assert [(each.block_number, each.transaction_hash, each.event) for each in found] == [
         (number, f"0x{number:064x}", execution) for number in (4, 2_500)
     ]
-    assert logs.asked[0] == (str(CONTRACT), ["0x" + event.topic.hex()])
+    topics = [
+        "50d91f96b75116519a8eb8382688ac6b0887fca263390711160d695c9dc84ef9",
+        "aa9e81a5e4fb3778173f6fb4a4637f4f500fdfbbee1d5d988443e7c5142a197c",
+        "636825ecd9ea837171a3c30d7ee940df8d025bb18267e38405dd743baef8ae4d",
+    ]
+    assert logs.asked[0] == (str(CONTRACT), [["0x" + topic for topic in topics]]), "any of the three events"
 
 
 async def test_transfers_are_asked_for_by_their_sender() -> None:

@@ -85,13 +85,19 @@ class MemoryQueries(PayoutQueries):
                 batch_number=row.batch_number,
                 transaction_hash=row.transaction_hash,
                 update_time=row.update_time,
+                withheld_base_units=row.planned.withheld_base_units,
+                excluded_base_units=row.planned.excluded_base_units,
+                withholding_basis_points=row.planned.withholding_basis_points,
+                round_number=row.planned.round_number,
             )
             for row in self._stage.payments(payout_id)
             if row.planned.ordinal >= after
         ][:limit]
 
-    async def export_payments(self, payout_id: UUID, after: int) -> AsyncIterator[Sequence[PaymentView]]:
-        while page := await self.payments(payout_id, after, 3):
+    async def export_payments(
+        self, payout_id: UUID, after: int, last: int
+    ) -> AsyncIterator[Sequence[PaymentView]]:
+        while page := await self.payments(payout_id, after, min(last - after, 3)):
             yield page
             after = page[-1].ordinal + 1
 
@@ -341,6 +347,10 @@ async def test_payments_are_retried_by_their_addresses(service: Service) -> None
         ({"name": f"payouts/{UUID(int=1)}"}, Reason.INVALID_RESOURCE_NAME, "name"),
         ({"name": f"payouts/{UUID(int=1)}/payments/0x12"}, Reason.INVALID_RESOURCE_NAME, "name"),
         ({"name": f"payouts/1/payments/{TREASURER}"}, Reason.INVALID_RESOURCE_NAME, "name"),
+        ({"name": f"payouts/{UUID(int=1)}/payments/{TREASURER}-2"}, Reason.CALLERS_NOT_AUTHENTICATED, "name"),
+        ({"name": f"payouts/{UUID(int=1)}/payments/{TREASURER}-1"}, Reason.INVALID_RESOURCE_NAME, "name"),
+        ({"name": f"payouts/{UUID(int=1)}/payments/{TREASURER}-"}, Reason.INVALID_RESOURCE_NAME, "name"),
+        ({"name": f"payouts/{UUID(int=1)}/payments/{TREASURER}-02"}, Reason.INVALID_RESOURCE_NAME, "name"),
         ({"evidence": ""}, Reason.REQUIRED_FIELD_MISSING, "evidence"),
     ],
 )

@@ -2,15 +2,20 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from payout_service.domain.payments import FailureReason, PaymentOutcome, PaymentState
-from payout_service.domain.plan import PlannedPayment
+from payout_service.domain.plan import Entitlement, PlannedPayment
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.settlement import (
     BatchEvidence,
+    Execution,
     ExecutionEvent,
+    ExecutionKind,
     ExpectedBatch,
     RecordedPayment,
     Refusal,
@@ -24,8 +29,9 @@ from tests.support.payout.memory_database import START
 A, B = holder(0), holder(1)
 POLICY = RetryPolicy(max_tries=3, first_delay_seconds=10)
 PAYEE_A, PAYEE_B = PlannedPayment(0, A, 6, 600, tries=1), PlannedPayment(1, B, 4, 400, tries=1)
-EXPECTED = ExpectedBatch(7, 1_000, (PAYEE_A, PAYEE_B))
-EVENT = ExecutionEvent(7, (A, B), 1_000, (), {A: 600, B: 400})
+EXECUTION = Execution(ExecutionKind.AMOUNT_SNAPSHOT, 7, 1_000, (A, B))
+EXPECTED = ExpectedBatch(EXECUTION, (PAYEE_A, PAYEE_B))
+EVENT = ExecutionEvent(EXECUTION, (), {A: 600, B: 400})
 PAID = BatchEvidence(EVENT, {A: 600, B: 400}, {}, {}, {})
 # A is listed as failed, B is paid.
 A_FAILED = BatchEvidence(replace(EVENT, failed=(A,), paid={B: 400}), {B: 400}, {}, {}, {})
@@ -36,6 +42,11 @@ def settled(evidence: BatchEvidence, expected: ExpectedBatch = EXPECTED) -> list
     return settle(expected, evidence, POLICY, START)
 
 
+def of_another_call(**change: object) -> BatchEvidence:
+    execution = replace(EXECUTION, **change)  # type: ignore[arg-type]
+    return replace(PAID, event=replace(EVENT, execution=execution))
+
+
 def test_agreeing_evidence_is_paid() -> None:
     assert settled(PAID) == [PaymentOutcome(A, PaymentState.PAID), PaymentOutcome(B, PaymentState.PAID)]
 
@@ -44,11 +55,12 @@ def test_agreeing_evidence_is_paid() -> None:
     "evidence",
     [
         replace(PAID, event=None),
-        replace(PAID, event=replace(EVENT, snapshot_id=8)),
-        replace(PAID, event=replace(EVENT, amount_base_units=999)),
-        replace(PAID, event=replace(EVENT, holders=(B, A))),
-        replace(PAID, event=replace(EVENT, holders=(A,))),
-        replace(PAID, event=replace(EVENT, holders=(A, B, holder(3)))),
+        of_another_call(kind=ExecutionKind.DISTRIBUTION),
+        of_another_call(reference_id=8),
+        of_another_call(total_base_units=999),
+        of_another_call(holders=(B, A)),
+        of_another_call(holders=(A,)),
+        of_another_call(holders=(A, B, holder(3))),
     ],
 )
 def test_the_event_of_another_call_proves_nothing(evidence: BatchEvidence) -> None:
@@ -128,7 +140,7 @@ def test_after_its_last_try_a_payee_needs_an_operator() -> None:
     refusal = Refusal(FailureReason.TRANSFER_REFUSED, "why")
     states = [refused(PAYEE_A, tries, refusal, POLICY, START).state for tries in (1, 2, 3, 4)]
     assert states == [PaymentState.WAITING, PaymentState.WAITING, PaymentState.FAILED, PaymentState.FAILED]
-    tired = ExpectedBatch(7, 1_000, (replace(PAYEE_A, tries=3), PAYEE_B))
+    tired = ExpectedBatch(EXECUTION, (replace(PAYEE_A, tries=3), PAYEE_B))
     first, _ = settled(replace(A_FAILED, paid_flags={A: False}, refusals={A: refusal}), tired)
     assert (first.state, first.retry_time) == (PaymentState.FAILED, None)
 
@@ -157,3 +169,162 @@ def test_padding_is_taken_off_and_amounts_stay_with_their_payees() -> None:
     assert strip_padding([], [A, A], [1, 2]) == ((), {A: 3}), "a doubled payee is summed, and so disagrees"
     with pytest.raises(ValueError, match="shorter"):
         strip_padding([], [A], [])
+
+
+# ------------------------------------------------------------------------------------------------ distributions
+
+DISTRIBUTION = Execution(ExecutionKind.DISTRIBUTION, 7, 0, (A, B))
+DISTRIBUTED = replace(PAID, event=replace(EVENT, execution=DISTRIBUTION))
+
+
+def test_a_distribution_is_paid_by_the_event_of_its_own_action() -> None:
+    expected = ExpectedBatch(DISTRIBUTION, (PAYEE_A, PAYEE_B))
+    assert {each.state for each in settled(DISTRIBUTED, expected)} == {PaymentState.PAID}
+    for other in (replace(DISTRIBUTION, reference_id=8), EXECUTION):
+        first, second = settled(DISTRIBUTED, ExpectedBatch(other, (PAYEE_A, PAYEE_B)))
+        assert first.state is second.state is PaymentState.DISPUTED
+    short = replace(DISTRIBUTED, event=replace(EVENT, execution=DISTRIBUTION, paid={A: 599, B: 400}))
+    first, second = settled(replace(short, transferred={A: 599, B: 400}), expected)
+    assert (first.state, second.state) == (PaymentState.DISPUTED, PaymentState.PAID), "the plan's amount counts"
+
+
+# ------------------------------------------------------------------------------------------------ redemptions
+
+CASH_OUT = Execution(ExecutionKind.CASH_OUT, 0, 0, (A, B))
+CASHED = ExpectedBatch(CASH_OUT, (PAYEE_A, PAYEE_B))
+# As planned: 100 base units of money for each token, and nothing has moved.
+REDEEMED = BatchEvidence(
+    ExecutionEvent(CASH_OUT, (), {A: 600, B: 400}),
+    transferred={A: 600, B: 400},
+    paid_flags={},
+    recorded={},
+    refusals={},
+    owed_before={A: Entitlement(A, 6, 600), B: Entitlement(B, 4, 400)},
+    redeemed={A: 6, B: 4},
+)
+
+
+def redeemed(paid: int, burned: int, before: Entitlement, *, transferred: int | None = None) -> PaymentOutcome:
+    """What becomes of A; B is redeemed as planned."""
+    assert REDEEMED.event
+    evidence = replace(
+        REDEEMED,
+        event=replace(REDEEMED.event, paid={A: paid, B: 400}),
+        transferred={A: paid if transferred is None else transferred, B: 400},
+        owed_before={**REDEEMED.owed_before, A: before},
+        redeemed={A: burned, B: 4},
+    )
+    first, second = settled(evidence, CASHED)
+    assert second == PaymentOutcome(B, PaymentState.PAID, amount_base_units=400), "the other one is judged alone"
+    return first
+
+
+def test_a_redemption_is_paid_what_the_event_says() -> None:
+    assert settled(REDEEMED, CASHED) == [
+        PaymentOutcome(A, PaymentState.PAID, amount_base_units=600),
+        PaymentOutcome(B, PaymentState.PAID, amount_base_units=400),
+    ]
+
+
+def test_who_bought_or_sold_since_the_plan_is_paid_the_principal_of_the_moment() -> None:
+    for balance in (9, 2):
+        outcome = redeemed(100 * balance, balance, Entitlement(A, balance, 100 * balance))
+        assert outcome == PaymentOutcome(A, PaymentState.PAID, amount_base_units=100 * balance)
+
+
+def test_a_transfer_between_the_parent_block_and_the_call_is_followed_in_proportion() -> None:
+    # 1.5 base units a token: 10 tokens at the parent block are 15; 7 of them are burned.
+    assert redeemed(10, 7, Entitlement(A, 10, 15)) == PaymentOutcome(A, PaymentState.PAID, amount_base_units=10)
+    for wrong in (9, 13, 15):
+        assert redeemed(wrong, 7, Entitlement(A, 10, 15)).state is PaymentState.DISPUTED
+
+
+@given(
+    principal=st.fractions(min_value=0, max_value=10**9),
+    before=st.integers(min_value=1, max_value=10**12),
+    burned=st.integers(min_value=0, max_value=10**12),
+)
+def test_a_right_principal_is_never_disputed(principal: Fraction, before: int, burned: int) -> None:
+    """Whatever was bought or sold in between: both figures are floors of the same principal for each token."""
+    paid = int(principal * burned)
+    outcome = redeemed(paid, burned, Entitlement(A, before, int(principal * before)))
+    expected = PaymentState.PAID if paid or burned else PaymentState.ZERO_DUE
+    assert (outcome.state, outcome.amount_base_units) == (expected, paid)
+
+
+@given(before=st.integers(min_value=1, max_value=10**12), off=st.integers(min_value=-100, max_value=100))
+def test_without_a_transfer_in_between_the_principal_must_be_exact(before: int, off: int) -> None:
+    owed = 3 * before + 100
+    state = redeemed(owed + off, before, Entitlement(A, before, owed)).state
+    assert state is (PaymentState.DISPUTED if off else PaymentState.PAID)
+
+
+@pytest.mark.parametrize(
+    ("paid", "transferred", "burned", "before"),
+    [
+        (600, 599, 6, Entitlement(A, 6, 600)),
+        (599, 600, 6, Entitlement(A, 6, 600)),
+        (0, 600, 6, Entitlement(A, 6, 600)),
+        (600, 0, 6, Entitlement(A, 6, 600)),
+        # Paid, and the tokens are still there.
+        (600, 600, 0, Entitlement(A, 6, 600)),
+        # Burned for nothing.
+        (0, 0, 6, Entitlement(A, 6, 600)),
+        # Nothing was there to be paid for.
+        (600, 600, 6, Entitlement(A, 0, 0)),
+        # Paid for tokens that stay: frozen ones.
+        (600, 600, 6, Entitlement(A, 6, 600, "2 tokens are frozen")),
+    ],
+)
+def test_a_redemption_that_does_not_add_up_is_disputed(
+    paid: int, transferred: int, burned: int, before: Entitlement
+) -> None:
+    outcome = redeemed(paid, burned, before, transferred=transferred)
+    assert (outcome.state, outcome.reason) == (PaymentState.DISPUTED, FailureReason.EVIDENCE_DISAGREES)
+    assert outcome.amount_base_units is None, "the books keep what the plan says"
+
+
+def test_a_redemption_without_the_principal_of_before_is_disputed() -> None:
+    first, second = settled(replace(REDEEMED, owed_before={B: Entitlement(B, 4, 400)}), CASHED)
+    assert (first.state, second.state) == (PaymentState.DISPUTED, PaymentState.PAID)
+    assert "unknown" in first.detail
+
+
+def test_who_has_nothing_left_is_due_nothing() -> None:
+    assert redeemed(0, 0, Entitlement(A, 6, 600)) == PaymentOutcome(A, PaymentState.ZERO_DUE, amount_base_units=0)
+    assert REDEEMED.event
+    missing = replace(
+        REDEEMED,
+        event=replace(REDEEMED.event, paid={B: 400}),
+        transferred={B: 400},
+        redeemed={B: 4},
+    )
+    assert settled(missing, CASHED)[0].state is PaymentState.DISPUTED, "the event does not name it"
+
+
+def test_a_redemption_that_the_token_refused_waits_and_has_no_flag_to_ask_for() -> None:
+    assert REDEEMED.event
+    evidence = replace(
+        REDEEMED,
+        event=replace(REDEEMED.event, failed=(A,), paid={B: 400}),
+        transferred={B: 400},
+        redeemed={B: 4},
+        paid_flags={A: False},
+        refusals={A: Refusal(FailureReason.TRANSFER_REFUSED, "why")},
+    )
+    first, second = settled(evidence, CASHED)
+    assert (first.state, first.reason, first.detail) == (
+        PaymentState.WAITING,
+        FailureReason.TRANSFER_REFUSED,
+        "why",
+    )
+    assert second.state is PaymentState.PAID
+    both = replace(evidence, transferred={A: 600, B: 400})
+    assert settled(both, CASHED)[0].state is PaymentState.DISPUTED, "listed as failed, and money moved"
+
+
+def test_all_cash_outs_are_of_one_kind_and_other_calls_go_by_their_id() -> None:
+    assert CASH_OUT.is_of(ExecutionKind.CASH_OUT, 0)
+    assert DISTRIBUTION.is_of(ExecutionKind.DISTRIBUTION, 7)
+    assert not DISTRIBUTION.is_of(ExecutionKind.DISTRIBUTION, 8)
+    assert not DISTRIBUTION.is_of(ExecutionKind.AMOUNT_SNAPSHOT, 7)

@@ -7,7 +7,7 @@ import pytest
 
 from libs.errors import AppError, Reason
 from payout_service.application.list_signers import list_signers
-from payout_service.application.preview_payout import preview_payout
+from payout_service.application.preview_payout import PayoutTerms, preview_payout
 from payout_service.application.treasury import get_treasury
 from payout_service.domain.payout import PayoutState
 from tests.support.payout.memory_chain import OTHER_SIGNER, SIGNER
@@ -91,11 +91,12 @@ async def test_a_preview_of_a_percentage_is_of_what_is_promised_to_nobody() -> N
     stage.chain.deposit(1_000)
     payout_id = await stage.request(0, percentage_basis_points=4_000)
     await stage.run_to(payout_id, PayoutState.PLANNING)
-    preview = await preview_payout(stage.engine, ASSET_ID, None, 5_000, with_amounts=True)
+    half, total = PayoutTerms(percentage_basis_points=5_000), PayoutTerms(total_base_units=700)
+    preview = await preview_payout(stage.engine, ASSET_ID, half, with_amounts=True)
     assert (preview.total_base_units, preview.available_base_units, preview.shortfall_base_units) == (300, 600, 0)
     assert preview.plan
     assert preview.plan.payable_base_units == 300
-    short = await preview_payout(stage.engine, ASSET_ID, 700, with_amounts=False)
+    short = await preview_payout(stage.engine, ASSET_ID, total, with_amounts=False)
     assert (short.total_base_units, short.shortfall_base_units, short.plan) == (700, 100, None)
 
 

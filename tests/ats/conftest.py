@@ -1,0 +1,128 @@
+"""One chain with the studio's contracts for all tests; each test's doings are undone after it.
+
+`make test` leaves this folder out: it needs a package that `make setup` does not install. Naming the folder or
+a file of it (`make test-ats`) runs it.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from eth_typing import ChecksumAddress
+
+from deploy.ats.package import fetch
+from deploy.devnet.artifacts import compile_contracts
+from tests.ats.asset import Asset
+from tests.ats.chain import Chain, running_chain
+from tests.ats.lifecycle import Lifecycle, deploy_lifecycle, deploy_payment_token
+from tests.ats.market import Market, open_market
+from tests.ats.scene import AMOUNTS, PROJECT, SECONDS_TO_MATURITY, TOKEN_TERMS
+from tests.ats.studio import Studio, deploy_studio
+
+_HERE = Path(__file__).parent
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Ignores what lies here unless it was asked for by name."""
+    asked = (config.invocation_params.dir / argument.partition("::")[0] for argument in config.args)
+    return None if any(path.resolve().is_relative_to(_HERE) for path in asked) else True
+
+
+@pytest.fixture(scope="session")
+def studio() -> Iterator[Studio]:
+    """The studio on a chain of its own, whose blocks are a second apart."""
+    package = fetch()
+    compile_contracts()
+    with running_chain() as chain:
+        chain.rpc("anvil_setBlockTimestampInterval", 1)
+        yield deploy_studio(chain, package)
+
+
+@pytest.fixture(scope="session")
+def deployed_equity(studio: Studio) -> Asset:
+    """The equity, before any test."""
+    equity = studio.deploy_equity(TOKEN_TERMS)
+    equity.issue(AMOUNTS)
+    return equity
+
+
+@pytest.fixture(scope="session")
+def deployed_bond(studio: Studio) -> Asset:
+    """The bond, before any test."""
+    starts = studio.chain.now + 1
+    bond = studio.deploy_bond(TOKEN_TERMS, starts=starts, matures=starts + SECONDS_TO_MATURITY)
+    bond.issue(AMOUNTS)
+    return bond
+
+
+@pytest.fixture(scope="session")
+def deployed_kpi_bond(studio: Studio) -> Asset:
+    """The bond whose coupons' rates come later, before any test."""
+    bond = studio.deploy_kpi_linked_bond(
+        TOKEN_TERMS, matures=studio.chain.now + SECONDS_TO_MATURITY, project=PROJECT
+    )
+    bond.issue(AMOUNTS)
+    return bond
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def market(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Market]:
+    """The four services and a studio on a chain that ticks, one for a module; each test deploys its tokens."""
+    package = fetch()
+    compile_contracts()
+    with running_chain() as chain:
+        studio = deploy_studio(chain, package)
+        async with open_market(studio, tmp_path_factory.mktemp("market")) as opened:
+            yield opened
+
+
+@pytest.fixture
+def chain(
+    studio: Studio, deployed_equity: Asset, deployed_bond: Asset, deployed_kpi_bond: Asset
+) -> Iterator[Chain]:
+    """The chain; rewound after the test to what it was."""
+    with studio.chain.rewound():
+        yield studio.chain
+
+
+@pytest.fixture
+def equity(chain: Chain, deployed_equity: Asset) -> Asset:
+    """An equity of AMOUNTS."""
+    return deployed_equity
+
+
+@pytest.fixture
+def bond(chain: Chain, deployed_bond: Asset) -> Asset:
+    """A bond of AMOUNTS whose coupons' rates are given when they are announced."""
+    return deployed_bond
+
+
+@pytest.fixture
+def kpi_bond(chain: Chain, deployed_kpi_bond: Asset) -> Asset:
+    """A bond of AMOUNTS whose coupons' rates stay open until their fixing dates."""
+    return deployed_kpi_bond
+
+
+@pytest.fixture
+def operator(chain: Chain) -> ChecksumAddress:
+    """Who runs payouts; no roles yet."""
+    return chain.accounts[1]
+
+
+@pytest.fixture
+def stranger(chain: Chain) -> ChecksumAddress:
+    """Who has no role anywhere."""
+    return chain.accounts[2]
+
+
+@pytest.fixture
+def equity_payer(chain: Chain, equity: Asset, operator: ChecksumAddress) -> Lifecycle:
+    """The equity's lifecycle contract, without money."""
+    return deploy_lifecycle(chain, equity, deploy_payment_token(chain), operator)
+
+
+@pytest.fixture
+def bond_payer(chain: Chain, bond: Asset, operator: ChecksumAddress) -> Lifecycle:
+    """The bond's lifecycle contract, without money and without the bond's redeemer role."""
+    return deploy_lifecycle(chain, bond, deploy_payment_token(chain), operator)

@@ -1,0 +1,182 @@
+"""Dividends: what the getters say around the record date, and what cancelling does not change."""
+
+from collections.abc import Callable
+
+import pytest
+from eth_typing import ChecksumAddress
+from web3.exceptions import ContractCustomError
+
+from tests.ats import roles
+from tests.ats.asset import Asset
+from tests.ats.chain import Chain
+from tests.ats.scene import AMOUNTS, NEW, UNIT, A, B, C, D, refused
+from tests.integration.devnet.stage import error_data
+
+# 1.50 money a token.
+AMOUNT = 150
+AMOUNT_DECIMALS = 2
+SECONDS_TO_RECORD = 10
+SECONDS_TO_EXECUTION = 20
+
+
+@pytest.fixture
+def announced_at(chain: Chain, equity: Asset) -> int:
+    """When dividend 1 was announced."""
+    now = chain.now
+    announce(equity, now)
+    return now
+
+
+def announce(equity: Asset, now: int) -> int:
+    return equity.set_dividend(
+        record=now + SECONDS_TO_RECORD,
+        execution=now + SECONDS_TO_EXECUTION,
+        amount=AMOUNT,
+        amount_decimals=AMOUNT_DECIMALS,
+    )
+
+
+def snapshot_of(equity: Asset, dividend_id: int = 1) -> int:
+    (_, snapshot_id), _ = equity.read("getDividend", dividend_id)
+    return int(snapshot_id)
+
+
+def due(equity: Asset, holder: ChecksumAddress, dividend_id: int = 1) -> tuple[int, int, bool]:
+    numerator, denominator, is_reached = equity.read("getDividendAmountFor", dividend_id, holder)
+    return numerator, denominator, is_reached
+
+
+def test_terms_are_read_back(equity: Asset, announced_at: int) -> None:
+    record, execution = announced_at + SECONDS_TO_RECORD, announced_at + SECONDS_TO_EXECUTION
+    assert equity.read("getDividend", 1) == [((record, execution, AMOUNT, AMOUNT_DECIMALS), 0), False]
+    assert equity.read("getDividendsCount") == 1
+
+
+def test_up_to_the_record_date_nobody_holds(chain: Chain, equity: Asset, announced_at: int) -> None:
+    chain.advance_to(announced_at + SECONDS_TO_RECORD)
+    assert equity.read("getDividendHolders", 1, 0, 10) == []
+    assert equity.read("getTotalDividendHolders", 1) == 0
+    assert due(equity, A) == (0, 0, False)
+
+
+def test_past_the_record_date_the_live_register_counts_until_it_is_triggered(
+    chain: Chain, equity: Asset, announced_at: int, stranger: ChecksumAddress
+) -> None:
+    chain.advance_to(announced_at + SECONDS_TO_RECORD + 1)
+    assert snapshot_of(equity) == 0
+    assert equity.read("getDividendHolders", 1, 0, 10) == [A, B, C, D]
+    assert due(equity, A) == (AMOUNTS[A] * AMOUNT // UNIT, 10**AMOUNT_DECIMALS, True)
+
+    receipt = equity.trigger_pending(sender=stranger)
+
+    (event,) = equity.events(receipt, "SnapshotTriggered")
+    assert snapshot_of(equity) == event["snapshotId"]
+    equity.transfer(A, NEW, AMOUNTS[A])
+    assert equity.read("getDividendHolders", 1, 0, 10) == [A, B, C, D]
+    assert due(equity, A) == (AMOUNTS[A] * AMOUNT // UNIT, 10**AMOUNT_DECIMALS, True)
+    assert due(equity, NEW) == (0, 10**AMOUNT_DECIMALS, True)
+
+
+def test_triggering_what_is_not_due_does_nothing(equity: Asset, announced_at: int) -> None:
+    assert equity.trigger_pending()["logs"] == []
+    assert snapshot_of(equity) == 0
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        lambda equity, now: equity.transfer(A, B, 1),
+        lambda equity, now: equity.issue({NEW: 1}),
+        lambda equity, now: equity.freeze(A, 1),
+        lambda equity, now: equity.lock(A, 1, now + 1000),
+    ],
+    ids=["transfer", "issue", "freeze", "lock"],
+)
+def test_whatever_changes_balances_triggers_first(
+    chain: Chain, equity: Asset, announced_at: int, touch: Callable[[Asset, int], object]
+) -> None:
+    chain.advance_to(announced_at + SECONDS_TO_RECORD + 1)
+    touch(equity, chain.now)
+    assert snapshot_of(equity) != 0
+    assert due(equity, A)[0] == AMOUNTS[A] * AMOUNT // UNIT
+    assert equity.read("getTotalDividendHolders", 1) == len(AMOUNTS)
+
+
+def test_frozen_and_locked_tokens_count(chain: Chain, equity: Asset, announced_at: int) -> None:
+    equity.freeze(A, AMOUNTS[A])
+    equity.lock(B, 1, chain.now + 1000)
+    chain.advance_to(announced_at + SECONDS_TO_RECORD + 1)
+    equity.trigger_pending()
+    for holder in (A, B):
+        assert due(equity, holder)[0] == AMOUNTS[holder] * AMOUNT // UNIT
+
+
+def test_a_trigger_names_the_corporate_action_which_is_not_the_dividend(chain: Chain, equity: Asset) -> None:
+    equity.send("setScheduledBalanceAdjustment", (chain.now + 10_000, 2, 0))
+    now = chain.now
+    dividend_id = announce(equity, now)
+    chain.advance_to(now + SECONDS_TO_RECORD + 1)
+    (event,) = equity.events(equity.trigger_pending(), "SnapshotTriggered")
+    assert dividend_id == 1
+    assert int.from_bytes(event["metadata"], "big") == 2
+
+
+def test_a_cancelled_dividend_says_so_and_still_names_its_amounts(
+    chain: Chain, equity: Asset, announced_at: int
+) -> None:
+    chain.advance_to(announced_at + SECONDS_TO_RECORD + 1)
+    equity.trigger_pending()
+    receipt = equity.cancel_dividend(1)
+
+    (event,) = equity.events(receipt, "DividendCancelled")
+    assert event == {"dividendId": 1, "operator": chain.admin}
+    _, is_disabled = equity.read("getDividend", 1)
+    assert is_disabled
+    assert equity.read("getDividendHolders", 1, 0, 10) == [A, B, C, D]
+    assert due(equity, A) == (AMOUNTS[A] * AMOUNT // UNIT, 10**AMOUNT_DECIMALS, True)
+
+
+def test_a_dividend_cancelled_while_pending_never_has_a_snapshot(
+    chain: Chain, equity: Asset, announced_at: int
+) -> None:
+    chain.advance_to(announced_at + SECONDS_TO_RECORD + 1)
+    equity.cancel_dividend(1)
+    assert equity.trigger_pending()["logs"] == []
+    assert snapshot_of(equity) == 0
+
+
+def test_after_the_execution_date_only_force_cancels(chain: Chain, equity: Asset, announced_at: int) -> None:
+    chain.advance_to(announced_at + SECONDS_TO_EXECUTION)
+    with refused("DividendAlreadyExecuted(bytes32,uint256)", (1).to_bytes(32, "big"), 1):
+        equity.cancel_dividend(1)
+    receipt = equity.send("forceCancelDividend", 1)
+    assert len(equity.events(receipt, "DividendForceCancelled")) == 1
+    assert equity.events(receipt, "DividendCancelled") == []
+    _, is_disabled = equity.read("getDividend", 1)
+    assert is_disabled
+
+
+def test_the_same_terms_are_refused_for_ever(chain: Chain, equity: Asset, announced_at: int) -> None:
+    with refused("DividendCreationFailed()"):
+        announce(equity, announced_at)
+    equity.cancel_dividend(1)
+    with refused("DividendCreationFailed()"):
+        announce(equity, announced_at)
+    assert announce(equity, announced_at + 1) == 2
+
+
+def test_a_record_date_may_lie_in_the_past(chain: Chain, equity: Asset) -> None:
+    now = chain.now
+    equity.set_dividend(record=now - 100, execution=now - 50, amount=AMOUNT, amount_decimals=AMOUNT_DECIMALS)
+    assert equity.read("getTotalDividendHolders", 1) == len(AMOUNTS)
+
+
+def test_what_is_refused(chain: Chain, equity: Asset, stranger: ChecksumAddress) -> None:
+    now = chain.now
+    with refused("WrongDates(uint256,uint256)", now + 20, now + 10):
+        equity.set_dividend(record=now + 20, execution=now + 10, amount=1, amount_decimals=0)
+    with refused("AccountHasNoRole(address,bytes32)", stranger, roles.CORPORATE_ACTION):
+        equity.send("setDividend", (now + 10, now + 20, 1, 0), sender=stranger)
+    with pytest.raises(ContractCustomError) as caught:
+        equity.read("getDividend", 1)
+    assert str(caught.value.data).startswith(error_data("WrongIndexForAction(uint256,bytes32)", 0, bytes(32))[:10])

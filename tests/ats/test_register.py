@@ -1,0 +1,111 @@
+"""What events tell of the register of holders, and what they do not."""
+
+from collections import Counter
+
+import pytest
+from eth_typing import ChecksumAddress
+from web3.logs import DISCARD
+
+from tests.ats.asset import Asset
+from tests.ats.chain import Chain
+from tests.ats.scene import AMOUNTS, NEW, SUPPLY, UNIT, A, B, C, D, refused
+from tests.ats.studio import ZERO_ADDRESS
+
+
+def folded(equity: Asset) -> dict[ChecksumAddress, int]:
+    """Balances by the Transfer events since the first block."""
+    balances: Counter[ChecksumAddress] = Counter()
+    for log in equity.contract.events.Transfer().get_logs(from_block=0):
+        balances[log["args"]["from"]] -= log["args"]["value"]
+        balances[log["args"]["to"]] += log["args"]["value"]
+    del balances[ZERO_ADDRESS]
+    return {holder: balance for holder, balance in balances.items() if balance}
+
+
+def free(equity: Asset) -> dict[ChecksumAddress, int]:
+    """Free balances by the token."""
+    balances = {holder: equity.balance_of(holder) for holder in equity.holders()}
+    return {holder: balance for holder, balance in balances.items() if balance}
+
+
+def test_transfers_tell_free_balances_but_not_the_supply(chain: Chain, equity: Asset) -> None:
+    equity.transfer(A, NEW, UNIT)
+    equity.send("burn", B, UNIT)
+    expiration = chain.now + 100
+    equity.lock(C, 3 * UNIT, expiration)
+    equity.freeze(D, 5 * UNIT)
+    assert folded(equity) == free(equity)
+    assert sum(folded(equity).values()) == SUPPLY - UNIT - 8 * UNIT
+    assert equity.read("totalSupply") == SUPPLY - UNIT
+
+    equity.unfreeze(D, 5 * UNIT)
+    chain.advance_to(expiration)
+    equity.send("release", 1, C)
+    assert folded(equity) == free(equity)
+    assert sum(free(equity).values()) == equity.read("totalSupply")
+
+
+@pytest.mark.parametrize("withhold", ["freeze", "lock"])
+def test_withholding_tokens_looks_like_burning_them(chain: Chain, equity: Asset, withhold: str) -> None:
+    receipt = equity.freeze(A, UNIT) if withhold == "freeze" else equity.lock(A, UNIT, chain.now + 100)
+    assert equity.events(receipt, "Transfer") == [{"from": A, "to": ZERO_ADDRESS, "value": UNIT}]
+    assert equity.read("totalSupply") == SUPPLY
+    assert equity.read("getTotalBalanceFor", A) == AMOUNTS[A]
+
+
+def test_an_adjustment_changes_balances_supply_and_decimals_without_a_transfer(equity: Asset) -> None:
+    receipt = equity.adjust(15, 1)
+    (event,) = equity.contract.events.AdjustmentBalanceSet().process_receipt(receipt, errors=DISCARD)
+    assert (event["args"]["factor"], event["args"]["decimals"]) == (15, 1)
+    assert equity.events(receipt, "Transfer") == []
+    assert equity.balance_of(A) == 15 * AMOUNTS[A]
+    assert equity.read("totalSupply") == 15 * SUPPLY
+    (_, _, _, decimals), _ = equity.read("getERC20Metadata")
+    assert decimals == 7
+
+
+def test_the_first_transfer_after_an_adjustment_comes_with_one_from_nobody_to_nobody(equity: Asset) -> None:
+    equity.adjust(3, 0)
+    events = equity.events(equity.transfer(A, B, 1), "Transfer")
+    catching_up = [event for event in events if event["from"] == event["to"] == ZERO_ADDRESS]
+    assert sorted(event["value"] for event in catching_up) == [2 * AMOUNTS[A], 2 * AMOUNTS[B]]
+    assert [event for event in events if event not in catching_up] == [{"from": A, "to": B, "value": 1}]
+    assert equity.balance_of(A) == 3 * AMOUNTS[A] - 1
+
+
+def test_a_scheduled_adjustment_needs_nothing_but_time(chain: Chain, equity: Asset) -> None:
+    execution = chain.now + 10
+    equity.send("setScheduledBalanceAdjustment", (execution, 2, 0))
+    chain.advance_to(execution + 1)
+    assert equity.balance_of(A) == 2 * AMOUNTS[A]
+    assert equity.read("totalSupply") == 2 * SUPPLY
+
+
+def test_a_listed_holder_stays_in_the_register_and_can_neither_send_nor_receive(equity: Asset) -> None:
+    equity.block(A)
+    assert equity.holders() == [A, B, C, D]
+    with refused("AccountIsBlocked(address)", A):
+        equity.transfer(A, B, 1)
+    with refused("AccountIsBlocked(address)", A):
+        equity.transfer(B, A, 1)
+    equity.unblock(A)
+    equity.transfer(B, A, 1)
+
+
+def test_locked_tokens_are_released_by_anyone_but_not_early(
+    chain: Chain, equity: Asset, stranger: ChecksumAddress
+) -> None:
+    expiration = chain.now + 100
+    equity.lock(A, UNIT, expiration)
+    with refused("LockExpirationNotReached()"):
+        equity.send("release", 1, A, sender=stranger)
+    chain.advance_to(expiration)
+    equity.send("release", 1, A, sender=stranger)
+    assert equity.balance_of(A) == AMOUNTS[A]
+
+
+def test_a_recovered_account_passes_its_tokens_on(equity: Asset) -> None:
+    receipt = equity.send("recoveryAddress", A, NEW, NEW)
+    assert equity.events(receipt, "Transfer") == [{"from": A, "to": NEW, "value": AMOUNTS[A]}]
+    assert A not in equity.holders()
+    assert NEW in equity.holders()

@@ -1,0 +1,303 @@
+"""What is paid and by which rules, in the requests, answers and events of payout_service."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from masspayout.distribution.v1 import distribution_service_pb2
+from masspayout.distribution.v1 import events_pb2 as distribution_events
+from masspayout.payout.v1 import payout_service_pb2 as pb
+from masspayout.type.v1 import amount_pb2, rules_pb2
+
+from libs.errors import AppError, Reason
+from libs.grpc_kit.accounts import checksummed
+from libs.grpc_kit.payout_terms import action_fields, rules_message
+from libs.messaging.events import IncomingEvent
+from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from payout_service.api.consumers import PayoutConsumers
+from payout_service.api.messages import payment_message, preview_message
+from payout_service.api.requests import parse_payment_name, parse_terms
+from payout_service.application.preview_payout import PayoutPreview, PayoutTerms
+from payout_service.domain.payments import PaymentState
+from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
+from payout_service.domain.plan import PlannedPayment, PlanTotals, Treatment
+from payout_service.infrastructure.queries import PaymentView
+from payout_service.infrastructure.resource_mapping import payout_message
+from tests.support.payout.memory_chain import holder
+from tests.support.payout.memory_database import START
+from tests.support.payout.stage import ASSET_ID, Stage, incoming, ready_contract
+
+RULES = PayeeRules(
+    excluded=frozenset({holder(1), holder(2)}),
+    excluded_share=ExcludedShare.REDISTRIBUTE,
+    withholding_basis_points=2_637,
+    withholding_by_holder={holder(3): 0},
+    minimum_base_units=250,
+)
+PLAN = PlanTotals(
+    holder_count=9,
+    zero_due_count=1,
+    payable_base_units=700,
+    rounding_dust_base_units=2,
+    frozen_share_base_units=3,
+    plan_hash="hash",
+    excluded_count=2,
+    excluded_base_units=120,
+    withheld_base_units=175,
+    deferred_count=4,
+    deferred_base_units=40,
+)
+
+
+# ------------------------------------------------------------------------------------------------ requests
+
+
+@pytest.mark.parametrize(
+    ("fields", "terms"),
+    [
+        ({"total_amount_base_units": "7"}, PayoutTerms(PayoutKind.SNAPSHOT, 7)),
+        ({"percentage": "12.5"}, PayoutTerms(PayoutKind.SNAPSHOT, None, 1_250)),
+        ({"dividend_id": 3}, PayoutTerms(PayoutKind.DIVIDEND, action_id=3)),
+        ({"coupon_id": 4}, PayoutTerms(PayoutKind.COUPON, action_id=4)),
+        ({"redemption": True}, PayoutTerms(PayoutKind.REDEMPTION)),
+    ],
+)
+def test_terms_of_a_preview(fields: dict[str, Any], terms: PayoutTerms) -> None:
+    assert parse_terms(pb.PreviewPayoutRequest(**fields)) == terms
+    with_rules = pb.PreviewPayoutRequest(rules=rules_message(RULES), **fields)
+    assert parse_terms(with_rules) == replace(terms, rules=RULES)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "field"),
+    [
+        ({}, Reason.REQUIRED_FIELD_MISSING, "total_amount_base_units"),
+        ({"percentage": "1", "dividend_id": 1}, Reason.CONFLICTING_FIELDS, "dividend_id"),
+        ({"dividend_id": -1}, Reason.INVALID_ACTION_ID, "dividend_id"),
+        (
+            {"redemption": True, "rules": rules_pb2.PayeeRules(excluded_holders=["0x12"])},
+            Reason.INVALID_ADDRESS,
+            "rules.excluded_holders[0]",
+        ),
+        (
+            {
+                "redemption": True,
+                "rules": rules_pb2.PayeeRules(minimum_amount=amount_pb2.AmountInput(decimal_amount="1")),
+            },
+            Reason.REQUIRED_FIELD_MISSING,
+            "rules.minimum_amount.base_units",
+        ),
+    ],
+)
+def test_wrong_terms_of_a_preview(fields: dict[str, Any], reason: Reason, field: str) -> None:
+    with pytest.raises(AppError) as caught:
+        parse_terms(pb.PreviewPayoutRequest(**fields))
+    assert (caught.value.reason, caught.value.field) == (reason, field)
+
+
+# ------------------------------------------------------------------------------------------------ answers
+
+
+@pytest.mark.parametrize("with_plan", [True, False])
+def test_a_preview_tells_what_is_withheld_excluded_and_deferred(with_plan: bool) -> None:
+    rows = (
+        PlannedPayment(0, holder(0), 10, 70, withheld_base_units=30, withholding_basis_points=3_000),
+        PlannedPayment(1, holder(1), 5, 4, treatment=Treatment.DEFER),
+    )
+    message = preview_message(
+        PayoutPreview(
+            total_base_units=1_000,
+            holder_count=9,
+            plan=PLAN if with_plan else None,
+            largest=rows,
+            available_base_units=0,
+            shortfall_base_units=1_000,
+            block_number=5,
+            readiness=(),
+        )
+    )
+    figures = (
+        message.gross_base_units,
+        message.withheld_base_units,
+        message.excluded_base_units,
+        message.deferred_base_units,
+    )
+    assert figures == (("995", "175", "120", "40") if with_plan else ("0", "0", "0", "0"))
+    assert (message.excluded_count, message.deferred_count) == ((2, 4) if with_plan else (0, 0))
+    shown = [
+        (each.amount_base_units, each.withheld_base_units, each.deferred) for each in message.largest_payments
+    ]
+    assert shown == [("70", "30", False), ("4", "0", True)]
+
+
+def payout(kind: PayoutKind = PayoutKind.SNAPSHOT, action_id: int = 0) -> Payout:
+    return Payout(
+        payout_id=uuid4(),
+        asset_id=ASSET_ID,
+        total_base_units=1_000,
+        create_time=START,
+        update_time=START,
+        kind=kind,
+        action_id=action_id,
+        rules=RULES,
+        state=PayoutState.EXECUTING,
+        snapshot=Snapshot(0 if kind is PayoutKind.REDEMPTION else 17, 5, "0xb"),
+        holder_count=6,
+        total_supply=100,
+        round_number=3 if kind is PayoutKind.REDEMPTION else 1,
+        plan=PLAN,
+        progress=Progress(deferred_count=2, deferred_base_units=15),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "action_id", "shown"),
+    [
+        (PayoutKind.SNAPSHOT, 0, (0, 0, False, "17", 0)),
+        (PayoutKind.DIVIDEND, 8, (8, 0, False, "17", 0)),
+        (PayoutKind.COUPON, 9, (0, 9, False, "17", 0)),
+        (PayoutKind.REDEMPTION, 0, (0, 0, True, "", 3)),
+    ],
+)
+def test_a_payout_shows_what_it_pays(kind: PayoutKind, action_id: int, shown: tuple[object, ...]) -> None:
+    message = payout_message(payout(kind, action_id), ready_contract())
+    fields = (message.dividend_id, message.coupon_id, message.redemption, message.snapshot_id, message.round)
+    assert fields == shown
+    assert message.rules == rules_message(RULES)
+
+
+def test_a_payout_shows_what_stays_and_what_waits() -> None:
+    message = payout_message(payout(), ready_contract())
+    assert (message.excluded_count, message.deferred_count) == (2, 2)
+    amounts = (message.excluded_amount, message.withheld_amount, message.deferred_amount)
+    assert [amount.base_units for amount in amounts] == ["120", "175", "15"]
+
+
+def test_before_its_plan_a_payout_shows_none_of_it() -> None:
+    source = payout(PayoutKind.REDEMPTION)
+    source.plan = source.snapshot = None
+    source.rules, source.progress = NO_RULES, Progress()
+    message = payout_message(source, ready_contract())
+    assert not any(message.HasField(name) for name in ("excluded_amount", "withheld_amount", "rules"))
+    assert (message.round, message.excluded_count, message.deferred_amount.base_units) == (0, 0, "0")
+
+
+def test_the_holders_of_a_redemption_are_those_of_all_rounds() -> None:
+    source = payout(PayoutKind.REDEMPTION)
+    assert payout_message(source, ready_contract()).holder_count == 9
+    source.plan = None
+    assert payout_message(source, ready_contract()).holder_count == 6
+
+
+def payment(**changes: Any) -> PaymentView:
+    view = PaymentView(
+        ordinal=0,
+        holder=holder(0xABC),
+        balance=10,
+        amount_base_units=70,
+        state=PaymentState.PAID,
+        reason="",
+        detail="",
+        tries=1,
+        retry_time=None,
+        batch_number=1,
+        transaction_hash="",
+        update_time=START,
+        withheld_base_units=30,
+        excluded_base_units=0,
+        withholding_basis_points=3_050,
+        round_number=1,
+    )
+    return replace(view, **changes)
+
+
+def test_a_payment_shows_gross_withheld_and_net() -> None:
+    message = payment_message(UUID(int=1), payment(), ready_contract())
+    amounts = (message.gross_amount, message.withheld_amount, message.amount)
+    assert [amount.base_units for amount in amounts] == ["100", "30", "70"]
+    assert (message.withholding_percentage, message.round) == ("30.5", 1)
+
+
+def test_an_excluded_payment_shows_the_share_that_stays() -> None:
+    excluded = payment(
+        amount_base_units=0,
+        withheld_base_units=0,
+        withholding_basis_points=0,
+        excluded_base_units=55,
+        state=PaymentState.EXCLUDED,
+    )
+    message = payment_message(UUID(int=1), excluded, ready_contract())
+    assert (message.state, message.gross_amount.base_units) == (pb.Payment.STATE_EXCLUDED, "55")
+    assert (message.amount.base_units, message.withholding_percentage) == ("0", "")
+
+
+@pytest.mark.parametrize("state", PaymentState)
+def test_every_state_of_a_payment_has_its_name(state: PaymentState) -> None:
+    message = payment_message(UUID(int=1), payment(state=state), ready_contract())
+    assert pb.Payment.State.Name(message.state) == f"STATE_{state.value}"
+
+
+@pytest.mark.parametrize(("round_number", "end"), [(1, ""), (2, "-2"), (9, "-9"), (10, "-10"), (16, "-16")])
+def test_a_payment_of_a_later_round_has_a_name_of_its_own(round_number: int, end: str) -> None:
+    payout_id, address = UUID(int=1), checksummed(holder(0xABC))
+    name = payment_message(payout_id, payment(round_number=round_number), ready_contract()).name
+    assert name == f"payouts/{payout_id}/payments/{address}{end}"
+    assert parse_payment_name(name)[0] == payout_id
+    assert (parse_payment_name(name)[1].value, parse_payment_name(name)[2]) == (holder(0xABC), round_number)
+
+
+@pytest.mark.parametrize("end", ["-", "-0", "-1", "-01", "-02", "--2", "-x", "-2-3", "-2\n", "/2", "-1234567890"])
+def test_a_payment_has_one_name(end: str) -> None:
+    name = f"payouts/{UUID(int=1)}/payments/{holder(0xABC)}{end}"
+    with pytest.raises(AppError) as caught:
+        parse_payment_name(name)
+    assert (caught.value.reason, caught.value.field) == (Reason.INVALID_RESOURCE_NAME, "name")
+
+
+# ------------------------------------------------------------------------------------------------ events
+
+
+def released(
+    payout_id: UUID, kind: PayoutKind, action_id: int, rules: rules_pb2.PayeeRules | None
+) -> IncomingEvent:
+    message = distribution_events.DistributionReleased(
+        distribution_id=str(payout_id), version=1, asset_id=str(ASSET_ID)
+    )
+    message.distribution.MergeFrom(
+        distribution_service_pb2.Distribution(
+            name=f"distributions/{payout_id}",
+            total_amount=amount_pb2.TokenAmount(base_units="0"),
+            rules=rules,
+            **action_fields(kind, action_id),
+        )
+    )
+    message.distribution.create_time.FromDatetime(START)
+    return replace(incoming(payout_id), payload=message.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("kind", "action_id"),
+    [(PayoutKind.SNAPSHOT, 0), (PayoutKind.DIVIDEND, 8), (PayoutKind.COUPON, 9), (PayoutKind.REDEMPTION, 0)],
+)
+@pytest.mark.parametrize("rules", [NO_RULES, RULES])
+async def test_a_released_distribution_becomes_a_payout_of_its_kind_and_rules(
+    kind: PayoutKind, action_id: int, rules: PayeeRules
+) -> None:
+    stage, payout_id = Stage(), uuid4()
+    await stage.add_asset()
+    event = released(payout_id, kind, action_id, rules_message(rules))
+    await PayoutConsumers(stage.engine).on_distribution_released(event)
+
+    requested = stage.payout(payout_id)
+    assert (requested.kind, requested.action_id, requested.rules) == (kind, action_id, rules)
+    assert (requested.total_base_units, requested.percentage_basis_points) == (0, None)
+
+
+async def test_a_release_with_malformed_rules_makes_no_payout() -> None:
+    stage, payout_id = Stage(), uuid4()
+    await stage.add_asset()
+    event = released(payout_id, PayoutKind.SNAPSHOT, 0, rules_pb2.PayeeRules(excluded_holders=["0x12"]))
+    with pytest.raises(AppError):
+        await PayoutConsumers(stage.engine).on_distribution_released(event)
+    assert stage.database.rows("payout") == {}
