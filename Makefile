@@ -2,6 +2,7 @@
 # Paths are relative, so the folder may have any name.
 
 PYTHON ?= python3
+SCENARIO ?= snapshot
 HOLDERS ?= 250
 SEED ?= 1
 SEEDS ?= 200
@@ -19,7 +20,8 @@ PACKAGES = $(wildcard libs asset_service distribution_service payout_service cha
 help: ## this list
 	@echo "Mass Payout pays the holders of tokenised securities. Targets:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
-	@echo "Variables: HOLDERS=$(HOLDERS) SEED=$(SEED) KEEP=$(KEEP) (demo), SEEDS=$(SEEDS) or SEED= of one (simulate),"
+	@echo "Variables: SCENARIO=snapshot|dividend|coupon|redemption HOLDERS=$(HOLDERS) SEED=$(SEED) KEEP=$(KEEP) (demo),"
+	@echo "SEEDS=$(SEEDS) or SEED= of one (simulate),"
 	@echo "ONLY= of one case (chaos), ARGS= (test: for pytest), PYTHON=$(PYTHON)"
 
 setup: ## install everything needed into this folder (a second run takes no time)
@@ -43,8 +45,8 @@ logs: setup ## follow the logs of the local stack
 status: setup ## endpoints, health and versions of the local stack
 	@$(VENV_PYTHON) -m deploy.local status
 
-demo: setup ## pay HOLDERS holders on an embedded chain and check every balance
-	@HOLDERS="$(HOLDERS)" SEED="$(SEED)" KEEP="$(KEEP)" $(VENV_PYTHON) -m deploy.demo
+demo: setup ## pay HOLDERS holders on an embedded chain and check every balance: SCENARIO=dividend
+	@SCENARIO="$(SCENARIO)" HOLDERS="$(HOLDERS)" SEED="$(SEED)" KEEP="$(KEEP)" $(VENV_PYTHON) -m deploy.demo
 
 check: setup ## lint, formatting, types, import rules, protos
 	@$(VENV_PYTHON) -m deploy.setup.check $(PACKAGES)

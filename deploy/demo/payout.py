@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -21,16 +20,41 @@ from libs.protogen.typed.masspayout.asset.v1 import (
 from libs.protogen.typed.masspayout.distribution.v1 import (
     CreateDistributionRequest,
     Distribution,
-    DistributionState,
+    GetDistributionRequest,
     PreviewDistributionRequest,
     PreviewDistributionResponse,
 )
-from libs.protogen.typed.masspayout.payout.v1 import Batch, GetPayoutRequest, ListBatchesRequest, Payout
-from libs.protogen.typed.masspayout.type.v1 import AmountInput
+from libs.protogen.typed.masspayout.payout.v1 import (
+    Batch,
+    GetPayoutRequest,
+    ListBatchesRequest,
+    ListPaymentsRequest,
+    Payment,
+    Payout,
+)
+from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules
 
 _ACTIVE_SECONDS = 120.0
 _REGISTER_SECONDS = 120.0
 _POLL_SECONDS = 0.25
+_PAGE_SIZE = 1000
+_PREVIEW_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is paid: exactly one of the kinds, as in CreateDistributionRequest. 0 and False: not this one."""
+
+    total_base_units: int = 0
+    dividend_id: int = 0
+    coupon_id: int = 0
+    redemption: bool = False
+    rules: PayeeRules | None = None
+
+    @property
+    def total_amount(self) -> AmountInput | None:
+        """The total as an input."""
+        return AmountInput(base_units=str(self.total_base_units)) if self.total_base_units else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,47 +98,61 @@ async def wait_for_register(client: MassPayoutClient, name: str, holder_count: i
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def preview(client: MassPayoutClient, asset: str, total_base_units: int) -> PreviewDistributionResponse:
+async def preview(client: MassPayoutClient, asset: str, terms: Terms) -> PreviewDistributionResponse:
     """What would be paid now."""
-    request = PreviewDistributionRequest(asset=asset, total_amount=AmountInput(base_units=str(total_base_units)))
-    return await client.call(client.distributions.preview_distribution, request, timeout_seconds=120)
-
-
-async def pay(
-    client: MassPayoutClient,
-    asset: str,
-    total_base_units: int,
-    timeout_seconds: float,
-    on_progress: Callable[[Distribution], None],
-) -> PaidDistribution:
-    """Creates the distribution and follows it to its end. Raises DemoError unless it completes."""
-    created = await client.call(
-        client.distributions.create_distribution,
-        CreateDistributionRequest(
-            request_id=str(uuid4()), asset=asset, total_amount=AmountInput(base_units=str(total_base_units))
-        ),
+    request = PreviewDistributionRequest(
+        asset=asset,
+        total_amount=terms.total_amount,
+        dividend_id=terms.dividend_id,
+        coupon_id=terms.coupon_id,
+        redemption=terms.redemption,
+        rules=terms.rules,
     )
-    distribution = created
-    async for seen in client.watch_distribution(created.name, timeout_seconds=timeout_seconds):
-        distribution = seen
-        on_progress(seen)
-    if distribution.state not in (DistributionState.COMPLETED, DistributionState.INCOMPLETE):
-        raise DemoError(
-            f"the distribution ended as {distribution.state.name}: "
-            f"{distribution.failure_reason or distribution.waiting_for}"
-        )
+    return await client.call(client.distributions.preview_distribution, request, timeout_seconds=_PREVIEW_SECONDS)
+
+
+async def create(client: MassPayoutClient, asset: str, terms: Terms) -> Distribution:
+    """Creates a distribution, which is released for payment at once."""
+    request = CreateDistributionRequest(
+        request_id=str(uuid4()),
+        asset=asset,
+        total_amount=terms.total_amount,
+        dividend_id=terms.dividend_id,
+        coupon_id=terms.coupon_id,
+        redemption=terms.redemption,
+        rules=terms.rules,
+    )
+    return await client.call(client.distributions.create_distribution, request)
+
+
+async def paid_distribution(client: MassPayoutClient, name: str) -> PaidDistribution:
+    """A distribution as it is now, with its payout and batches."""
+    distribution = await client.call(client.distributions.get_distribution, GetDistributionRequest(name=name))
     payout = await client.call(client.payouts.get_payout, GetPayoutRequest(name=distribution.payout))
-    return PaidDistribution(distribution, payout, await _batches(client, distribution.payout))
+    return PaidDistribution(distribution, payout, await list_batches(client, distribution.payout))
 
 
-async def _batches(client: MassPayoutClient, payout: str) -> list[Batch]:
+async def list_batches(client: MassPayoutClient, payout: str) -> list[Batch]:
+    """All batches of a payout."""
     batches: list[Batch] = []
     token = ""
     while True:
-        page = await client.call(
-            client.payouts.list_batches, ListBatchesRequest(parent=payout, page_size=1000, page_token=token)
-        )
+        request = ListBatchesRequest(parent=payout, page_size=_PAGE_SIZE, page_token=token)
+        page = await client.call(client.payouts.list_batches, request)
         batches.extend(page.batches)
         token = page.next_page_token
         if not token:
             return batches
+
+
+async def list_payments(client: MassPayoutClient, payout: str) -> list[Payment]:
+    """All payments of a payout."""
+    payments: list[Payment] = []
+    token = ""
+    while True:
+        request = ListPaymentsRequest(parent=payout, page_size=_PAGE_SIZE, page_token=token)
+        page = await client.call(client.payouts.list_payments, request)
+        payments.extend(page.payments)
+        token = page.next_page_token
+        if not token:
+            return payments

@@ -31,6 +31,18 @@ class Verification:
         return not self.differences
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What ought to be on the chain, in base units: tokens and money of each account, and what was deposited."""
+
+    token: ChecksumAddress
+    payment_token: ChecksumAddress
+    lifecycle_contract: ChecksumAddress
+    tokens: Mapping[ChecksumAddress, int]
+    money: Mapping[ChecksumAddress, int]
+    deposited_base_units: int
+
+
 async def verify(
     rpc_url: str,
     issued: Mapping[ChecksumAddress, int],
@@ -41,41 +53,57 @@ async def verify(
     artifacts_dir: Path = DEFAULT_ARTIFACTS_DIR,
 ) -> Verification:
     """Compares every holder's payment-token balance with floor(total x balance / supply); sum + dust = total."""
+    supply = sum(issued.values())
+    money = {holder: total_base_units * balance // supply for holder, balance in issued.items()}
+    claim = Claim(token, payment_token, lifecycle_contract, issued, money, total_base_units)
+    return await verify_claim(rpc_url, claim, artifacts_dir)
+
+
+async def verify_claim(rpc_url: str, claim: Claim, artifacts_dir: Path = DEFAULT_ARTIFACTS_DIR) -> Verification:
+    """Compares every account's tokens and money, the supply, and that what was paid and what is left add up."""
     web3 = AsyncWeb3(AsyncHTTPProvider(rpc_url, request_kwargs={"timeout": 60}))
     try:
-        payment = web3.eth.contract(payment_token, abi=load_contract("PaymentToken", artifacts_dir).abi)
-        equity = web3.eth.contract(token, abi=load_contract("EquityToken", artifacts_dir).abi)
-        supply = int(await equity.functions.totalSupply().call())
-        got = await _balances(web3, payment, list(issued))
-        left = int(await payment.functions.balanceOf(lifecycle_contract).call())
+        payment = web3.eth.contract(claim.payment_token, abi=load_contract("PaymentToken", artifacts_dir).abi)
+        # What is asked of it, equities and bonds have in common.
+        security = web3.eth.contract(claim.token, abi=load_contract("EquityToken", artifacts_dir).abi)
+        supply = int(await security.functions.totalSupply().call())
+        holds = await _balances(web3, security, list(claim.tokens))
+        got = await _balances(web3, payment, list(claim.money))
+        left = int(await payment.functions.balanceOf(claim.lifecycle_contract).call())
     finally:
         await web3.provider.disconnect()
     differences = [
-        f"{holder} holds {got[holder]} base units, due {total_base_units * balance // supply}"
-        for holder, balance in issued.items()
-        if got[holder] != total_base_units * balance // supply
+        f"{holder} holds {got[holder]} base units, due {due}"
+        for holder, due in claim.money.items()
+        if got[holder] != due
     ]
-    if sum(issued.values()) != supply:
-        differences.append(f"the supply is {supply}, issued were {sum(issued.values())}")
-    if sum(got.values()) + left != total_base_units:
-        differences.append(f"paid {sum(got.values())} + left {left} is not the total {total_base_units}")
+    differences += [
+        f"{holder} holds {holds[holder]} tokens (base units), expected {expected}"
+        for holder, expected in claim.tokens.items()
+        if holds[holder] != expected
+    ]
+    if sum(claim.tokens.values()) != supply:
+        differences.append(f"the supply is {supply}, expected are {sum(claim.tokens.values())}")
+    paid = sum(got.values())
+    if paid + left != claim.deposited_base_units:
+        differences.append(f"paid {paid} + left {left} is not what was deposited, {claim.deposited_base_units}")
     return Verification(
         paid_holder_count=sum(amount > 0 for amount in got.values()),
-        paid_base_units=sum(got.values()),
+        paid_base_units=paid,
         left_in_contract_base_units=left,
         differences=tuple(differences),
     )
 
 
 async def _balances(
-    web3: AsyncWeb3[Any], payment: AsyncContract, holders: list[ChecksumAddress]
+    web3: AsyncWeb3[Any], token: AsyncContract, holders: list[ChecksumAddress]
 ) -> dict[ChecksumAddress, int]:
     balances: dict[ChecksumAddress, int] = {}
     for start in range(0, len(holders), _CHUNK):
         chunk = holders[start : start + _CHUNK]
         async with web3.batch_requests() as batch:
             for holder in chunk:
-                batch.add(payment.functions.balanceOf(holder))
+                batch.add(token.functions.balanceOf(holder))
             answers: list[Any] = list(await batch.async_execute())
         balances.update({holder: int(answer) for holder, answer in zip(chunk, answers, strict=True)})
     return balances

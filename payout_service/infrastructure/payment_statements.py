@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     DateTime,
     Row,
@@ -121,8 +122,8 @@ def unnested(columns: Mapping[str, tuple[TypeEngine[Any], Sequence[Any]]]) -> Ta
     )
 
 
-def locked(payout_id: UUID, is_meant: ColumnElement[bool]) -> Any:
-    """Payments as they are before an update: place, state and amount; their rows are locked, as a CTE."""
+def locked(payout_id: UUID, is_meant: ColumnElement[bool]) -> CTE:
+    """Payments as they are before an update, their rows locked: ordinal, holder, state and amount."""
     return (
         select(payment.c.ordinal, payment.c.holder, payment.c.state, payment.c.amount_base_units)
         .where(payment.c.payout_id == payout_id, is_meant)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from eth_typing import ChecksumAddress
 from web3.contract import Contract
-from web3.types import TxReceipt
 
 from deploy.ats.package import Artifact
 from deploy.devnet.artifacts import Creation, load_contract, load_lifecycle_artifact
@@ -16,8 +15,6 @@ from deploy.devnet.roles import OPERATOR_ROLES
 from tests.ats import roles
 from tests.ats.asset import Asset
 from tests.ats.chain import Chain
-
-PAYMENT_TOKEN_DECIMALS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +67,6 @@ class Lifecycle:
         """The gas that a payout call needs by the node's estimate."""
         call = self.contract.functions[function](self.asset.address, *arguments)
         return int(call.estimate_gas({"from": self.operator}))
-
-    def transact(self, function: str, *arguments: Any) -> TxReceipt:
-        """Any other call, as the operator. Raises RevertedError."""
-        return self.chain.transact(self.contract, function, *arguments, sender=self.operator)
 
 
 def deploy_payment_token(chain: Chain) -> Contract:

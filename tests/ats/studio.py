@@ -19,7 +19,7 @@ from tests.ats.asset import Asset
 from tests.ats.chain import CREATION_GAS, Chain
 
 ZERO_ADDRESS: Final = to_checksum_address("0x" + "00" * 20)
-# More facets a call than this would need more gas than a block of the studio's own networks has.
+# As the studio's own deployment does it by default.
 FACETS_PER_CALL: Final = 15
 FACTORY_FACET: Final = "FactoryFacet"
 # Units of the token; the studio refuses 0 for "no cap".
@@ -99,9 +99,9 @@ class Studio:
     def deploy_kpi_linked_bond(self, terms: TokenTerms, *, matures: int, project: ChecksumAddress) -> Asset:
         """Deploy a bond whose coupons' rates stay open until their fixing dates.
 
-        They are BASE_RATE, or follow what was reported of `project` (`addKpiData`) in the REPORT_PERIOD
-        before the fixing date. The published factory has no function for such a bond, so its facets are
-        initialised one by one here, as the factory does it for the others.
+        They follow what was reported of `project` (`addKpiData`) in the REPORT_PERIOD before the fixing date;
+        without a report a penalty is added to the rate before. The published factory has no function for such
+        a bond, so its facets are initialised one by one here, as the factory does it for the others.
         """
         product = Product.KPI_LINKED_BOND
         receipt = self.chain.transact(

@@ -105,6 +105,7 @@ def test_whatever_changes_balances_triggers_first(
 def test_frozen_and_locked_tokens_count(chain: Chain, equity: Asset, announced_at: int) -> None:
     equity.freeze(A, AMOUNTS[A])
     equity.lock(B, 1, chain.now + 1000)
+    assert (equity.balance_of(A), equity.balance_of(B)) == (0, AMOUNTS[B] - 1)
     chain.advance_to(announced_at + SECONDS_TO_RECORD + 1)
     equity.trigger_pending()
     for holder in (A, B):
@@ -160,6 +161,8 @@ def test_the_same_terms_are_refused_for_ever(chain: Chain, equity: Asset, announ
     with refused("DividendCreationFailed()"):
         announce(equity, announced_at)
     equity.cancel_dividend(1)
+    _, is_disabled = equity.read("getDividend", 1)
+    assert is_disabled
     with refused("DividendCreationFailed()"):
         announce(equity, announced_at)
     assert announce(equity, announced_at + 1) == 2

@@ -111,6 +111,8 @@ def test_a_cancelled_dividend_pays(chain: Chain, equity: Asset, equity_payer: Li
     equity.trigger_pending()
     equity.cancel_dividend(dividend_id)
     chain.advance_to(execution)
+    _, is_disabled = equity.read("getDividend", dividend_id)
+    assert is_disabled
     assert equity_payer.pay("executeDistributionByAddresses", dividend_id, HOLDERS).paid == DIVIDEND
 
 
@@ -119,6 +121,7 @@ def test_a_coupon_pays_frozen_tokens_too(chain: Chain, bond: Asset, bond_payer: 
     now = chain.now
     coupon_id = bond.set_coupon(coupon_terms(now, rate=RATE))
     bond.freeze(A, AMOUNTS[A])
+    assert bond.balance_of(A) == 0
     chain.advance_to(now + 200)
     bond.trigger_pending()
     assert bond_payer.pay("executeDistributionByAddresses", coupon_id, HOLDERS).paid == COUPON

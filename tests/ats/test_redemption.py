@@ -82,6 +82,7 @@ def test_principal_counts_what_cannot_be_redeemed(
 
 def test_a_second_time_and_nobodys_bonds_are_redeemed_silently(mature: Asset, redeemer: ChecksumAddress) -> None:
     mature.redeem_at_maturity(A, redeemer)
+    assert mature.balance_of(A) == 0
     assert mature.redeem_at_maturity(A, redeemer)["logs"] == []
     assert mature.redeem_at_maturity(NEW, redeemer)["logs"] == []
 

@@ -42,6 +42,7 @@ def test_counts_free_balances_over_the_whole_supply(
     equity.freeze(B, UNIT)
     equity.lock(C, 2 * UNIT, chain.now + 1000)
     equity.block(D)
+    assert equity.read("isInControlList", D)
 
     snapshot_id = equity.take_snapshot(snapshotter)
 

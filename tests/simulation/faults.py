@@ -6,7 +6,9 @@ from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from payout_service.application.chain_ports import CallKind
 from payout_service.domain.payout import PayoutState
+from payout_service.domain.settlement import Execution, ExecutionKind
 from tests.simulation.themes import Odds
+from tests.simulation.watching import payees_of
 from tests.simulation.world import FEE_CAP_WEI, World
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, GWEI, TOKEN, TREASURER
 from tests.support.payout.memory_store import Backup
@@ -162,7 +164,7 @@ class Faults:
         chain.reorg(depth, remine=kind != "drop")
         if kind == "other":
             self._change_outcome(
-                [each for transaction in removed for each in chain.recognise(transaction.call).holders]
+                [each for transaction in removed for each in payees_of(chain, transaction.call)]
             )
 
     def _change_outcome(self, payees: list[str]) -> None:
@@ -191,7 +193,7 @@ class Faults:
             world.chain.move_money(rng.randrange(1, 8_000))
         self._deposit_for_one()
         waiting = [*world.chain.pool.values(), *world.chain.accepted]
-        is_paying = any(world.chain.recognise(each.call).holders for each in waiting)
+        is_paying = any(payees_of(world.chain, each.call) for each in waiting)
         if is_paying and not self._holds("stuck") and self._happens(world.odds.money_leaves):
             self._take_money()
 
@@ -256,8 +258,9 @@ class Faults:
             snapshot_id, payout_id = rng.choice(snapshots)
             if payout_id in world.database.rows("payout"):
                 total = world.database.payout(payout_id).total_base_units + rng.choice((0, 0, 1_000))
-                payees = [rng.choice(chain.state.snapshots[snapshot_id].rows)[0]]
-                call = chain.pay_batch(CONTRACT, TOKEN, snapshot_id, payees, total)
+                payee = rng.choice(chain.state.snapshots[snapshot_id].rows)[0]
+                execution = Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, (payee,))
+                call = chain.pay_batch(CONTRACT, TOKEN, execution)
                 world.is_money_excused = True
         elif kind == "sweep" and sending:
             world.is_money_excused = True

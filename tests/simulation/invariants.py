@@ -58,12 +58,12 @@ def _nobody_is_paid_twice(world: World) -> None:
         if event is None or not key.startswith("batch/"):
             continue
         payout_id = UUID(key.split("/")[1])
-        if event.amount_base_units not in world.database.totals_of.get(payout_id, set()):
-            _fail("paid_what_is_not_owed", f"{key} has the total {event.amount_base_units}")
+        if event.execution.total_base_units not in world.database.totals_of.get(payout_id, set()):
+            _fail("paid_what_is_not_owed", f"{key} has the total {event.execution.total_base_units}")
         for payee in event.paid:
-            before = paid.setdefault((payout_id, payee), event.snapshot_id)
-            if before != event.snapshot_id:
-                _fail("paid_twice", f"{payee} of {payout_id} from snapshots {before} and {event.snapshot_id}")
+            before = paid.setdefault((payout_id, payee), event.execution.reference_id)
+            if before != event.execution.reference_id:
+                _fail("paid_twice", f"{payee} of {payout_id} from snapshots {before} and {event.execution.reference_id}")
 
 
 def _promises_are_covered(world: World) -> None:
@@ -163,7 +163,7 @@ def _money_is_where_it_was_sent(world: World) -> None:
     for mined in state.mined.values():
         call = world.chain.recognise(mined.transaction.call)
         if call.kind is CallKind.SWEEP and mined.succeeded:
-            got[TREASURER.value] = got.get(TREASURER.value, 0) + call.total_base_units
+            got[TREASURER.value] = got.get(TREASURER.value, 0) + call.sweep_base_units
     for account, amount in got.items():
         if state.money.get(account, 0) != amount:
             _fail("chain_books", f"{account} has {state.money.get(account, 0)}, {amount} were sent")

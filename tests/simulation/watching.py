@@ -19,6 +19,7 @@ from payout_service.domain.sweep import SWEEP_TRANSITIONS
 from payout_service.domain.transaction import (
     FINAL_STATES,
     INTENT_TRANSITIONS,
+    ContractCall,
     IntentState,
     Purpose,
     TransactionIntent,
@@ -43,6 +44,12 @@ class InvariantError(Exception):
     def __init__(self, name: str, what: str) -> None:
         super().__init__(f"{name}: {what}")
         self.name = name
+
+
+def payees_of(chain: MemoryChain, call: ContractCall) -> tuple[str, ...]:
+    """Whom a call would pay; nobody if it is no batch."""
+    execution = chain.recognise(call).execution
+    return execution.holders if execution else ()
 
 
 class WatchedDatabase(MemoryDatabase):
@@ -153,12 +160,12 @@ class WatchedDatabase(MemoryDatabase):
 
     def _require_payees_free(self, intent: TransactionIntent) -> None:
         """Nobody is in two calls of a payout that both may still happen."""
-        payees = set(self._chain.recognise(intent.call).holders)
+        payees = set(payees_of(self._chain, intent.call))
         for other in self.rows("intent").values():
             is_other = other.owner_id == intent.owner_id and other.intent_id != intent.intent_id
             if not is_other or other.purpose is not Purpose.BATCH or other.is_final:
                 continue
-            doubled = payees.intersection(self._chain.recognise(other.call).holders)
+            doubled = payees.intersection(payees_of(self._chain, other.call))
             if doubled:
                 self.fail("payee_in_two_batches", f"{sorted(doubled)} in {other.key} and {intent.key}")
 

@@ -53,6 +53,10 @@ def funded_preview() -> payout_service_pb2.PreviewPayoutResponse:
         payable_base_units="999999",
         rounding_dust_base_units="1",
         frozen_share_base_units="0",
+        gross_base_units="999999",
+        withheld_base_units="0",
+        excluded_base_units="0",
+        deferred_base_units="0",
         available_base_units="5000000",
         shortfall_base_units="0",
         block_number=77,
@@ -261,6 +265,7 @@ _EVENT_OF_STATE = {
     "INCOMPLETE": "payout_incomplete",
     "FAILED": "payout_failed",
     "CANCELLED": "payout_cancelled",
+    "DEFERRED": "payout_deferred",
 }
 _MESSAGE_OF_EVENT: dict[str, Any] = {
     "payout_progressed": payout_events_pb2.PayoutProgressed,
@@ -268,6 +273,7 @@ _MESSAGE_OF_EVENT: dict[str, Any] = {
     "payout_incomplete": payout_events_pb2.PayoutIncomplete,
     "payout_failed": payout_events_pb2.PayoutFailed,
     "payout_cancelled": payout_events_pb2.PayoutCancelled,
+    "payout_deferred": payout_events_pb2.PayoutDeferred,
 }
 
 
@@ -301,7 +307,7 @@ def token_amount(base_units: int) -> amount_pb2.TokenAmount:
 
 
 def payout_event(distribution: pb.Distribution, version: int, state: str, **changes: Any) -> Any:
-    """A payout of four holders, three of them paid; cancelled it has given up the fourth."""
+    """A payout of four holders, three of them paid; cancelled it has given up the fourth, deferred it waits."""
     distribution_id = str(resource_uuid(distribution.name))
     content: dict[str, Any] = {
         "name": f"payouts/{distribution_id}",
@@ -310,6 +316,10 @@ def payout_event(distribution: pb.Distribution, version: int, state: str, **chan
         "state": f"STATE_{state}",
         "total_amount": distribution.total_amount,
         "percentage": distribution.percentage,
+        "dividend_id": distribution.dividend_id,
+        "coupon_id": distribution.coupon_id,
+        "redemption": distribution.redemption,
+        "rules": distribution.rules if distribution.HasField("rules") else None,
         "plan_hash": "ab" * 32,
         "holder_count": 4,
         "paid_count": 0 if state == "FAILED" else 3,
@@ -318,6 +328,8 @@ def payout_event(distribution: pb.Distribution, version: int, state: str, **chan
         "paid_amount": token_amount(0 if state == "FAILED" else 750_000),
         "cancelled_count": 1 if state == "CANCELLED" else 0,
         "cancelled_amount": token_amount(250_000 if state == "CANCELLED" else 0),
+        "deferred_count": 1 if state == "DEFERRED" else 0,
+        "deferred_amount": token_amount(250_000 if state == "DEFERRED" else 0),
         "batch_count": 2,
         "final_batch_count": 1,
     }

@@ -9,11 +9,12 @@ import pytest
 from masspayout.distribution.v1 import distribution_service_pb2 as pb
 from masspayout.distribution.v1 import events_pb2
 from masspayout.payout.v1 import payout_service_pb2
-from masspayout.type.v1 import readiness_pb2
+from masspayout.type.v1 import amount_pb2, readiness_pb2, rules_pb2
 from sqlalchemy import func, select
 
 from distribution_service.infrastructure.tables import distributions, known_assets
 from libs.errors import AppError, Reason
+from libs.grpc_kit.accounts import checksummed
 from libs.grpc_kit.errors import to_status
 from tests.integration.distribution_service.support import (
     LIFECYCLE_CONTRACT,
@@ -29,6 +30,8 @@ from tests.integration.distribution_service.support import (
 )
 
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
+_HOLDER = "0x" + "1a" * 20
+_OTHER_HOLDER = "0x" + "2b" * 20
 
 
 async def test_a_distribution_is_stored_and_announced(world: World) -> None:
@@ -66,6 +69,31 @@ async def test_a_distribution_is_stored_and_announced(world: World) -> None:
         ({"total_amount": None, "percentage": "0"}, "INVALID_PERCENTAGE", "percentage"),
         ({"total_amount": None, "percentage": "100.01"}, "INVALID_PERCENTAGE", "percentage"),
         ({"percentage": "5"}, "CONFLICTING_FIELDS", "percentage"),
+        ({"dividend_id": 1}, "CONFLICTING_FIELDS", "dividend_id"),
+        ({"total_amount": None, "coupon_id": 1, "redemption": True}, "CONFLICTING_FIELDS", "redemption"),
+        ({"total_amount": None, "coupon_id": -1}, "INVALID_ACTION_ID", "coupon_id"),
+        ({"rules": {"excluded_holders": [_HOLDER, _HOLDER]}}, "DUPLICATE_HOLDER", "rules.excluded_holders[1]"),
+        ({"rules": {"excluded_holders": [_HOLDER] * 1001}}, "TOO_MANY_HOLDERS", "rules.excluded_holders"),
+        (
+            {"rules": {"withholding_rates": [{"holder": _HOLDER, "percentage": "101"}]}},
+            "INVALID_PERCENTAGE",
+            "rules.withholding_rates[0].percentage",
+        ),
+        (
+            {"rules": {"minimum_amount": {"decimal_amount": "0.0000001"}}},
+            "AMOUNT_TOO_MANY_DECIMALS",
+            "rules.minimum_amount.decimal_amount",
+        ),
+        (
+            {"total_amount": None, "dividend_id": 1, "rules": {"withholding_percentage": "1"}},
+            "RULE_NOT_SUPPORTED",
+            "rules.withholding_percentage",
+        ),
+        (
+            {"total_amount": None, "redemption": True, "rules": {"minimum_amount": {"decimal_amount": "1"}}},
+            "RULE_NOT_SUPPORTED",
+            "rules.minimum_amount",
+        ),
         ({"total_amount": {"base_units": "1.0"}}, "INVALID_AMOUNT", "total_amount.base_units"),
         ({"total_amount": {"base_units": "0"}}, "AMOUNT_NOT_POSITIVE", "total_amount.base_units"),
         ({"total_amount": {"base_units": "-5"}}, "AMOUNT_NOT_POSITIVE", "total_amount.base_units"),
@@ -162,6 +190,55 @@ async def test_a_percentage_is_stored_and_announced(world: World) -> None:
     assert (await refused(world.stub.CreateDistribution(request))).reason == "REQUEST_ID_REUSED"
 
 
+@pytest.mark.parametrize("pays", [{"dividend_id": 3}, {"coupon_id": 4}, {"redemption": True}])
+async def test_what_the_asset_has_announced_is_stored_and_announced(world: World, pays: dict[str, Any]) -> None:
+    asset_id = await world.import_asset()
+    created = await world.stub.CreateDistribution(world.create_request(asset_id, total_amount=None, **pays))
+
+    assert {name: getattr(created, name) for name in pays} == pays
+    assert created.total_amount == token_amount(0)
+    assert await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name)) == created
+    asked = payout_service_pb2.PreviewPayoutRequest(asset=f"assets/{asset_id}", **pays)
+    assert world.payouts.asked == [asked], "with amounts: else nobody knows what it takes"
+
+    async def announced() -> list[tuple[str, bytes]] | None:
+        return await world.bus.events_of("distribution", resource_uuid(created.name)) or None
+
+    ((_, payload),) = await eventually(announced, "the event is on the stream")
+    assert events_pb2.DistributionReleased.FromString(payload).distribution == created
+
+
+async def test_rules_are_asked_for_stored_and_announced(world: World) -> None:
+    asset_id = await world.import_asset()
+    rules: dict[str, Any] = {
+        "excluded_holders": [_HOLDER],
+        "excluded_share": "EXCLUDED_SHARE_REDISTRIBUTE",
+        "withholding_percentage": "26.37",
+        "withholding_rates": [{"holder": _OTHER_HOLDER, "percentage": "0"}],
+        "minimum_amount": {"decimal_amount": "2.5"},
+    }
+    created = await world.stub.CreateDistribution(world.create_request(asset_id, rules=rules))
+
+    shown = rules_pb2.PayeeRules(
+        excluded_holders=[checksummed(_HOLDER)],
+        excluded_share=rules_pb2.EXCLUDED_SHARE_REDISTRIBUTE,
+        withholding_percentage="26.37",
+        withholding_rates=[rules_pb2.WithholdingRate(holder=checksummed(_OTHER_HOLDER), percentage="0")],
+        minimum_amount=amount_pb2.AmountInput(base_units="2500000"),
+    )
+    assert created.rules == shown
+    assert await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name)) == created
+    assert [asked.rules for asked in world.payouts.asked] == [shown]
+
+
+async def test_before_the_record_date_nothing_is_refused(world: World) -> None:
+    asset_id = await world.import_asset()
+    world.payouts.answer.holder_count = 0
+    world.payouts.answer.readiness.add(kind="KIND_RECORD_DATE_REACHED", satisfied=False)
+    created = await world.stub.CreateDistribution(world.create_request(asset_id, total_amount=None, dividend_id=3))
+    assert created.state == pb.Distribution.STATE_RELEASED
+
+
 async def test_a_percentage_of_nothing_is_refused_or_left_to_the_plan(world: World) -> None:
     asset_id = await world.import_asset()
     world.payouts.answer.total_base_units = world.payouts.answer.available_base_units = "0"
@@ -177,18 +254,27 @@ async def test_a_percentage_of_nothing_is_refused_or_left_to_the_plan(world: Wor
 
 
 @pytest.mark.parametrize(
-    ("status", "reason"),
+    ("reason", "code"),
     [
-        (to_status(AppError(Reason.CHAIN_UNAVAILABLE, "no node")), "CHAIN_UNAVAILABLE"),
-        (to_status(AppError(Reason.ASSET_NOT_YET_KNOWN, "not here", field="asset")), "ASSET_NOT_YET_KNOWN"),
+        (Reason.CHAIN_UNAVAILABLE, grpc.StatusCode.UNAVAILABLE),
+        (Reason.ASSET_NOT_YET_KNOWN, grpc.StatusCode.UNAVAILABLE),
+        (Reason.CORPORATE_ACTION_NOT_FOUND, grpc.StatusCode.NOT_FOUND),
+        (Reason.CORPORATE_ACTION_CANCELLED, grpc.StatusCode.FAILED_PRECONDITION),
+        (Reason.NOT_A_BOND, grpc.StatusCode.FAILED_PRECONDITION),
+        (Reason.RULE_NOT_SUPPORTED, _INVALID),
     ],
 )
-async def test_what_payout_service_refuses_is_passed_on(world: World, status: grpc.Status, reason: str) -> None:
+async def test_what_payout_service_refuses_is_passed_on(
+    world: World, reason: Reason, code: grpc.StatusCode
+) -> None:
     asset_id = await world.import_asset()
-    world.payouts.refusal = status
+    world.payouts.refusal = to_status(AppError(reason, "not so", field="dividend_id"))
     before = await world.written()
     refusal = await refused(world.stub.CreateDistribution(world.create_request(asset_id)))
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, reason)
+    assert (refusal.code, refusal.reason) == (code, reason.value)
+    # A rich status of another code has no place for a field.
+    has_field = code in (_INVALID, grpc.StatusCode.FAILED_PRECONDITION)
+    assert refusal.field == ("dividend_id" if has_field else None)
     assert await world.written() == before
 
 
@@ -251,6 +337,12 @@ async def test_a_preview_shows_what_payout_service_says_and_refuses_neither_fund
         payable_base_units="10",
         rounding_dust_base_units="1",
         frozen_share_base_units="2",
+        gross_base_units="18",
+        withheld_base_units="5",
+        excluded_base_units="6",
+        excluded_count=1,
+        deferred_base_units="8",
+        deferred_count=2,
         available_base_units="3",
         shortfall_base_units="7",
         block_number=9,
@@ -261,7 +353,11 @@ async def test_a_preview_shows_what_payout_service_says_and_refuses_neither_fund
         ],
         largest_payments=[
             payout_service_pb2.PreviewedPayoutPayment(
-                holder=PAYMENT_TOKEN.lower(), balance_base_units="4", amount_base_units="1500000"
+                holder=PAYMENT_TOKEN.lower(),
+                balance_base_units="4",
+                amount_base_units="1500000",
+                withheld_base_units="9",
+                deferred=True,
             )
         ],
     )
@@ -276,12 +372,24 @@ async def test_a_preview_shows_what_payout_service_says_and_refuses_neither_fund
         payable_amount=token_amount(10),
         rounding_dust=token_amount(1),
         frozen_share=token_amount(2),
+        gross_amount=token_amount(18),
+        withheld_amount=token_amount(5),
+        excluded_amount=token_amount(6),
+        excluded_count=1,
+        deferred_amount=token_amount(8),
+        deferred_count=2,
         available_amount=token_amount(3),
         shortfall=token_amount(7),
         block_number=9,
         readiness=world.payouts.answer.readiness,
         largest_payments=[
-            pb.PreviewedPayment(holder=PAYMENT_TOKEN, balance_base_units="4", amount=token_amount(1_500_000))
+            pb.PreviewedPayment(
+                holder=PAYMENT_TOKEN,
+                balance_base_units="4",
+                amount=token_amount(1_500_000),
+                withheld_amount=token_amount(9),
+                deferred=True,
+            )
         ],
     )
     assert await world.written() == before

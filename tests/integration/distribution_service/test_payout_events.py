@@ -8,6 +8,7 @@ from masspayout.distribution.v1 import events_pb2
 from masspayout.operations.v1 import operations_service_pb2, operations_service_pb2_grpc
 
 from tests.integration.distribution_service.support import (
+    PAYMENT_TOKEN,
     World,
     eventually,
     payout_event,
@@ -38,6 +39,9 @@ async def test_a_payout_is_followed_to_its_end(world: World) -> None:
         zero_due_count=0,
         paid_amount=token_amount(750_000),
         cancelled_amount=token_amount(0),
+        excluded_amount=token_amount(0),
+        withheld_amount=token_amount(0),
+        deferred_amount=token_amount(0),
         batch_count=2,
         final_batch_count=1,
     )
@@ -102,6 +106,48 @@ async def test_a_paused_payout_goes_on_and_is_cancelled(world: World) -> None:
     assert (event.version, event.distribution) == (7, cancelled)
 
 
+async def test_a_deferred_payout_goes_on_when_payments_come_due(world: World) -> None:
+    created = await world.create()
+    await world.tell_payout(created, 1, "EXECUTING")
+    await world.wait_for(created.name, "EXECUTING")
+    await world.tell_payout(created, 2, "DEFERRED")
+    deferred = await world.wait_for(created.name, "DEFERRED")
+    progress = deferred.progress
+    assert (progress.deferred_count, progress.deferred_amount) == (1, token_amount(250_000))
+    await world.tell_payout(created, 3, "EXECUTING")
+    await world.wait_for(created.name, "EXECUTING")
+    await world.tell_payout(created, 4, "COMPLETED")
+    await world.wait_for(created.name, "COMPLETED")
+
+    events = await _events(world, created, 3)
+    names = [name for name, _ in events]
+    assert names == ["distribution_released", "distribution_deferred", "distribution_completed"]
+    event = events_pb2.DistributionDeferred.FromString(events[1][1])
+    assert (event.version, event.distribution) == (3, deferred)
+
+
+async def test_a_redemption_is_followed_round_by_round(world: World) -> None:
+    asset_id = await world.import_asset()
+    created = await world.stub.CreateDistribution(
+        world.create_request(asset_id, total_amount=None, redemption=True)
+    )
+    steps = [
+        ("PLANNING", 0),
+        ("WAITING_FOR_FUNDS", 900_000),
+        ("EXECUTING", 880_000),
+        ("PLANNING", 850_000),
+        ("WAITING_FOR_FUNDS", 990_000),
+        ("EXECUTING", 970_000),
+        ("COMPLETED", 960_000),
+    ]
+    for version, (state, total) in enumerate(steps, start=1):
+        paid: dict[str, Any] = {} if total else {"paid_count": 0, "paid_amount": None}
+        await world.tell_payout(created, version, state, total_amount=token_amount(total), **paid)
+        assert (await world.wait_for(created.name, state)).total_amount == token_amount(total)
+    completed = await world.wait_for(created.name, "COMPLETED")
+    assert (completed.redemption, completed.etag) == (True, '"8"')
+
+
 async def test_the_total_of_a_percentage_is_the_one_that_the_payout_has_fixed(world: World) -> None:
     asset_id = await world.import_asset()
     request = world.create_request(asset_id, total_amount=None, percentage="100")
@@ -143,6 +189,10 @@ async def test_contradictions_become_dead_letters_and_change_nothing(world: Worl
     contradicting.append(await world.tell_payout(share, 2, "PAUSED", total_amount=token_amount(800_001)))
     contradicting.append(
         await world.tell_payout(share, 3, "CANCELLED", total_amount=token_amount(800_000), cancelled_count=0)
+    )
+    contradicting.append(await world.tell_payout(other, 3, "EXECUTING", dividend_id=7))
+    contradicting.append(
+        await world.tell_payout(other, 4, "EXECUTING", rules={"excluded_holders": [PAYMENT_TOKEN]})
     )
     unknown = pb.Distribution()
     unknown.CopyFrom(created)

@@ -12,11 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from distribution_service.application.ports import DistributionReader, ListPosition, UnitOfWorkFactory
 from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.states import DistributionState, PayoutState
-from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Terms
+from distribution_service.domain.terms import (
+    Coupon,
+    Dividend,
+    FixedTotal,
+    Redemption,
+    ShareOfAvailable,
+    Terms,
+    action_id_of,
+    kind_of,
+)
 from distribution_service.infrastructure import tables
 from distribution_service.infrastructure.distribution_repository import SqlDistributionReader
 from distribution_service.infrastructure.unit_of_work import unit_of_work_factory
 from libs.clock import SystemClock
+from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from tests.unit.distribution_service.fakes import (
     START,
     TOKEN,
@@ -42,7 +52,9 @@ def ports(request: pytest.FixtureRequest) -> Ports:
     return unit_of_work_factory(engine, SystemClock(), lambda: None), SqlDistributionReader(engine)
 
 
-async def _stored(ports: Ports, count: int = 1, terms: Terms = _LARGEST) -> list[Distribution]:
+async def _stored(
+    ports: Ports, count: int = 1, terms: Terms = _LARGEST, rules: PayeeRules = NO_RULES
+) -> list[Distribution]:
     new_unit_of_work, _ = ports
     known = asset()
     made = [
@@ -50,6 +62,7 @@ async def _stored(ports: Ports, count: int = 1, terms: Terms = _LARGEST) -> list
             distribution_id=uuid4(),
             asset_id=known.asset_id,
             terms=terms,
+            rules=rules,
             payment_token=TOKEN,
             allow_unfunded=True,
             now=START,
@@ -74,8 +87,13 @@ async def test_what_is_stored_is_read_back(ports: Ports) -> None:
         zero_due=3,
         waiting=4,
         cancelled=5,
-        paid_base_units=2**256 - 8,
+        excluded=1,
+        deferred=2,
+        paid_base_units=2**256 - 100,
         cancelled_base_units=7,
+        excluded_base_units=11,
+        withheld_base_units=13,
+        deferred_base_units=17,
     )
     told = report(distribution, 3, PayoutState.EXECUTING, figures, "X: y")
     changed = distribution.apply_payout(told, distribution.create_time)
@@ -100,6 +118,44 @@ async def test_a_percentage_and_the_total_that_its_plan_fixed_are_read_back(port
     stored = await reader.find(distribution.distribution_id)
     assert stored == fixed
     assert (stored.percentage_basis_points, stored.total_base_units) == (10_000, 2**256 - 1)
+
+
+_RULES = PayeeRules(
+    excluded=frozenset({"0x" + "1a" * 20, "0x" + "2b" * 20}),
+    excluded_share=ExcludedShare.REDISTRIBUTE,
+    withholding_basis_points=2_637,
+    withholding_by_holder={"0x" + "3c" * 20: 0, "0x" + "4d" * 20: 10_000},
+    minimum_base_units=2**256 - 1,
+)
+
+
+@pytest.mark.parametrize(
+    ("terms", "rules"),
+    [
+        (_LARGEST, _RULES),
+        (Dividend(2**63 - 1), replace(NO_RULES, excluded=_RULES.excluded, minimum_base_units=1)),
+        (Coupon(1), NO_RULES),
+        (Redemption(), NO_RULES),
+    ],
+)
+async def test_what_is_paid_and_by_which_rules_is_read_back(ports: Ports, terms: Terms, rules: PayeeRules) -> None:
+    _, reader = ports
+    (distribution,) = await _stored(ports, terms=terms, rules=rules)
+    stored = await reader.find(distribution.distribution_id)
+    assert stored == distribution
+    assert (stored.kind, stored.action_id, stored.rules) == (kind_of(terms), action_id_of(terms), rules)
+
+
+@pytest.mark.parametrize("terms", [Dividend(1), Redemption()])
+async def test_a_total_of_zero_can_be_stored_where_it_can_be(ports: Ports, terms: Terms) -> None:
+    new_unit_of_work, reader = ports
+    (distribution,) = await _stored(ports, terms=terms)
+    state = PayoutState.EXECUTING if isinstance(terms, Redemption) else PayoutState.COMPLETED
+    changed = distribution.apply_payout(report(distribution, 1, state), START)
+    async with new_unit_of_work() as uow:
+        await uow.distributions.update(changed)
+        await uow.commit()
+    assert await reader.find(distribution.distribution_id) == changed
 
 
 @pytest.mark.parametrize("state", PayoutState)
@@ -229,6 +285,24 @@ async def test_a_locked_distribution_is_changed_by_one_transaction_at_a_time(eng
         {"percentage_basis_points": 0},
         {"percentage_basis_points": 10_001},
         {"percentage_basis_points": 10_000, "total_base_units": 0},
+        {"percentage_basis_points": 10_000, "total_base_units": 0, "state": DistributionState.DEFERRED.value},
+        {"percentage_basis_points": 10_000, "kind": PayoutKind.REDEMPTION.value},
+        {"kind": "GIFT"},
+        {"kind": PayoutKind.DIVIDEND.value},
+        {"action_id": 1},
+        {"kind": PayoutKind.REDEMPTION.value, "action_id": 1},
+        {"kind": PayoutKind.REDEMPTION.value, "total_base_units": -1},
+        {"kind": PayoutKind.DIVIDEND.value, "action_id": 1, "total_base_units": 0},
+        {"rules": []},
+        {"excluded_count": -1},
+        {"deferred_count": -1},
+        {"deferred_count": None},
+        {"excluded_base_units": -1},
+        {"withheld_base_units": -1},
+        {"deferred_base_units": -1},
+        {"withheld_base_units": 2**256 - 1, "paid_base_units": 1},
+        {"excluded_base_units": 2**256 - 1, "paid_base_units": 1},
+        {"deferred_base_units": 2**256 - 1, "paid_base_units": 1},
         {"state": DistributionState.PAUSED.value, "total_base_units": 0},
         {"paid_count": -1},
         {"batch_count": None},

@@ -117,7 +117,8 @@ async def test_a_watch_sees_progress_and_ends(world: World) -> None:
         await anext(changes)
 
 
-async def test_the_published_client_watches_to_the_end(world: World, stack: Stack) -> None:
+@pytest.mark.parametrize("end", ["COMPLETED", "DEFERRED"])
+async def test_the_published_client_watches_to_the_end(world: World, stack: Stack, end: str) -> None:
     created = await world.create()
     address = stack.endpoints.services["distribution_service"]
     seen: list[str] = []
@@ -127,12 +128,12 @@ async def test_the_published_client_watches_to_the_end(world: World, stack: Stac
             if len(seen) == 1:
                 await world.tell_payout(created, 1, "EXECUTING")
             elif len(seen) == 2:
-                await world.tell_payout(created, 2, "COMPLETED")
+                await world.tell_payout(created, 2, end)
 
-    assert seen == ["RELEASED", "EXECUTING", "COMPLETED"]
+    assert seen == ["RELEASED", "EXECUTING", end]
 
 
-@pytest.mark.parametrize("state", ["COMPLETED", "INCOMPLETE", "FAILED", "CANCELLED"])
+@pytest.mark.parametrize("state", ["COMPLETED", "INCOMPLETE", "FAILED", "CANCELLED", "DEFERRED"])
 async def test_a_watch_of_what_is_settled_ends_at_once(world: World, state: str) -> None:
     created = await world.create()
     await world.tell_payout(created, 1, state)

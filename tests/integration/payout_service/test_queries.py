@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.errors import AppError, Reason
+from libs.payout_terms import PayeeRules
 from payout_service.application.ports import UnitOfWorkFactory
 from payout_service.domain.fees import Fees
 from payout_service.domain.payments import BatchState, FailureReason, PaymentOutcome, PaymentState
@@ -21,6 +22,8 @@ from tests.integration.payout_service.rows import (
     batch_of,
     batched,
     executing,
+    frozen_payout,
+    holder,
     new_address,
     new_discrepancy,
     new_intent,
@@ -99,6 +102,22 @@ async def test_payments_are_exported_page_by_page_from_any_row(
     upto = [[row.ordinal for row in page] async for page in read.export_payments(payout_id, 1, 4)]
     assert upto == [[1, 2], [3]], "not beyond row 4: a round that is not frozen is left out"
     assert await read.payments(payout_id, 0, 9) == [row for page in pages for row in page]
+
+
+async def test_payments_tell_what_is_withheld_and_what_stays(
+    engine: AsyncEngine, unit_of_work: UnitOfWorkFactory
+) -> None:
+    rules = PayeeRules(
+        excluded=frozenset({holder(1)}), withholding_by_holder={holder(0): 2_500}, minimum_base_units=200
+    )
+    payout_id = await frozen_payout(unit_of_work, (5, 4, 1), rules=rules)
+    withheld, excluded, deferred = await PayoutQueries(engine).payments(payout_id, 0, 9)
+    assert (withheld.gross_base_units, withheld.withheld_base_units, withheld.amount_base_units) == (500, 125, 375)
+    assert (withheld.withholding_basis_points, withheld.state) == (2_500, PaymentState.PLANNED)
+    assert (excluded.gross_base_units, excluded.excluded_base_units, excluded.amount_base_units) == (400, 400, 0)
+    assert excluded.state is PaymentState.EXCLUDED
+    assert (deferred.gross_base_units, deferred.amount_base_units) == (100, 100)
+    assert (deferred.state, deferred.round_number) == (PaymentState.DEFERRED, 1)
 
 
 async def test_sweeps_come_oldest_first_by_asset(engine: AsyncEngine, unit_of_work: UnitOfWorkFactory) -> None:

@@ -73,7 +73,8 @@ async def test_the_state_now_then_each_change_then_the_end() -> None:
 async def test_a_settled_distribution_is_sent_once(state: PayoutState, told: Progress) -> None:
     world = _World()
     world.tell(1, state, told)
-    assert [item.state async for item in world.follow()] == [DistributionState[state.name]]
+    async with asyncio.timeout(5):
+        assert [item.state async for item in world.follow()] == [DistributionState[state.name]]
 
 
 async def test_a_watch_goes_on_while_the_payout_is_paused_and_being_cancelled() -> None:

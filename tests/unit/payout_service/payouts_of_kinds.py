@@ -16,7 +16,6 @@ from tests.support.payout.stage import ASSET_ID, Stage, incoming
 
 # A token of the bond pays so much: not a whole number, so that amounts floor.
 PRINCIPAL = Fraction(201, 2)
-DAY = 86_400
 
 
 def operator_key() -> RequestKey:

@@ -500,12 +500,18 @@ STATES = [
 ]
 
 
-@pytest.mark.parametrize("kind", PayoutKind)
-@pytest.mark.parametrize("state", STATES)
+# A redemption takes no snapshot.
+STATES_OF_KINDS = [
+    (state, kind)
+    for kind in PayoutKind
+    for state in STATES
+    if (state, kind) != (PayoutState.SNAPSHOTTING, PayoutKind.REDEMPTION)
+]
+
+
+@pytest.mark.parametrize(("state", "kind"), STATES_OF_KINDS)
 async def test_a_step_done_again_on_a_stale_view_changes_nothing(state: PayoutState, kind: PayoutKind) -> None:
     """A replica whose lease ran out does its step after another has done it."""
-    if state is PayoutState.SNAPSHOTTING and kind is PayoutKind.REDEMPTION:
-        return
     stage = Stage()
     payout_id = await funded_of(stage, kind)
     stale = await stage.run_to(payout_id, state)

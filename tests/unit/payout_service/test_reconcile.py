@@ -24,6 +24,7 @@ from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
 from payout_service.domain.payments import PaymentState, Tallies
 from payout_service.domain.payout import Payout, PayoutState, Progress
 from payout_service.domain.retry import RetryPolicy
+from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.transaction import ContractCall
 from tests.support.payout.memory_chain import CONTRACT, TOKEN, TREASURER, holder
 from tests.support.payout.memory_database import MemoryPayments, PaymentRow
@@ -108,7 +109,8 @@ def key() -> RequestKey:
 
 
 def pay_call(stage: Stage, snapshot_id: int, payees: list[str], total: int = TOTAL) -> ContractCall:
-    return stage.chain.pay_batch(CONTRACT, TOKEN, snapshot_id, payees, total)
+    execution = Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, tuple(payees))
+    return stage.chain.pay_batch(CONTRACT, TOKEN, execution)
 
 
 # ------------------------------------------------------------------------------------------------ sound books
@@ -398,7 +400,8 @@ async def test_an_event_about_another_snapshot_proves_nothing() -> None:
     first = mined[stage.payments(payout_id)[0].transaction_hash]
     assert first.evidence
     assert first.evidence.event
-    event = replace(first.evidence.event, snapshot_id=2)
+    event = first.evidence.event
+    event = replace(event, execution=replace(event.execution, reference_id=2))
     mined[first.transaction.hash] = replace(first, evidence=replace(first.evidence, event=event))
     found = (await look(stage, payout_id)).discrepancies
     assert {each.finding.kind for each in found} == {_K.PAYMENT_WITHOUT_EVIDENCE}

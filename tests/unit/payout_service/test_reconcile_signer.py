@@ -20,6 +20,7 @@ from payout_service.application.reconcile_signer import SignerAccount, reconcile
 from payout_service.application.sweep_leftover import SweepLeftover, sweep_leftover
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
+from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.sweep import SweepState
 from payout_service.domain.transaction import IntentState
 from tests.support.payout.memory_chain import CONTRACT, GWEI, OTHER_SIGNER, SIGNER, TOKEN, TREASURER, holder
@@ -111,7 +112,8 @@ async def test_a_foreign_batch_on_our_snapshot_pays_its_payees_once() -> None:
     stage.clock.advance(5)
     await advance_one_payout(stage.engine)
     await stage.drive()
-    call = stage.chain.pay_batch(CONTRACT, TOKEN, 1, [holder(0), holder(5)], TOTAL)
+    execution = Execution(ExecutionKind.AMOUNT_SNAPSHOT, 1, TOTAL, (holder(0), holder(5)))
+    call = stage.chain.pay_batch(CONTRACT, TOKEN, execution)
     stage.chain.use_nonce_elsewhere(call)
     await halt(stage)
     account = await reconcile(stage)

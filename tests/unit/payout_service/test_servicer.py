@@ -1,6 +1,7 @@
 """PayoutService: what each call reads out of its request, whom it asks, and what it shows."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import cast
 from uuid import UUID, uuid4
 
@@ -274,7 +275,7 @@ async def test_payments_are_exported_from_any_row(service: Service) -> None:
     assert [piece.last_row for piece in whole] == [3, 6, 9, 10]
     content = b"".join(piece.csv for piece in whole)
     assert content.count(b"\r\n") == 11
-    assert content.startswith(b"row,holder,")
+    assert content.startswith(b"row,round,holder,")
     again = whole[0].csv + b"".join(piece.csv for piece in await export(3))
     assert again == content
     assert await export(10) == []
@@ -282,6 +283,15 @@ async def test_payments_are_exported_from_any_row(service: Service) -> None:
         with pytest.raises(AppError) as error:
             await export(row)
         assert refused(error) == (Reason.INVALID_ROW, "after_row")
+
+
+async def test_rows_behind_the_frozen_plan_are_not_exported(service: Service) -> None:
+    """Those of a redemption's round that is being planned."""
+    payout_id = await service.completed()
+    payout = service.stage.database.rows("payout")[payout_id]
+    payout.plan = replace(payout.plan, holder_count=7)
+    request = pb.ExportPaymentsRequest(parent=f"payouts/{payout_id}")
+    assert [each.last_row async for each in service.call.ExportPayments(request, CONTEXT)] == [3, 6, 7]
 
 
 async def test_a_plan_that_is_not_frozen_is_not_exported(service: Service) -> None:
