@@ -83,7 +83,7 @@ async def _trade(scene: Scene, ledger: TokenLedger) -> None:
 
 
 def _interest(balances: Mapping[ChecksumAddress, int]) -> dict[ChecksumAddress, int]:
-    """balance x nominal value x rate x period / year, rounded down to a base unit of the payment token."""
+    """Balance x nominal value x rate x period / year, rounded down to a base unit of the payment token."""
     digits = 10 ** (NOMINAL_VALUE_DECIMALS + _RATE_DECIMALS)
     return {
         holder: balance * NOMINAL_VALUE * _RATE * _PERIOD_SECONDS // (digits * YEAR_SECONDS)

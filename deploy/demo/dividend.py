@@ -57,7 +57,7 @@ async def pay_dividend(scene: Scene) -> Outcome:
             raise DemoError("the preview has no amounts")
         scene.tell(
             "Preview",
-            f"{seen.payable_amount.decimal_amount} {SYMBOL} to the {seen.holder_count:,} holders of the record date",
+            f"{seen.payable_amount.decimal_amount} {SYMBOL} to {seen.holder_count:,} holders of the record date",
         )
         paid = await following.end(DistributionState.COMPLETED)
     money = dict.fromkeys(ledger.balances, 0) | due
@@ -150,7 +150,7 @@ async def _pay_by_rules(scene: Scene, listing: Listing, ledger: TokenLedger) -> 
         )
     scene.note(
         f"{payout.paid_count:,} paid, 1 excluded ({decimal(kept)} {SYMBOL} not paid), {len(deferred):,} deferred: "
-        f"{decimal(sum(deferred.values()))} {SYMBOL} stay committed until their holders' deferrals reach the minimum"
+        f"{decimal(sum(deferred.values()))} {SYMBOL} stay committed until a holder's deferrals reach it"
     )
     return _PaidByRules({holder: due[holder] for holder in due.keys() - deferred.keys()}, deposited)
 

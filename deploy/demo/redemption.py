@@ -1,7 +1,7 @@
-"""SCENARIO=redemption: a bond matures and every holder gets the principal, also who trades while it is being paid.
+"""SCENARIO=redemption: a bond matures, every holder gets the principal, also who trades meanwhile.
 
-One holder is on the control list: the contract would refuse any call with this holder in it. It is found and named,
-the others are paid; taken off the list, it is paid too.
+One holder is on the control list: the contract would refuse any call with this holder in it. It is found and
+named, the others are paid; taken off the list, it is paid too.
 """
 
 from __future__ import annotations
@@ -55,9 +55,7 @@ async def redeem(scene: Scene) -> Outcome:
         incomplete = await following.end(DistributionState.INCOMPLETE)
     await _name_the_blocked(scene, incomplete, listed)
     paid = await _retry(scene, listing, incomplete.distribution, listed)
-    scene.tell(
-        "Verifying", "every balance on the chain with plain web3: no token is left, each has paid its principal"
-    )
+    scene.tell("Verifying", "every balance on the chain with plain web3: no token is left, its principal is paid")
     # Who had a token when it was redeemed got its nominal value, whoever had it before.
     claim = Claim(
         token=listing.token,

@@ -46,7 +46,7 @@ class DemoSettings:
 
     @classmethod
     def load(cls) -> DemoSettings:
-        """Reads SCENARIO, HOLDERS, SEED, KEEP. Raises DemoError naming a wrong one, or a chain that is not ours."""
+        """Reads them from the environment. Raises DemoError naming a wrong one, or a chain that is not ours."""
         if os.environ.get(RPC_URL_VARIABLE):
             raise DemoError(
                 f"{RPC_URL_VARIABLE} is set: the demo makes contracts and money, so it needs its own embedded "

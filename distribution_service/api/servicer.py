@@ -53,10 +53,11 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
         after = parse_position(page.after) if page.after else None
         found = await self._queries.page(asset_id, after, page.size)
         token = next_page_token(scope, position_key(found.distributions[-1])) if found.has_more else ""
-        return pb.ListDistributionsResponse(
-            distributions=[distribution_message(distribution) for distribution in found.distributions],
-            next_page_token=token,
-        )
+        distributions = [distribution_message(distribution) for distribution in found.distributions]
+        for each in distributions:
+            # A page of long rules would be larger than a message may be; GetDistribution tells them.
+            each.ClearField("rules")
+        return pb.ListDistributionsResponse(distributions=distributions, next_page_token=token)
 
     async def PreviewDistribution(
         self, request: pb.PreviewDistributionRequest, context: Context

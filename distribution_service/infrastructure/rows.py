@@ -8,9 +8,9 @@ from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import Progress
 from distribution_service.domain.states import DistributionState
-from distribution_service.infrastructure.rules_mapping import rules_from_json, rules_to_json
 from libs.chain.address import EvmAddress
 from libs.payout_terms import PayoutKind
+from libs.persistence.payee_rules import rules_from_json, rules_to_json
 
 
 def distribution_of(row: Row[tuple[Any, ...]]) -> Distribution:

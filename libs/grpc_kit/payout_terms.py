@@ -13,7 +13,7 @@ from libs.grpc_kit.accounts import checksummed, parse_evm_account
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 
 MAX_EXCLUDED_HOLDERS = 1_000
-MAX_WITHHOLDING_RATES = 5_000
+MAX_WITHHOLDING_RATES = 1_000
 # Path of the rules in every request.
 RULES_FIELD = "rules"
 MINIMUM_FIELD = f"{RULES_FIELD}.minimum_amount"

@@ -40,20 +40,23 @@ async def follow_live_balances(
     if not moved:
         return None
     gone = [each.holder for each in moved if not each.amount_base_units]
-    outcomes = await _without_batch(engine, payout, contract, gone)
+    final_block = max(0, (await engine.rail.head()).number - engine.settings.confirmations)
+    if any(each.amount_base_units for each in await engine.contracts.entitlements(source, gone, final_block)):
+        # A reorg may give the tokens back; and the next listing, at a final block, would find them once more.
+        what = f"BALANCES_NOT_FINAL: tokens of {gone[0]} went elsewhere behind block {final_block}"
+        return StepResult(engine.settings.poll_seconds, what)
+    outcomes = await _without_batch(engine, payout, contract, gone, final_block)
     return await _store(engine, payout, contract, [each for each in moved if each.amount_base_units], outcomes)
 
 
 async def _without_batch(
-    engine: Engine, payout: Payout, contract: LifecycleContract, holders: list[str]
+    engine: Engine, payout: Payout, contract: LifecycleContract, holders: list[str], final_block: int
 ) -> list[PaymentOutcome]:
     """PAID where another execution has redeemed the holder since the listing, else ZERO_DUE."""
     if not holders:
         return []
     if payout.snapshot is None or contract.address is None:
         raise RuntimeError(f"payout {payout.payout_id} redeems without a listing or a contract")
-    head = await engine.rail.head()
-    final_block = max(0, head.number - engine.settings.confirmations)
     # The listing is what was left after its block.
     first_block = payout.snapshot.block_number + 1
     paid: dict[str, PaymentOutcome] = {}

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from libs.chain.address import EvmAddress
 from libs.messaging.events import OutgoingEvent
 from libs.payout_terms import PayoutKind
+from libs.persistence.payee_rules import rules_from_json, rules_to_json
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState, Progress, Snapshot
 from payout_service.domain.plan import PlanTotals
 from payout_service.infrastructure import tables
 from payout_service.infrastructure.claims import claim_due
 from payout_service.infrastructure.event_encoding import payout_event
 from payout_service.infrastructure.lifecycle_repository import SqlLifecycleRepository
-from payout_service.infrastructure.rules_mapping import rules_from_json, rules_to_json
 
 _payout = tables.payout
 _BEFORE_SNAPSHOT = sorted(state.value for state in (PayoutState.REQUESTED, PayoutState.SNAPSHOTTING))

@@ -51,12 +51,16 @@ async def wait_for_sessions_gone(database_url: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """What the books are read of: an asset's contract, a payout (None: there is none yet), a sweep's receiver."""
+    """What the books are read of: an asset's contract, a payout (None: there is none yet), a sweep's receiver.
+
+    `earlier_payout_ids` are payouts that the case has made before.
+    """
 
     signer: str
     asset_id: UUID
     payout_id: UUID | None
     sweep_receiver: str = ""
+    earlier_payout_ids: tuple[UUID, ...] = ()
 
 
 async def read_books(database_url: str, whose: Whose) -> Books:
@@ -108,17 +112,20 @@ async def _read(connection: asyncpg.Connection[Any], whose: Whose) -> Books:
     sweep = await connection.fetchrow("SELECT * FROM sweep WHERE receiver = $1", whose.sweep_receiver)
     owner_id = sweep["sweep_id"] if sweep else whose.payout_id
     payout = await connection.fetchrow("SELECT * FROM payout WHERE payout_id = $1", owner_id)
+    owners = [whose.asset_id, owner_id, *whose.earlier_payout_ids]
     attempts = await connection.fetch(
         "SELECT intent_id, transaction_hash, last_broadcast_time FROM transaction_attempt "
-        "JOIN transaction_intent USING (intent_id) WHERE owner_id IN ($1, $2) ORDER BY intent_id, number",
-        whose.asset_id,
-        owner_id,
+        "JOIN transaction_intent USING (intent_id) WHERE owner_id = ANY($1) ORDER BY intent_id, number",
+        owners,
     )
     intents = await connection.fetch(
-        "SELECT * FROM transaction_intent WHERE owner_id IN ($1, $2) ORDER BY position", whose.asset_id, owner_id
+        "SELECT * FROM transaction_intent WHERE owner_id = ANY($1) ORDER BY position", owners
     )
     batches = await connection.fetch("SELECT * FROM batch WHERE payout_id = $1 ORDER BY number", owner_id)
     payments = await connection.fetch("SELECT * FROM payment WHERE payout_id = $1 ORDER BY ordinal", owner_id)
+    earlier = await connection.fetch(
+        "SELECT * FROM payment WHERE payout_id = ANY($1) ORDER BY payout_id, ordinal", whose.earlier_payout_ids
+    )
     events = await connection.fetch(
         "SELECT aggregate_version, event_name FROM outbox WHERE aggregate_id = $1", owner_id
     )
@@ -133,6 +140,7 @@ async def _read(connection: asyncpg.Connection[Any], whose: Whose) -> Books:
         intents=tuple(_intent(row, attempts) for row in intents),
         batches=tuple(_batch(row) for row in batches),
         payments=tuple(_payment(row) for row in payments),
+        earlier_payments=tuple(_payment(row) for row in earlier),
         committed_base_units=_whole(
             await connection.fetchval("SELECT amount_base_units FROM commitment WHERE owner_id = $1", owner_id)
         ),
@@ -156,6 +164,8 @@ def _payout(row: asyncpg.Record) -> Payout:
         frozen_share_base_units=_whole(row["frozen_share_base_units"]),
         paid_count=row["paid_count"],
         paid_base_units=int(row["paid_base_units"]),
+        round_number=row["round_number"],
+        listed_count=row["listed_count"],
     )
 
 
@@ -191,6 +201,7 @@ def _payment(row: asyncpg.Record) -> Payment:
         state=row["state"],
         batch_number=row["batch_number"],
         transaction_hash=row["transaction_hash"],
+        round_number=row["round_number"],
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deploy.local.settings import REPOSITORY
 from payout_service.domain.transaction import Purpose
-from tests.chaos import checks
+from tests.chaos import checks, kind_checks
 from tests.chaos.checks import Check
 from tests.chaos.scenarios import DeployAndPay, PayAReadyAsset, Scenario, Unmined
 from tests.chaos.unhappy import (
@@ -43,6 +43,11 @@ class Case:
     scenario: Scenario
     check: Check
     nth: int = 1
+
+    @property
+    def name(self) -> str:
+        """The failpoint, and the scenario where it is not the usual one."""
+        return f"{self.failpoint}/{self.scenario.name}" if self.scenario.name else self.failpoint
 
     @property
     def setting(self) -> str:

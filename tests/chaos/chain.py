@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from eth_typing import ChecksumAddress
+from eth_typing import BlockNumber, ChecksumAddress
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.types import FilterParams, LogReceipt, RPCEndpoint
 
 from deploy.devnet.artifacts import load_contract
-from tests.chaos.found import Chain, Sent, Transfer
+from tests.chaos.found import Chain, Move, Sent, Transfer
 
 _REQUEST_SECONDS = 30
 _CALLS_AT_ONCE = 100
 _TRANSFER = HexBytes(keccak(text="Transfer(address,address,uint256)"))
 _SNAPSHOT_TAKEN = HexBytes(keccak(text="SnapshotTaken(address,uint256)"))
+_SNAPSHOT_TRIGGERED = HexBytes(keccak(text="SnapshotTriggered(uint256,bytes)"))
+_POOL_EMPTY_SECONDS = 10.0
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,9 @@ class ChainReader:
             AsyncHTTPProvider(rpc_url, request_kwargs={"timeout": _REQUEST_SECONDS})
         )
         self._signer = signer
+        # Its balanceOf is that of the security tokens, too.
         self._payment_token_abi = load_contract("PaymentToken").abi
+        self._security_abi = load_contract("EquityToken").abi
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,28 +82,53 @@ class ChainReader:
         """What has happened since."""
         # The pool first: what moves into a block meanwhile is found there.
         sent = await self._pool() | await self._mined(mark.block + 1)
-        balances = await self._balances(payment_token, holders)
-        snapshots = await self._logs(mark, token, [_SNAPSHOT_TAKEN])
-        transfers: list[LogReceipt] = []
+        # One end for all logs, so that they tell of the same transactions.
+        last_block = await self._web3.eth.get_block_number()
+        snapshots = await self._logs(mark, last_block, token, [[_SNAPSHOT_TAKEN, _SNAPSHOT_TRIGGERED]])
+        moves = await self._logs(mark, last_block, token, [_TRANSFER])
+        transfers: list[Transfer] = []
         contract_change = None
         if contract is not None:
-            transfers = await self._logs(mark, payment_token, [_TRANSFER, _topic(contract)])
+            logs = await self._logs(mark, last_block, payment_token, [_TRANSFER, _topic(contract)])
+            transfers = [
+                Transfer(_account(log["topics"][2]), int.from_bytes(log["data"]), _text(log["transactionHash"]))
+                for log in logs
+            ]
             held = await self._balances(payment_token, [contract])
             contract_change = sum(held.values()) - mark.contract_balance
+        # Also whom it has paid and nobody knew: new holders of a bond that is redeemed.
+        paid = {to_checksum_address(transfer.to) for transfer in transfers}
+        balances = await self._balances(payment_token, sorted(paid.union(holders)))
         return Chain(
             sent=sent,
-            received={holder: amount - mark.balances[holder] for holder, amount in balances.items()},
-            transfers=tuple(
-                Transfer(
-                    to="0x" + log["topics"][2].hex()[-40:],
-                    amount_base_units=int.from_bytes(log["data"]),
+            received={holder: amount - mark.balances.get(holder, 0) for holder, amount in balances.items()},
+            transfers=tuple(transfers),
+            snapshots={_text(log["transactionHash"]): _snapshot_id(log) for log in snapshots},
+            contract_change_base_units=contract_change,
+            moves=tuple(
+                Move(
+                    sender=_account(log["topics"][1]),
+                    to=_account(log["topics"][2]),
+                    tokens=int.from_bytes(log["data"]),
                     transaction_hash=_text(log["transactionHash"]),
                 )
-                for log in transfers
+                for log in moves
             ),
-            snapshots={_text(log["transactionHash"]): int.from_bytes(log["topics"][2]) for log in snapshots},
-            contract_change_base_units=contract_change,
+            live_balances=await self.live_balances(token),
         )
+
+    async def live_balances(self, token: ChecksumAddress) -> dict[str, int]:
+        """Who holds free tokens now, in the token's own order."""
+        asset = self._web3.eth.contract(token, abi=self._security_abi)
+        count = await asset.functions.getTotalSecurityHolders().call()
+        holders = await asset.functions.getSecurityHolders(0, max(count, 1)).call()
+        return await self._balances(token, holders)
+
+    async def pool_is_empty(self) -> None:
+        """Waits until blocks hold all that the signer has sent. Raises TimeoutError."""
+        async with asyncio.timeout(_POOL_EMPTY_SECONDS):
+            while await self._pool():
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def next_nonce(self) -> int:
         """The signer's next nonce by the newest block."""
@@ -128,10 +160,8 @@ class ChainReader:
             }
         return sent
 
-    async def _balances(
-        self, payment_token: ChecksumAddress, accounts: Iterable[ChecksumAddress]
-    ) -> dict[str, int]:
-        contract = self._web3.eth.contract(payment_token, abi=self._payment_token_abi)
+    async def _balances(self, token: ChecksumAddress, accounts: Iterable[ChecksumAddress]) -> dict[str, int]:
+        contract = self._web3.eth.contract(token, abi=self._payment_token_abi)
         asked = list(accounts)
         balances: dict[str, int] = {}
         for start in range(0, len(asked), _CALLS_AT_ONCE):
@@ -143,9 +173,28 @@ class ChainReader:
             balances |= {account.lower(): int(answer) for account, answer in zip(chunk, answers, strict=True)}
         return balances
 
-    async def _logs(self, mark: Mark, address: ChecksumAddress, topics: list[HexBytes]) -> list[LogReceipt]:
-        wanted: FilterParams = {"address": address, "fromBlock": mark.block + 1, "topics": list(topics)}
+    async def _logs(
+        self, mark: Mark, last_block: int, address: ChecksumAddress, topics: Sequence[HexBytes | list[HexBytes]]
+    ) -> list[LogReceipt]:
+        if last_block <= mark.block:
+            return []
+        wanted: FilterParams = {
+            "address": address,
+            "fromBlock": BlockNumber(mark.block + 1),
+            "toBlock": BlockNumber(last_block),
+            "topics": list(topics),
+        }
         return await self._web3.eth.get_logs(wanted)
+
+
+def _account(topic: HexBytes) -> str:
+    return "0x" + topic.hex()[-40:]
+
+
+def _snapshot_id(log: LogReceipt) -> int:
+    """Of SnapshotTaken its second topic, of SnapshotTriggered the first word of its data."""
+    is_taken = log["topics"][0] == _SNAPSHOT_TAKEN
+    return int.from_bytes(log["topics"][2] if is_taken else log["data"][:32])
 
 
 def _topic(address: ChecksumAddress) -> HexBytes:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from tests.chaos.found import Batch, Found, Intent
+from tests.chaos.replay import every_token_is_paid_once
 
 Check = Callable[[Found], list[str]]
 OPEN_PAYMENT_STATES = ("PLANNED", "IN_FLIGHT")
@@ -44,10 +45,13 @@ def _all_sent_is_journaled(found: Found) -> list[str]:
 
 
 def _nobody_overpaid(found: Found) -> list[str]:
+    if found.bond:
+        return every_token_is_paid_once(found, found.bond)
+    times = 0 if found.is_given_up else found.payout_count
     return [
-        f"{holder} received {amount} base units, owed are {found.owed.get(holder, 0)} at once or nothing"
+        f"{holder} received {amount} base units, owed are {found.owed.get(holder, 0)} at once, at most {times} times"
         for holder, amount in found.chain.received.items()
-        if amount not in (0, 0 if found.is_given_up else found.owed.get(holder, 0))
+        if amount not in [number * found.owed.get(holder, 0) for number in range(times + 1)]
     ]
 
 
@@ -191,7 +195,7 @@ def snapshot_requested(found: Found) -> list[str]:
     """Payout and snapshot intent are stored together; nothing is signed."""
     intents = found.intents("SNAPSHOT")
     return [
-        *_payout_is(found, "SNAPSHOTTING"),
+        *payout_is(found, "SNAPSHOTTING"),
         *differs("the number of snapshot intents", len(intents), 1),
         *_all_are(intents, "CREATED"),
     ]
@@ -202,7 +206,7 @@ def snapshot_not_recorded(found: Found) -> list[str]:
     payout = found.books.payout
     final = [intent for intent in found.intents("SNAPSHOT") if intent.state == "SUCCEEDED"]
     return [
-        *_payout_is(found, "SNAPSHOTTING"),
+        *payout_is(found, "SNAPSHOTTING"),
         *differs("the number of final snapshot intents", len(final), 1),
         *differs("the snapshot id", payout.snapshot_id if payout else 0, None),
     ]
@@ -213,7 +217,7 @@ def snapshot_recorded(found: Found) -> list[str]:
     payout = found.books.payout
     own = [found.chain.snapshots.get(intent.outcome_hash or "") for intent in found.intents("SNAPSHOT")]
     return [
-        *_payout_is(found, "PLANNING"),
+        *payout_is(found, "PLANNING"),
         *differs("the snapshot id", [payout.snapshot_id] if payout else None, own),
         *differs("the number of holders", payout.holder_count if payout else 0, len(found.owed)),
         *differs("the number of planned payments", len(found.books.payments), 0),
@@ -224,7 +228,7 @@ def page_not_stored(found: Found) -> list[str]:
     """The plan is empty, as before its first page."""
     payout = found.books.payout
     return [
-        *_payout_is(found, "PLANNING"),
+        *payout_is(found, "PLANNING"),
         *differs("the number of planned payments", len(found.books.payments), 0),
         *differs("the count of planned payments", payout.planned_count if payout else 0, 0),
     ]
@@ -234,7 +238,7 @@ def plan_not_frozen(found: Found) -> list[str]:
     """Every holder is in the plan with what is owed; no sum, no hash, no money promised."""
     payout = found.books.payout
     return [
-        *_payout_is(found, "PLANNING"),
+        *payout_is(found, "PLANNING"),
         *_plan_holds_everyone(found),
         *differs("the plan's hash", payout.plan_hash if payout else "", None),
         *differs("the commitment", found.books.committed_base_units, None),
@@ -244,7 +248,7 @@ def plan_not_frozen(found: Found) -> list[str]:
 def plan_frozen(found: Found) -> list[str]:
     """The plan has its hash, and its parts make the total; no money is promised yet."""
     return [
-        *_payout_is(found, "WAITING_FOR_FUNDS"),
+        *payout_is(found, "WAITING_FOR_FUNDS"),
         *_plan_holds_everyone(found),
         *_plan_makes_the_total(found),
         *differs("the commitment", found.books.committed_base_units, None),
@@ -254,9 +258,9 @@ def plan_frozen(found: Found) -> list[str]:
 def funds_committed(found: Found) -> list[str]:
     """All that the plan pays is promised, and the payout may pay; there is no batch."""
     return [
-        *_payout_is(found, "EXECUTING"),
+        *payout_is(found, "EXECUTING"),
         *_plan_makes_the_total(found),
-        *differs("the commitment", found.books.committed_base_units, _payable(found)),
+        *differs("the commitment", found.books.committed_base_units, payable(found)),
         *differs("the number of batches", len(found.books.batches), 0),
     ]
 
@@ -265,7 +269,7 @@ def batch_not_stored(found: Found) -> list[str]:
     """The nth batch is in memory only: n-1 batches, each with its intent, and payees without a batch."""
     open_states = {payment.state for payment in found.books.payments if payment.batch_number is None}
     return [
-        *_payout_is(found, "EXECUTING"),
+        *payout_is(found, "EXECUTING"),
         *differs("the number of batches", len(found.books.batches), found.nth - 1),
         *differs("the number of batch intents", len(found.intents("BATCH")), found.nth - 1),
         *([] if "PLANNED" in open_states else ["no payee is without a batch"]),
@@ -275,7 +279,7 @@ def batch_not_stored(found: Found) -> list[str]:
 def batch_stored(found: Found) -> list[str]:
     """The nth batch, its payees and its unsigned intent are stored together."""
     differences = [
-        *_payout_is(found, "EXECUTING"),
+        *payout_is(found, "EXECUTING"),
         *differs("the number of batches", len(found.books.batches), found.nth),
         *differs("the number of batch intents", len(found.intents("BATCH")), found.nth),
     ]
@@ -300,13 +304,13 @@ def batch_not_settled(found: Found) -> list[str]:
     payout = found.books.payout
     final = [batch for batch in found.books.batches if _is_final(found, batch)]
     return [
-        *_payout_is(found, "EXECUTING"),
+        *payout_is(found, "EXECUTING"),
         *([] if final else ["no batch has a final outcome"]),
         *(f"batch {batch.number} is settled" for batch in found.books.batches if batch.settled_state),
         *(difference for batch in final for difference in _payments_are(found, batch, "IN_FLIGHT")),
         *(difference for batch in final for difference in _chain_has_paid(found, batch)),
         *differs("the count of paid payments", payout.paid_count if payout else None, 0),
-        *differs("the commitment", found.books.committed_base_units, _payable(found)),
+        *differs("the commitment", found.books.committed_base_units, payable(found)),
     ]
 
 
@@ -316,12 +320,12 @@ def batch_settled(found: Found) -> list[str]:
     paid_base_units = sum(batch.amount_base_units for batch in settled)
     payout = found.books.payout
     return [
-        *_payout_is(found, "EXECUTING"),
+        *payout_is(found, "EXECUTING"),
         *differs("the number of settled batches", len(settled), found.nth),
         *(difference for batch in settled for difference in _payments_are(found, batch, "PAID")),
         *(difference for batch in settled for difference in _chain_has_paid(found, batch)),
         *differs("the payout's paid sum", payout.paid_base_units if payout else None, paid_base_units),
-        *differs("the commitment", found.books.committed_base_units, _payable(found) - paid_base_units),
+        *differs("the commitment", found.books.committed_base_units, payable(found) - paid_base_units),
     ]
 
 
@@ -329,11 +333,11 @@ def batch_not_returned(found: Found) -> list[str]:
     """A batch was given up unsent, finally; its payees are not free yet."""
     batches = [batch for batch in found.books.batches if _is_voided(found, batch)]
     return [
-        *_payout_is(found, "EXECUTING"),
+        *payout_is(found, "EXECUTING"),
         *differs("the number of batches that were given up", len(batches), 1),
         *(f"batch {batch.number} is {batch.settled_state}" for batch in batches if batch.settled_state),
         *(difference for batch in batches for difference in _payments_are(found, batch, "IN_FLIGHT")),
-        *differs("the commitment", found.books.committed_base_units, _payable(found)),
+        *differs("the commitment", found.books.committed_base_units, payable(found)),
     ]
 
 
@@ -342,12 +346,12 @@ def batch_returned(found: Found) -> list[str]:
     batches = [batch for batch in found.books.batches if _is_voided(found, batch)]
     states = {payment.state for payment in found.books.payments if payment.amount_base_units}
     return [
-        *_payout_is(found, "EXECUTING"),
+        *payout_is(found, "EXECUTING"),
         *differs(
             "the states of batches that were given up", [batch.settled_state for batch in batches], ["VOIDED"]
         ),
         *differs("the states of payments", states, {"PLANNED"}),
-        *differs("the commitment", found.books.committed_base_units, _payable(found)),
+        *differs("the commitment", found.books.committed_base_units, payable(found)),
     ]
 
 
@@ -355,10 +359,10 @@ def payment_not_held_back(found: Found) -> list[str]:
     """The call would revert because of a payee; everybody is in the plan still."""
     states = {payment.state for payment in found.books.payments if payment.amount_base_units}
     return [
-        *_payout_is(found, "EXECUTING"),
+        *payout_is(found, "EXECUTING"),
         *differs("the states of payments", states, {"PLANNED"}),
         *differs("the number of batches", len(found.books.batches), 0),
-        *differs("the commitment", found.books.committed_base_units, _payable(found)),
+        *differs("the commitment", found.books.committed_base_units, payable(found)),
     ]
 
 
@@ -377,21 +381,21 @@ def request_not_recorded(state: str) -> Check:
 
     def check(found: Found) -> list[str]:
         is_known = found.request_id in found.books.requests
-        return [*_payout_is(found, state), *differs("that the request is recorded", is_known, False)]
+        return [*payout_is(found, state), *differs("that the request is recorded", is_known, False)]
 
     return check
 
 
 def payout_not_cancelled(found: Found) -> list[str]:
     """The operator's call is recorded and nobody will be paid; the payout does not say that it is done."""
-    return [*_payout_is(found, "CANCELLING"), *_is_given_up(found)]
+    return [*payout_is(found, "CANCELLING"), *_is_given_up(found)]
 
 
 def payout_cancelled(found: Found) -> list[str]:
     """The payout is final, its event in the outbox with it."""
     is_told = "payout_cancelled" in found.books.events.values()
     return [
-        *_payout_is(found, "CANCELLED"),
+        *payout_is(found, "CANCELLED"),
         *_is_given_up(found),
         *differs("payout_cancelled in the outbox", is_told, True),
         *([f"{found.books.committed_base_units} stay committed"] if found.books.committed_base_units else []),
@@ -428,7 +432,7 @@ def _sweep_is_under_way(found: Found) -> list[str]:
     return [
         *differs("the sweep's state", found.books.sweep_state, "SENDING"),
         *differs("the number of intents", len(found.intents("SWEEP")), 1),
-        *differs("the commitment", found.books.committed_base_units, _payable(found)),
+        *differs("the commitment", found.books.committed_base_units, payable(found)),
     ]
 
 
@@ -445,12 +449,12 @@ def signer_not_reconciled(found: Found) -> list[str]:
 
 def payout_not_finished(found: Found) -> list[str]:
     """Nothing is open any more and nothing promised; the payout does not say that it is done."""
-    return [*_payout_is(found, "EXECUTING"), *_nothing_is_open(found)]
+    return [*payout_is(found, "EXECUTING"), *_nothing_is_open(found)]
 
 
 def payout_finished(found: Found) -> list[str]:
     """The payout is final, its event in the outbox with it."""
-    return [*_payout_is(found, "COMPLETED"), *_nothing_is_open(found)]
+    return [*payout_is(found, "COMPLETED"), *_nothing_is_open(found)]
 
 
 # ------------------------------------------------------------------------------------------------------- in words
@@ -535,18 +539,19 @@ def _owner_waits(found: Found, purpose: str) -> list[str]:
     if purpose == "CONTRACT_CREATION":
         return differs("the lifecycle contract's state", found.books.contract_state, "DEPLOYING")
     if purpose == "SNAPSHOT":
-        return _payout_is(found, "SNAPSHOTTING")
+        return payout_is(found, "SNAPSHOTTING")
     if purpose == "SWEEP":
         return _sweep_is_under_way(found)
     open_batches = [batch for batch in found.books.batches if batch.settled_state is None]
     return [
-        *_payout_is(found, "EXECUTING"),
+        *payout_is(found, "EXECUTING"),
         *([] if open_batches else ["no batch is open"]),
         *(difference for batch in open_batches for difference in _payments_are(found, batch, "IN_FLIGHT")),
     ]
 
 
-def _payout_is(found: Found, state: str) -> list[str]:
+def payout_is(found: Found, state: str) -> list[str]:
+    """One sentence when the payout is in another state."""
     payout = found.books.payout
     return differs("the payout's state", payout.state if payout else None, state)
 
@@ -575,12 +580,13 @@ def _plan_makes_the_total(found: Found) -> list[str]:
         return ["the plan is not frozen"]
     parts = (payout.payable_base_units, payout.rounding_dust_base_units, payout.frozen_share_base_units)
     return [
-        *differs("the payable sum", payout.payable_base_units, _payable(found)),
+        *differs("the payable sum", payout.payable_base_units, payable(found)),
         *differs("payable + dust + frozen share", sum(part or 0 for part in parts), found.total_base_units),
     ]
 
 
-def _payable(found: Found) -> int:
+def payable(found: Found) -> int:
+    """All that is owed together, base units."""
     return sum(found.owed.values())
 
 
@@ -612,7 +618,7 @@ def _one_is(found: Found, state: str) -> list[str]:
     open_payments = [payment for payment in found.books.payments if payment.state not in ("PAID", "ZERO_DUE")]
     owed = sum(payment.amount_base_units for payment in open_payments)
     return [
-        *_payout_is(found, "EXECUTING"),
+        *payout_is(found, "EXECUTING"),
         *differs("the states of open payments", [payment.state for payment in open_payments], [state]),
         *(
             f"{payment.holder} has received {found.chain.received.get(payment.holder)}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eth_typing import ChecksumAddress
 
 from tests.chaos.checks import differs
-from tests.chaos.found import Found
+from tests.chaos.found import Bond, Found, Transfer
+from tests.chaos.replay import every_token_is_paid_once, nothing_is_left, replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,44 +29,99 @@ def amounts_owed(total_base_units: int, issued: Mapping[ChecksumAddress, int]) -
     return {holder: total_base_units * balance // supply for holder, balance in issued.items()}
 
 
-def at_the_end(found: Found, ledger: Iterable[LedgerEntry], next_nonce: int) -> list[str]:
-    """Differences, as sentences. `next_nonce`: the signer's, by the newest block."""
+def at_the_end(found: Found, ledgers: Sequence[Sequence[LedgerEntry]], next_nonce: int) -> list[str]:
+    """Differences, as sentences. A ledger per payout of the case; `next_nonce`: the signer's, by the newest block."""
     return [
-        *_everyone_is_paid_once(found),
-        *_ledger_agrees(found, list(ledger)),
+        *(_bond_is_redeemed(found, found.bond, ledgers) if found.bond else _everyone_is_paid(found, ledgers)),
         *_journal_agrees(found, next_nonce),
         *differs("the number of snapshots taken", len(found.chain.snapshots), found.snapshots_due),
     ]
 
 
-def _everyone_is_paid_once(found: Found) -> list[str]:
-    due = dict.fromkeys(found.owed, 0) if found.is_given_up else dict(found.owed)
-    counts = Counter(transfer.to for transfer in found.chain.transfers)
+def _everyone_is_paid(found: Found, ledgers: Sequence[Sequence[LedgerEntry]]) -> list[str]:
+    """Once by each payout of the case, as much as is owed, whatever became of the tokens since."""
+    times = 0 if found.is_given_up else found.payout_count
+    transfers = Counter((transfer.to, transfer.amount_base_units) for transfer in found.chain.transfers)
+    due = Counter({(holder, owed): times for holder, owed in found.owed.items() if owed and times})
     differences = [
-        f"{holder} received {found.chain.received.get(holder, 0)} base units in {counts[holder]} transfers, "
-        f"due are {owed}, once"
-        for holder, owed in due.items()
-        if (found.chain.received.get(holder, 0), counts[holder]) != (owed, 1 if owed else 0)
+        *(f"{holder} was paid {amount} base units, not owed" for holder, amount in (transfers - due).elements()),
+        *(f"{holder} was not paid {amount} base units" for holder, amount in (due - transfers).elements()),
+        *(
+            f"{holder} received {amount} base units, due are {times} times {found.owed.get(holder, 0)}"
+            for holder, amount in found.chain.received.items()
+            if amount != times * found.owed.get(holder, 0)
+        ),
+        *differs("what left the contract", _left_the_contract(found), times * sum(found.owed.values())),
+        *differs("the number of payouts", len(ledgers), found.payout_count),
     ]
-    strangers = sorted(set(counts) - set(found.owed))
-    differences += [f"{stranger} was paid and holds nothing" for stranger in strangers]
-    return differences + differs(
-        "what left the contract", -(found.chain.contract_change_base_units or 0), sum(due.values())
-    )
+    for ledger in ledgers:
+        differences += _ledger_lists_everyone(found, ledger)
+    return differences + _ledger_names_the_transfers(found, ledgers)
 
 
-def _ledger_agrees(found: Found, ledger: list[LedgerEntry]) -> list[str]:
+def _ledger_lists_everyone(found: Found, ledger: Sequence[LedgerEntry]) -> list[str]:
+    """By holder, amount and state, and whether a transaction is named."""
     state = "CANCELLED" if found.is_given_up else "PAID"
-    paid_in = {transfer.to: transfer.transaction_hash for transfer in found.chain.transfers}
-    expected = {
-        holder: LedgerEntry(holder, owed, state if owed else "ZERO_DUE", paid_in.get(holder, ""))
+    expected = Counter(
+        (holder, owed, state if owed else "ZERO_DUE", bool(owed) and not found.is_given_up)
         for holder, owed in found.owed.items()
-    }
-    told = {entry.holder: entry for entry in ledger}
-    differences = differs("the number of payments in the ledger", len(ledger), len(expected))
-    for holder, entry in expected.items():
-        differences += differs(f"the ledger's payment of {holder}", told.get(holder), entry)
-    return differences
+    )
+    told = Counter(
+        (entry.holder, entry.amount_base_units, entry.state, bool(entry.transaction_hash)) for entry in ledger
+    )
+    return [
+        *(f"the ledger has {each}, which was not expected" for each in (told - expected).elements()),
+        *(f"the ledger lacks {each}" for each in (expected - told).elements()),
+    ]
+
+
+def _ledger_names_the_transfers(found: Found, ledgers: Sequence[Sequence[LedgerEntry]]) -> list[str]:
+    """Each payment that says that it is made names the transaction whose Transfer log made it, and no other does."""
+    told = Counter(
+        Transfer(entry.holder, entry.amount_base_units, entry.transaction_hash)
+        for ledger in ledgers
+        for entry in ledger
+        if entry.state == "PAID"
+    )
+    made = Counter(found.chain.transfers)
+    return [
+        *(f"the ledger says {each}, which the chain does not" for each in (told - made).elements()),
+        *(f"the chain says {each}, which the ledger does not" for each in (made - told).elements()),
+    ]
+
+
+def _bond_is_redeemed(found: Found, bond: Bond, ledgers: Sequence[Sequence[LedgerEntry]]) -> list[str]:
+    """Every token was paid for once, by whoever held it then; who is left is named and has nothing to get."""
+    received: Counter[str] = Counter()
+    for transfer in found.chain.transfers:
+        received[transfer.to] += transfer.amount_base_units
+    entries = [entry for ledger in ledgers for entry in ledger]
+    not_due = {entry.holder for entry in entries if (entry.state, entry.amount_base_units) == ("ZERO_DUE", 0)}
+    return [
+        *every_token_is_paid_once(found, bond),
+        *nothing_is_left(found, bond),
+        *differs("what left the contract", _left_the_contract(found), received.total()),
+        *(
+            f"{holder} received {amount} base units, its Transfer logs say {received[holder]}"
+            for holder, amount in found.chain.received.items()
+            if amount != received[holder]
+        ),
+        *(
+            f"{entry} is neither paid nor due nothing"
+            for entry in entries
+            if entry.state != "PAID" and (entry.state, entry.amount_base_units) != ("ZERO_DUE", 0)
+        ),
+        *(
+            f"{holder} is left with tokens, and no payment of nothing names it"
+            for holder in replayed(found, bond).left
+            if holder not in not_due
+        ),
+        *_ledger_names_the_transfers(found, ledgers),
+    ]
+
+
+def _left_the_contract(found: Found) -> int:
+    return -(found.chain.contract_change_base_units or 0)
 
 
 def _journal_agrees(found: Found, next_nonce: int) -> list[str]:

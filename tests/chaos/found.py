@@ -46,11 +46,12 @@ class Payment:
     state: str
     batch_number: int | None
     transaction_hash: str
+    round_number: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Payout:
-    """The payout's row; what is not known yet is None."""
+    """The payout's row; what is not known yet is None. Of a redemption counts are those of the present round."""
 
     state: str
     version: int
@@ -63,11 +64,15 @@ class Payout:
     frozen_share_base_units: int | None
     paid_count: int
     paid_base_units: int
+    round_number: int = 1
+    listed_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
     """What payout_service has durably stored about one payout or sweep (None: none yet) and its asset's contract.
+
+    `earlier_payments` are those of payouts that the case has made before this one; `intents` are of them too.
 
     `events` are the names in the outbox by the payout's version, published or not; `requests` the ids of the
     operators' calls on the payout that are recorded; `halted_because` why the signer may not sign.
@@ -79,6 +84,7 @@ class Books:
     intents: tuple[Intent, ...] = ()
     batches: tuple[Batch, ...] = ()
     payments: tuple[Payment, ...] = ()
+    earlier_payments: tuple[Payment, ...] = ()
     committed_base_units: int | None = None
     events: Mapping[int, str] = field(default_factory=dict)
     requests: frozenset[str] = frozenset()
@@ -104,6 +110,16 @@ class Transfer:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A Transfer log of the security token; `to` is the zero address where tokens were burned."""
+
+    sender: str
+    to: str
+    tokens: int
+    transaction_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """What the chain says has happened since the case began."""
 
@@ -111,10 +127,28 @@ class Chain:
     # Payment token received since then, by holder.
     received: Mapping[str, int]
     transfers: tuple[Transfer, ...]
-    # Snapshot id by the transaction that took it.
+    # Snapshot id by the transaction that took it, or triggered it.
     snapshots: Mapping[str, int]
     # Payment token in the lifecycle contract: the change since then; None while there is no contract.
     contract_change_base_units: int | None
+    # Every change of holders since then, in order, and who holds tokens now.
+    moves: tuple[Move, ...] = ()
+    live_balances: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """A bond when its redemption began: who held how much, and how many of its base units are worth one of money.
+
+    Both tokens have as many decimals, so that this is 1 / the nominal value of a whole token.
+    """
+
+    balances: Mapping[str, int]
+    tokens_per_base_unit: int
+
+    def principal(self, tokens: int) -> int:
+        """What tokens are worth: base units of the payment token, rounded down."""
+        return tokens // self.tokens_per_base_unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +178,12 @@ class Found:
     foreign: frozenset[str] = frozenset()
     # Nobody is to be paid in the end: the payout is cancelled before it pays.
     is_given_up: bool = False
+    # So many payouts of the case owe each of them that much, each in a transfer of its own.
+    payout_count: int = 1
+    # Who is owed less by one of them is paid when several do.
+    minimum_base_units: int = 0
+    # Set where the bond is redeemed: `owed` is then what its holders would get if no token moved.
+    bond: Bond | None = None
 
     def intents(self, purpose: str) -> list[Intent]:
         """The intents of a purpose, in the order of their nonces; those without one at the end."""

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from web3.exceptions import ContractLogicError
+
 from deploy.devnet.deployer import DevnetError
 from deploy.local.errors import StackError
 from deploy.local.settings import REPOSITORY
@@ -50,7 +52,7 @@ class BrokenWorldError(Exception):
     """The stack did not come to rest: what would run on it next would not be at fault."""
 
     def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.case.failpoint)
+        super().__init__(verdict.case.name)
         self.verdict = verdict
 
 
@@ -71,7 +73,7 @@ async def run_cases(
                 try:
                     await _run_on(world, queue, verdicts, report)
                 except BrokenWorldError as broken:
-                    await asyncio.to_thread(world.keep_logs, LOGS / broken.verdict.case.failpoint)
+                    await asyncio.to_thread(world.keep_logs, LOGS / broken.verdict.case.name)
                     report(broken.verdict)
 
     async with asyncio.TaskGroup() as group:
@@ -111,16 +113,16 @@ async def run_case(world: World, case: Case, total_base_units: int) -> Verdict:
         found = await _look(world, job, case.nth)
         state = checks.in_words(found)
         differences += [*case.check(found), *checks.always(found)]
-        await case.scenario.mend(world)
+        await case.scenario.meanwhile(world, job)
         began = time.monotonic()
         await world.restart_payout_service(case.scenario.settings)
         job = await case.scenario.finish(world, job)
         seconds = time.monotonic() - began
         stuck = await _stuck(world)
         differences += stuck
-        ledger = await case.scenario.ledger(world, job)
-        differences += at_the_end(await _look(world, job, case.nth), ledger, await world.chain.next_nonce())
-    except (AssertionError, AppError, DevnetError, StackError, OSError) as error:
+        ledgers = await case.scenario.ledgers(world, job)
+        differences += at_the_end(await _look(world, job, case.nth), ledgers, await world.chain.next_nonce())
+    except (AssertionError, AppError, DevnetError, ContractLogicError, StackError, OSError) as error:
         differences.append(f"{type(error).__name__}: {error}")
         differences += await _stuck(world)
         raise BrokenWorldError(Verdict(case, state, None, tuple(differences))) from error
@@ -151,6 +153,9 @@ async def _look(world: World, job: Job, nth: int) -> Found:
         request_id=job.request_id,
         foreign=job.foreign,
         is_given_up=job.is_given_up,
+        payout_count=1 + len(job.earlier),
+        minimum_base_units=job.minimum_base_units,
+        bond=job.bond,
     )
 
 

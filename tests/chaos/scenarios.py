@@ -16,6 +16,7 @@ from libs.protogen.typed.masspayout.distribution.v1 import Distribution, Distrib
 from tests.chaos.books import Whose
 from tests.chaos.chain import Mark
 from tests.chaos.final import LedgerEntry, amounts_owed
+from tests.chaos.found import Bond
 from tests.chaos.world import World
 from tests.system.harness import Stage, eventually
 
@@ -28,7 +29,7 @@ class Job:
 
     `owed` is what each payee is owed, base units of the payment token; `is_given_up`: and shall not receive.
     `request_id` is that of the operator's call in it; `foreign` are transactions of the signer that we sent
-    ourselves.
+    ourselves. `earlier` are other distributions that the case has made, which owe as much; see Found for the rest.
     """
 
     token: ChecksumAddress
@@ -44,6 +45,9 @@ class Job:
     request_id: str = ""
     sweep_receiver: str = ""
     foreign: frozenset[str] = frozenset()
+    earlier: tuple[str, ...] = ()
+    minimum_base_units: int = 0
+    bond: Bond | None = None
 
     @property
     def payout_id(self) -> UUID | None:
@@ -52,11 +56,17 @@ class Job:
 
     def whose(self, signer: ChecksumAddress) -> Whose:
         """What the books are read of."""
-        return Whose(signer.lower(), _id(self.asset), self.payout_id, self.sweep_receiver)
+        earlier = tuple(_id(name) for name in self.earlier)
+        return Whose(signer.lower(), _id(self.asset), self.payout_id, self.sweep_receiver, earlier)
 
 
 class Scenario(ABC):
     """Work for payout_service."""
+
+    @property
+    def name(self) -> str:
+        """Tells cases of one failpoint apart; empty for the usual work that reaches it."""
+        return ""
 
     @property
     def holds_at(self) -> str:
@@ -72,17 +82,21 @@ class Scenario(ABC):
     async def begin(self, world: World, total_base_units: int) -> Job:
         """Gives the work; payout_service may be killed any time from here on."""
 
-    async def mend(self, world: World) -> None:
-        """Takes back what `begin` did to the surroundings, before the service is started again."""
+    async def meanwhile(self, world: World, job: Job) -> None:
+        """What happens while the service is dead: what `begin` did to the surroundings is taken back, tokens move."""
         return
 
     @abstractmethod
     async def finish(self, world: World, job: Job) -> Job:
         """Waits until everything is done. Raises AssertionError with what was seen when it is not, in time."""
 
-    async def ledger(self, world: World, job: Job) -> list[LedgerEntry]:
-        """What the service tells that was paid."""
-        payments = await world.harness.payments(f"payouts/{job.payout_id}", page_size=7)
+    async def ledgers(self, world: World, job: Job) -> list[list[LedgerEntry]]:
+        """What the service tells that was paid, by each payout."""
+        payout_ids = [*(_id(name) for name in job.earlier), job.payout_id]
+        return [await self._ledger(world, payout_id) for payout_id in payout_ids]
+
+    async def _ledger(self, world: World, payout_id: UUID | None) -> list[LedgerEntry]:
+        payments = await world.harness.payments(f"payouts/{payout_id}", page_size=7)
         return [
             LedgerEntry(
                 holder=payment.holder.evm_address.lower() if payment.holder else "",
@@ -176,7 +190,7 @@ class Unmined(Scenario):
         world.release()
         return job
 
-    async def mend(self, world: World) -> None:
+    async def meanwhile(self, world: World, job: Job) -> None:
         """Lets the chain go on."""
         world.resume_mining()
 
@@ -184,9 +198,9 @@ class Unmined(Scenario):
         """As the other."""
         return await self._scenario.finish(world, job)
 
-    async def ledger(self, world: World, job: Job) -> list[LedgerEntry]:
+    async def ledgers(self, world: World, job: Job) -> list[list[LedgerEntry]]:
         """As the other."""
-        return await self._scenario.ledger(world, job)
+        return await self._scenario.ledgers(world, job)
 
 
 def job_of(stage: Stage, asset: Asset, mark: Mark, distribution: Distribution) -> Job:
@@ -205,8 +219,13 @@ def job_of(stage: Stage, asset: Asset, mark: Mark, distribution: Distribution) -
 
 
 async def in_state(world: World, job: Job, state: DistributionState) -> None:
-    """Waits for the distribution. Raises AssertionError with what was seen last."""
-    request = GetDistributionRequest(name=job.distribution or "")
+    """Waits for the job's distribution. Raises AssertionError with what was seen last."""
+    await distribution_in_state(world, job.distribution or "", state)
+
+
+async def distribution_in_state(world: World, name: str, state: DistributionState) -> None:
+    """Waits for a distribution. Raises AssertionError with what was seen last."""
+    request = GetDistributionRequest(name=name)
     seen: list[Distribution] = []
 
     async def is_there() -> bool:
@@ -215,7 +234,7 @@ async def in_state(world: World, job: Job, state: DistributionState) -> None:
         return seen[-1].state is state
 
     def last_seen() -> str:
-        return f"{seen[-1].state.name} {seen[-1].waiting_for}" if seen else ""
+        return f"{seen[-1].state.name} {seen[-1].waiting_for} {seen[-1].failure_reason}" if seen else ""
 
     await eventually(is_there, state.name or "", last_seen, seconds=_COMPLETED_SECONDS)
 

@@ -77,16 +77,18 @@ class SweepLeftoverMoney(Scenario):
         await eventually(is_done, "the sweep", lambda: found[-1], seconds=_EVENTUALLY_SECONDS)
         return job
 
-    async def ledger(self, world: World, job: Job) -> list[LedgerEntry]:
+    async def ledgers(self, world: World, job: Job) -> list[list[LedgerEntry]]:
         """The sweep."""
         sweep = await self._sweep(world, job)
         return [
-            LedgerEntry(
-                holder=sweep.to.evm_address.lower() if sweep.to else "",
-                amount_base_units=int(sweep.amount.base_units) if sweep.amount else -1,
-                state="PAID" if sweep.state is SweepState.SUCCEEDED else str(sweep.state.name),
-                transaction_hash=sweep.transaction_hash.lower(),
-            )
+            [
+                LedgerEntry(
+                    holder=sweep.to.evm_address.lower() if sweep.to else "",
+                    amount_base_units=int(sweep.amount.base_units) if sweep.amount else -1,
+                    state="PAID" if sweep.state is SweepState.SUCCEEDED else str(sweep.state.name),
+                    transaction_hash=sweep.transaction_hash.lower(),
+                )
+            ]
         ]
 
     async def _sweep(self, world: World, job: Job) -> Sweep:

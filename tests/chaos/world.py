@@ -9,7 +9,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from deploy.local.settings import Mining, StackSettings
 from deploy.local.stack import Stack
 from libs.protogen.typed.masspayout.asset.v1 import Asset
 from tests.chaos.chain import ChainReader
+from tests.chaos.securities import Security, mature_bond
 from tests.system.harness import Harness, Stage, eventually, open_harness, service_environment
 
 PAYOUT_SERVICE = "payout_service"
@@ -78,6 +79,7 @@ class World:
         self.chain = chain
         self.holder_count = holder_count
         self._asset: tuple[Stage, Asset] | None = None
+        self._securities: dict[str, Security] = {}
         self._miner = miner
         self._code: dict[ChecksumAddress, HexStr] = {}
         self._seed = 1
@@ -93,6 +95,24 @@ class World:
             stage = await self.harness.stage(self.holder_count, seed=self.next_seed())
             self._asset = stage, await self.harness.import_stage(stage)
         return self._asset
+
+    async def equity(self) -> Security:
+        """An active equity whose tokens move; the first call makes it."""
+        return await self._security("equity", self.harness.stage)
+
+    async def bond(self) -> Security:
+        """The same for a bond, which is mature. Each redemption leaves next to nothing of it."""
+
+        async def stage(holder_count: int) -> Stage:
+            return await self.harness.bond_stage(mature_bond(await self.harness.devnet.chain_time()), holder_count)
+
+        return await self._security("bond", stage)
+
+    async def _security(self, name: str, make: Callable[[int], Awaitable[Stage]]) -> Security:
+        if name not in self._securities:
+            stage = await make(0)
+            self._securities[name] = Security(stage, await self.harness.import_stage(stage))
+        return self._securities[name]
 
     def next_seed(self) -> int:
         """Another one for each set of holders."""

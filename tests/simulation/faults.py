@@ -243,23 +243,19 @@ class Faults:
         world.is_meddled_with = True
         if rng.random() < 0.3 and self._takes_over_a_fork(signer):
             return
-        kind = rng.choice(("nothing", "nothing", "nothing", "snapshot", "batch", "sweep"))
+        kind = rng.choice(("nothing", "nothing", "nothing", "snapshot", "batch", "batch", "sweep"))
         ours = chain.pool.get((signer, chain.state.nonces.get(signer, 0)))
         if ours and rng.random() < 0.5:
             # Another copy of this program, perhaps: it does the same in our place.
             recognised = chain.recognise(ours.call).kind
             kind = {CallKind.TAKE_SNAPSHOT: "snapshot", CallKind.SWEEP: "sweep"}.get(recognised, kind)
         call = None
-        snapshots = list(world.database.payouts_of_snapshots().items())
         sending = [each for each in world.database.sweeps() if each.state.value == "SENDING"]
         if kind == "snapshot":
             call = chain.take_snapshot(TOKEN)
-        elif kind == "batch" and snapshots:
-            snapshot_id, payout_id = rng.choice(snapshots)
-            if payout_id in world.database.rows("payout"):
-                total = world.database.payout(payout_id).total_base_units + rng.choice((0, 0, 1_000))
-                payee = rng.choice(chain.state.snapshots[snapshot_id].rows)[0]
-                execution = Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, (payee,))
+        elif kind == "batch":
+            execution = self._foreign_execution()
+            if execution:
                 call = chain.pay_batch(CONTRACT, TOKEN, execution)
                 world.is_money_excused = True
         elif kind == "sweep" and sending:
@@ -268,6 +264,24 @@ class Faults:
             call = chain.sweep(CONTRACT, TREASURER, sweep.amount_base_units)
         world.note(f"foreign {kind} on {signer}")
         chain.sign_elsewhere(call, signer)
+
+    def _foreign_execution(self) -> Execution | None:
+        """For one payee; of a snapshot payout perhaps with another total."""
+        world, chain, rng = self.world, self.world.chain, self.world.rng
+        payee = (rng.choice(world.people),)
+        if chain.bond and rng.random() < 0.3:
+            return Execution(ExecutionKind.CASH_OUT, 0, 0, payee)
+        if chain.state.actions and rng.random() < 0.5:
+            return Execution(ExecutionKind.DISTRIBUTION, rng.choice(list(chain.state.actions)), 0, payee)
+        snapshots = list(world.database.payouts_of_snapshots().items())
+        if not snapshots:
+            return None
+        snapshot_id, payout_id = rng.choice(snapshots)
+        if payout_id not in world.database.rows("payout") or not chain.state.snapshots[snapshot_id].rows:
+            return None
+        total = world.database.payout(payout_id).total_base_units + rng.choice((0, 0, 1_000))
+        payee = (rng.choice(chain.state.snapshots[snapshot_id].rows)[0],)
+        return Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, payee)
 
     def _takes_over_a_fork(self, signer: EvmAddress) -> bool:
         """A fork drops what was mined, another program uses its nonce, and nobody looks until that is final."""

@@ -1,10 +1,11 @@
 """What must hold after every tick, and what must hold when everything has come to rest."""
 
-from uuid import UUID
-
+from libs.payout_terms import PayoutKind
 from payout_service.application.chain_ports import CallKind
 from payout_service.domain.payments import OPEN_STATES, PaymentState
 from payout_service.domain.payout import Payout, PayoutState
+from tests.simulation.chain_invariants import check_executions, check_payout_at_rest
+from tests.simulation.dues import was_paid
 from tests.simulation.watching import InvariantError
 from tests.simulation.world import World, payout_ids
 from tests.support.payout.memory_chain import TREASURER
@@ -12,15 +13,21 @@ from tests.support.payout.memory_database import PaymentRow
 
 _S = PayoutState
 # A plan's money is promised while a payout is, or was, in one of these.
-_PROMISED = frozenset({_S.EXECUTING, _S.INCOMPLETE, _S.CANCELLING, _S.CANCELLED, _S.COMPLETED})
+_PROMISED = frozenset({_S.EXECUTING, _S.INCOMPLETE, _S.DEFERRED, _S.CANCELLING, _S.CANCELLED, _S.COMPLETED})
 _ENDED = frozenset({_S.COMPLETED, _S.CANCELLED, _S.FAILED, _S.INCOMPLETE})
+_RESTS_BY_NAME = {
+    _S.PAUSED: "PAUSED",
+    _S.DEFERRED: "DEFERRED",
+    # Another payout of the same dividend, coupon or bond has failed payments, which an operator decides on.
+    _S.REQUESTED: "ACTION_HAS_PAYOUT",
+}
 # What a ledger may say of a payee that the chain has paid.
 _PAID_OR_ASKED_ABOUT = frozenset({PaymentState.PAID, PaymentState.DISPUTED})
 
 
 def check_tick(world: World) -> None:
     """Cheap enough for every tick that has changed something."""
-    _nobody_is_paid_twice(world)
+    check_executions(world)
     _promises_are_covered(world)
     for payout_id in payout_ids(world):
         payout, rows = world.database.payout(payout_id), world.database.payments(payout_id)
@@ -33,9 +40,11 @@ def check_end(world: World) -> None:
     check_tick(world)
     for payout_id in payout_ids(world):
         payout, rows = world.database.payout(payout_id), world.database.payments(payout_id)
-        _is_at_rest_by_name(payout)
+        _is_at_rest(payout)
+        check_payout_at_rest(world, payout, rows)
         _ledger_says_what_the_chain_did(world, payout, rows)
         _identity(payout, rows)
+    _no_redemption_counts_twice(world)
     _transactions_are_at_rest(world)
     _money_is_where_it_was_sent(world)
     _no_false_alarms(world)
@@ -45,32 +54,11 @@ def _fail(name: str, what: str) -> None:
     raise InvariantError(name, what)
 
 
-def _nobody_is_paid_twice(world: World) -> None:
-    """By the chain alone: a payout's own batches pay a holder once, from one snapshot, what its total gives.
-
-    A batch is a payout's own by who sent its bytes, whatever a restored database says afterwards.
-    """
-    state = world.chain.state
-    paid: dict[tuple[UUID, str], int] = {}
-    for transaction_hash, mined in state.mined.items():
-        key = world.database.owner_of.get(transaction_hash, "")
-        event = mined.evidence.event if mined.evidence else None
-        if event is None or not key.startswith("batch/"):
-            continue
-        payout_id = UUID(key.split("/")[1])
-        if event.execution.total_base_units not in world.database.totals_of.get(payout_id, set()):
-            _fail("paid_what_is_not_owed", f"{key} has the total {event.execution.total_base_units}")
-        for payee in event.paid:
-            before = paid.setdefault((payout_id, payee), event.execution.reference_id)
-            if before != event.execution.reference_id:
-                _fail("paid_twice", f"{payee} of {payout_id} from snapshots {before} and {event.execution.reference_id}")
-
-
 def _promises_are_covered(world: World) -> None:
     if world.is_money_excused:
         return
     free = world.database.free_money()
-    if free < 0:
+    if free + world.unpromised_base_units < 0:
         _fail("promised_more_than_there_is", f"{-free} base units are promised and not there")
 
 
@@ -87,6 +75,9 @@ def _figures_are_those_of_the_rows(payout: Payout, rows: list[PaymentRow]) -> No
         _fail("figures_differ", f"payout {payout.payout_id} says {progress}, its payments {paid}, {cancelled}")
     if (progress.failed_count, progress.waiting_count) != (failed, waiting):
         _fail("figures_differ", f"payout {payout.payout_id} says {progress}; {failed} failed, {waiting} wait")
+    deferred = [row.planned.amount_base_units for row in rows if row.state is PaymentState.DEFERRED]
+    if (progress.deferred_count, progress.deferred_base_units) != (len(deferred), sum(deferred)):
+        _fail("figures_differ", f"payout {payout.payout_id} says {progress}; {deferred} are deferred")
 
 
 def _promise_is_what_is_owed(world: World, payout: Payout, rows: list[PaymentRow]) -> None:
@@ -100,34 +91,65 @@ def _promise_is_what_is_owed(world: World, payout: Payout, rows: list[PaymentRow
     owed = sum(row.planned.amount_base_units for row in rows if row.state in open_states)
     if payout.state is PayoutState.CANCELLING:
         cancelled = sum(row.planned.amount_base_units for row in rows if row.state is PaymentState.CANCELLED)
-        # Given up before it was paid from: all of it, of a percentage the whole total.
-        if promised not in (0, owed + cancelled, payout.total_base_units):
+        # Given up before it was paid from: all of it, of a percentage the whole total. A redemption's round that
+        # was given up before it was promised anything lacks that.
+        is_within = payout.kind is PayoutKind.REDEMPTION and owed <= promised <= owed + cancelled
+        if not is_within and promised not in (0, owed + cancelled, payout.total_base_units):
             _fail("promise_differs", f"{payout.payout_id}: {promised} is promised, {owed} + {cancelled} owed")
     elif promised != owed:
         _fail("promise_differs", f"payout {payout.payout_id} is {payout.state}: {promised} promised, {owed} owed")
 
 
-def _is_at_rest_by_name(payout: Payout) -> None:
-    if payout.state in _ENDED:
-        return
-    if payout.state is PayoutState.PAUSED and payout.waiting_for:
-        return
-    _fail("not_at_rest", f"payout {payout.payout_id} is {payout.state}, waiting for {payout.waiting_for!r}")
+def is_at_rest_by_name(payout: Payout) -> bool:
+    """Whether nothing more comes of a payout by itself, and it says why."""
+    name = _RESTS_BY_NAME.get(payout.state)
+    return payout.state in _ENDED or (name is not None and payout.waiting_for.startswith(name))
+
+
+def _is_at_rest(payout: Payout) -> None:
+    if not is_at_rest_by_name(payout):
+        _fail("not_at_rest", f"payout {payout.payout_id} is {payout.state}, waiting for {payout.waiting_for!r}")
 
 
 def _ledger_says_what_the_chain_did(world: World, payout: Payout, rows: list[PaymentRow]) -> None:
-    if payout.snapshot is None:
+    if payout.snapshot is None or payout.kind is PayoutKind.REDEMPTION:
         return
+    has_other = payout.kind.is_corporate_action and _has_other(world, payout)
     for row in rows:
-        paid = world.chain.state.paid.get((payout.snapshot.snapshot_id, row.planned.holder))
+        paid = was_paid(world.chain.state, payout.kind, payout.reference_id, row.planned.holder)
         if row.state is PaymentState.PAID and paid != row.planned.amount_base_units:
             _fail("ledger_differs", f"{row.planned.holder} of {payout.payout_id} is PAID, the chain says {paid}")
         elsewhere = row.reason in ("ALREADY_PAID_ELSEWHERE",)
         # A cancelled payout does not ask whether others have paid from its snapshot.
         excused = elsewhere or row.planned.amount_base_units == 0
         excused |= (world.is_restored or world.is_meddled_with) and row.state is not PaymentState.PAID
+        # Given up here, and paid by another distribution of the same dividend.
+        excused |= has_other and row.state is PaymentState.CANCELLED
         if paid and row.state not in _PAID_OR_ASKED_ABOUT and not excused:
             _fail("ledger_differs", f"{row.planned.holder} of {payout.payout_id} was paid {paid}: {row}")
+
+
+def _has_other(world: World, payout: Payout) -> bool:
+    others = [
+        each
+        for each in world.database.rows("payout").values()
+        if (each.kind, each.action_id) == (payout.kind, payout.action_id) and each.plan is not None
+    ]
+    return len(others) > 1
+
+
+def _no_redemption_counts_twice(world: World) -> None:
+    """What one transaction has paid a holder for its tokens is the money of one payment."""
+    seen: set[tuple[str, str]] = set()
+    for payout in world.database.rows("payout").values():
+        if payout.kind is not PayoutKind.REDEMPTION:
+            continue
+        for row in world.database.payments(payout.payout_id):
+            key = row.transaction_hash, row.planned.holder
+            if row.state is PaymentState.PAID and key in seen:
+                _fail("redemption_counted_twice", f"{key} of {payout.payout_id}")
+            if row.state is PaymentState.PAID:
+                seen.add(key)
 
 
 def _identity(payout: Payout, rows: list[PaymentRow]) -> None:
@@ -158,7 +180,9 @@ def _money_is_where_it_was_sent(world: World) -> None:
     """The chain's own books: each payee has what executions paid, the treasurer what sweeps moved."""
     state = world.chain.state
     got: dict[str, int] = {}
-    for (_, payee), amount in state.paid.items():
+    for (_, payee), amount in [*state.paid.items(), *state.distributed.items()]:
+        got[payee] = got.get(payee, 0) + amount
+    for payee, amount in state.cashed_out.items():
         got[payee] = got.get(payee, 0) + amount
     for mined in state.mined.values():
         call = world.chain.recognise(mined.transaction.call)

@@ -8,6 +8,7 @@ from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from libs.messaging.events import EventNotReadyError, IncomingEvent
+from libs.payout_terms import PayoutKind
 from payout_service.application.chain_identity import WrongChainError
 from payout_service.application.chain_ports import CallKind
 from payout_service.application.control_payout import cancel_payout, pause_payout, resume_payout, retry_payments
@@ -16,6 +17,7 @@ from payout_service.application.reconcile_signer import reconcile_signer
 from payout_service.application.register_asset import RegisterAsset, register_asset
 from payout_service.application.request_payout import RequestPayout, request_payout
 from payout_service.application.sweep_leftover import SweepLeftover, sweep_leftover
+from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import PayoutState
 from tests.simulation.world import ASSET_ID, World, payout_ids
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN, TOKEN, TREASURER
@@ -113,6 +115,7 @@ class Operators:
     world: World
     _requests: int = 0
     _reconciling: set[EvmAddress] = field(default_factory=set)
+    _given_up: set[UUID] = field(default_factory=set)
 
     def tick(self) -> None:
         """Perhaps a verb, perhaps a sweep; halted signers are always looked after."""
@@ -134,6 +137,7 @@ class Operators:
         sensible = {
             PayoutState.PAUSED: ("resume", "resume", "cancel", "retry"),
             PayoutState.INCOMPLETE: ("retry", "retry", "cancel"),
+            PayoutState.DEFERRED: ("retry named", "retry named", "cancel", "retry"),
             PayoutState.EXECUTING: ("pause", "pause", "cancel", "retry"),
         }.get(state, ("pause", "pause", "cancel"))
         self.call(rng.choice(sensible), payout_id)
@@ -149,9 +153,26 @@ class Operators:
                 coroutine = resume_payout(engine, key, payout_id)
             case "cancel":
                 coroutine = cancel_payout(engine, key, payout_id)
+            case "retry named":
+                coroutine = retry_payments(engine, key, payout_id, self._some_holders(payout_id))
             case _:
                 coroutine = retry_payments(engine, key, payout_id, ())
         self.world.start(verb, OUTSIDE, coroutine, self._refusable(verb))
+
+    def _some_holders(self, payout_id: UUID) -> tuple[str, ...]:
+        """Of those whose payments are deferred; perhaps one that was paid, which is refused."""
+        rows = self.world.database.payments(payout_id)
+        deferred = [row.planned.holder for row in rows if row.state is PaymentState.DEFERRED]
+        named = deferred or [row.planned.holder for row in rows]
+        return tuple(self.world.rng.sample(named, min(len(named), self.world.rng.choice((1, 2)))))
+
+    def give_up_what_cannot_go_on(self) -> None:
+        """A dividend or coupon that was cancelled half-way: the payout says so, and waits for this."""
+        for payout in list(self.world.database.rows("payout").values()):
+            is_told = payout.waiting_for.endswith("CancelPayout gives up") and payout.state is PayoutState.EXECUTING
+            if is_told and payout.payout_id not in self._given_up:
+                self._given_up.add(payout.payout_id)
+                self.call("cancel", payout.payout_id)
 
     def sweep(self, amount: int | None) -> None:
         """The treasurer wants what is left over."""
@@ -213,7 +234,8 @@ class Operators:
             return
         for payout in list(world.database.rows("payout").values()):
             before_snapshot = (PayoutState.REQUESTED, PayoutState.SNAPSHOTTING)
-            if (payout.paused_from or payout.state) in before_snapshot:
+            is_waiting = (payout.paused_from or payout.state) in before_snapshot
+            if is_waiting and payout.kind is PayoutKind.SNAPSHOT:
                 world.note(f"the operator cancels {payout.payout_id}: its snapshot cannot be told")
                 await cancel_payout(engine, self._key("cancel"), payout.payout_id)
 

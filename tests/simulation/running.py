@@ -3,19 +3,18 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from uuid import UUID
 
-from payout_service.application.request_payout import RequestPayout
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.transaction import IntentState
 from tests.simulation.faults import Faults
-from tests.simulation.invariants import check_end, check_tick
-from tests.simulation.operators import Events, Operators, the_asset
+from tests.simulation.invariants import check_end, check_tick, is_at_rest_by_name
+from tests.simulation.issuing import Issuer
+from tests.simulation.operators import Events, Operators
+from tests.simulation.staging import Staging
 from tests.simulation.watching import InvariantError, Transition
-from tests.simulation.world import ASSET_ID, World, make_world, payout_ids
+from tests.simulation.world import World, make_world, payout_ids
 
 _MOST_HEALED_TICKS = 600
-_ENDED = frozenset({PayoutState.COMPLETED, PayoutState.CANCELLED, PayoutState.FAILED, PayoutState.INCOMPLETE})
 
 
 @dataclass(slots=True)
@@ -47,6 +46,7 @@ def simulate(seed: int) -> Result:
         world.scheduler.kill(replica)
     result.faults = world.happened + world.chain.happened
     result.faults["fee_cap_reached"] += world.database.caps_reached
+    result.faults += world.database.happened
     result.transitions = world.database.transitions
     result.payouts.update(each.state.value for each in world.database.rows("payout").values())
     result.ticks, result.log = world.tick, world.log
@@ -73,11 +73,13 @@ class _Run:
         self.faults = Faults(world)
         self.events = Events(world)
         self.operators = Operators(world)
+        self.staging = Staging(world, self.events)
+        self.issuer = Issuer(world, self.staging)
         self._checked_at = (-1, -1)
         self._restored = 0
 
     def play(self) -> None:
-        self._stage()
+        self.staging.stage()
         self.faults.begin()
         for _ in range(self.world.rng.choice((50, 90, 140))):
             self._disturbed_tick()
@@ -86,46 +88,8 @@ class _Run:
             if self._is_at_rest():
                 break
             self._healed_tick()
+        self.issuer.count_effects()
         check_end(self.world)
-
-    def _stage(self) -> None:
-        """Assets, payouts and money, as the seed has it."""
-        world, rng = self.world, self.world.rng
-        is_deployed = rng.random() >= world.odds.deploys
-        self.events.publish(the_asset() if is_deployed else the_asset(None), 0)
-        if not is_deployed:
-            world.chain.reverting_creations = rng.choice((0, 0, 1))
-        is_odd = rng.random() < world.odds.is_odd
-        wanted = 0
-        for number in range(rng.choice((1, 2, 3, 3))):
-            total, percentage = rng.randrange(1, 20_000), None
-            if rng.random() < 0.25:
-                total, percentage = 0, rng.randrange(1, 10_001)
-            elif is_odd and rng.random() < 0.5:
-                total = rng.randrange(1, 4)
-            wanted += total
-            command = RequestPayout(UUID(int=0xD0 + number), ASSET_ID, world.clock.now(), total, percentage)
-            self.events.publish(command, rng.randrange(0, 40))
-        if is_odd:
-            self._make_odd()
-        share = 130
-        if rng.random() < world.odds.is_short_of_money:
-            share = 0 if rng.random() < world.odds.poorest else rng.choice((30, 60, 90))
-        if wanted * share:
-            world.chain.move_money(max(1, wanted * share // 100))
-        if share and rng.random() < 0.3:
-            world.chain.move_money(rng.randrange(1, 5_000))
-        world.chain.mine(4)
-
-    def _make_odd(self) -> None:
-        chain, rng = self.world.chain, self.world.rng
-        match rng.choice(("nobody", "reverting snapshot", "cheated", "cheated")):
-            case "nobody":
-                chain.balances = []
-            case "reverting snapshot":
-                chain.reverting_snapshots = 1
-            case "cheated":
-                chain.cheated_payees = {rng.choice(chain.balances)[0]}
 
     def _disturbed_tick(self) -> None:
         world, rng = self.world, self.world.rng
@@ -135,6 +99,7 @@ class _Run:
             self.events.forget_under_way()
             self.operators.forget_under_way()
             self.events.replay()
+        self.issuer.tick()
         self.events.tick()
         self.operators.tick()
         world.run_tick(rng.choice((10, 40, 150, 400)), rng.choice((1.0, 2.0, 5.0, 12.0, 25.0)))
@@ -146,6 +111,7 @@ class _Run:
         """Trouble ends, money comes, most payees can be paid again."""
         world, rng = self.world, self.world.rng
         self.faults.end()
+        self.issuer.end()
         chain = world.chain
         chain.poison_payees.clear()
         chain.blocked_payees = {each for each in chain.blocked_payees if rng.random() < 0.3}
@@ -156,11 +122,14 @@ class _Run:
                 self.operators.call("resume", payout_id)
             elif state is PayoutState.INCOMPLETE and rng.random() < 0.6:
                 self.operators.call("retry", payout_id)
+            elif state is PayoutState.DEFERRED and rng.random() < 0.2:
+                self.operators.call("retry named", payout_id)
 
     def _healed_tick(self) -> None:
         world = self.world
         self.events.tick()
         self.operators.look_after_signers()
+        self.operators.give_up_what_cannot_go_on()
         if any("INSUFFICIENT_FUNDS" in each.waiting_for for each in world.database.rows("payout").values()):
             world.chain.move_money(20_000)
         world.run_tick(2_000, 15.0)
@@ -174,10 +143,10 @@ class _Run:
             return False
         if any(lane.halted_because for lane in world.database.rows("lane").values()):
             return False
-        for payout in world.database.rows("payout").values():
-            is_paused = payout.state is PayoutState.PAUSED and payout.waiting_for.startswith("PAUSED")
-            if payout.state not in _ENDED and not is_paused:
-                return False
+        if not all(is_at_rest_by_name(each) for each in world.database.rows("payout").values()):
+            return False
+        if world.database.deferrals_due():
+            return False
         if any(batch.batch.settled_state is None for batch in world.database.rows("batch").values()):
             return False
         if any(sweep.state.value == "SENDING" for sweep in world.database.sweeps()):

@@ -26,6 +26,8 @@ class Task:
     replica: int
     coroutine: Coroutine[Any, Any, Any]
     on_end: Callable[["Task", object, BaseException | None], None]
+    # The newest block when it was started.
+    began_at_block: int = 0
     waits_for: asyncio.Future[None] | None = None
     awaits: int = 0
     # It was seen under way together with the other replica's step on the same lane.
@@ -38,6 +40,8 @@ class Scheduler:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self.tasks: list[Task] = []
+        # Whose await it is.
+        self.current: Task | None = None
 
     def start(self, task: Task) -> None:
         self.tasks.append(task)
@@ -72,6 +76,7 @@ class Scheduler:
         task.awaits += 1
         if task.awaits > _MOST_AWAITS:
             raise RuntimeError(f"{task.name} never ends")
+        self.current = task
         try:
             task.waits_for = task.coroutine.send(None)
         except StopIteration as ended:

@@ -42,6 +42,20 @@ class Odds:
     reorg: float = 0.4
     # Of a tick while two payouts or more wait for money: a deposit for one of them.
     rivalry: float = 0.1
+    # Of a tick: what holders and the issuer do.
+    token_moves: float = 0.15
+    freezes: float = 0.04
+    listings: float = 0.012
+    action_cancelled: float = 0.008
+    rate_set: float = 0.08
+    # Of a tick while a record date has come and nothing has taken its snapshot; while others may pay.
+    triggered_by_others: float = 0.1
+    paid_by_others: float = 0.004
+    # Of a run: the asset has neither dividends nor coupons and is never redeemed; a payout has rules; and more
+    # payouts than usual.
+    is_plain: float = 0.45
+    has_rules: float = 0.3
+    more_payouts: int = 0
     # Of a run.
     restores: int = 0
     is_relay: float = 0.25
@@ -89,6 +103,11 @@ THEMES: Mapping[str, Odds] = {
     "odd": replace(BASE, is_odd=0.8, deploys=0.5, verb=0.08),
     "pool": replace(BASE, stuck=0.3, evict=0.4, request_late=0.1, is_relay=0.0, foreign=0.01),
     "restored and foreign": replace(BASE, restores=5, foreign=0.02, verb=0.05),
+    "restless holders": replace(BASE, is_plain=0.0, token_moves=0.7, freezes=0.2, listings=0.05, mining=0.9),
+    "issuer": replace(
+        BASE, is_plain=0.0, action_cancelled=0.04, triggered_by_others=0.4, paid_by_others=0.03, restores=4
+    ),
+    "deferrals": replace(BASE, has_rules=1.0, more_payouts=2, verb=0.06, restores=4),
 }
 _NAMES = tuple(THEMES)
 
@@ -128,4 +147,29 @@ FAULTS = (
     "foreign_nonce",
     "restored_backup",
     "wrong_chain",
+    "token_transfer",
+    "transfer_between_batches",
+    "tokens_frozen",
+    "tokens_unfrozen",
+    "listed_holder",
+    "rate_set_late",
+    "action_cancelled",
+    "action_announced_anew",
+    "record_snapshot_triggered_by_others",
+    "foreign_distribution",
+    "foreign_cash_out",
+    "frozen_tokens_paid",
+    "deferral_released",
+    "deferral_paid_by_name",
+)
+# Those that can befall few runs, and there hardly more than once.
+RARE_FAULTS = frozenset(
+    {
+        "action_announced_anew",
+        "foreign_distribution",
+        "foreign_cash_out",
+        "frozen_tokens_paid",
+        "deferral_released",
+        "deferral_paid_by_name",
+    }
 )

@@ -11,10 +11,13 @@ from typing import Any
 from uuid import UUID
 
 from libs.messaging.events import OutgoingEvent
+from libs.payout_terms import PayeeRules, PayoutKind
 from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS
-from payout_service.domain.payments import PAYMENT_TRANSITIONS, BatchState, PaymentState
+from payout_service.domain.payments import OPEN_STATES, PAYMENT_TRANSITIONS, BatchState, PaymentState
+from payout_service.domain.payout import RELEASING_STATES, Payout, PayoutState
 from payout_service.domain.payout import TRANSITIONS as PAYOUT_TRANSITIONS
-from payout_service.domain.payout import Payout
+from payout_service.domain.plan import PlannedPayment
+from payout_service.domain.settlement import ExecutionKind
 from payout_service.domain.sweep import SWEEP_TRANSITIONS
 from payout_service.domain.transaction import (
     FINAL_STATES,
@@ -24,7 +27,10 @@ from payout_service.domain.transaction import (
     Purpose,
     TransactionIntent,
 )
+from tests.simulation.dues import free_principal, was_paid
+from tests.simulation.scheduling import Scheduler
 from tests.support.payout.memory_chain import CONTRACT, MemoryChain
+from tests.support.payout.memory_contract import State
 from tests.support.payout.memory_database import MemoryDatabase, PaymentRow
 
 # Table, and its rows' legal transitions. A batch's state is its intent's until it is settled.
@@ -46,6 +52,44 @@ class InvariantError(Exception):
         self.name = name
 
 
+# A step's look may be of so many blocks before it began: a node that lags, and a fork.
+_OLDEST_LOOK_BLOCKS = 8
+# How a redemption's payment may come to be due another amount.
+_REPRICED = frozenset(
+    {
+        (PaymentState.PLANNED, PaymentState.PLANNED),
+        (PaymentState.PLANNED, PaymentState.ZERO_DUE),
+        (PaymentState.PLANNED, PaymentState.PAID),
+        (PaymentState.IN_FLIGHT, PaymentState.PAID),
+        (PaymentState.IN_FLIGHT, PaymentState.ZERO_DUE),
+    }
+)
+
+
+def _table_of(name: Any) -> str:
+    table: str = name[0] if isinstance(name, tuple) else name
+    return table
+
+
+def _is_other_plan(old: Payout, new: Payout) -> bool:
+    """Of a redemption the sums follow live balances; who is in it changes only when a round's list is frozen."""
+    if new.kind is not PayoutKind.REDEMPTION or old.plan is None or new.plan is None:
+        return new.plan != old.plan
+    same_payees = (old.plan.plan_hash, old.plan.holder_count) == (new.plan.plan_hash, new.plan.holder_count)
+    return not same_payees and old.state is not PayoutState.PLANNING
+
+
+def _is_other_payment(old: PaymentRow, new: PaymentRow, kind: PayoutKind) -> bool:
+    if old.planned.amount_base_units == new.planned.amount_base_units:
+        return old.planned != new.planned and kind is not PayoutKind.REDEMPTION
+    return kind is not PayoutKind.REDEMPTION or (old.state, new.state) not in _REPRICED
+
+
+def _all_cancelled(states: list[State], action_id: int) -> bool:
+    actions = [state.actions.get(action_id) for state in states]
+    return all(action is not None and action.is_cancelled for action in actions)
+
+
 def payees_of(chain: MemoryChain, call: ContractCall) -> tuple[str, ...]:
     """Whom a call would pay; nobody if it is no batch."""
     execution = chain.recognise(call).execution
@@ -64,6 +108,12 @@ class WatchedDatabase(MemoryDatabase):
         self.owner_of: dict[str, str] = {}
         # Every total that a payout ever had in a committed row.
         self.totals_of: dict[UUID, set[int]] = {}
+        # The kind and the rules of every payout that there ever was.
+        self.terms_of: dict[UUID, tuple[PayoutKind, PayeeRules]] = {}
+        # Deferred payments, by payout and holder, that came due or were retried by name. Never forgotten.
+        self.released: set[tuple[UUID, str]] = set()
+        self.scheduler: Scheduler | None = None
+        self.happened: Counter[str] = Counter()
         self.caps_reached = 0
         self._confirmations = confirmations
 
@@ -71,19 +121,21 @@ class WatchedDatabase(MemoryDatabase):
         before = {
             name: {key: self.rows(name).get(key) for key in rows}
             for name, rows in written.items()
-            if (name[0] if isinstance(name, tuple) else name) in TABLES or name in ("batch", "lane")
+            if _table_of(name) in TABLES or name in ("batch", "lane")
         }
         rows_written = {name: dict(rows) for name, rows in written.items()}
         super().apply(written, events)
         for name, rows in rows_written.items():
             for key, row in rows.items():
-                self._judge(name, key, before.get(name, {}).get(key), row, rows_written)
+                if row is not None:
+                    self._judge(name, key, before.get(name, {}).get(key), row, rows_written)
+        self._judge_releases(before)
 
     def fail(self, name: str, what: str) -> None:
         self.broken.append(InvariantError(name, what))
 
     def _judge(self, name: Any, key: Any, old: Any, new: Any, written: Mapping[Any, Mapping[Any, Any]]) -> None:
-        table = name[0] if isinstance(name, tuple) else name
+        table = _table_of(name)
         if table in TABLES and old is not None:
             self._count_transition(table, old.state, new.state, f"{name} {key}")
         match table:
@@ -112,24 +164,33 @@ class WatchedDatabase(MemoryDatabase):
         self.totals_of.setdefault(new.payout_id, set()).add(new.total_base_units)
         if old is None and not written.get("inbox"):
             self.fail("effect_without_inbox", f"payout {new.payout_id} was stored without its event's id")
-        if new.snapshot is not None and (old is None or old.snapshot is None):
+        self.terms_of[new.payout_id] = new.kind, new.rules
+        if new.snapshot is not None and (old is None or old.snapshot != new.snapshot):
             self._require_final(new.snapshot.block_number, new.snapshot.block_hash, "snapshot_not_final")
-        if old is not None and old.plan is not None and new.plan != old.plan:
+        if old is not None and old.plan is not None and _is_other_plan(old, new):
             self.fail("plan_changed", f"payout {new.payout_id} has another plan")
 
     def _judge_payment(self, payout_id: UUID, old: PaymentRow | None, new: PaymentRow) -> None:
-        if old is not None and old.planned.amount_base_units != new.planned.amount_base_units:
+        payout = self.payout(payout_id)
+        if old is not None and _is_other_payment(old, new, payout.kind):
             self.fail("plan_changed", f"{new.planned.holder} of {payout_id} is owed another amount")
         if new.state is not PaymentState.PAID or (old is not None and old.state is PaymentState.PAID):
             return
-        snapshot = self.payout(payout_id).snapshot
-        paid = self._chain.state.paid.get((snapshot.snapshot_id if snapshot else 0, new.planned.holder))
-        if paid != new.planned.amount_base_units:
+        moved = self._moved_by(new.transaction_hash, new.planned.holder)
+        if payout.kind is not PayoutKind.REDEMPTION:
+            flagged = was_paid(self._chain.state, payout.kind, payout.reference_id, new.planned.holder)
+            moved = moved if flagged == moved else None
+        if moved != new.planned.amount_base_units:
             self.fail(
                 "paid_without_money",
                 f"{new.planned.holder} of {payout_id}: the ledger says {new.planned.amount_base_units}, "
-                f"the chain {paid}",
+                f"the chain {moved}",
             )
+
+    def _moved_by(self, transaction_hash: str, holder: str) -> int | None:
+        """What a mined transaction's token logs moved to a payee."""
+        mined = self._chain.state.mined.get(transaction_hash)
+        return mined.evidence.transferred.get(holder, 0) if mined and mined.evidence else None
 
     def _judge_intent(self, old: TransactionIntent | None, new: TransactionIntent) -> None:
         self.caps_reached += "FEE_CAP_REACHED" in new.problem and (
@@ -137,6 +198,7 @@ class WatchedDatabase(MemoryDatabase):
         )
         if old is None and new.purpose is Purpose.BATCH:
             self._require_payees_free(new)
+            self._judge_new_batch(new)
         if old is None or old.state is new.state:
             return
         hashes = {attempt.transaction_hash for attempt in new.attempts}
@@ -168,6 +230,94 @@ class WatchedDatabase(MemoryDatabase):
             doubled = payees.intersection(payees_of(self._chain, other.call))
             if doubled:
                 self.fail("payee_in_two_batches", f"{sorted(doubled)} in {other.key} and {intent.key}")
+
+    def _judge_new_batch(self, intent: TransactionIntent) -> None:
+        """Whoever makes a batch has looked at the chain in the same step: what it had to see, it has seen."""
+        execution = self._chain.recognise(intent.call).execution
+        if execution is None:
+            self.fail("batch_pays_nobody", intent.key)
+            return
+        step = self.scheduler.current if self.scheduler else None
+        began = step.began_at_block if step else 0
+        states = [block.state for block in self._chain.blocks[max(0, began - _OLDEST_LOOK_BLOCKS) :]]
+        if execution.kind is ExecutionKind.DISTRIBUTION and _all_cancelled(states, execution.reference_id):
+            self.fail("batch_of_cancelled_action", f"{intent.key} pays {execution.reference_id}")
+        if execution.kind is not ExecutionKind.CASH_OUT:
+            return
+        planned = {row.planned.holder: row.planned for row in self._in_flight(intent)}
+        for holder in execution.holders:
+            self._judge_redeemed(intent.key, planned[holder], states)
+
+    def _in_flight(self, intent: TransactionIntent) -> list[PaymentRow]:
+        number = int(intent.key.split("/")[2])
+        return [row for row in self.payments(intent.owner_id) if row.batch_number == number]
+
+    def _judge_redeemed(self, key: str, planned: PlannedPayment, states: list[State]) -> None:
+        bond = self._chain.bond
+        if bond is None:
+            self.fail("redeemed_an_equity", key)
+            return
+        principals = {state.principal(bond, planned.holder) for state in states}
+        if planned.amount_base_units == 0 or principals == {0}:
+            self.fail("sent_without_principal", f"{key} redeems {planned.holder}, who has nothing")
+        if planned.amount_base_units not in principals:
+            self.fail("batch_with_old_amount", f"{key}: {planned} was due {sorted(principals)} of late")
+        if bond.pays_for_frozen and all(state.frozen.get(planned.holder) for state in states):
+            self.fail("sent_in_spite_of_obstacle", f"{key} redeems {planned.holder}, who has frozen tokens")
+
+    # ------------------------------------------------------------------------------------ deferrals
+
+    def _judge_releases(self, before: Mapping[Any, Mapping[Any, Any]]) -> None:
+        """All deferrals of a holder that have come due leave together, and no other but by name."""
+        left = [
+            (name[1], old.planned.holder)
+            for name, rows in before.items()
+            if _table_of(name) == "payment"
+            for key, old in rows.items()
+            if old is not None
+            and old.state is PaymentState.DEFERRED
+            and self.rows(name)[key].state is PaymentState.PLANNED
+        ]
+        if not left:
+            return
+        self.released.update(left)
+        step = self.scheduler.current if self.scheduler else None
+        if step and step.name == "retry named":
+            self.happened["deferral_paid_by_name"] += len(left)
+            return
+        self.happened["deferral_released"] += len(left)
+        for holder in {holder for _, holder in left}:
+            for payout_id in self._due_of(holder, before):
+                if (payout_id, holder) not in left:
+                    self.fail("deferrals_released_in_part", f"{holder}: {left}, without {payout_id}")
+            for payout_id, other in left:
+                if other == holder and payout_id not in self._due_of(holder, before):
+                    self.fail("deferral_released_early", f"{holder} of {payout_id}")
+
+    def _due_of(self, holder: str, before: Mapping[Any, Mapping[Any, Any]]) -> list[UUID]:
+        """Payouts whose deferred payment of a holder was due before a commit; empty `before`: is due now."""
+        deferrals: list[tuple[Payout, int]] = []
+        for payout_id, newest in self.rows("payout").items():
+            payout = before.get("payout", {}).get(payout_id) or newest
+            if payout.state not in RELEASING_STATES:
+                continue
+            old_rows = before.get(("payment", payout_id), {})
+            for key, row in self.rows(("payment", payout_id)).items():
+                was = old_rows.get(key) or row
+                if was.state is PaymentState.DEFERRED and was.planned.holder == holder:
+                    deferrals.append((payout, was.planned.amount_base_units))
+        total = sum(amount for _, amount in deferrals)
+        return [payout.payout_id for payout, _ in deferrals if total >= payout.rules.minimum_base_units]
+
+    def deferrals_due(self) -> bool:
+        """Whether the deferrals of anybody reach the minimum."""
+        holders = {
+            row.planned.holder
+            for payout_id in self.rows("payout")
+            for row in self.rows(("payment", payout_id)).values()
+            if row.state is PaymentState.DEFERRED
+        }
+        return any(self._due_of(each, {}) for each in sorted(holders))
 
     def _judge_batch(self, old: Any, new: Any) -> None:
         before = old.batch.settled_state if old is not None else None
@@ -202,7 +352,7 @@ class WatchedDatabase(MemoryDatabase):
             if mined.snapshot_id and key.startswith("snapshot/"):
                 owners[mined.snapshot_id] = UUID(key.split("/")[1])
         for payout in self.rows("payout").values():
-            if payout.snapshot is not None:
+            if payout.snapshot is not None and payout.kind is PayoutKind.SNAPSHOT:
                 owners.setdefault(payout.snapshot.snapshot_id, payout.payout_id)
         return owners
 
@@ -215,11 +365,21 @@ class WatchedDatabase(MemoryDatabase):
                 continue
             for row in self.payments(payout.payout_id):
                 if row.state not in (PaymentState.PAID, PaymentState.CANCELLED):
-                    unsettled += state.paid.get((payout.snapshot.snapshot_id, row.planned.holder), 0)
+                    unsettled += self._not_needed(payout, row)
         for sweep in self.sweeps():
             if sweep.state.value == "SENDING" and self._has_happened(sweep.intent_key):
                 unsettled += sweep.amount_base_units
         return state.money.get(CONTRACT.value, 0) + unsettled - self.committed_base_units()
+
+    def _not_needed(self, payout: Payout, row: PaymentRow) -> int:
+        """Of what is promised to a payee: paid already, or of a redemption for tokens that are elsewhere by now."""
+        state, planned = self._chain.state, row.planned
+        if payout.kind is not PayoutKind.REDEMPTION:
+            return was_paid(state, payout.kind, payout.reference_id, planned.holder) or 0
+        if row.state not in OPEN_STATES:
+            return 0
+        principal = 0 if row.state is PaymentState.DISPUTED else free_principal(self._chain, state, planned.holder)
+        return max(0, planned.amount_base_units - principal)
 
     def _has_happened(self, key: str) -> bool:
         intent = self.intent(key)

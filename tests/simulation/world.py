@@ -26,6 +26,7 @@ from tests.simulation.scheduling import Scheduler, Task
 from tests.simulation.themes import Odds, theme_of
 from tests.simulation.watching import InvariantError, WatchedDatabase
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, GWEI, OTHER_SIGNER, SIGNER, MemoryChain, holder
+from tests.support.payout.memory_contract import Mined
 from tests.support.payout.memory_database import CountingIds, MemoryClock
 from tests.support.payout.stage import ASSET_ID, MAX_BATCH_GAS
 
@@ -34,6 +35,7 @@ FEE_CAP_WEI = 500 * GWEI
 _MAX_BATCH_GAS = (180_000, 250_000, MAX_BATCH_GAS)
 _REPLICAS = (0, 1)
 _STEPS_PER_TICK = 4
+_NEWCOMERS = 3
 
 
 class Alarms:
@@ -71,6 +73,12 @@ class World:
     is_restored: bool = False
     # Somebody has used our key, or paid from our snapshots.
     is_meddled_with: bool = False
+    # Base units that redemptions may pay beyond what was promised: tokens that became free, and rounding.
+    unpromised_base_units: int = 0
+    # Everybody who holds tokens at some time, or may.
+    people: list[str] = field(default_factory=list)
+    # Executions that were judged, by hash, as they were mined.
+    judged: dict[str, Mined] = field(default_factory=dict)
     _allowance: Counter[tuple[int, str]] = field(default_factory=Counter)
     _log: list[str] = field(default_factory=list)
 
@@ -109,7 +117,7 @@ class World:
             if error is None and result:
                 self._start_worker(replica, name, step)
 
-        self.scheduler.start(Task(name, replica, step(), ended))
+        self.scheduler.start(Task(name, replica, step(), ended, self._newest_block))
 
     def _workers(self, replica: int) -> list[tuple[str, Callable[[], Coroutine[Any, Any, bool]]]]:
         engine = self.engines[replica]
@@ -140,7 +148,7 @@ class World:
             else:
                 ended(result, error)
 
-        self.scheduler.start(Task(name, replica, coroutine, on_end))
+        self.scheduler.start(Task(name, replica, coroutine, on_end, self._newest_block))
 
     def judge_end(self, name: str, error: BaseException | None) -> None:
         """A step may find the node away, or on another chain. Anything else is a defect."""
@@ -170,6 +178,10 @@ class World:
                 self.happened["two_replicas_raced"] += 1
                 for task in tasks:
                     task.has_raced = True
+
+    @property
+    def _newest_block(self) -> int:
+        return len(self.chain.blocks) - 1
 
     def note(self, what: str) -> None:
         """For whoever replays the seed."""
@@ -247,7 +259,9 @@ def make_world(seed: int) -> World:
         clock=clock,
         ids=CountingIds(),
         scheduler=Scheduler(rng),
+        people=[holder(number) for number in range(len(balances) + _NEWCOMERS)],
     )
+    database.scheduler = world.scheduler
     world.engines = [make_engine(world) for _ in _REPLICAS]
     return world
 

@@ -19,6 +19,8 @@ from web3.logs import DISCARD
 
 from deploy.demo.verify import Verification, verify
 from deploy.devnet.deployer import Devnet, seeded_holders
+from deploy.devnet.terms import BondTerms, SecurityType
+from deploy.devnet.terms import BondTerms
 from deploy.local.component import Component
 from deploy.local.stack import Stack
 from libs.client.client import Endpoints, MassPayoutClient
@@ -45,7 +47,7 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     PaymentState,
     Payout,
 )
-from libs.protogen.typed.masspayout.type.v1 import AmountInput
+from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -118,16 +120,56 @@ class Harness:
         self.rpc_url = endpoints.rpc_url
         self.signer = to_checksum_address(endpoints.signer_address)
 
-    async def stage(self, holder_count: int = 30, *, seed: int = 1, grant: bool = True) -> Stage:
-        """A token with holders, and a lifecycle contract whose roles the signer holds; nothing is imported."""
+    async def stage(
+        self,
+        holder_count: int = 30,
+        *,
+        seed: int = 1,
+        grant: bool = True,
+        holders: Mapping[ChecksumAddress, int] | None = None,
+    ) -> Stage:
+        """An equity with holders, and a lifecycle contract whose roles the signer holds; nothing is imported.
+
+        `holders` stand for those made from the seed.
+        """
         token = await self.devnet.deploy_equity_token("System Equity", "SYS", "CH0012345678", 6)
+        return await self._stage_of(token, holders or dict(seeded_holders(holder_count, seed)), grant=grant)
+
+    async def bond_stage(self, holder_count: int, maturity_date: int, *, seed: int = 1) -> Stage:
+        """As `stage`, of a bond of 100.00 a token, whose redeemer is the lifecycle contract."""
+        terms = BondTerms(
+            nominal_value=100_00,
+            nominal_value_decimals=2,
+            starting_date=await self.devnet.chain_time(),
+            maturity_date=maturity_date,
+            security_type=SecurityType.BOND_VARIABLE_RATE,
+        )
+        token = await self.devnet.deploy_bond_token("System Bond", "SYSB", "CH0012345678", 6, terms)
+        stage = await self._stage_of(token, dict(seeded_holders(holder_count, seed)), grant=True)
+        await self.devnet.grant_maturity_redeemer_role(token, stage.contract)
+        return stage
+
+    async def _stage_of(
+        self, token: ChecksumAddress, holders: Mapping[ChecksumAddress, int], *, grant: bool
+    ) -> Stage:
+        payment_token = await self.devnet.deploy_payment_token()
+        contract = await self.devnet.deploy_lifecycle_contract(token, payment_token, self.signer)
+        if holders:
+            await self.devnet.issue(token, holders)
+        if grant:
+            await self.devnet.grant_snapshot_role(token, self.signer)
+        return Stage(token, payment_token, contract, holders)
+
+    async def bond_stage(self, terms: BondTerms, holder_count: int = 30, *, seed: int = 1) -> Stage:
+        """A bond with holders, and a lifecycle contract that may redeem it; nothing is imported."""
+        token = await self.devnet.deploy_bond_token("System Bond", "SYSB", "CH0012345679", 6, terms)
         payment_token = await self.devnet.deploy_payment_token()
         contract = await self.devnet.deploy_lifecycle_contract(token, payment_token, self.signer)
         holders = dict(seeded_holders(holder_count, seed))
         if holders:
             await self.devnet.issue(token, holders)
-        if grant:
-            await self.devnet.grant_snapshot_role(token, self.signer)
+        await self.devnet.grant_snapshot_role(token, self.signer)
+        await self.devnet.grant_maturity_redeemer_role(token, contract)
         return Stage(token, payment_token, contract, holders)
 
     async def import_stage(self, stage: Stage) -> Asset:
@@ -146,13 +188,29 @@ class Harness:
         await eventually(is_active, f"{name} active", lambda: found[-1])
         return found[-1]
 
-    async def create(self, asset: str, total: int, *, allow_unfunded: bool = False) -> Distribution:
+    async def create(
+        self, asset: str, total: int, *, allow_unfunded: bool = False, rules: PayeeRules | None = None
+    ) -> Distribution:
         """Creates a distribution of `total` base units."""
         request = CreateDistributionRequest(
             request_id=str(uuid4()),
             asset=asset,
             total_amount=AmountInput(base_units=str(total)),
             allow_unfunded=allow_unfunded,
+            rules=rules,
+        )
+        return await self.call(self.client.distributions.create_distribution, request)
+
+    async def create_for(
+        self, asset: str, *, dividend_id: int = 0, coupon_id: int = 0, redemption: bool = False
+    ) -> Distribution:
+        """Creates a distribution of a dividend, a coupon or the principal of a bond."""
+        request = CreateDistributionRequest(
+            request_id=str(uuid4()),
+            asset=asset,
+            dividend_id=dividend_id,
+            coupon_id=coupon_id,
+            redemption=redemption,
         )
         return await self.call(self.client.distributions.create_distribution, request)
 

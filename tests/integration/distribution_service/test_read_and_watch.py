@@ -55,6 +55,16 @@ async def test_pages_hold_each_distribution_once_oldest_first(world: World) -> N
     assert times == sorted(times)
 
 
+async def test_rules_are_told_of_one_distribution_and_left_out_of_lists(world: World) -> None:
+    asset_id = await world.import_asset()
+    request = world.create_request(asset_id, rules={"withholding_percentage": "5"})
+    created = await world.stub.CreateDistribution(request)
+    one = await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name))
+    assert one.rules.withholding_percentage == "5"
+    (listed,) = (await _list(world, asset=f"assets/{asset_id}")).distributions
+    assert (listed.name, listed.HasField("rules")) == (created.name, False)
+
+
 async def test_a_page_token_is_good_for_its_own_list_only(world: World) -> None:
     asset_id = await world.import_asset()
     for _ in range(2):

@@ -514,6 +514,16 @@ async def test_who_is_not_paid_keeps_the_tokens(bond: Venue) -> None:
     assert await bond.contracts.live_balances(bond.token, [MIDDLE, BIG], number) == {MIDDLE: 30, BIG: 0}
 
 
+async def test_who_is_due_nothing_is_redeemed_even_if_the_token_refuses_the_payee(bond: Venue) -> None:
+    await matured(bond)
+    await bond.block_payee(SMALL)
+    _, batch = await pay(bond, cash_out([SMALL]))
+    evidence = await evidence_of(bond, batch)
+    assert evidence.event
+    assert (evidence.event.failed, dict(evidence.event.paid)) == ((), {SMALL: 0})
+    assert dict(evidence.redeemed) == {SMALL: 10}
+
+
 async def test_frozen_tokens_are_neither_paid_nor_redeemed(bond: Venue) -> None:
     await bond.deposit(100)
     await bond.freeze(BIG, 40)

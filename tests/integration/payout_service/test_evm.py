@@ -1,6 +1,7 @@
 """The rail and the contracts' adapter on a real node with the devnet contracts."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -20,7 +21,15 @@ from payout_service.domain.fees import FeeCapReachedError, Fees, first_fees
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.plan import PlannedPayment
 from payout_service.domain.retry import RetryPolicy
-from payout_service.domain.settlement import BatchEvidence, ExpectedBatch, RecordedPayment, Refusal, settle
+from payout_service.domain.settlement import (
+    BatchEvidence,
+    Execution,
+    ExecutionKind,
+    ExpectedBatch,
+    RecordedPayment,
+    Refusal,
+    settle,
+)
 from payout_service.domain.transaction import ContractCall, SignedTransaction
 from payout_service.infrastructure.evm_contracts import EvmContracts
 from payout_service.infrastructure.evm_rail import EvmRail, FeeModel
@@ -29,6 +38,7 @@ from tests.integration.devnet.stage import Node, Stage
 
 CAP = 10**13
 CHAIN_ID = 298
+_SHARES = ExecutionKind.AMOUNT_SNAPSHOT
 HOLDERS = {f"0x{1_001 + number:040x}": balance for number, balance in enumerate((60, 30, 10))}
 
 
@@ -63,6 +73,10 @@ async def mined(rail: EvmRail, transaction: SignedTransaction) -> Receipt:
             if receipt is not None:
                 return receipt
             await asyncio.sleep(0.02)
+
+
+def shares(snapshot_id: int, payees: Sequence[str], total: int = 1_000) -> Execution:
+    return Execution(_SHARES, snapshot_id, total, tuple(payees))
 
 
 async def test_identity_and_blocks(rail: EvmRail, node: Node, stage: Stage) -> None:
@@ -127,7 +141,7 @@ async def test_a_call_that_would_revert_names_the_error(
     rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
 ) -> None:
     signer = address(account.address)
-    wrong_asset = contracts.pay_batch(address(stage.lifecycle), address(stage.payment_token), 1, [], 1)
+    wrong_asset = contracts.pay_batch(address(stage.lifecycle), address(stage.payment_token), shares(1, [], 1))
     with pytest.raises(CallWouldRevertError, match="InvalidAsset"):
         await rail.estimate_gas(signer, wrong_asset)
     with pytest.raises(CallWouldRevertError, match="AccountHasNoRole"):
@@ -182,27 +196,27 @@ async def test_a_batch_that_partly_fails_is_settled_by_its_evidence(
     assert pages[2] == []
     assert await contracts.live_totals(token, block) == (3, 100)
     assert dict(await contracts.live_page(token, 0, 9, block)) == HOLDERS
-    one = await signed(rail, account, contracts.pay_batch(lifecycle, token, snapshot_id, [earlier], 1_000))
+    one = await signed(rail, account, contracts.pay_batch(lifecycle, token, shares(snapshot_id, [earlier])))
     await rail.broadcast(one.raw)
     await mined(rail, one)
     assert await contracts.payment_token_balance(money, lifecycle) == 700
 
     payees = list(HOLDERS)
-    call = contracts.pay_batch(lifecycle, token, snapshot_id, payees, 1_000)
+    call = contracts.pay_batch(lifecycle, token, shares(snapshot_id, payees))
     assert await rail.estimate_gas(address(account.address), call) > 100_000
     batch = await signed(rail, account, call)
     await rail.broadcast(batch.raw)
     # anvil mines in the background even when it mines at once.
     final = await mined(rail, batch)
     assert final.succeeded
-    evidence = await contracts.receipt_evidence(batch.transaction_hash, lifecycle, money)
+    evidence = await contracts.receipt_evidence(batch.transaction_hash, lifecycle, money, token)
     assert evidence.event
-    assert evidence.event.holders == tuple(payees)
+    assert evidence.event.execution == shares(snapshot_id, payees)
     assert set(evidence.event.failed) == {blocked, earlier}
     assert evidence.event.paid == dict(evidence.transferred) == {paid: 100}
-    flags = await contracts.paid_flags(lifecycle, snapshot_id, payees, final.outcome.block_number)
+    flags = await contracts.paid_flags(lifecycle, _SHARES, snapshot_id, payees, final.outcome.block_number)
     assert flags == {blocked: False, earlier: True, paid: True}
-    before = await contracts.paid_flags(lifecycle, snapshot_id, payees, block)
+    before = await contracts.paid_flags(lifecycle, _SHARES, snapshot_id, payees, block)
     assert set(before.values()) == {False}, "at the block that is asked for"
     newest = final.outcome.block_number
     executions = await contracts.executions(lifecycle, 0, newest)
@@ -220,15 +234,14 @@ async def test_a_batch_that_partly_fails_is_settled_by_its_evidence(
     assert found
     assert (found.transaction_hash, found.succeeded) == (one.transaction_hash, True)
     recognised = contracts.recognise(found.call)
-    assert recognised == RecognisedCall(CallKind.PAY_BATCH, snapshot_id, (earlier,), 1_000)
+    assert recognised == RecognisedCall(CallKind.PAY_BATCH, shares(snapshot_id, [earlier]))
     why = await contracts.why_refused(lifecycle, money, blocked, 600)
     recorded = RecordedPayment(
         executions[0].transaction_hash, executions[0].event.paid[earlier], transfers[0].amount_base_units
     )
     outcomes = settle(
         ExpectedBatch(
-            snapshot_id,
-            1_000,
+            shares(snapshot_id, payees),
             tuple(
                 PlannedPayment(ordinal, each, HOLDERS[each], 10 * HOLDERS[each])
                 for ordinal, each in enumerate(payees)
@@ -249,7 +262,7 @@ async def test_a_batch_that_partly_fails_is_settled_by_its_evidence(
         (PaymentState.PAID, one.transaction_hash),
         (PaymentState.PAID, ""),
     ]
-    other = await contracts.receipt_evidence(batch.transaction_hash, money, lifecycle)
+    other = await contracts.receipt_evidence(batch.transaction_hash, money, lifecycle, token)
     assert (other.event, dict(other.transferred)) == (None, {}), "logs of other contracts are no evidence"
 
 
@@ -284,7 +297,9 @@ async def test_a_sweep_moves_what_is_asked_for_and_leaves_the_rest(
 
 async def test_evidence_of_a_receipt_that_the_node_does_not_have(contracts: EvmContracts, stage: Stage) -> None:
     with pytest.raises(RpcUnavailableError):
-        await contracts.receipt_evidence("0x" + "12" * 32, address(stage.lifecycle), address(stage.payment_token))
+        await contracts.receipt_evidence(
+            "0x" + "12" * 32, address(stage.lifecycle), address(stage.payment_token), address(stage.token)
+        )
 
 
 async def test_whose_contract_it_is(contracts: EvmContracts, stage: Stage, account: LocalAccount) -> None:

@@ -103,8 +103,8 @@ MUTANTS = (
         "payout_service.domain.settlement",
         (
             (
-                "if not is_listed_failed and event_paid == payee.amount_base_units == transferred:",
-                "if not is_listed_failed and event_paid == payee.amount_base_units:",
+                "if event_paid == payee.amount_base_units == transferred:",
+                "if event_paid == payee.amount_base_units:",
             ),
         ),
     ),
@@ -140,7 +140,7 @@ MUTANTS = (
     Mutant(
         "promise_kept_after_payment",
         _APPLICATION + "settle_batch",
-        (("        await work.treasury.reduce(key, payout.payout_id, paid_base_units)\n", ""),),
+        (("        await work.treasury.reduce(key, payout.payout_id, kept_base_units)\n", ""),),
     ),
     # A sweep takes what is promised, too.
     Mutant(

@@ -34,7 +34,6 @@ from distribution_service.domain.terms import Coupon, Dividend, FixedTotal, Rede
 from distribution_service.infrastructure.outgoing_events import outgoing_events
 from distribution_service.infrastructure.peers import GrpcPayoutPeer
 from distribution_service.infrastructure.resource_mapping import distribution_message, preview_message
-from distribution_service.infrastructure.rules_mapping import rules_from_json, rules_to_json
 from distribution_service.infrastructure.wire import base_units, payee_rules, resource_id
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
@@ -42,6 +41,7 @@ from libs.grpc_kit.accounts import checksummed
 from libs.grpc_kit.payout_terms import rules_message
 from libs.messaging.events import IncomingEvent
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from libs.persistence.payee_rules import rules_from_json, rules_to_json
 from tests.unit.distribution_service.fakes import (
     LIFECYCLE_CONTRACT,
     TOKEN,

@@ -212,7 +212,7 @@ def test_wrong_rules_name_the_path(rules: dict[str, Any], reason: Reason, field:
 
 
 def test_as_many_holders_as_are_allowed() -> None:
-    holders = [f"0x{number:040x}" for number in range(1, 6_001)]
+    holders = [f"0x{number:040x}" for number in range(1, 2_001)]
     rules = parse_rules(
         rules_pb2.PayeeRules(
             excluded_holders=holders[:1_000],
@@ -220,7 +220,7 @@ def test_as_many_holders_as_are_allowed() -> None:
             withholding_rates=[rate(holder, "100.00") for holder in holders[1_000:]],
         )
     )
-    assert (len(rules.excluded), len(rules.withholding_by_holder)) == (1_000, 5_000)
+    assert (len(rules.excluded), len(rules.withholding_by_holder)) == (1_000, 1_000)
     assert {rules.withholding_basis_points, *rules.withholding_by_holder.values()} == {10_000}
 
 

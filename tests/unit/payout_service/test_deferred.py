@@ -226,10 +226,9 @@ async def test_deferrals_of_three_payouts_are_released_together_and_paid_from_th
         assert_books(stage, payout_id)
     assert_only_paid(stage, *payouts)
     by_snapshot: dict[int, int] = {}
-    for block in stage.chain.blocks:
-        for each in block.executions:
-            reference = each.event.execution.reference_id
-            by_snapshot[reference] = by_snapshot.get(reference, 0) + each.event.paid.get(holder(0), 0)
+    for event in (seen.event for block in stage.chain.blocks for seen in block.executions):
+        snapshot_id = event.execution.reference_id
+        by_snapshot[snapshot_id] = by_snapshot.get(snapshot_id, 0) + event.paid.get(holder(0), 0)
     assert by_snapshot == {1: 20, 2: 20, 3: 20}
 
 

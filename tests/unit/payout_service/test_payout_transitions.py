@@ -326,12 +326,15 @@ def test_a_payout_pays_by_the_call_of_its_kind(kind: PayoutKind) -> None:
     action_id = 3 if kind.is_corporate_action else 0
     payout = payout_in(S.EXECUTING, kind=kind, action_id=action_id, snapshot=snapshot, total_supply=10)
     execution = payout.execution_of(["0xb", "0xa"], 0)
-    assert execution == {
-        PayoutKind.SNAPSHOT: Execution(ExecutionKind.AMOUNT_SNAPSHOT, 7, 100, ("0xb", "0xa")),
-        PayoutKind.DIVIDEND: Execution(ExecutionKind.DISTRIBUTION, 3, 0, ("0xb", "0xa")),
-        PayoutKind.COUPON: Execution(ExecutionKind.DISTRIBUTION, 3, 0, ("0xb", "0xa")),
-        PayoutKind.REDEMPTION: Execution(ExecutionKind.CASH_OUT, 0, 0, ("0xb", "0xa")),
-    }[kind]
+    assert (
+        execution
+        == {
+            PayoutKind.SNAPSHOT: Execution(ExecutionKind.AMOUNT_SNAPSHOT, 7, 100, ("0xb", "0xa")),
+            PayoutKind.DIVIDEND: Execution(ExecutionKind.DISTRIBUTION, 3, 0, ("0xb", "0xa")),
+            PayoutKind.COUPON: Execution(ExecutionKind.DISTRIBUTION, 3, 0, ("0xb", "0xa")),
+            PayoutKind.REDEMPTION: Execution(ExecutionKind.CASH_OUT, 0, 0, ("0xb", "0xa")),
+        }[kind]
+    )
     assert execution.is_of(payout.execution_kind, payout.reference_id)
     payout.snapshot = None
     with pytest.raises(ValueError, match="without a snapshot"):

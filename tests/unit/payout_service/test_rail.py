@@ -618,14 +618,15 @@ async def test_a_node_that_simulates_nothing_blames_no_payee() -> None:
         await limited.why_refused(CONTRACT, MONEY, PAYEE, 9)
 
 
-async def test_roles_are_asked_for_by_their_hash() -> None:
+@pytest.mark.parametrize("held", [interfaces.PAYOUT_ROLE, interfaces.CASHOUT_ROLE, interfaces.TRANSFERER_ROLE])
+async def test_roles_are_asked_for_by_their_hash(held: bytes) -> None:
     def eth_call(call: dict[str, str], tag: str) -> str:
-        return "0x" + encode(["bool"], [interfaces.TRANSFERER_ROLE.hex() in call["data"]]).hex()
+        return "0x" + encode(["bool"], [held.hex() in call["data"]]).hex()
 
     adapter = EvmContracts(node(eth_call=eth_call))
-    assert await adapter.holds_transferer_role(CONTRACT, TOKEN)
-    assert not await adapter.holds_payout_role(CONTRACT, TOKEN)
-    assert not await adapter.holds_cash_out_role(CONTRACT, TOKEN)
+    assert await adapter.holds_payout_role(CONTRACT, TOKEN) is (held == interfaces.PAYOUT_ROLE)
+    assert await adapter.holds_cash_out_role(CONTRACT, TOKEN) is (held == interfaces.CASHOUT_ROLE)
+    assert await adapter.holds_transferer_role(CONTRACT, TOKEN) is (held == interfaces.TRANSFERER_ROLE)
 
 
 class Logs:

@@ -161,6 +161,31 @@ async def test_when_the_only_holder_sells_before_its_batch_the_buyer_is_redeemed
     assert_all_redeemed(stage, payout_id)
 
 
+@pytest.mark.parametrize("is_taken_back", [False, True])
+async def test_a_sale_is_believed_when_it_is_final(is_taken_back: bool) -> None:
+    """The next listing is of a final block: before, it would find the seller's tokens once more."""
+    stage = staged([50, 60])
+    payout_id = await request_of(stage, PayoutKind.REDEMPTION)
+    await stage.run_to(payout_id, S.EXECUTING)
+    final_block = len(stage.chain.blocks) - stage.engine.settings.confirmations
+    stage.chain.transfer(holder(0), NEW, 50)
+    stage.chain.mine()
+    await stage.round()
+    payout = stage.payout(payout_id)
+    assert payout.waiting_for == (
+        f"BALANCES_NOT_FINAL: tokens of {holder(0)} went elsewhere behind block {final_block}"
+    )
+    assert states(stage, payout_id) == {"PLANNED": 2}
+    if is_taken_back:
+        stage.chain.blocks[-1].externals.clear()
+        stage.chain.reorg(1)
+    payout = await stage.run(payout_id)
+    assert payout.state is S.COMPLETED
+    assert stage.chain.money_of(holder(0) if is_taken_back else NEW) == principal_of(50)
+    assert states(stage, payout_id) == ({"PAID": 2} if is_taken_back else {"PAID": 2, "ZERO_DUE": 1})
+    assert_all_redeemed(stage, payout_id)
+
+
 async def test_a_transfer_in_the_very_block_of_the_batch_is_paid_as_the_event_says() -> None:
     stage = staged([50, 60])
     payout_id = await request_of(stage, PayoutKind.REDEMPTION)
@@ -620,7 +645,7 @@ async def test_what_is_due_less_than_planned_is_promised_to_nobody() -> None:
     await stage.run_to(payout_id, S.EXECUTING)
     assert committed_to(stage, payout_id) == principal_of(10) + principal_of(20)
     stage.chain.transfer(holder(1), holder(0), 20)
-    stage.chain.mine()
+    stage.chain.mine(3)
     await stage.round()
     payout = stage.payout(payout_id)
     assert payout.total_base_units == committed_to(stage, payout_id) == principal_of(30)

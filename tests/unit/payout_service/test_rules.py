@@ -330,7 +330,7 @@ def test_of_a_redemption_who_is_paid_is_hashed_and_not_how_much() -> None:
     first, second = plan_entitlements(0, owed(3, 4))
     assert hash_of(first, replace(second, balance=9, amount_base_units=0)) == hash_of(first, second)
     for change in ({"holder": holder(9)}, {"round_number": 2}):
-        assert hash_of(first, replace(second, **change)) != hash_of(first, second)  # type: ignore[arg-type]
+        assert hash_of(first, replace(second, **change)) != hash_of(first, second)
 
 
 def test_plans_of_two_kinds_never_have_the_same_hash() -> None:

@@ -7,7 +7,7 @@ from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules
 
 
 def rules_to_json(rules: PayeeRules) -> dict[str, Any]:
-    """The rules as the column `payout.rules` holds them; amounts in base units, rates in basis points."""
+    """The rules as the columns `rules` hold them; amounts in base units, rates in basis points."""
     every_rule: dict[str, tuple[Any, bool]] = {
         "excluded": (sorted(rules.excluded), bool(rules.excluded)),
         "excluded_share": (rules.excluded_share.value, rules.excluded_share is not NO_RULES.excluded_share),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules
-from payout_service.infrastructure.rules_mapping import rules_from_json, rules_to_json
+from libs.persistence.payee_rules import rules_from_json, rules_to_json
 
 _RULES = PayeeRules(
     excluded=frozenset({"0xb", "0xa"}),

@@ -1,0 +1,190 @@
+"""The issuer and the holders, tick by tick: tokens move, dividends are cancelled, rates come late, others pay."""
+
+from dataclasses import dataclass
+
+from libs.payout_terms import PayoutKind
+from payout_service.domain.payout import Payout, PayoutState
+from payout_service.domain.settlement import Execution, ExecutionKind
+from tests.simulation.staging import Staging
+from tests.simulation.world import World
+from tests.support.payout.memory_asset import Action, floor_of
+from tests.support.payout.memory_contract import STRANGER
+
+_UNDER_WAY = frozenset({PayoutState.PLANNING, PayoutState.WAITING_FOR_FUNDS, PayoutState.EXECUTING})
+
+
+@dataclass(slots=True)
+class Issuer:
+    """Whoever changes the asset from outside. A fork does it all again."""
+
+    world: World
+    staging: Staging
+
+    def tick(self) -> None:
+        """What is done before this tick's steps."""
+        for deed in (
+            self._move_tokens,
+            self._freeze_tokens,
+            self._keep_control_list,
+            self._set_rates,
+            self._cancel_action,
+            self._trigger,
+            self._pay,
+        ):
+            deed()
+
+    def end(self) -> None:
+        """Every rate is set; most tokens are free, and most holders off the control list."""
+        world, rng = self.world, self.world.rng
+        for action_id, action in world.chain.state.actions.items():
+            if action.per_token is None:
+                self._set_rate(action_id)
+        for each in sorted(world.chain.listed_holders):
+            if rng.random() < 0.7:
+                world.chain.unlist_holder(each)
+        for each, amount in list(world.chain.state.frozen.items()):
+            if amount and rng.random() < 0.7:
+                self._unfreeze(each, amount)
+
+    def count_effects(self) -> None:
+        """At the end, by the chain: what others have paid."""
+        for mined in self.world.chain.state.mined.values():
+            event = mined.evidence.event if mined.evidence else None
+            if mined.transaction.signer != STRANGER or event is None or not any(event.paid.values()):
+                continue
+            if event.execution.kind is ExecutionKind.CASH_OUT:
+                self.world.happened["foreign_cash_out"] += 1
+            elif event.execution.kind is ExecutionKind.DISTRIBUTION:
+                self.world.happened["foreign_distribution"] += 1
+
+    # ------------------------------------------------------------------------------------ tokens
+
+    def _happens(self, chance: float) -> bool:
+        return self.world.rng.random() < chance
+
+    def _move_tokens(self) -> None:
+        world, rng = self.world, self.world.rng
+        if not self._happens(world.odds.token_moves) or not world.chain.balances:
+            return
+        sender, balance = rng.choice(world.chain.balances)
+        to = rng.choice(world.people)
+        if to == sender or not balance or not world.chain.listed_holders.isdisjoint((sender, to)):
+            return
+        amount = balance if rng.random() < 0.5 else rng.randrange(1, balance + 1)
+        if any(payout.state is PayoutState.EXECUTING and payout.progress.batch_count for payout in self._redemptions()):
+            world.happened["transfer_between_batches"] += 1
+        # Two principals may round down where one does not.
+        world.unpromised_base_units += 1
+        world.note(f"{sender} gives {amount} of {balance} tokens to {to}")
+        world.chain.transfer(sender, to, amount)
+
+    def _freeze_tokens(self) -> None:
+        world, rng = self.world, self.world.rng
+        if not self._happens(world.odds.freezes) or not world.chain.balances:
+            return
+        frozen = [(each, amount) for each, amount in world.chain.state.frozen.items() if amount]
+        if frozen and rng.random() < 0.5:
+            self._unfreeze(*rng.choice(frozen))
+            return
+        holder, balance = rng.choice(world.chain.balances)
+        if balance:
+            amount = rng.randrange(1, balance + 1)
+            world.happened["tokens_frozen"] += 1
+            world.note(f"{amount} of {balance} tokens of {holder} are frozen")
+            world.chain.freeze(holder, amount)
+
+    def _unfreeze(self, holder: str, most: int) -> None:
+        world = self.world
+        amount = world.rng.randrange(1, most + 1)
+        world.happened["tokens_unfrozen"] += 1
+        if world.chain.bond:
+            world.unpromised_base_units += floor_of(world.chain.bond.principal_per_token, amount) + 1
+        world.note(f"{amount} tokens of {holder} are free again")
+        world.chain.unfreeze(holder, amount)
+
+    def _keep_control_list(self) -> None:
+        world, rng = self.world, self.world.rng
+        if not self._happens(world.odds.listings):
+            return
+        each = rng.choice(world.people)
+        if each in world.chain.listed_holders:
+            world.chain.unlist_holder(each)
+        else:
+            world.chain.list_holder(each)
+        world.note(f"the control list has {sorted(world.chain.listed_holders)}")
+
+    def _redemptions(self) -> list[Payout]:
+        payouts = self.world.database.rows("payout").values()
+        return [each for each in payouts if each.state in _UNDER_WAY and each.kind is PayoutKind.REDEMPTION]
+
+    # ------------------------------------------------------------------------------------ dividends and coupons
+
+    def _set_rates(self) -> None:
+        pending = [
+            each for each, action in self._announced() if action.per_token is None and not action.is_cancelled
+        ]
+        if pending and self._happens(self.world.odds.rate_set):
+            self._set_rate(self.world.rng.choice(pending))
+
+    def _set_rate(self, action_id: int) -> None:
+        self.world.happened["rate_set_late"] += 1
+        self.world.note(f"the rate of coupon {action_id} is set")
+        self.world.chain.set_rate(action_id, self.staging.rate())
+
+    def _cancel_action(self) -> None:
+        """Its holders get nothing, until it is announced anew with another id."""
+        world, rng = self.world, self.world.rng
+        announced = [each for each, action in self._announced() if not action.is_cancelled]
+        if not announced or not self._happens(world.odds.action_cancelled):
+            return
+        action_id = rng.choice(announced)
+        world.happened["action_cancelled"] += 1
+        world.note(f"dividend or coupon {action_id} is cancelled")
+        world.chain.cancel(action_id)
+        if rng.random() < 0.6:
+            world.happened["action_announced_anew"] += 1
+            self.staging.request_action(self.staging.announce(), world.tick + rng.randrange(6, 20))
+
+    def _trigger(self) -> None:
+        """Anybody may, from the record date on."""
+        world = self.world
+        now = world.chain.timestamp
+        is_due = any(
+            action.record_time <= now and not action.snapshot_id and not action.is_cancelled
+            for _, action in self._announced()
+        )
+        if is_due and self._happens(world.odds.triggered_by_others):
+            world.happened["record_snapshot_triggered_by_others"] += 1
+            world.note("somebody triggers the pending snapshots")
+            world.chain.trigger_elsewhere()
+
+    def _announced(self) -> list[tuple[int, Action]]:
+        return list(self.world.chain.state.actions.items())
+
+    # ------------------------------------------------------------------------------------ what others pay
+
+    def _pay(self) -> None:
+        """Somebody else with the role executes the lifecycle contract."""
+        world, rng = self.world, self.world.rng
+        if not self._happens(world.odds.paid_by_others):
+            return
+        chain = world.chain
+        executions: list[tuple[ExecutionKind, int, int]] = [
+            (ExecutionKind.DISTRIBUTION, action_id, 0)
+            for action_id, action in self._announced()
+            if action.snapshot_id and action.execution_time <= chain.timestamp
+        ]
+        if chain.bond and chain.bond.maturity_time <= chain.timestamp:
+            executions.append((ExecutionKind.CASH_OUT, 0, 0))
+        executions += [
+            (ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, world.database.payout(payout_id).total_base_units)
+            for snapshot_id, payout_id in world.database.payouts_of_snapshots().items()
+            if payout_id in world.database.rows("payout")
+        ]
+        if not executions:
+            return
+        kind, reference_id, total = rng.choice(executions)
+        payees = tuple(rng.sample(world.people, rng.choice((1, 2))))
+        world.is_meddled_with = world.is_money_excused = True
+        world.note(f"somebody else executes {kind} {reference_id} for {payees}")
+        chain.pay_elsewhere(Execution(kind, reference_id, total, payees))
