@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says something about the machine, not about the code.
+settings.register_profile("masspayout", deadline=None)
+settings.load_profile("masspayout")
 
 # Tests start processes while gRPC's threads run. Its fork handlers, read when grpc is imported, crash such a
 # child now and then before it becomes what it shall be.

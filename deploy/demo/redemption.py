@@ -21,7 +21,11 @@ from deploy.demo.scene import SYMBOL, Listing, Scene, TokenLedger, decimal, newc
 from deploy.demo.settings import DemoError
 from deploy.demo.verify import Claim, verify_claim
 from libs.errors import AppError, Reason
-from libs.protogen.typed.masspayout.distribution.v1 import Distribution, DistributionState
+from libs.protogen.typed.masspayout.distribution.v1 import (
+    Distribution,
+    DistributionState,
+    GetDistributionRequest,
+)
 from libs.protogen.typed.masspayout.payout.v1 import (
     BatchState,
     PausePayoutRequest,
@@ -141,5 +145,18 @@ async def _retry(
     scene.tell("Retrying", "taken off the control list, RetryPayments pays it")
     request = RetryPaymentsRequest(request_id=str(uuid4()), name=distribution.payout, holders=[listed])
     await scene.client.call(scene.client.payouts.retry_payments, request)
-    async with Following(scene, distribution) as following:
+    async with Following(scene, await _going_on(scene, distribution.name)) as following:
         return await following.end(DistributionState.COMPLETED)
+
+
+async def _going_on(scene: Scene, name: str) -> Distribution:
+    """The distribution once it knows of the retry, which is payout_service's to tell it. Raises DemoError."""
+    deadline = asyncio.get_running_loop().time() + _QUIET_SECONDS
+    request = GetDistributionRequest(name=name)
+    while True:
+        distribution = await scene.client.call(scene.client.distributions.get_distribution, request)
+        if distribution.state is not DistributionState.INCOMPLETE:
+            return distribution
+        if asyncio.get_running_loop().time() > deadline:
+            raise DemoError(f"{name} is still INCOMPLETE {_QUIET_SECONDS:g} s after RetryPayments")
+        await asyncio.sleep(_POLL_SECONDS)

@@ -27,16 +27,16 @@ async def follow_live_balances(
     source = entitlement_source(contract, payout.kind, payout.action_id)
     owed = await engine.contracts.entitlements(source, [payee.holder for payee in payees])
     planned = {payee.holder: payee for payee in payees}
-    blocked = {planned[each.holder]: Refusal(_NOT_FREE, each.obstacle) for each in owed if each.obstacle}
-    if blocked:
-        await hold_back(engine, payout, blocked)
-        return StepResult(0)
     moved = [
         each
         for each in owed
         if (each.amount_base_units, each.balance)
         != (planned[each.holder].amount_base_units, planned[each.holder].balance)
     ]
+    blocked = {planned[each.holder]: Refusal(_NOT_FREE, each.obstacle) for each in owed if each.obstacle}
+    if blocked and not moved:
+        await hold_back(engine, payout, blocked)
+        return StepResult(0)
     if not moved:
         return None
     gone = [each.holder for each in moved if not each.amount_base_units]
@@ -93,6 +93,7 @@ async def _store(
         before = await work.payments.settle_unsent(payout.payout_id, outcomes, engine.now())
         given_up = sum((tally.amount_base_units for tally in before.values()), 0)
         paid = [each.amount_base_units or 0 for each in outcomes if each.state is PaymentState.PAID]
+        locked.tokens_moved()
         if outcomes:
             locked.found_nothing_due(before.get(PaymentState.ZERO_DUE, Tally()).count)
         locked.move_payments({PaymentState.PAID: Tally(len(paid), sum(paid))}, {}, engine.now())

@@ -69,6 +69,10 @@ async def record_action(engine: Engine, payout: Payout, contract: LifecycleContr
         return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
     if not action.snapshot_id:
         return await _not_triggered(engine, payout, contract, number, intent)
+    if not action.is_rate_set:
+        # Set at the head, not yet at the final block: every amount would be zero there.
+        what = f"RATE_SET: the rate of coupon {payout.action_id} is set and not final yet"
+        return StepResult(engine.settings.poll_seconds, what)
     return await _record(engine, payout, contract, action, final_block)
 
 

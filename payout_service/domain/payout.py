@@ -323,6 +323,10 @@ class Payout:
         self.plan = replace(self.plan, payable_base_units=self.plan.payable_base_units + delta_base_units)
         self._changed(now)
 
+    def tokens_moved(self) -> None:
+        """Live balances are not those of the listing any more: somebody may hold tokens who is not in it."""
+        self.is_listing_stale = True
+
     def found_nothing_due(self, count: int) -> None:
         """So many payments of a redemption became ZERO_DUE after the plan: their holders' tokens are elsewhere."""
         if self.plan is None:

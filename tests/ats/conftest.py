@@ -66,15 +66,22 @@ def deployed_kpi_bond(studio: Studio) -> Asset:
     return bond
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def market(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Market]:
-    """The four services and a studio on a chain that ticks, one for a module; each test deploys its tokens."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def open_services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Market]:
+    """The four services and a studio of their own, on a chain that ticks and is never rewound."""
     package = fetch()
     compile_contracts()
     with running_chain() as chain:
         studio = deploy_studio(chain, package)
         async with open_market(studio, tmp_path_factory.mktemp("market")) as opened:
             yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def market(open_services: Market) -> Market:
+    """The services with small batches; each test deploys its tokens."""
+    await open_services.run_payout_service()
+    return open_services
 
 
 @pytest.fixture

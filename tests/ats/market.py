@@ -1,39 +1,81 @@
 """The four services on a chain of the studio: what a system test of the engine on these contracts starts from.
 
     async with open_market(studio, folder) as market:
-        stage = market.stage_of(equity)         # lifecycle contract, payment token; the signer holds its roles
-        asset = await market.import_stage(stage)
+        listing = await market.list_token(equity, amounts)  # issued, with its contracts, imported
+        distribution = await market.create_kind(listing, dividend_id=1)
 
 The chain ticks meanwhile, for the services wait for confirmations. To them it is an embedded one, known by the
-genesis hash of the anvil that was started here: lifecycle contracts may be deployed on it.
+genesis hash of the anvil that was started here: lifecycle contracts may be deployed on it. What was paid is read
+from the payment token's own logs and balances, never asked of a service.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
+from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
+from web3.contract import Contract
 
+from deploy.devnet.artifacts import load_contract
 from deploy.devnet.deployer import Devnet
 from deploy.local.settings import RPC_URL_VARIABLE, StackSettings
 from deploy.local.signer import SIGNER_FUNDS_WEI, ensure_signer
 from deploy.local.stack import Stack
 from libs.client.client import Endpoints, MassPayoutClient
+from libs.protogen.typed.masspayout.distribution.v1 import (
+    CreateDistributionRequest,
+    Distribution,
+    DistributionState,
+    GetDistributionRequest,
+)
+from libs.protogen.typed.masspayout.payout.v1 import (
+    BatchState,
+    CancelPayoutRequest,
+    PausePayoutRequest,
+    PaymentState,
+    PayoutState,
+    ReconcilePayoutRequest,
+    ResumePayoutRequest,
+    RetryPaymentsRequest,
+)
 from tests.ats import roles
 from tests.ats.asset import Asset
 from tests.ats.lifecycle import deploy_lifecycle, deploy_payment_token
 from tests.ats.studio import Studio
-from tests.system.harness import PAYOUT_SERVICE, Harness, Stage, service_environment
+from tests.system.harness import (
+    NO_SETTINGS,
+    PAYOUT_SERVICE,
+    Harness,
+    Stage,
+    eventually,
+    service_environment,
+    told,
+)
 
 EQUITY_TYPE: Final = 1
 BLOCK_SECONDS: Final = 1
+# Few payees in a batch, and one batch after the other: time to do something in between.
+SMALL_BATCHES: Final = {"MAX_BATCH_GAS": "600000", "MAX_IN_FLIGHT_TRANSACTIONS": "1"}
 # What Hedera gives a transaction: the size of a batch is up to the engine, under this.
-MAX_BATCH_GAS: Final = 15_000_000
+HEDERA_BATCH_GAS: Final = 15_000_000
+LARGE_BATCHES: Final = {"MAX_BATCH_GAS": str(HEDERA_BATCH_GAS), "MAX_IN_FLIGHT_TRANSACTIONS": "4"}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An imported token: what its issuer acts on, its contracts, its name as an asset."""
+
+    token: Asset
+    stage: Stage
+    name: str
 
 
 class Market(Harness):
@@ -43,10 +85,17 @@ class Market(Harness):
     """
 
     def __init__(
-        self, studio: Studio, stack: Stack, devnet: Devnet, client: MassPayoutClient, signer: str
+        self,
+        studio: Studio,
+        stack: Stack,
+        devnet: Devnet,
+        client: MassPayoutClient,
+        signer: str,
+        payout_settings: Mapping[str, str],
     ) -> None:
-        """Nothing is read yet."""
+        """Nothing is read yet. `payout_settings` are what payout_service always needs on this chain."""
         self.studio = studio
+        self._payout_settings = payout_settings
         self.stack = stack
         self.devnet = devnet
         self.client = client
@@ -65,32 +114,150 @@ class Market(Harness):
         holders = {holder: asset.balance_of(holder) for holder in asset.holders()}
         return Stage(asset.address, payer.payment_token.address, payer.address, holders)
 
+    async def list_token(self, token: Asset, amounts: Mapping[ChecksumAddress, int]) -> Listing:
+        """Issue to holders, deploy the contracts, import; the asset is active then."""
+        token.issue(amounts)
+        stage = self.stage_of(token)
+        return Listing(token, stage, (await self.import_stage(stage)).name)
+
+    async def run_payout_service(self, settings: Mapping[str, str] = NO_SETTINGS) -> None:
+        """payout_service runs with these settings: started again unless it does already."""
+        await super().run_payout_service({**self._payout_settings, **SMALL_BATCHES, **settings})
+
+    # ------------------------------------------------------------------------------ distributions
+
+    async def create_kind(self, listing: Listing, **kind: int | bool) -> Distribution:
+        """Create a distribution of what the asset itself owes; see `request_of`."""
+        return await self.call(self.client.distributions.create_distribution, request_of(listing, **kind))
+
+    async def waits_for(self, distribution: Distribution, name: str) -> Distribution:
+        """The distribution once it waits by this name; fails if it ends."""
+        found: list[Distribution] = []
+
+        async def is_told() -> bool:
+            request = GetDistributionRequest(name=distribution.name)
+            found[:] = [await self.call(self.client.distributions.get_distribution, request)]
+            assert found[0].state is not DistributionState.FAILED, found[0]
+            return found[0].waiting_for.startswith(f"{name}: ")
+
+        await eventually(is_told, f"{distribution.name} waits for {name}", lambda: found)
+        return found[0]
+
+    async def pause_after_the_first_batch(
+        self, stage: Stage, distribution: Distribution, money: int
+    ) -> list[ChecksumAddress]:
+        """Deposit for a distribution that waits for funds; pause it when its first batch, and no other, is paid.
+
+        Between the deposit and the pause there is no block but those that hold a transaction, so the first batch
+        is not final, and there is no second one. Returns who is paid.
+        """
+        with self._holding_blocks():
+            await self.deposit(stage, money)
+
+            async def is_mined() -> bool:
+                return bool(self.transfers(stage))
+
+            await eventually(is_mined, "the first batch is mined")
+            request = PausePayoutRequest(request_id=str(uuid4()), name=distribution.payout)
+            await self.call(self.client.payouts.pause_payout, request)
+        await self.payout_when(
+            distribution.payout, lambda seen: seen.state is PayoutState.PAUSED and seen.paid_count > 0, "is paused"
+        )
+        (batch,) = await self.batches(distribution.payout)
+        assert batch.state is BatchState.SETTLED
+        return [holder for holder, _ in self.transfers(stage)]
+
+    async def resume(self, distribution: Distribution) -> None:
+        """Go on with a paused payout."""
+        request = ResumePayoutRequest(request_id=str(uuid4()), name=distribution.payout)
+        await self.call(self.client.payouts.resume_payout, request)
+
+    async def cancel(self, distribution: Distribution) -> None:
+        """Give up what has not left."""
+        request = CancelPayoutRequest(request_id=str(uuid4()), name=distribution.payout)
+        await self.call(self.client.payouts.cancel_payout, request)
+
+    async def retry(self, distribution: Distribution) -> None:
+        """Try all failed payments again."""
+        request = RetryPaymentsRequest(request_id=str(uuid4()), name=distribution.payout)
+        await self.call(self.client.payouts.retry_payments, request)
+
+    # ------------------------------------------------------------------------------ what was paid
+
+    def transfers(self, stage: Stage) -> list[tuple[ChecksumAddress, int]]:
+        """Every transfer of money that ever left the lifecycle contract: to whom, base units."""
+        logs = (
+            self._payment_token(stage)
+            .events.Transfer()
+            .get_logs(from_block=0, argument_filters={"from": stage.contract})
+        )
+        return [(log["args"]["to"], int(log["args"]["value"])) for log in logs]
+
+    def assert_paid(self, stage: Stage, *due: Mapping[ChecksumAddress, int], left: int) -> None:
+        """The chain alone: these payments were made, each once, and no other; `left` is what the contract has.
+
+        One mapping of holders to base units for each payout, or for each round of one; who is due 0 gets none.
+        """
+        expected = [(holder, amount) for each in due for holder, amount in each.items() if amount]
+        assert sorted(self.transfers(stage)) == sorted(expected)
+        balance_of = self._payment_token(stage).functions.balanceOf
+        for holder in {holder for each in due for holder in each}:
+            assert balance_of(holder).call() == sum(each.get(holder, 0) for each in due)
+        assert balance_of(stage.contract).call() == left
+
+    async def assert_told(
+        self, distribution: Distribution, expected: Sequence[tuple[ChecksumAddress, int, PaymentState]]
+    ) -> None:
+        """The ledger: the payments in any order, as holder, base units, state; and it is what the chain says."""
+        payments = [told(payment) for payment in await self.payments(distribution.payout)]
+        assert sorted(payments) == sorted(expected)
+        request = ReconcilePayoutRequest(name=distribution.payout)
+        assert (await self.call(self.client.payouts.reconcile_payout, request)).discrepancies == []
+
+    async def assert_no_batch_failed(self, distribution: Distribution) -> None:
+        """Every batch took effect, within its gas."""
+        for batch in await self.batches(distribution.payout):
+            assert batch.state is BatchState.SETTLED
+            assert 0 < batch.gas_used <= batch.gas_limit
+
+    def _payment_token(self, stage: Stage) -> Contract:
+        return self.studio.chain.contract(stage.payment_token, load_contract("PaymentToken").abi)
+
+    @contextmanager
+    def _holding_blocks(self) -> Iterator[None]:
+        """Only a transaction makes a block, its own, until the end: nothing becomes final by time passing."""
+        self.studio.chain.rpc("evm_setIntervalMining", 0)
+        self.studio.chain.rpc("evm_setAutomine", True)
+        try:
+            yield
+        finally:
+            self.studio.chain.rpc("evm_setIntervalMining", BLOCK_SECONDS)
+
+
+def request_of(listing: Listing, **kind: int | bool) -> CreateDistributionRequest:
+    """A distribution of a listing: dividend_id=, coupon_id= or redemption=True, with allow_unfunded perhaps."""
+    values: dict[str, Any] = {"request_id": str(uuid4()), "asset": listing.name, **kind}
+    return CreateDistributionRequest(**values)
+
 
 @asynccontextmanager
-async def open_market(
-    studio: Studio, folder: Path, payout_settings: Mapping[str, str] | None = None
-) -> AsyncIterator[Market]:
+async def open_market(studio: Studio, folder: Path) -> AsyncIterator[Market]:
     """Start database, NATS and the services in `folder`, let the chain tick; end it all afterwards.
 
-    `payout_settings` are more for payout_service, named without its prefix. Raises StackError.
+    Batches are SMALL_BATCHES until `run_payout_service` is told otherwise. Raises StackError.
     """
     chain = studio.chain
     genesis = chain.web3.eth.get_block(0)["hash"].to_0x_hex()
     key_file = folder / "signer.key"
     signer = ensure_signer(key_file)
     chain.rpc("anvil_setBalance", signer, hex(SIGNER_FUNDS_WEI))
-    settings = {
-        "SIGNER_KEY_FILE": str(key_file),
-        "DEVNET_GENESIS_HASH": genesis,
-        "MAX_BATCH_GAS": str(MAX_BATCH_GAS),
-        **(payout_settings or {}),
-    }
+    settings = {"SIGNER_KEY_FILE": str(key_file), "DEVNET_GENESIS_HASH": genesis}
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MASSPAYOUT_")}
     stack = Stack(
         StackSettings(
             base_dir=folder / "run",
             environment={**environment, RPC_URL_VARIABLE: chain.url},
-            service_environment=service_environment(payout_settings=settings),
+            service_environment=service_environment(payout_settings={**settings, **SMALL_BATCHES}),
             fsync=False,
         )
     )
@@ -106,7 +273,7 @@ async def open_market(
         async with AsyncExitStack() as exits:
             devnet = await exits.enter_async_context(Devnet(chain.url, expected_genesis_hash=genesis))
             client = await exits.enter_async_context(MassPayoutClient(addresses))
-            yield Market(studio, stack, devnet, client, signer)
+            yield Market(studio, stack, devnet, client, signer, settings)
     finally:
         await asyncio.to_thread(stack.destroy)
         chain.rpc("evm_setAutomine", True)

@@ -1,4 +1,4 @@
-"""The four services on tokens of the studio, checked on chain."""
+"""The four services on tokens of the studio, checked on chain: imports and snapshot payouts."""
 
 from uuid import uuid4
 
@@ -7,13 +7,14 @@ from eth_utils.address import to_checksum_address
 
 from libs.protogen.typed.masspayout.asset.v1 import ImportAssetRequest
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
+from libs.protogen.typed.masspayout.payout.v1 import PaymentState
 from tests.ats import roles
 from tests.ats.lifecycle import deploy_payment_token
 from tests.ats.market import Market
-from tests.ats.scene import AMOUNTS, SECONDS_TO_MATURITY, SUPPLY, TOKEN_TERMS
+from tests.ats.scene import AMOUNTS, NEW, SECONDS_TO_MATURITY, SUPPLY, TOKEN_TERMS, UNIT, A, B, C, D
 from tests.system.harness import Stage
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 # Divides with a remainder: a base unit stays with the contract.
 TOTAL = 3 * SUPPLY + 1
 
@@ -49,3 +50,36 @@ async def test_a_snapshot_payout_to_holders_of_a_bond(market: Market) -> None:
     distribution = await market.in_state(distribution.name, DistributionState.COMPLETED)
 
     await market.assert_paid_once(stage, distribution.payout, TOTAL)
+
+
+async def test_a_snapshot_payout_leaves_the_share_of_withheld_tokens(market: Market) -> None:
+    """Frozen and locked tokens get nothing, though they count in the supply; the control list changes nothing."""
+    chain = market.studio.chain
+    equity = market.studio.deploy_equity(TOKEN_TERMS)
+    amounts = {**AMOUNTS, NEW: 7 * UNIT + 1}
+    equity.issue(amounts)
+    stage = market.stage_of(equity)
+    asset = await market.import_stage(stage)
+    equity.freeze(A, 3 * UNIT + 1)
+    equity.lock(B, 5 * UNIT, chain.now + SECONDS_TO_MATURITY)
+    equity.block(C)
+    equity.freeze(D, amounts[D])
+    free = {A: 7 * UNIT - 1, B: 15 * UNIT, C: amounts[C], D: 0, NEW: amounts[NEW]}
+    supply = sum(amounts.values())
+    due = {holder: TOTAL * balance // supply for holder, balance in free.items()}
+    await market.deposit(stage, TOTAL)
+
+    distribution = await market.create(asset.name, TOTAL)
+    distribution = await market.in_state(distribution.name, DistributionState.COMPLETED)
+
+    left = TOTAL - sum(due.values())
+    market.assert_paid(stage, due, left=left)
+    states = {True: PaymentState.PAID, False: PaymentState.ZERO_DUE}
+    await market.assert_told(
+        distribution, [(holder, amount, states[amount > 0]) for holder, amount in due.items()]
+    )
+    payout = await market.payout(distribution.payout)
+    assert payout.frozen_share
+    assert payout.rounding_dust
+    assert int(payout.frozen_share.base_units) + int(payout.rounding_dust.base_units) == left
+    assert int(payout.frozen_share.base_units) == TOTAL * (supply - sum(free.values())) // supply

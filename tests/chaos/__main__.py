@@ -1,4 +1,7 @@
-"""`python -m tests.chaos [failpoint ...]` (or --only failpoint): exit status 0 only when nothing differs."""
+"""`python -m tests.chaos [case ...]` (or --only case): exit status 0 only when nothing differs.
+
+A case is named by its failpoint, which means all its cases, or by failpoint/scenario, as the table shows it.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ def main() -> int:
     """The process's exit status."""
     arguments = _parse()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
-    only = [*arguments.failpoints, *arguments.only]
-    cases = [case for case in CASES if not only or case.failpoint in only]
-    unknown = sorted(set(only) - {case.failpoint for case in CASES})
+    only = [*arguments.cases, *arguments.only]
+    cases = [case for case in CASES if not only or {case.failpoint, case.name}.intersection(only)]
+    unknown = sorted(set(only) - {name for case in CASES for name in (case.failpoint, case.name)})
     if unknown:
         console.print(f"no case for {', '.join(unknown)}", style="bold red")
         return 1
@@ -47,9 +50,7 @@ def main() -> int:
     _print(verdicts, gaps, console)
     good = sum(verdict.is_good for verdict in verdicts)
     seconds = time.monotonic() - began
-    summary = (
-        f"{good} of {len(verdicts)} failpoints as they should be, {len(gaps)} gaps in the table, {seconds:.0f} s"
-    )
+    summary = f"{good} of {len(verdicts)} cases as they should be, {len(gaps)} gaps in the table, {seconds:.0f} s"
     is_good = good == len(verdicts) and not gaps
     if any(verdict.recovery_seconds is None for verdict in verdicts):
         console.print(f"Logs of stacks that did not come to rest: {LOGS}")
@@ -59,8 +60,8 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("failpoints", nargs="*", help="cases to run; all when none is named")
-    parser.add_argument("--only", action="append", default=[], metavar="failpoint", help="the same, for make")
+    parser.add_argument("cases", nargs="*", help="cases to run; all when none is named")
+    parser.add_argument("--only", action="append", default=[], metavar="case", help="the same, for make")
     parser.add_argument("--holders", type=int, default=30, help="holders of each asset")
     parser.add_argument("--stacks", type=int, default=2, help="stacks that share the cases")
     return parser.parse_args()
@@ -75,17 +76,17 @@ async def _run(cases: Sequence[Case], stack_count: int, holder_count: int, conso
     def report(verdict: Verdict) -> None:
         nonlocal done
         done += 1
-        console.print(f"{done:>3}/{len(cases)} {verdict.case.failpoint:<40} {_word(verdict)}", style="dim")
+        console.print(f"{done:>3}/{len(cases)} {verdict.case.name:<40} {_word(verdict)}", style="dim")
 
-    console.print(f"{len(cases)} failpoints, {holder_count} holders each, on {stack_count} stacks")
+    console.print(f"{len(cases)} cases, {holder_count} holders each, on {stack_count} stacks")
     return await run_cases(cases, stack_count=stack_count, holder_count=holder_count, report=report)
 
 
 def _print(verdicts: Sequence[Verdict], gaps: Sequence[str], console: Console) -> None:
-    table = Table("failpoint", "state found at the kill", "recovered in s", "verdict", show_lines=True)
+    table = Table("failpoint/scenario", "state found at the kill", "recovered in s", "verdict", show_lines=True)
     for verdict in verdicts:
         seconds = "" if verdict.recovery_seconds is None else f"{verdict.recovery_seconds:.1f}"
-        name = verdict.case.failpoint + (f" (reach {verdict.case.nth})" if verdict.case.nth > 1 else "")
+        name = verdict.case.name + (f" (reach {verdict.case.nth})" if verdict.case.nth > 1 else "")
         table.add_row(name, escape(verdict.state), seconds, escape(_in_full(verdict)), style=_style(verdict))
     console.print(table)
     for gap in gaps:

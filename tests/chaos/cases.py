@@ -1,5 +1,6 @@
 """The table: every failpoint of payout_service, the work that reaches it, and the state that it names.
 
+A failpoint has several cases where different work reaches it in ways that matter: then the scenario has a name.
 To add one: a row here (with a check in checks.py if it names a state of a new kind), a row in
 docs/architecture.md. `python -m tests.chaos` refuses a failpoint of the code that has no row.
 """
@@ -14,6 +15,7 @@ from deploy.local.settings import REPOSITORY
 from payout_service.domain.transaction import Purpose
 from tests.chaos import checks, kind_checks
 from tests.chaos.checks import Check
+from tests.chaos.kinds import PayACoupon, PayADividend, PayTwiceBelowAMinimum, RedeemABond
 from tests.chaos.scenarios import DeployAndPay, PayAReadyAsset, Scenario, Unmined
 from tests.chaos.unhappy import (
     BrokenContract,
@@ -30,6 +32,11 @@ _DEPLOY = DeployAndPay()
 _SWEEP = SweepLeftoverMoney()
 _CANCEL = Cancel()
 _REFUSED_PAYEE = RefusedPayee()
+_REDEEM = RedeemABond()
+_BELOW_A_MINIMUM = PayTwiceBelowAMinimum()
+# Tokens have moved between the plan and the first batch, or after it.
+_MOVED_BEFORE = RedeemABond(trades_at="funds.committed")
+_MOVED_AMID = RedeemABond(trades_at="batch.outcome_recorded")
 # The contract breaks after the first batch was sized, or the token before the first payee is tried.
 _VOIDED_BATCH = BrokenContract("batch.before_store_commit", is_token=False)
 _REVERTING_PAYEE = BrokenContract("funds.committed", is_token=True)
@@ -46,8 +53,10 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The failpoint, and the scenario where it is not the usual one."""
-        return f"{self.failpoint}/{self.scenario.name}" if self.scenario.name else self.failpoint
+        """The failpoint, and the scenario where it is not the usual one, or the only one."""
+        scenario = self.scenario.name
+        is_only_one = self.failpoint.startswith(f"{scenario}.")
+        return f"{self.failpoint}/{scenario}" if scenario and not is_only_one else self.failpoint
 
     @property
     def setting(self) -> str:
@@ -68,6 +77,28 @@ def _journal(purpose: Purpose, scenario: Scenario, nth: int) -> list[Case]:
         Case(f"{name}.replaced", Unmined(scenario, name), checks.replaced_not_sent(kind)),
         Case(f"{name}.before_outcome_commit", scenario, checks.receipt_not_recorded(kind)),
         Case(f"{name}.outcome_recorded", scenario, checks.outcome_recorded(kind)),
+    ]
+
+
+def _action(scenario: Scenario) -> list[Case]:
+    """The places that matter of a dividend or a coupon; the second batch, with the first settled."""
+    return [
+        Case("payout.snapshot_requested", scenario, checks.snapshot_requested),
+        Case("snapshot.broadcast", scenario, checks.sent_not_recorded("SNAPSHOT")),
+        Case("payout.before_snapshot_commit", scenario, checks.snapshot_not_recorded),
+        *_paying(scenario),
+    ]
+
+
+def _paying(scenario: Scenario) -> list[Case]:
+    """The places that matter from the plan on."""
+    return [
+        Case("plan.page_stored", scenario, checks.plan_not_frozen),
+        Case("funds.committed", scenario, checks.funds_committed),
+        Case("batch.journaled", scenario, checks.signed_not_sent("BATCH"), nth=2),
+        Case("batch.broadcast", scenario, checks.sent_not_recorded("BATCH"), nth=2),
+        Case("batch.before_settle_commit", scenario, checks.batch_not_settled),
+        Case("payout.before_finish_commit", scenario, checks.payout_not_finished),
     ]
 
 
@@ -104,6 +135,16 @@ CASES: tuple[Case, ...] = (
     *_journal(Purpose.SWEEP, _SWEEP, nth=1),
     Case("sweep.before_settle_commit", _SWEEP, checks.sweep_not_settled),
     Case("signer.before_reconcile_commit", ForeignUseOfTheKey(), checks.signer_not_reconciled),
+    Case("deferred.before_release_commit", _BELOW_A_MINIMUM, kind_checks.deferred_not_released),
+    Case("deferred.released", _BELOW_A_MINIMUM, kind_checks.deferred_released),
+    *_action(PayADividend()),
+    *_action(PayACoupon()),
+    Case("redemption.before_listing_commit", _REDEEM, kind_checks.listing_not_stored),
+    Case("redemption.listed", _REDEEM, kind_checks.listed),
+    *_paying(_REDEEM),
+    Case("redemption.before_reprice_commit", _MOVED_BEFORE, kind_checks.not_repriced),
+    Case("redemption.before_round_commit", _MOVED_AMID, kind_checks.round_not_begun),
+    Case("redemption.round_begun", _MOVED_AMID, kind_checks.round_begun),
 )
 
 
@@ -120,8 +161,9 @@ def table_differences(cases: tuple[Case, ...] = CASES) -> list[str]:
     """How the table differs from the code, as sentences."""
     in_code = failpoints_of_the_code()
     in_table = [case.failpoint for case in cases]
+    names = [case.name for case in cases]
     return [
         *(f"{name} is in the code and has no case" for name in sorted(in_code - set(in_table))),
         *(f"{name} has a case and is not in the code" for name in sorted(set(in_table) - in_code)),
-        *(f"{name} has two cases" for name in sorted({name for name in in_table if in_table.count(name) > 1})),
+        *(f"{name} has two cases" for name in sorted({name for name in names if names.count(name) > 1})),
     ]

@@ -127,7 +127,7 @@ class ChainReader:
     async def pool_is_empty(self) -> None:
         """Waits until blocks hold all that the signer has sent. Raises TimeoutError."""
         async with asyncio.timeout(_POOL_EMPTY_SECONDS):
-            while await self._pool():
+            while await self._pool():  # noqa: ASYNC110 - only the node knows
                 await asyncio.sleep(_POLL_SECONDS)
 
     async def next_nonce(self) -> int:

@@ -49,7 +49,7 @@ def _nobody_overpaid(found: Found) -> list[str]:
         return every_token_is_paid_once(found, found.bond)
     times = 0 if found.is_given_up else found.payout_count
     return [
-        f"{holder} received {amount} base units, owed are {found.owed.get(holder, 0)} at once, at most {times} times"
+        f"{holder} received {amount} base units, owed are {found.owed.get(holder, 0)}, at most {times} times"
         for holder, amount in found.chain.received.items()
         if amount not in [number * found.owed.get(holder, 0) for number in range(times + 1)]
     ]

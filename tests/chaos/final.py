@@ -30,7 +30,7 @@ def amounts_owed(total_base_units: int, issued: Mapping[ChecksumAddress, int]) -
 
 
 def at_the_end(found: Found, ledgers: Sequence[Sequence[LedgerEntry]], next_nonce: int) -> list[str]:
-    """Differences, as sentences. A ledger per payout of the case; `next_nonce`: the signer's, by the newest block."""
+    """Differences, as sentences. `ledgers`: one per payout; `next_nonce`: the signer's, by the newest block."""
     return [
         *(_bond_is_redeemed(found, found.bond, ledgers) if found.bond else _everyone_is_paid(found, ledgers)),
         *_journal_agrees(found, next_nonce),
@@ -76,7 +76,7 @@ def _ledger_lists_everyone(found: Found, ledger: Sequence[LedgerEntry]) -> list[
 
 
 def _ledger_names_the_transfers(found: Found, ledgers: Sequence[Sequence[LedgerEntry]]) -> list[str]:
-    """Each payment that says that it is made names the transaction whose Transfer log made it, and no other does."""
+    """Each payment that is told as made names the transaction whose Transfer log made it; none is left untold."""
     told = Counter(
         Transfer(entry.holder, entry.amount_base_units, entry.transaction_hash)
         for ledger in ledgers

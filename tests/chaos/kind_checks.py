@@ -1,4 +1,4 @@
-"""Whether the work is in the state that a failpoint of a redemption, or of deferred payments, names (see checks)."""
+"""Whether the work is in the state that a failpoint of a redemption or of deferrals names; as in checks.py."""
 
 from __future__ import annotations
 
@@ -129,7 +129,9 @@ def _deferrals_are(found: Found, state: str) -> list[str]:
         for payment in found.books.earlier_payments
         if payment.holder not in below and payment.amount_base_units
     }
-    of_this = sum(each.amount_base_units for each in found.books.payments if each.state not in ("PAID", "ZERO_DUE"))
+    of_this = sum(
+        each.amount_base_units for each in found.books.payments if each.state not in ("PAID", "ZERO_DUE")
+    )
     return [
         *payout_is(found, "EXECUTING"),
         *([] if below else ["nobody is owed less than the minimum"]),

@@ -12,7 +12,7 @@ _NOBODY = "0x" + "0" * 40
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What the transfers and burns of the tokens lead to: balances that are left, and who has to have been paid."""
+    """What transfers and burns of the tokens lead to: balances that are left, and who has to have been paid."""
 
     left: dict[str, int]
     payments: list[Transfer]
@@ -20,7 +20,7 @@ class Replay:
 
 
 def replayed(found: Found, bond: Bond) -> Replay:
-    """From the balances before the redemption on: each burn is of all that its holder has, and is worth a payment."""
+    """From the balances before the redemption on. Each burn is of all that its holder has, and worth a payment."""
     balances = Counter(bond.balances)
     payments: list[Transfer] = []
     differences: list[str] = []

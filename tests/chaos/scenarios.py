@@ -83,7 +83,7 @@ class Scenario(ABC):
         """Gives the work; payout_service may be killed any time from here on."""
 
     async def meanwhile(self, world: World, job: Job) -> None:
-        """What happens while the service is dead: what `begin` did to the surroundings is taken back, tokens move."""
+        """While the service is dead: what `begin` did to the surroundings is taken back, or tokens move."""
         return
 
     @abstractmethod

@@ -198,9 +198,9 @@ def test_a_check_of_what_an_operator_or_a_failure_does_tells_two_states_apart(
 def test_a_cancelled_payout_has_paid_nobody() -> None:
     cancelled = replace(_CANCELLED, is_given_up=True, chain=replace(_CREATED.chain, snapshots={"0x5": 1}))
     ledger = [replace(_LEDGER[0], state="CANCELLED", transaction_hash=""), _LEDGER[1]]
-    assert at_the_end(cancelled, ledger, 5) == []
-    assert at_the_end(replace(cancelled, chain=_FINISHED.chain), ledger, 5)
-    assert at_the_end(cancelled, _LEDGER, 5)
+    assert at_the_end(cancelled, [ledger], 5) == []
+    assert at_the_end(replace(cancelled, chain=_FINISHED.chain), [ledger], 5)
+    assert at_the_end(cancelled, [_LEDGER], 5)
 
 
 def _without_journal(found: Found) -> Found:
@@ -238,8 +238,8 @@ def _foreign_transaction(found: Found) -> Found:
     "damage", [_paid_twice, _received_once_too_often, _second_snapshot, _foreign_transaction, _without_journal]
 )
 def test_the_end_is_good_only_when_everybody_was_paid_once(damage: Callable[[Found], Found]) -> None:
-    assert at_the_end(_FINISHED, _LEDGER, 6) == []
-    assert at_the_end(damage(_FINISHED), _LEDGER, 6)
+    assert at_the_end(_FINISHED, [_LEDGER], 6) == []
+    assert at_the_end(damage(_FINISHED), [_LEDGER], 6)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_the_end_is_good_only_when_everybody_was_paid_once(damage: Callable[[Fou
     ],
 )
 def test_the_ledger_has_to_say_what_the_chain_says(ledger: list[LedgerEntry]) -> None:
-    assert at_the_end(_FINISHED, ledger, 6)
+    assert at_the_end(_FINISHED, [ledger], 6)
 
 
 def test_what_is_owed_is_rounded_down_for_each() -> None:
@@ -261,7 +261,7 @@ def test_what_is_owed_is_rounded_down_for_each() -> None:
     assert amounts_owed(100, {alice: 2, bob: 1}) == {alice: 66, bob: 33}
 
 
-def test_every_failpoint_of_the_code_has_one_case() -> None:
+def test_every_failpoint_of_the_code_has_a_case() -> None:
     assert table_differences() == []
     assert len(CASES) >= 15
     assert table_differences(CASES[1:]) == [f"{CASES[0].failpoint} is in the code and has no case"]

@@ -46,9 +46,7 @@ def check_executions(world: World) -> None:
         for payee in event.paid:
             before = paid.setdefault((payout_id, payee), event.execution.reference_id)
             if before != event.execution.reference_id:
-                _fail(
-                    "paid_twice", f"{payee} of {payout_id} from {before} and {event.execution.reference_id}"
-                )
+                _fail("paid_twice", f"{payee} of {payout_id} from {before} and {event.execution.reference_id}")
 
 
 def check_payout_at_rest(world: World, payout: Payout, rows: list[PaymentRow]) -> None:
@@ -166,7 +164,9 @@ def _overpaid_are_disputed(world: World, payout: Payout, rows: list[PaymentRow])
         if event is None or not mined.evidence or not key.startswith(f"batch/{payout.payout_id}/"):
             continue
         for payee, amount in event.paid.items():
-            mine = [row for row in rows if row.transaction_hash == transaction_hash and row.planned.holder == payee]
+            mine = [
+                row for row in rows if row.transaction_hash == transaction_hash and row.planned.holder == payee
+            ]
             states = {row.state for row in mine}
             too_much = amount > principal_of(world.chain, mined.evidence.redeemed.get(payee, 0))
             if too_much and states != {PaymentState.DISPUTED}:

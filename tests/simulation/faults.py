@@ -163,9 +163,7 @@ class Faults:
         world.note(f"reorg of {depth} ({kind}), {len(removed)} transactions")
         chain.reorg(depth, remine=kind != "drop")
         if kind == "other":
-            self._change_outcome(
-                [each for transaction in removed for each in payees_of(chain, transaction.call)]
-            )
+            self._change_outcome([each for transaction in removed for each in payees_of(chain, transaction.call)])
 
     def _change_outcome(self, payees: list[str]) -> None:
         """In the new branch things are not as they were."""

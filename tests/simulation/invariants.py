@@ -15,12 +15,9 @@ _S = PayoutState
 # A plan's money is promised while a payout is, or was, in one of these.
 _PROMISED = frozenset({_S.EXECUTING, _S.INCOMPLETE, _S.DEFERRED, _S.CANCELLING, _S.CANCELLED, _S.COMPLETED})
 _ENDED = frozenset({_S.COMPLETED, _S.CANCELLED, _S.FAILED, _S.INCOMPLETE})
-_RESTS_BY_NAME = {
-    _S.PAUSED: "PAUSED",
-    _S.DEFERRED: "DEFERRED",
-    # Another payout of the same dividend, coupon or bond has failed payments, which an operator decides on.
-    _S.REQUESTED: "ACTION_HAS_PAYOUT",
-}
+_RESTS_BY_NAME = {_S.PAUSED: "PAUSED", _S.DEFERRED: "DEFERRED"}
+# Another payout of the same dividend, coupon or bond may have failed payments, which an operator decides on.
+_IN_THE_WAY = frozenset({_S.INCOMPLETE, _S.DEFERRED, _S.PAUSED})
 # What a ledger may say of a payee that the chain has paid.
 _PAID_OR_ASKED_ABOUT = frozenset({PaymentState.PAID, PaymentState.DISPUTED})
 
@@ -40,7 +37,7 @@ def check_end(world: World) -> None:
     check_tick(world)
     for payout_id in payout_ids(world):
         payout, rows = world.database.payout(payout_id), world.database.payments(payout_id)
-        _is_at_rest(payout)
+        _is_at_rest(world, payout)
         check_payout_at_rest(world, payout, rows)
         _ledger_says_what_the_chain_did(world, payout, rows)
         _identity(payout, rows)
@@ -100,21 +97,23 @@ def _promise_is_what_is_owed(world: World, payout: Payout, rows: list[PaymentRow
         _fail("promise_differs", f"payout {payout.payout_id} is {payout.state}: {promised} promised, {owed} owed")
 
 
-def is_at_rest_by_name(payout: Payout) -> bool:
+def is_at_rest_by_name(world: World, payout: Payout) -> bool:
     """Whether nothing more comes of a payout by itself, and it says why."""
+    if payout.state is PayoutState.REQUESTED:
+        return payout.waiting_for.startswith("ACTION_HAS_PAYOUT") and _has_other(world, payout, _IN_THE_WAY)
     name = _RESTS_BY_NAME.get(payout.state)
     return payout.state in _ENDED or (name is not None and payout.waiting_for.startswith(name))
 
 
-def _is_at_rest(payout: Payout) -> None:
-    if not is_at_rest_by_name(payout):
+def _is_at_rest(world: World, payout: Payout) -> None:
+    if not is_at_rest_by_name(world, payout):
         _fail("not_at_rest", f"payout {payout.payout_id} is {payout.state}, waiting for {payout.waiting_for!r}")
 
 
 def _ledger_says_what_the_chain_did(world: World, payout: Payout, rows: list[PaymentRow]) -> None:
     if payout.snapshot is None or payout.kind is PayoutKind.REDEMPTION:
         return
-    has_other = payout.kind.is_corporate_action and _has_other(world, payout)
+    has_other = payout.kind.is_corporate_action and _has_other(world, payout, frozenset(PayoutState))
     for row in rows:
         paid = was_paid(world.chain.state, payout.kind, payout.reference_id, row.planned.holder)
         if row.state is PaymentState.PAID and paid != row.planned.amount_base_units:
@@ -129,13 +128,13 @@ def _ledger_says_what_the_chain_did(world: World, payout: Payout, rows: list[Pay
             _fail("ledger_differs", f"{row.planned.holder} of {payout.payout_id} was paid {paid}: {row}")
 
 
-def _has_other(world: World, payout: Payout) -> bool:
-    others = [
-        each
+def _has_other(world: World, payout: Payout, states: frozenset[PayoutState]) -> bool:
+    """Whether another payout of the same dividend, coupon or bond is in one of these states."""
+    return any(
+        each.state in states
         for each in world.database.rows("payout").values()
-        if (each.kind, each.action_id) == (payout.kind, payout.action_id) and each.plan is not None
-    ]
-    return len(others) > 1
+        if (each.kind, each.action_id) == (payout.kind, payout.action_id) and each.payout_id != payout.payout_id
+    )
 
 
 def _no_redemption_counts_twice(world: World) -> None:

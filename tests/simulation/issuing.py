@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from libs.payout_terms import PayoutKind
+from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.settlement import Execution, ExecutionKind
 from tests.simulation.staging import Staging
@@ -24,6 +25,7 @@ class Issuer:
         """What is done before this tick's steps."""
         for deed in (
             self._move_tokens,
+            self._race,
             self._freeze_tokens,
             self._keep_control_list,
             self._set_rates,
@@ -64,19 +66,41 @@ class Issuer:
 
     def _move_tokens(self) -> None:
         world, rng = self.world, self.world.rng
-        if not self._happens(world.odds.token_moves) or not world.chain.balances:
-            return
-        sender, balance = rng.choice(world.chain.balances)
-        to = rng.choice(world.people)
+        if self._happens(world.odds.token_moves) and world.chain.balances:
+            self._give(rng.choice(world.chain.balances)[0])
+
+    def _give(self, sender: str) -> None:
+        """All or some of a holder's tokens go to anybody: to one who was paid, to one who held none."""
+        world, rng = self.world, self.world.rng
+        balance, to = world.chain.state.free(sender), rng.choice(world.people)
         if to == sender or not balance or not world.chain.listed_holders.isdisjoint((sender, to)):
             return
         amount = balance if rng.random() < 0.5 else rng.randrange(1, balance + 1)
-        if any(payout.state is PayoutState.EXECUTING and payout.progress.batch_count for payout in self._redemptions()):
-            world.happened["transfer_between_batches"] += 1
+        world.happened["transfer_between_batches"] += self._is_redeeming()
         # Two principals may round down where one does not.
         world.unpromised_base_units += 1
         world.note(f"{sender} gives {amount} of {balance} tokens to {to}")
         world.chain.transfer(sender, to, amount)
+
+    def _race(self) -> None:
+        """Something befalls a payee between the engine's look and its batch."""
+        world, rng = self.world, self.world.rng
+        payees = [
+            row.planned.holder
+            for payout in self._redemptions()
+            for row in world.database.payments(payout.payout_id)
+            if row.state in (PaymentState.PLANNED, PaymentState.IN_FLIGHT)
+        ]
+        if not payees or not self._happens(world.odds.races):
+            return
+        payee = rng.choice(payees)
+        match rng.choice(("give", "give", "freeze", "others")):
+            case "give":
+                self._give(payee)
+            case "freeze":
+                self._freeze(payee)
+            case _ if rng.random() < 0.25:
+                self._execute(Execution(ExecutionKind.CASH_OUT, 0, 0, (payee,)))
 
     def _freeze_tokens(self) -> None:
         world, rng = self.world, self.world.rng
@@ -86,9 +110,12 @@ class Issuer:
         if frozen and rng.random() < 0.5:
             self._unfreeze(*rng.choice(frozen))
             return
-        holder, balance = rng.choice(world.chain.balances)
+        self._freeze(rng.choice(world.chain.balances)[0])
+
+    def _freeze(self, holder: str) -> None:
+        world, balance = self.world, self.world.chain.state.free(holder)
         if balance:
-            amount = rng.randrange(1, balance + 1)
+            amount = world.rng.randrange(1, balance + 1)
             world.happened["tokens_frozen"] += 1
             world.note(f"{amount} of {balance} tokens of {holder} are frozen")
             world.chain.freeze(holder, amount)
@@ -112,6 +139,9 @@ class Issuer:
         else:
             world.chain.list_holder(each)
         world.note(f"the control list has {sorted(world.chain.listed_holders)}")
+
+    def _is_redeeming(self) -> bool:
+        return any(payout.progress.batch_count for payout in self._redemptions())
 
     def _redemptions(self) -> list[Payout]:
         payouts = self.world.database.rows("payout").values()
@@ -185,6 +215,9 @@ class Issuer:
             return
         kind, reference_id, total = rng.choice(executions)
         payees = tuple(rng.sample(world.people, rng.choice((1, 2))))
-        world.is_meddled_with = world.is_money_excused = True
-        world.note(f"somebody else executes {kind} {reference_id} for {payees}")
-        chain.pay_elsewhere(Execution(kind, reference_id, total, payees))
+        self._execute(Execution(kind, reference_id, total, payees))
+
+    def _execute(self, execution: Execution) -> None:
+        self.world.is_meddled_with = self.world.is_money_excused = True
+        self.world.note(f"somebody else executes {execution}")
+        self.world.chain.pay_elsewhere(execution)

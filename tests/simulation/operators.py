@@ -116,6 +116,7 @@ class Operators:
     _requests: int = 0
     _reconciling: set[EvmAddress] = field(default_factory=set)
     _given_up: set[UUID] = field(default_factory=set)
+    _tried_again: set[UUID] = field(default_factory=set)
 
     def tick(self) -> None:
         """Perhaps a verb, perhaps a sweep; halted signers are always looked after."""
@@ -169,10 +170,25 @@ class Operators:
     def give_up_what_cannot_go_on(self) -> None:
         """A dividend or coupon that was cancelled half-way: the payout says so, and waits for this."""
         for payout in list(self.world.database.rows("payout").values()):
-            is_told = payout.waiting_for.endswith("CancelPayout gives up") and payout.state is PayoutState.EXECUTING
+            is_told = (
+                payout.waiting_for.endswith("CancelPayout gives up") and payout.state is PayoutState.EXECUTING
+            )
             if is_told and payout.payout_id not in self._given_up:
                 self._given_up.add(payout.payout_id)
                 self.call("cancel", payout.payout_id)
+
+    def try_redemptions_again(self) -> bool:
+        """Of each that is INCOMPLETE the payments that failed, once: their holders may have moved the tokens."""
+        incomplete = [
+            payout.payout_id
+            for payout in self.world.database.rows("payout").values()
+            if payout.kind is PayoutKind.REDEMPTION and payout.state is PayoutState.INCOMPLETE
+        ]
+        again = [each for each in incomplete if each not in self._tried_again]
+        for payout_id in again:
+            self._tried_again.add(payout_id)
+            self.call("retry", payout_id)
+        return bool(again)
 
     def sweep(self, amount: int | None) -> None:
         """The treasurer wants what is left over."""

@@ -85,7 +85,7 @@ class _Run:
             self._disturbed_tick()
         self._heal()
         for _ in range(_MOST_HEALED_TICKS):
-            if self._is_at_rest():
+            if self._is_at_rest() and not self.operators.try_redemptions_again():
                 break
             self._healed_tick()
         self.issuer.count_effects()
@@ -143,7 +143,7 @@ class _Run:
             return False
         if any(lane.halted_because for lane in world.database.rows("lane").values()):
             return False
-        if not all(is_at_rest_by_name(each) for each in world.database.rows("payout").values()):
+        if not all(is_at_rest_by_name(world, each) for each in world.database.rows("payout").values()):
             return False
         if world.database.deferrals_due():
             return False

@@ -76,9 +76,7 @@ class Staging:
         mix = rng.choice(_BOND_MIXES)
         matures_in = rng.choice((-10, rng.randrange(0, 400))) if _K.REDEMPTION in mix else _NEVER
         principal = Fraction(rng.randrange(1, 12), rng.choice((1, 1, 2, 3, 40)))
-        world.chain.become_bond(
-            world.chain.timestamp + matures_in, principal, pays_for_frozen=rng.random() < 0.45
-        )
+        world.chain.become_bond(world.chain.timestamp + matures_in, principal, pays_for_frozen=rng.random() < 0.45)
         world.note(f"a bond with the principal {principal}")
         return mix
 
@@ -122,9 +120,7 @@ class Staging:
         self._payouts += 1
         rules = self._rules(kind)
         world.note(f"{payout_id} is a {kind} {action_id or total or percentage}, {rules}")
-        command = RequestPayout(
-            payout_id, ASSET_ID, world.clock.now(), total, percentage, kind, action_id, rules
-        )
+        command = RequestPayout(payout_id, ASSET_ID, world.clock.now(), total, percentage, kind, action_id, rules)
         self.events.publish(command, tick)
 
     def _rules(self, kind: PayoutKind) -> PayeeRules:

@@ -51,6 +51,8 @@ class Odds:
     # Of a tick while a record date has come and nothing has taken its snapshot; while others may pay.
     triggered_by_others: float = 0.1
     paid_by_others: float = 0.004
+    # Of a tick while a redemption has payees in flight: one of them moves or freezes tokens, or is redeemed by others.
+    races: float = 0.3
     # Of a run: the asset has neither dividends nor coupons and is never redeemed; a payout has rules; and more
     # payouts than usual.
     is_plain: float = 0.45
@@ -103,7 +105,7 @@ THEMES: Mapping[str, Odds] = {
     "odd": replace(BASE, is_odd=0.8, deploys=0.5, verb=0.08),
     "pool": replace(BASE, stuck=0.3, evict=0.4, request_late=0.1, is_relay=0.0, foreign=0.01),
     "restored and foreign": replace(BASE, restores=5, foreign=0.02, verb=0.05),
-    "restless holders": replace(BASE, is_plain=0.0, token_moves=0.7, freezes=0.2, listings=0.05, mining=0.9),
+    "restless holders": replace(BASE, is_plain=0.0, token_moves=0.7, freezes=0.2, listings=0.05, races=0.6),
     "issuer": replace(
         BASE, is_plain=0.0, action_cancelled=0.04, triggered_by_others=0.4, paid_by_others=0.03, restores=4
     ),

@@ -372,7 +372,7 @@ class WatchedDatabase(MemoryDatabase):
         return state.money.get(CONTRACT.value, 0) + unsettled - self.committed_base_units()
 
     def _not_needed(self, payout: Payout, row: PaymentRow) -> int:
-        """Of what is promised to a payee: paid already, or of a redemption for tokens that are elsewhere by now."""
+        """Of what is promised to a payee: paid already, or of a redemption for tokens that are elsewhere now."""
         state, planned = self._chain.state, row.planned
         if payout.kind is not PayoutKind.REDEMPTION:
             return was_paid(state, payout.kind, payout.reference_id, planned.holder) or 0

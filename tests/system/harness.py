@@ -19,7 +19,6 @@ from web3.logs import DISCARD
 
 from deploy.demo.verify import Verification, verify
 from deploy.devnet.deployer import Devnet, seeded_holders
-from deploy.devnet.terms import BondTerms, SecurityType
 from deploy.devnet.terms import BondTerms
 from deploy.local.component import Component
 from deploy.local.stack import Stack
@@ -133,27 +132,10 @@ class Harness:
         `holders` stand for those made from the seed.
         """
         token = await self.devnet.deploy_equity_token("System Equity", "SYS", "CH0012345678", 6)
-        return await self._stage_of(token, holders or dict(seeded_holders(holder_count, seed)), grant=grant)
-
-    async def bond_stage(self, holder_count: int, maturity_date: int, *, seed: int = 1) -> Stage:
-        """As `stage`, of a bond of 100.00 a token, whose redeemer is the lifecycle contract."""
-        terms = BondTerms(
-            nominal_value=100_00,
-            nominal_value_decimals=2,
-            starting_date=await self.devnet.chain_time(),
-            maturity_date=maturity_date,
-            security_type=SecurityType.BOND_VARIABLE_RATE,
-        )
-        token = await self.devnet.deploy_bond_token("System Bond", "SYSB", "CH0012345678", 6, terms)
-        stage = await self._stage_of(token, dict(seeded_holders(holder_count, seed)), grant=True)
-        await self.devnet.grant_maturity_redeemer_role(token, stage.contract)
-        return stage
-
-    async def _stage_of(
-        self, token: ChecksumAddress, holders: Mapping[ChecksumAddress, int], *, grant: bool
-    ) -> Stage:
         payment_token = await self.devnet.deploy_payment_token()
         contract = await self.devnet.deploy_lifecycle_contract(token, payment_token, self.signer)
+        if holders is None:
+            holders = dict(seeded_holders(holder_count, seed))
         if holders:
             await self.devnet.issue(token, holders)
         if grant:

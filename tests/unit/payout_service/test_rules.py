@@ -315,6 +315,12 @@ def test_what_the_rules_make_of_a_row_is_hashed(change: dict[str, object]) -> No
         assert summed([rows[0], less], 19, 10).plan_hash not in hashes
 
 
+def test_no_two_treatments_have_the_same_hash() -> None:
+    first, second = plan_payments(0, listed([5, 5]), 19, 10)
+    treated = [replace(second, treatment=each, withholding_basis_points=1) for each in Treatment]
+    assert len({summed([first, each], 19, 10).plan_hash for each in treated}) == len(Treatment)
+
+
 @pytest.mark.parametrize("kind", [PayoutKind.DIVIDEND, PayoutKind.COUPON])
 @pytest.mark.parametrize("change", [{"holder": holder(9)}, {"balance": 8}, {"amount_base_units": 8}])
 def test_every_figure_of_a_distribution_is_hashed(kind: PayoutKind, change: dict[str, object]) -> None:
