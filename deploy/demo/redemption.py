@@ -7,7 +7,6 @@ named, the others are paid; taken off the list, it is paid too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from uuid import uuid4
 
 from eth_typing import ChecksumAddress
@@ -116,11 +115,12 @@ async def _trade(scene: Scene, payout: str, ledger: TokenLedger, listed: Checksu
     ]
     paid = [holder for holder, state in payments if state is PaymentState.PAID]
     waiting = [holder for holder, state in payments if state is PaymentState.PLANNED and holder != listed]
-    waiting.sort(key=lambda holder: ledger.balances[holder], reverse=True)
-    sellers: Iterator[ChecksumAddress] = iter(waiting)
-    for buyer, who in ((paid[:1], "was paid"), ([newcomer("between batches")], "is new"), (waiting[3:4], "waits")):
-        seller = next(sellers, None)
-        if seller is None or not buyer:
+    # The four largest that wait, in the order of the list.
+    largest = set(sorted(waiting, key=lambda holder: ledger.balances[holder], reverse=True)[:4])
+    traders = [holder for holder in waiting if holder in largest]
+    buyers = ((paid[:1], "was paid"), ([newcomer("between batches")], "is new"), (traders[3:], "waits"))
+    for seller, (buyer, who) in zip(traders, buyers, strict=False):
+        if not buyer:
             continue
         # The newcomer buys everything: nothing is left to redeem of the seller.
         sold = ledger.balances[seller] if who == "is new" else max(1, ledger.balances[seller] // 2)

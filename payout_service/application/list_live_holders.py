@@ -7,6 +7,7 @@ from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.payout_conditions import entitlement_source
 from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payments import PaymentState, tally_of
 from payout_service.domain.payout import Payout, PayoutState, Snapshot
 
 
@@ -45,6 +46,10 @@ async def begin_next_round(engine: Engine, payout: Payout, contract: LifecycleCo
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         if locked.state is not PayoutState.EXECUTING or locked.version != payout.version:
+            return StepResult(0)
+        tallies = await work.payments.tallies(payout.payout_id)
+        if tally_of(tallies, PaymentState.PLANNED, PaymentState.IN_FLIGHT).count:
+            # Another replica goes on with this round: what it pays would come after the listing.
             return StepResult(0)
         locked.begin_round(listing, holder_count, engine.now())
         await work.payouts.save(locked)

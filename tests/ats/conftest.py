@@ -16,17 +16,33 @@ from deploy.devnet.artifacts import compile_contracts
 from tests.ats.asset import Asset
 from tests.ats.chain import Chain, running_chain
 from tests.ats.lifecycle import Lifecycle, deploy_lifecycle, deploy_payment_token
-from tests.ats.market import Market, open_market
+from tests.ats.market import HEDERA_BATCH_GAS, Market, open_market
+from tests.ats.report import BatchSize, table_of
 from tests.ats.scene import AMOUNTS, PROJECT, SECONDS_TO_MATURITY, TOKEN_TERMS
 from tests.ats.studio import Studio, deploy_studio
 
 _HERE = Path(__file__).parent
+_BATCH_SIZES = pytest.StashKey[list[BatchSize]]()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Ignores what lies here unless it was asked for by name."""
     asked = (config.invocation_params.dir / argument.partition("::")[0] for argument in config.args)
     return None if any(path.resolve().is_relative_to(_HERE) for path in asked) else True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the sizes of batches, if a test has measured them."""
+    sizes = config.stash.get(_BATCH_SIZES, [])
+    if sizes:
+        terminalreporter.section("batches on the studio's contracts")
+        terminalreporter.write_line("\n".join(table_of(sizes, HEDERA_BATCH_GAS)))
+
+
+@pytest.fixture
+def batch_sizes(request: pytest.FixtureRequest) -> list[BatchSize]:
+    """What is printed at the end; a test adds to it."""
+    return request.config.stash.setdefault(_BATCH_SIZES, [])
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The four services on a chain of the studio: what a system test of the engine on these contracts starts from.
 
     async with open_market(studio, folder) as market:
-        listing = await market.list_token(equity, amounts)  # issued, with its contracts, imported
+        listing = await market.list_equity(amounts)     # issued, with its contracts, imported
         distribution = await market.create_kind(listing, dividend_id=1)
 
 The chain ticks meanwhile, for the services wait for confirmations. To them it is an embedded one, known by the
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,7 @@ from libs.protogen.typed.masspayout.payout.v1 import (
 from tests.ats import roles
 from tests.ats.asset import Asset
 from tests.ats.lifecycle import deploy_lifecycle, deploy_payment_token
+from tests.ats.scene import PROJECT, SECONDS_TO_MATURITY, TOKEN_TERMS
 from tests.ats.studio import Studio
 from tests.system.harness import (
     NO_SETTINGS,
@@ -62,6 +63,7 @@ from tests.system.harness import (
 
 EQUITY_TYPE: Final = 1
 BLOCK_SECONDS: Final = 1
+_STARTS_IN_SECONDS: Final = 10
 # Few payees in a batch, and one batch after the other: time to do something in between.
 SMALL_BATCHES: Final = {"MAX_BATCH_GAS": "600000", "MAX_IN_FLIGHT_TRANSACTIONS": "1"}
 # What Hedera gives a transaction: the size of a batch is up to the engine, under this.
@@ -114,10 +116,30 @@ class Market(Harness):
         holders = {holder: asset.balance_of(holder) for holder in asset.holders()}
         return Stage(asset.address, payer.payment_token.address, payer.address, holders)
 
-    async def list_token(self, token: Asset, amounts: Mapping[ChecksumAddress, int]) -> Listing:
-        """Issue to holders, deploy the contracts, import; the asset is active then."""
-        token.issue(amounts)
-        stage = self.stage_of(token)
+    async def list_equity(self, amounts: Mapping[ChecksumAddress, int]) -> Listing:
+        """Deploy an equity, issue to holders, deploy its contracts, import it; it is active then."""
+        return await self._list(lambda: self.studio.deploy_equity(TOKEN_TERMS), amounts)
+
+    async def list_bond(self, amounts: Mapping[ChecksumAddress, int]) -> Listing:
+        """The same with a bond of variable rate that matures in SECONDS_TO_MATURITY."""
+        starts = self.studio.chain.now + _STARTS_IN_SECONDS
+        matures = starts + SECONDS_TO_MATURITY
+        return await self._list(
+            lambda: self.studio.deploy_bond(TOKEN_TERMS, starts=starts, matures=matures), amounts
+        )
+
+    async def list_kpi_bond(self, amounts: Mapping[ChecksumAddress, int]) -> Listing:
+        """The same with a bond whose coupons' rates stay open until their fixing dates, by reports of PROJECT."""
+        matures = self.studio.chain.now + SECONDS_TO_MATURITY
+        return await self._list(
+            lambda: self.studio.deploy_kpi_linked_bond(TOKEN_TERMS, matures=matures, project=PROJECT), amounts
+        )
+
+    async def _list(self, deploy: Callable[[], Asset], amounts: Mapping[ChecksumAddress, int]) -> Listing:
+        with self.block_for_each_transaction():
+            token = deploy()
+            token.issue(amounts)
+            stage = self.stage_of(token)
         return Listing(token, stage, (await self.import_stage(stage)).name)
 
     async def run_payout_service(self, settings: Mapping[str, str] = NO_SETTINGS) -> None:
@@ -151,7 +173,7 @@ class Market(Harness):
         Between the deposit and the pause there is no block but those that hold a transaction, so the first batch
         is not final, and there is no second one. Returns who is paid.
         """
-        with self._holding_blocks():
+        with self.block_for_each_transaction():
             await self.deposit(stage, money)
 
             async def is_mined() -> bool:
@@ -177,11 +199,6 @@ class Market(Harness):
         request = CancelPayoutRequest(request_id=str(uuid4()), name=distribution.payout)
         await self.call(self.client.payouts.cancel_payout, request)
 
-    async def retry(self, distribution: Distribution) -> None:
-        """Try all failed payments again."""
-        request = RetryPaymentsRequest(request_id=str(uuid4()), name=distribution.payout)
-        await self.call(self.client.payouts.retry_payments, request)
-
     # ------------------------------------------------------------------------------ what was paid
 
     def transfers(self, stage: Stage) -> list[tuple[ChecksumAddress, int]]:
@@ -205,12 +222,15 @@ class Market(Harness):
             assert balance_of(holder).call() == sum(each.get(holder, 0) for each in due)
         assert balance_of(stage.contract).call() == left
 
+    async def told(self, distribution: Distribution) -> list[tuple[str, int, PaymentState]]:
+        """The ledger: each payment as holder, base units, state."""
+        return [told(payment) for payment in await self.payments(distribution.payout)]
+
     async def assert_told(
         self, distribution: Distribution, expected: Sequence[tuple[ChecksumAddress, int, PaymentState]]
     ) -> None:
-        """The ledger: the payments in any order, as holder, base units, state; and it is what the chain says."""
-        payments = [told(payment) for payment in await self.payments(distribution.payout)]
-        assert sorted(payments) == sorted(expected)
+        """The ledger has these payments, in any order, and by its own comparison it is what the chain says."""
+        assert sorted(await self.told(distribution)) == sorted(expected)
         request = ReconcilePayoutRequest(name=distribution.payout)
         assert (await self.call(self.client.payouts.reconcile_payout, request)).discrepancies == []
 
@@ -224,14 +244,19 @@ class Market(Harness):
         return self.studio.chain.contract(stage.payment_token, load_contract("PaymentToken").abi)
 
     @contextmanager
-    def _holding_blocks(self) -> Iterator[None]:
-        """Only a transaction makes a block, its own, until the end: nothing becomes final by time passing."""
+    def block_for_each_transaction(self) -> Iterator[None]:
+        """Only a transaction makes a block, its own and at once: nothing becomes final by time passing."""
         self.studio.chain.rpc("evm_setIntervalMining", 0)
         self.studio.chain.rpc("evm_setAutomine", True)
         try:
             yield
         finally:
             self.studio.chain.rpc("evm_setIntervalMining", BLOCK_SECONDS)
+
+
+def retry_request(distribution: Distribution) -> RetryPaymentsRequest:
+    """All payments of a distribution that failed for a reason that can pass."""
+    return RetryPaymentsRequest(request_id=str(uuid4()), name=distribution.payout)
 
 
 def request_of(listing: Listing, **kind: int | bool) -> CreateDistributionRequest:

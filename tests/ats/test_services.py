@@ -39,29 +39,22 @@ async def test_a_snapshot_payout_by_a_contract_that_the_import_deploys(market: M
 
 
 async def test_a_snapshot_payout_to_holders_of_a_bond(market: Market) -> None:
-    starts = market.studio.chain.now + 10
-    bond = market.studio.deploy_bond(TOKEN_TERMS, starts=starts, matures=starts + SECONDS_TO_MATURITY)
-    bond.issue(AMOUNTS)
-    stage = market.stage_of(bond)
-    asset = await market.import_stage(stage)
-    await market.deposit(stage, TOTAL)
+    listing = await market.list_bond(AMOUNTS)
+    await market.deposit(listing.stage, TOTAL)
 
-    distribution = await market.create(asset.name, TOTAL)
+    distribution = await market.create(listing.name, TOTAL)
     distribution = await market.in_state(distribution.name, DistributionState.COMPLETED)
 
-    await market.assert_paid_once(stage, distribution.payout, TOTAL)
+    await market.assert_paid_once(listing.stage, distribution.payout, TOTAL)
 
 
 async def test_a_snapshot_payout_leaves_the_share_of_withheld_tokens(market: Market) -> None:
     """Frozen and locked tokens get nothing, though they count in the supply; the control list changes nothing."""
-    chain = market.studio.chain
-    equity = market.studio.deploy_equity(TOKEN_TERMS)
     amounts = {**AMOUNTS, NEW: 7 * UNIT + 1}
-    equity.issue(amounts)
-    stage = market.stage_of(equity)
-    asset = await market.import_stage(stage)
+    listing = await market.list_equity(amounts)
+    equity, stage = listing.token, listing.stage
     equity.freeze(A, 3 * UNIT + 1)
-    equity.lock(B, 5 * UNIT, chain.now + SECONDS_TO_MATURITY)
+    equity.lock(B, 5 * UNIT, equity.chain.now + SECONDS_TO_MATURITY)
     equity.block(C)
     equity.freeze(D, amounts[D])
     free = {A: 7 * UNIT - 1, B: 15 * UNIT, C: amounts[C], D: 0, NEW: amounts[NEW]}
@@ -69,7 +62,7 @@ async def test_a_snapshot_payout_leaves_the_share_of_withheld_tokens(market: Mar
     due = {holder: TOTAL * balance // supply for holder, balance in free.items()}
     await market.deposit(stage, TOTAL)
 
-    distribution = await market.create(asset.name, TOTAL)
+    distribution = await market.create(listing.name, TOTAL)
     distribution = await market.in_state(distribution.name, DistributionState.COMPLETED)
 
     left = TOTAL - sum(due.values())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+import pytest_asyncio
 from eth_typing import ChecksumAddress
 
 from libs.errors import Reason
@@ -15,8 +16,6 @@ from tests.ats.scene import (
     NEW,
     NOMINAL_VALUE,
     PROJECT,
-    SECONDS_TO_MATURITY,
-    TOKEN_TERMS,
     UNIT,
     A,
     B,
@@ -47,20 +46,16 @@ def all_paid(due: Mapping[ChecksumAddress, int]) -> list[tuple[ChecksumAddress, 
     return [(holder, amount, PaymentState.PAID) for holder, amount in due.items()]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def bond(market: Market) -> Listing:
     """An imported bond of AMOUNTS whose coupons' rates are given when they are announced."""
-    starts = market.studio.chain.now + 10
-    bond = market.studio.deploy_bond(TOKEN_TERMS, starts=starts, matures=starts + SECONDS_TO_MATURITY)
-    return await market.list_token(bond, AMOUNTS)
+    return await market.list_bond(AMOUNTS)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def kpi_bond(market: Market) -> Listing:
     """An imported bond of AMOUNTS whose coupons' rates stay open until their fixing dates."""
-    matures = market.studio.chain.now + SECONDS_TO_MATURITY
-    bond = market.studio.deploy_kpi_linked_bond(TOKEN_TERMS, matures=matures, project=PROJECT)
-    return await market.list_token(bond, AMOUNTS)
+    return await market.list_kpi_bond(AMOUNTS)
 
 
 async def test_a_coupon_is_paid_to_who_held_at_the_record_date(market: Market, bond: Listing) -> None:

@@ -1,13 +1,14 @@
 """Dividends of an equity of the studio, paid by the four services: late, cancelled, announced anew."""
 
 import pytest
+import pytest_asyncio
 
 from libs.errors import Reason
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import PaymentState
 from tests.ats.asset import Asset
 from tests.ats.market import Listing, Market, request_of
-from tests.ats.scene import NEW, TOKEN_TERMS, UNIT, A, B, C, D
+from tests.ats.scene import NEW, UNIT, A, B, C, D
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 AMOUNTS = {A: 10 * UNIT + 1, B: 20 * UNIT + 1, C: 30 * UNIT, D: 40 * UNIT + 3}
@@ -18,10 +19,10 @@ ALL_PAID = [(holder, amount, PaymentState.PAID) for holder, amount in DUE.items(
 _SECONDS_AHEAD = 1_000
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def listing(market: Market) -> Listing:
     """An imported equity of AMOUNTS."""
-    return await market.list_token(market.studio.deploy_equity(TOKEN_TERMS), AMOUNTS)
+    return await market.list_equity(AMOUNTS)
 
 
 def announce(equity: Asset) -> tuple[int, int, int]:

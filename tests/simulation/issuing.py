@@ -85,15 +85,12 @@ class Issuer:
     def _race(self) -> None:
         """Something befalls a payee between the engine's look and its batch."""
         world, rng = self.world, self.world.rng
-        payees = [
-            row.planned.holder
-            for payout in self._redemptions()
-            for row in world.database.payments(payout.payout_id)
-            if row.state in (PaymentState.PLANNED, PaymentState.IN_FLIGHT)
-        ]
-        if not payees or not self._happens(world.odds.races):
+        rows = [row for payout in self._redemptions() for row in world.database.payments(payout.payout_id)]
+        planned = [row.planned.holder for row in rows if row.state is PaymentState.PLANNED]
+        in_flight = [row.planned.holder for row in rows if row.state is PaymentState.IN_FLIGHT]
+        if not (planned or in_flight) or not self._happens(world.odds.races):
             return
-        payee = rng.choice(payees)
+        payee = rng.choice(in_flight or planned)
         match rng.choice(("give", "give", "freeze", "others")):
             case "give":
                 self._give(payee)

@@ -39,7 +39,7 @@ class Staging:
         self.events.publish(the_asset() if is_deployed else the_asset(None), 0)
         if not is_deployed:
             world.chain.reverting_creations = rng.choice((0, 0, 1))
-        self.minimum_base_units = rng.choice((rng.randrange(1, 200), rng.randrange(1, 2_000)))
+        self.minimum_base_units = rng.choice((rng.randrange(1, 200), rng.randrange(500, 4_000)))
         is_odd = rng.random() < world.odds.is_odd
         mix = self._choose_asset()
         count = rng.choice((1, 2, 3, 3)) + world.odds.more_payouts

@@ -51,7 +51,7 @@ class Odds:
     # Of a tick while a record date has come and nothing has taken its snapshot; while others may pay.
     triggered_by_others: float = 0.1
     paid_by_others: float = 0.004
-    # Of a tick while a redemption has payees in flight: one of them moves or freezes tokens, or is redeemed by others.
+    # Of a tick while a redemption pays: tokens of a payee move, or are frozen, or others redeem them.
     races: float = 0.3
     # Of a run: the asset has neither dividends nor coupons and is never redeemed; a payout has rules; and more
     # payouts than usual.
@@ -167,6 +167,11 @@ FAULTS = (
 # Those that can befall few runs, and there hardly more than once.
 RARE_FAULTS = frozenset(
     {
+        "transfer_between_batches",
+        "listed_holder",
+        "rate_set_late",
+        "action_cancelled",
+        "record_snapshot_triggered_by_others",
         "action_announced_anew",
         "foreign_distribution",
         "foreign_cash_out",

@@ -159,4 +159,98 @@ MUTANTS = (
         _APPLICATION + "send_transactions",
         (("nonce=intent.nonce or 0,", "nonce=(intent.nonce or 0) + 1,"),),
     ),
+    # A dividend that the issuer has cancelled is paid to the end.
+    Mutant(
+        "cancelled_dividend_is_paid",
+        _APPLICATION + "check_batch",
+        (
+            (
+                "return await _action_changed(engine, payout, contract) if payout.kind.is_corporate_action else",
+                "return",
+            ),
+        ),
+    ),
+    # The plan of a dividend is read from live balances, while its snapshot is pending.
+    Mutant(
+        "planned_before_the_trigger",
+        _APPLICATION + "trigger_snapshot",
+        (
+            (
+                "        return await _not_triggered(engine, payout, contract, number, intent)\n",
+                "        pass\n",
+            ),
+            (
+                "snapshot_totals(contract.token, action.snapshot_id, block_number)",
+                "live_totals(contract.token, block_number)",
+            ),
+            ("Snapshot(action.snapshot_id, block_number", "Snapshot(action.snapshot_id or 1, block_number"),
+        ),
+    ),
+    # A coupon whose rate is not final yet is planned with amounts of nothing.
+    Mutant(
+        "planned_before_the_rate",
+        _APPLICATION + "trigger_snapshot",
+        (("if not action.is_rate_set:", "if action.is_cancelled:"),),
+    ),
+    # A redemption's batch goes out with the amounts of its listing.
+    Mutant(
+        "redeemed_without_a_look",
+        _APPLICATION + "check_batch",
+        (("return await follow_live_balances(engine, payout, contract, payees)", "return None"),),
+    ),
+    # Who has nothing left, or too little to be worth a base unit, is redeemed for nothing.
+    Mutant(
+        "redeemed_for_nothing",
+        _APPLICATION + "follow_live_balances",
+        (
+            ("gone = [each.holder for each in moved if not each.amount_base_units]", "gone: list[str] = []"),
+            ("[each for each in moved if each.amount_base_units], outcomes", "moved, outcomes"),
+        ),
+    ),
+    # Frozen tokens are paid for, which version 8 of the bond does not redeem.
+    Mutant(
+        "obstacle_ignored",
+        _APPLICATION + "follow_live_balances",
+        (("for each in owed if each.obstacle}", "for each in owed if each.obstacle is None}"),),
+    ),
+    # Tokens that moved during a redemption are looked for no more.
+    Mutant(
+        "no_further_round",
+        "payout_service.domain.payout",
+        (("return self.kind is PayoutKind.REDEMPTION and self.is_listing_stale", "return False"),),
+    ),
+    # A later round lists holders once more whose payment of an earlier one is open.
+    Mutant(
+        "open_payments_listed_again",
+        _APPLICATION + "plan_payout",
+        (("return [each for each in owed if each.holder not in waiting]", "return owed"),),
+    ),
+    # What is withheld from a payee is paid to it.
+    Mutant(
+        "nothing_withheld",
+        "payout_service.domain.payout",
+        (
+            (
+                "total = net_total(self.call_total_base_units, withholding_basis_points)",
+                "total = self.call_total_base_units",
+            ),
+        ),
+    ),
+    # Payees with several rates are in one call.
+    Mutant(
+        "rates_mixed_in_a_batch",
+        "tests.support.payout.memory_payments",
+        (("return row.batch_cap or 0, row.planned.withholding_basis_points", "return row.batch_cap or 0, 0"),),
+    ),
+    # Of several deferrals that have come due one is released; the others stay below the minimum.
+    Mutant(
+        "deferrals_released_one_by_one",
+        _APPLICATION + "release_deferred",
+        (
+            (
+                "for each in await work.payments.deferrals_due(contract.asset_id, _MOST_HOLDERS):",
+                "for each in (await work.payments.deferrals_due(contract.asset_id, _MOST_HOLDERS))[:1]:",
+            ),
+        ),
+    ),
 )

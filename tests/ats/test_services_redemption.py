@@ -1,0 +1,126 @@
+"""Redemption of bonds of the studio by the four services, as far as version 8 allows.
+
+Version 8 tells the principal of all tokens of a holder and burns the free ones (test_redemption.py): whoever has
+others must not be in a call.
+"""
+
+import pytest
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+
+from libs.errors import Reason
+from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
+from libs.protogen.typed.masspayout.payout.v1 import PaymentState
+from tests.ats import roles
+from tests.ats.asset import Asset
+from tests.ats.market import Market, retry_request
+from tests.ats.scene import NEW, NOMINAL_VALUE, UNIT, A, B, C
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+FREE = [ChecksumAddress(to_checksum_address(f"0x{number:040x}")) for number in range(0xF001, 0xF006)]
+# First in the register, so first paid.
+AMOUNTS = {
+    **{holder: number * UNIT + number for number, holder in enumerate(FREE, start=5)},
+    A: 10 * UNIT,
+    B: 20 * UNIT,
+    C: 30 * UNIT,
+}
+LOCK_SECONDS = 1_000
+
+
+def principal(tokens: dict[ChecksumAddress, int]) -> dict[ChecksumAddress, int]:
+    """What tokens are worth; tokens and money have as many decimals."""
+    return {holder: NOMINAL_VALUE * amount for holder, amount in tokens.items()}
+
+
+def lock(bond: Asset, holder: ChecksumAddress, amount: int, until: int) -> int:
+    """Lock tokens; the lock's id."""
+    (event,) = bond.events(bond.lock(holder, amount, until), "LockedByPartition")
+    return int(event["lockId"])
+
+
+async def test_everybody_is_paid_once_whoever_trades_and_whoever_has_to_wait(market: Market) -> None:
+    chain = market.studio.chain
+    listing = await market.list_bond(AMOUNTS)
+    bond, stage = listing.token, listing.stage
+    matures = int(bond.read("getMaturityDate"))
+    bond.freeze(A, UNIT)
+    lock_id = lock(bond, B, 20 * UNIT, matures + LOCK_SECONDS)
+    bond.block(C)
+    bond.send("revokeRole", roles.MATURITY_REDEEMER, stage.contract)
+    distribution = await market.create_kind(listing, redemption=True, allow_unfunded=True)
+    await market.waits_for(distribution, "MATURITY_REACHED")
+    chain.advance_to(matures)
+    await market.waits_for(distribution, "REDEEMER_ROLE_HELD")
+    bond.grant(roles.MATURITY_REDEEMER, stage.contract)
+    await market.in_state(distribution.name, DistributionState.WAITING_FOR_FUNDS)
+
+    money = NOMINAL_VALUE * sum(AMOUNTS.values())
+    paid = await market.pause_after_the_first_batch(stage, distribution, money)
+    partial, part, whole, *_ = [holder for holder in FREE if holder not in paid]
+    bond.transfer(partial, paid[0], UNIT)
+    bond.transfer(partial, part, 2 * UNIT)
+    bond.transfer(whole, NEW, AMOUNTS[whole])
+    await market.resume(distribution)
+    await market.in_state(distribution.name, DistributionState.INCOMPLETE)
+
+    first = principal({holder: AMOUNTS[holder] for holder in paid})
+    rest = {holder: AMOUNTS[holder] for holder in FREE if holder not in (*paid, whole)}
+    rest[partial] -= 3 * UNIT
+    rest[part] += 2 * UNIT
+    second = principal({**rest, paid[0]: UNIT, NEW: AMOUNTS[whole]})
+    withheld = principal({holder: AMOUNTS[holder] for holder in (A, B, C)})
+    market.assert_paid(stage, first, second, left=sum(withheld.values()))
+    assert set(bond.holders()) == {A, B, C}
+    traded = [(holder, amount, PaymentState.PAID) for each in (first, second) for holder, amount in each.items()]
+    traded.append((whole, 0, PaymentState.ZERO_DUE))
+    failed = [(holder, amount, PaymentState.FAILED) for holder, amount in withheld.items()]
+    await market.assert_told(distribution, [*traded, *failed])
+    reasons = {
+        payment.holder.evm_address: payment.reason
+        for payment in await market.payments(distribution.payout)
+        if payment.holder and payment.reason
+    }
+    assert reasons == {A: "TOKENS_NOT_FREE", B: "TOKENS_NOT_FREE", C: "BATCH_REVERTED"}
+
+    bond.unfreeze(A, UNIT)
+    chain.advance_to(max(chain.now, matures + LOCK_SECONDS) + 1)
+    bond.send("release", lock_id, B)
+    bond.unblock(C)
+    await market.call(market.client.payouts.retry_payments, retry_request(distribution))
+    await market.in_state(distribution.name, DistributionState.COMPLETED)
+    market.assert_paid(stage, first, second, withheld, left=0)
+    assert bond.read("totalSupply") == 0
+    made = [(holder, amount, PaymentState.PAID) for holder, amount in withheld.items()]
+    await market.assert_told(distribution, [*traded, *made])
+    await market.assert_no_batch_failed(distribution)
+
+
+async def test_who_kept_tokens_after_being_paid_is_not_paid_again(market: Market) -> None:
+    """After an adjustment the asset burns only what it has noted of a holder whom nothing has touched since.
+
+    It has told, and the contract has paid, the principal of the adjusted balance: an operator must look.
+    """
+    listing = await market.list_bond({A: 10 * UNIT, B: 20 * UNIT})
+    bond, stage = listing.token, listing.stage
+    bond.adjust(2, 0)
+    bond.transfer(B, NEW, UNIT)
+    market.studio.chain.advance_to(bond.read("getMaturityDate"))
+    assert bond.balance_of(A) == 20 * UNIT
+    # More than all are due, so that nothing but the payout keeps A from being paid for the rest.
+    spare = NOMINAL_VALUE * 20 * UNIT
+    await market.deposit(stage, NOMINAL_VALUE * 60 * UNIT + spare)
+
+    distribution = await market.create_kind(listing, redemption=True)
+    distribution = await market.in_state(distribution.name, DistributionState.INCOMPLETE)
+    due = principal({A: 20 * UNIT, B: 39 * UNIT, NEW: UNIT})
+    market.assert_paid(stage, due, left=spare)
+    assert bond.balance_of(A) == 10 * UNIT
+    states = {holder: state for holder, _, state in await market.told(distribution)}
+    assert states == {A: PaymentState.DISPUTED, B: PaymentState.PAID, NEW: PaymentState.PAID}
+
+    refused = await market.refusal(market.client.payouts.retry_payments, retry_request(distribution))
+    assert refused.reason is Reason.PAYMENT_NOT_RETRIABLE
+    again = await market.create_kind(listing, redemption=True, allow_unfunded=True)
+    await market.waits_for(again, "ACTION_HAS_PAYOUT")
+    market.assert_paid(stage, due, left=spare)
