@@ -35,6 +35,7 @@ _SEED = 7
 # More than fit into one batch of their kind, so that the largest batch shows what fits.
 _EQUITY_HOLDERS = 250
 _BOND_HOLDERS = 150
+_FEW_HOLDERS = 45
 _DEPOSIT = 10**18
 _PAYOUT_SECONDS = 180.0
 
@@ -80,24 +81,35 @@ class _Measuring:
         self._signer = signer
 
     async def measure(self) -> list[BatchSizes]:
-        equity = await self._ready(
-            await self._devnet.deploy_equity_token("Equity", "EQ", "US0378331005", DECIMALS), _EQUITY_HOLDERS
-        )
         now = await self._devnet.chain_time()
         maturity = now + YEAR_SECONDS
-        bond, with_coupon = [await self._ready(await self._bond(now, maturity), _BOND_HOLDERS) for _ in range(2)]
-        sizes = [await self._pay("snapshot", equity, Terms(total_base_units=_DEPOSIT // 4))]
-        dividend_id, coupon_id = await self._announce(equity, with_coupon)
-        sizes.append(await self._pay("dividend", equity, Terms(dividend_id=dividend_id)))
-        sizes.append(await self._pay("coupon", with_coupon, Terms(coupon_id=coupon_id)))
+        equity, bond, with_coupon, few_with_coupon = await asyncio.gather(
+            self._equity(_EQUITY_HOLDERS),
+            self._bond(now, maturity, _BOND_HOLDERS),
+            self._bond(now, maturity, _BOND_HOLDERS),
+            self._bond(now, maturity, _FEW_HOLDERS),
+        )
+        dividend_id, coupon_id = await self._announce(equity, with_coupon, few_with_coupon)
+        first = await asyncio.gather(
+            self._pay("snapshot", equity, Terms(total_base_units=_DEPOSIT // 4)),
+            self._pay("dividend", equity, Terms(dividend_id=dividend_id)),
+            self._pay("coupon", with_coupon, Terms(coupon_id=coupon_id)),
+        )
         await self._devnet.advance_to(maturity)
-        sizes.append(await self._pay("cash-out, never snapshotted", bond, Terms(redemption=True)))
-        sizes.append(await self._pay("cash-out after a coupon", with_coupon, Terms(redemption=True)))
-        return sizes
+        redeemed = await asyncio.gather(
+            self._pay("cash-out, never snapshotted", bond, Terms(redemption=True)),
+            self._pay("cash-out after a coupon", few_with_coupon, Terms(redemption=True)),
+        )
+        return [*first, *redeemed]
 
-    async def _bond(self, now: int, maturity: int) -> ChecksumAddress:
+    async def _equity(self, holder_count: int) -> _Asset:
+        token = await self._devnet.deploy_equity_token("Equity", "EQ", "US0378331005", DECIMALS)
+        return await self._ready(token, holder_count)
+
+    async def _bond(self, now: int, maturity: int, holder_count: int) -> _Asset:
         terms = BondTerms(NOMINAL_VALUE, NOMINAL_VALUE_DECIMALS, now, maturity)
-        return await self._devnet.deploy_bond_token("Bond", "BD", "US0378331005", DECIMALS, terms)
+        token = await self._devnet.deploy_bond_token("Bond", "BD", "US0378331005", DECIMALS, terms)
+        return await self._ready(token, holder_count)
 
     async def _ready(self, token: ChecksumAddress, holder_count: int) -> _Asset:
         """Issued, imported, with money; each payment burns gas, and each payee holds the payment token already."""
@@ -117,14 +129,16 @@ class _Measuring:
         await devnet.grant_maturity_redeemer_role(token, contract)
         return _Asset(name, token, contract)
 
-    async def _announce(self, equity: _Asset, bond: _Asset) -> tuple[int, int]:
-        """A dividend and a coupon whose dates have come."""
+    async def _announce(self, equity: _Asset, bond: _Asset, few: _Asset) -> tuple[int, int]:
+        """A dividend and a coupon whose dates have come; of the bond of few holders only the snapshot is wanted."""
         now = await self._devnet.chain_time()
         day = now + DAY_SECONDS
         dividend_id = await self._devnet.set_dividend(equity.token, Dividend(day, day, 4321, 4))
         terms = Coupon(day, day, start_date=now, end_date=day, fixing_date=day, rate=425, rate_decimals=4)
         coupon_id = await self._devnet.set_coupon(bond.token, terms)
+        await self._devnet.set_coupon(few.token, terms)
         await self._devnet.advance_to(day + 1)
+        await self._devnet.trigger_scheduled_snapshots(few.token)
         return dividend_id, coupon_id
 
     async def _pay(self, what: str, asset: _Asset, terms: Terms) -> BatchSizes:

@@ -7,6 +7,7 @@ from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.hold_back import hold_back
 from payout_service.application.payout_conditions import entitlement_source
+from payout_service.application.reconcile_evidence import recorded_pages
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import FailureReason, PaymentOutcome, PaymentState, Tally
 from payout_service.domain.payout import Payout, PayoutState
@@ -14,6 +15,7 @@ from payout_service.domain.plan import Entitlement, PlannedPayment
 from payout_service.domain.settlement import ExecutionKind, Refusal
 
 _NOT_FREE = FailureReason.TOKENS_NOT_FREE
+_INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
 
 
 async def follow_live_balances(
@@ -39,12 +41,35 @@ async def follow_live_balances(
         return StepResult(0)
     if not moved:
         return None
+    lacking = await _bring_up(engine, payout, contract, moved)
+    if lacking.startswith(_INSUFFICIENT_FUNDS) and await _free_what_fell(engine, payout, contract):
+        return StepResult(0)
+    return StepResult(engine.settings.poll_seconds if lacking else 0, lacking)
+
+
+async def _free_what_fell(engine: Engine, payout: Payout, contract: LifecycleContract) -> bool:
+    """Tokens went from a payee of a later batch to one of this batch, and so did the need for money.
+
+    Looks through the payments that are not sent for some that are due less now; False when there are none.
+    """
+    source = entitlement_source(contract, payout.kind, payout.action_id)
+    async for page in recorded_pages(engine, payout.payout_id):
+        planned = {row.holder: row.amount_base_units for row in page if row.state is PaymentState.PLANNED}
+        owed = await engine.contracts.entitlements(source, list(planned))
+        fell = [each for each in owed if each.amount_base_units < planned[each.holder]]
+        if fell and not await _bring_up(engine, payout, contract, fell):
+            return True
+    return False
+
+
+async def _bring_up(engine: Engine, payout: Payout, contract: LifecycleContract, moved: list[Entitlement]) -> str:
+    """Changes the payments of these holders to what they are owed. Returns what that waits for by name."""
+    source = entitlement_source(contract, payout.kind, payout.action_id)
     gone = [each.holder for each in moved if not each.amount_base_units]
     final_block = max(0, (await engine.rail.head()).number - engine.settings.confirmations)
     if any(each.amount_base_units for each in await engine.contracts.entitlements(source, gone, final_block)):
         # A reorg may give the tokens back; and the next listing, at a final block, would find them once more.
-        what = f"BALANCES_NOT_FINAL: tokens of {gone[0]} went elsewhere behind block {final_block}"
-        return StepResult(engine.settings.poll_seconds, what)
+        return f"BALANCES_NOT_FINAL: tokens of {gone[0]} went elsewhere behind block {final_block}"
     outcomes = await _without_batch(engine, payout, contract, gone, final_block)
     return await _store(engine, payout, contract, [each for each in moved if each.amount_base_units], outcomes)
 
@@ -81,15 +106,15 @@ async def _store(
     contract: LifecycleContract,
     repriced: list[Entitlement],
     outcomes: list[PaymentOutcome],
-) -> StepResult:
+) -> str:
     key = treasury_key(contract)
     look = await look_at_balance(engine, key)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         if locked.state is not PayoutState.EXECUTING or locked.version != payout.version:
-            return StepResult(0)
+            return ""
         if await work.treasury.lock(key) != look.version:
-            return StepResult(0)
+            return ""
         before = await work.payments.settle_unsent(payout.payout_id, outcomes, engine.now())
         given_up = sum((tally.amount_base_units for tally in before.values()), 0)
         paid = [each.amount_base_units or 0 for each in outcomes if each.state is PaymentState.PAID]
@@ -105,10 +130,9 @@ async def _store(
             available = look.balance_base_units - await work.treasury.committed(key)
             if available < more:
                 lacking = more - max(available, 0)
-                return StepResult(
-                    engine.settings.poll_seconds,
-                    f"INSUFFICIENT_FUNDS: {key.lifecycle_contract} needs {lacking} more base units of "
-                    f"{key.payment_token}",
+                return (
+                    f"{_INSUFFICIENT_FUNDS}: {key.lifecycle_contract} needs {lacking} more base units of "
+                    f"{key.payment_token}"
                 )
             await work.treasury.add(key, payout.payout_id, more)
         elif more < 0:
@@ -116,4 +140,4 @@ async def _store(
         await work.payouts.save(locked)
         await engine.failpoints.reach("redemption.before_reprice_commit")
         await work.commit()
-    return StepResult(0)
+    return ""

@@ -655,6 +655,21 @@ async def test_what_is_due_less_than_planned_is_promised_to_nobody() -> None:
     assert_all_redeemed(stage, payout_id)
 
 
+@pytest.mark.parametrize("is_all", [False, True])
+async def test_exactly_the_principal_is_enough_when_tokens_go_from_a_later_batch_to_an_earlier_one(
+    is_all: bool,
+) -> None:
+    balances = [200, 200, 200, 200, 200, 200]
+    stage = staged(balances, money=sum(map(principal_of, balances)))
+    payout_id = await request_of(stage, PayoutKind.REDEMPTION)
+    await stage.run_to(payout_id, S.EXECUTING)
+    stage.chain.transfer(holder(5), holder(0), 200 if is_all else 100)
+    stage.chain.mine(3)
+    payout = await stage.run(payout_id)
+    assert payout.state is S.COMPLETED
+    assert_all_redeemed(stage, payout_id)
+
+
 # ------------------------------------------------------------------------------------------------ operators
 
 
