@@ -130,7 +130,7 @@ class _Measuring:
         return _Asset(name, token, contract)
 
     async def _announce(self, equity: _Asset, bond: _Asset, few: _Asset) -> tuple[int, int]:
-        """A dividend and a coupon whose dates have come; of the bond of few holders only the snapshot is wanted."""
+        """A dividend and a coupon whose dates have come; of the `few` only the snapshot is wanted."""
         now = await self._devnet.chain_time()
         day = now + DAY_SECONDS
         dividend_id = await self._devnet.set_dividend(equity.token, Dividend(day, day, 4321, 4))

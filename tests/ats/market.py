@@ -60,9 +60,9 @@ from tests.system.harness import (
     service_environment,
     told,
 )
+from tests.system.mining import Ticker
 
 EQUITY_TYPE: Final = 1
-BLOCK_SECONDS: Final = 1
 _STARTS_IN_SECONDS: Final = 10
 # Few payees in a batch, and one batch after the other: time to do something in between.
 SMALL_BATCHES: Final = {"MAX_BATCH_GAS": "600000", "MAX_IN_FLIGHT_TRANSACTIONS": "1"}
@@ -93,10 +93,12 @@ class Market(Harness):
         devnet: Devnet,
         client: MassPayoutClient,
         signer: str,
+        ticker: Ticker,
         payout_settings: Mapping[str, str],
     ) -> None:
         """Nothing is read yet. `payout_settings` are what payout_service always needs on this chain."""
         self.studio = studio
+        self._ticker = ticker
         self._payout_settings = payout_settings
         self.stack = stack
         self.devnet = devnet
@@ -215,12 +217,16 @@ class Market(Harness):
 
         One mapping of holders to base units for each payout, or for each round of one; who is due 0 gets none.
         """
-        expected = [(holder, amount) for each in due for holder, amount in each.items() if amount]
-        assert sorted(self.transfers(stage)) == sorted(expected)
+        expected = sorted((holder, amount) for each in due for holder, amount in each.items() if amount)
+        made = sorted(self.transfers(stage))
+        assert made == expected, f"made: {made}, expected: {expected}"
+        accounts = {holder for each in due for holder in each}
+        balances = {holder: sum(each.get(holder, 0) for each in due) for holder in accounts} | {
+            stage.contract: left
+        }
         balance_of = self._payment_token(stage).functions.balanceOf
-        for holder in {holder for each in due for holder in each}:
-            assert balance_of(holder).call() == sum(each.get(holder, 0) for each in due)
-        assert balance_of(stage.contract).call() == left
+        found = {account: balance_of(account).call() for account in balances}
+        assert found == balances, f"found: {found}, expected: {balances}"
 
     async def told(self, distribution: Distribution) -> list[tuple[str, int, PaymentState]]:
         """The ledger: each payment as holder, base units, state."""
@@ -230,7 +236,8 @@ class Market(Harness):
         self, distribution: Distribution, expected: Sequence[tuple[ChecksumAddress, int, PaymentState]]
     ) -> None:
         """The ledger has these payments, in any order, and by its own comparison it is what the chain says."""
-        assert sorted(await self.told(distribution)) == sorted(expected)
+        told_now = sorted(await self.told(distribution))
+        assert told_now == sorted(expected), f"told: {told_now}, expected: {sorted(expected)}"
         request = ReconcilePayoutRequest(name=distribution.payout)
         assert (await self.call(self.client.payouts.reconcile_payout, request)).discrepancies == []
 
@@ -246,12 +253,11 @@ class Market(Harness):
     @contextmanager
     def block_for_each_transaction(self) -> Iterator[None]:
         """Only a transaction makes a block, its own and at once: nothing becomes final by time passing."""
-        self.studio.chain.rpc("evm_setIntervalMining", 0)
-        self.studio.chain.rpc("evm_setAutomine", True)
+        self._ticker.pause()
         try:
             yield
         finally:
-            self.studio.chain.rpc("evm_setIntervalMining", BLOCK_SECONDS)
+            self._ticker.resume()
 
 
 def retry_request(distribution: Distribution) -> RetryPaymentsRequest:
@@ -286,7 +292,8 @@ async def open_market(studio: Studio, folder: Path) -> AsyncIterator[Market]:
             fsync=False,
         )
     )
-    chain.rpc("evm_setIntervalMining", BLOCK_SECONDS)
+    ticker = Ticker(chain.url)
+    ticker.start()
     try:
         services = (await asyncio.to_thread(stack.start)).services
         addresses = Endpoints(
@@ -298,7 +305,7 @@ async def open_market(studio: Studio, folder: Path) -> AsyncIterator[Market]:
         async with AsyncExitStack() as exits:
             devnet = await exits.enter_async_context(Devnet(chain.url, expected_genesis_hash=genesis))
             client = await exits.enter_async_context(MassPayoutClient(addresses))
-            yield Market(studio, stack, devnet, client, signer, settings)
+            yield Market(studio, stack, devnet, client, signer, ticker, settings)
     finally:
         await asyncio.to_thread(stack.destroy)
-        chain.rpc("evm_setAutomine", True)
+        ticker.stop()

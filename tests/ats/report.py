@@ -4,24 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_HEADINGS: Final = ("call", "payees", "first batch", "batches", "most gas used", "gas a payee")
+_HEADINGS: Final = ("call", "payees", "first batch", "batches", "gas of the first", "a payee")
 
 
 @dataclass(frozen=True, slots=True)
 class BatchSize:
-    """How a payout was cut into batches; `most_gas_used` by one of them, from the receipts."""
+    """How a payout was cut into batches: `first_batch` payees in the first, which used `first_gas_used`."""
 
     call: str
     payees: int
     first_batch: int
     batches: int
-    most_gas_used: int
+    first_gas_used: int
 
     @property
     def cells(self) -> tuple[str, ...]:
         """For people. A batch's fixed cost is shared by its payees."""
-        figures = (self.payees, self.first_batch, self.batches, self.most_gas_used)
-        return (self.call, *(f"{figure:,}" for figure in figures), f"{self.most_gas_used // self.first_batch:,}")
+        figures = (self.payees, self.first_batch, self.batches, self.first_gas_used)
+        return (self.call, *(f"{figure:,}" for figure in figures), f"{self.first_gas_used // self.first_batch:,}")
 
 
 def table_of(sizes: Sequence[BatchSize], gas_cap: int) -> list[str]:

@@ -59,6 +59,15 @@ def test_up_to_the_record_date_nobody_holds(chain: Chain, equity: Asset, announc
     assert due(equity, A) == (0, 0, False)
 
 
+def test_what_is_due_is_rounded_down_to_the_decimals_of_the_dividend(
+    chain: Chain, equity: Asset, announced_at: int
+) -> None:
+    """Not to those of the money: a base unit less than two tokens is worth less than two dividends by a cent."""
+    equity.transfer(A, NEW, 2 * UNIT - 1)
+    chain.advance_to(announced_at + SECONDS_TO_RECORD + 1)
+    assert due(equity, NEW) == (2 * AMOUNT - 1, 10**AMOUNT_DECIMALS, True)
+
+
 def test_past_the_record_date_the_live_register_counts_until_it_is_triggered(
     chain: Chain, equity: Asset, announced_at: int, stranger: ChecksumAddress
 ) -> None:

@@ -46,7 +46,7 @@ async def pay(
         payees=len(listing.stage.holders),
         first_batch=batches[0].holder_count,
         batches=len(batches),
-        most_gas_used=max(batch.gas_used for batch in batches),
+        first_gas_used=batches[0].gas_used,
     )
 
 

@@ -12,8 +12,8 @@ from tests.ats.scene import NEW, UNIT, A, B, C, D
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 AMOUNTS = {A: 10 * UNIT + 1, B: 20 * UNIT + 1, C: 30 * UNIT, D: 40 * UNIT + 3}
-# 1.25 money a token; a part of a base unit is lost for all but one.
-DUE = {holder: amount * 125 // 100 for holder, amount in AMOUNTS.items()}
+# 1.25 money a token. The asset itself rounds down to the two decimals in which the dividend is announced.
+DUE = {holder: amount * 125 // UNIT * UNIT // 100 for holder, amount in AMOUNTS.items()}
 MONEY = sum(DUE.values())
 ALL_PAID = [(holder, amount, PaymentState.PAID) for holder, amount in DUE.items()]
 _SECONDS_AHEAD = 1_000

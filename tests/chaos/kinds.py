@@ -28,8 +28,8 @@ class _TradedSecurity(Scenario):
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """One batch at a time."""
-        return {"PAYOUT_SERVICE_MAX_IN_FLIGHT_TRANSACTIONS": "1"}
+        """One batch at a time; few enough for the payout not to take long, of 30 holders at least two."""
+        return {"PAYOUT_SERVICE_MAX_IN_FLIGHT_TRANSACTIONS": "1", "PAYOUT_SERVICE_MAX_BATCH_GAS": "1200000"}
 
     @abstractmethod
     async def security(self, world: World) -> Security:

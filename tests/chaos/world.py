@@ -101,10 +101,17 @@ class World:
         return await self._security("equity", self.harness.stage)
 
     async def bond(self) -> Security:
-        """The same for a bond, which is mature. Each redemption leaves next to nothing of it."""
+        """The same for a bond, which is mature. Each redemption leaves next to nothing of it.
+
+        It has a snapshot: redeeming costs the same gas per holder from the first case on.
+        """
 
         async def stage(holder_count: int) -> Stage:
-            return await self.harness.bond_stage(mature_bond(await self.harness.devnet.chain_time()), holder_count)
+            devnet = self.harness.devnet
+            made = await self.harness.bond_stage(mature_bond(await devnet.chain_time()), holder_count)
+            await devnet.grant_snapshot_role(made.token, await devnet.admin())
+            await devnet.take_snapshot(made.token)
+            return made
 
         return await self._security("bond", stage)
 

@@ -58,6 +58,8 @@ def check_payout_at_rest(world: World, payout: Payout, rows: list[PaymentRow]) -
         _overpaid_are_disputed(world, payout, rows)
         return
     state = world.chain.state
+    if payout.kind.is_corporate_action and not state.actions[payout.action_id].snapshot_id:
+        _fail("planned_before_its_snapshot", f"{payout.kind} {payout.action_id} of {payout.payout_id} is pending")
     dues = (
         dues_of_snapshot(payout.total_base_units, state.snapshots[payout.reference_id], payout.rules)
         if payout.kind is PayoutKind.SNAPSHOT

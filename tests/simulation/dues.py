@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from libs.payout_terms import ExcludedShare, PayeeRules, PayoutKind
 from tests.support.payout.memory_asset import HeldSnapshot
 from tests.support.payout.memory_contract import MemoryContracts, State
+from tests.support.payout.memory_node import MemoryNode
 
 _WHOLE = 10_000
 
@@ -62,6 +63,11 @@ def free_principal(contracts: MemoryContracts, state: State, holder: str) -> int
 def principal_of(contracts: MemoryContracts, tokens: int) -> int:
     """Base units, rounded down; 0 of an equity."""
     return int(tokens * contracts.bond.principal_per_token // 1) if contracts.bond else 0
+
+
+def principal_told(chain: MemoryNode, holder: str) -> int:
+    """What the bond tells now that a holder is owed; version 8 counts frozen tokens."""
+    return chain.state.principal(chain.bond, holder) if chain.bond else 0
 
 
 def was_paid(state: State, kind: PayoutKind, reference_id: int, holder: str) -> int | None:

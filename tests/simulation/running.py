@@ -4,8 +4,10 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
-from payout_service.domain.payout import PayoutState
+from payout_service.domain.payments import OPEN_STATES, PaymentState
+from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.transaction import IntentState
+from tests.simulation.dues import principal_told
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import check_end, check_tick, is_at_rest_by_name
 from tests.simulation.issuing import Issuer
@@ -13,6 +15,7 @@ from tests.simulation.operators import Events, Operators
 from tests.simulation.staging import Staging
 from tests.simulation.watching import InvariantError, Transition
 from tests.simulation.world import World, make_world, payout_ids
+from tests.support.payout.memory_chain import CONTRACT
 
 _MOST_HEALED_TICKS = 600
 
@@ -115,7 +118,8 @@ class _Run:
         chain = world.chain
         chain.poison_payees.clear()
         chain.blocked_payees = {each for each in chain.blocked_payees if rng.random() < 0.3}
-        chain.move_money(100_000)
+        if not world.has_exact_money:
+            chain.move_money(100_000)
         for payout_id in payout_ids(world):
             state = world.database.payout(payout_id).state
             if state is PayoutState.PAUSED and rng.random() < 0.8:
@@ -130,11 +134,32 @@ class _Run:
         self.events.tick()
         self.operators.look_after_signers()
         self.operators.give_up_what_cannot_go_on()
-        if any("INSUFFICIENT_FUNDS" in each.waiting_for for each in world.database.rows("payout").values()):
-            world.chain.move_money(20_000)
+        for payout in world.database.rows("payout").values():
+            if "INSUFFICIENT_FUNDS" in payout.waiting_for:
+                world.chain.move_money(self._lacking(payout))
         world.run_tick(2_000, 15.0)
         world.chain.mine()
         self._check()
+
+    def _lacking(self, payout: Payout) -> int:
+        """What a depositor gives to a payout that waits: plenty; or what the tokens of a redemption are worth."""
+        world, plan = self.world, payout.plan
+        if not world.has_exact_money or plan is None:
+            return 20_000
+        money, committed = world.chain.money_of(CONTRACT.value), world.database.committed_base_units()
+        if payout.state is PayoutState.WAITING_FOR_FUNDS:
+            own: int = world.database.rows("commitment").get(payout.payout_id, (None, 0))[1]
+            needed = committed - own + plan.payable_base_units - payout.progress.paid_base_units
+        else:
+            rows = world.database.payments(payout.payout_id)
+            needed = sum(
+                principal_told(world.chain, row.planned.holder)
+                if row.state in (PaymentState.PLANNED, PaymentState.IN_FLIGHT)
+                else row.planned.amount_base_units
+                for row in rows
+                if row.state in OPEN_STATES
+            )
+        return max(0, needed - money)
 
     def _is_at_rest(self) -> bool:
         """Nothing more can come, as far as states tell; the checks look closer."""

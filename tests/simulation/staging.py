@@ -6,6 +6,7 @@ from uuid import UUID
 
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from payout_service.application.request_payout import RequestPayout
+from tests.simulation.dues import principal_of
 from tests.simulation.operators import Events, the_asset
 from tests.simulation.world import ASSET_ID, World
 
@@ -14,6 +15,7 @@ _NEVER = 10**10
 # Which kinds an asset pays; the first of a bond's mixes ends with its redemption.
 _EQUITY_MIXES = ((_K.DIVIDEND,), (_K.DIVIDEND, _K.SNAPSHOT))
 _BOND_MIXES = (
+    (_K.COUPON,),
     (_K.COUPON,),
     (_K.REDEMPTION,),
     (_K.REDEMPTION,),
@@ -39,7 +41,7 @@ class Staging:
         self.events.publish(the_asset() if is_deployed else the_asset(None), 0)
         if not is_deployed:
             world.chain.reverting_creations = rng.choice((0, 0, 1))
-        self.minimum_base_units = rng.choice((rng.randrange(1, 200), rng.randrange(500, 4_000)))
+        self.minimum_base_units = rng.choice((rng.randrange(1, 200), rng.randrange(200, 2_000)))
         is_odd = rng.random() < world.odds.is_odd
         mix = self._choose_asset()
         count = rng.choice((1, 2, 3, 3)) + world.odds.more_payouts
@@ -58,7 +60,7 @@ class Staging:
         world, rng = self.world, self.world.rng
         record_time = world.chain.timestamp + rng.randrange(-60, 400)
         execution_time = record_time + rng.choice((0, 10, rng.randrange(1, 400)))
-        is_pending = world.chain.bond is not None and rng.random() < 0.5
+        is_pending = world.chain.bond is not None and rng.random() < 0.6
         rate = None if is_pending else self.rate()
         return world.chain.announce(record_time, execution_time, rate)
 
@@ -82,7 +84,9 @@ class Staging:
 
     def _kinds(self, mix: tuple[PayoutKind, ...], count: int) -> list[PayoutKind]:
         if mix == (_K.REDEMPTION,):
-            return [_K.REDEMPTION] * min(count, self.world.rng.choice((1, 1, 2)))
+            count = min(count, self.world.rng.choice((1, 1, 2)))
+            self.world.has_exact_money = count == 1 and self.world.rng.random() < 0.7
+            return [_K.REDEMPTION] * count
         if _K.REDEMPTION in mix:
             return [*(self.world.rng.choice(mix[:-1]) for _ in range(count)), _K.REDEMPTION]
         return [mix[0], *(self.world.rng.choice(mix) for _ in range(count - 1))]
@@ -94,7 +98,7 @@ class Staging:
         supply = sum(balance for _, balance in world.chain.balances)
         if kind is _K.REDEMPTION:
             self._publish(kind, tick + 10)
-            return 2 * supply
+            return principal_of(world.chain, supply)
         if kind.is_corporate_action:
             announced = self._announced
             # Now and then a second distribution of the same dividend.
@@ -153,10 +157,10 @@ class Staging:
 
     def _fund(self, wanted: int) -> None:
         world, rng = self.world, self.world.rng
-        share = 130
+        share = 100 if world.has_exact_money else 130
         if rng.random() < world.odds.is_short_of_money:
             share = 0 if rng.random() < world.odds.poorest else rng.choice((30, 60, 90))
         if wanted * share:
             world.chain.move_money(max(1, wanted * share // 100))
-        if share and rng.random() < 0.3:
+        if share and not world.has_exact_money and rng.random() < 0.3:
             world.chain.move_money(rng.randrange(1, 5_000))

@@ -50,7 +50,7 @@ class Odds:
     rate_set: float = 0.08
     # Of a tick while a record date has come and nothing has taken its snapshot; while others may pay.
     triggered_by_others: float = 0.1
-    paid_by_others: float = 0.004
+    paid_by_others: float = 0.006
     # Of a tick while a redemption pays: tokens of a payee move, or are frozen, or others redeem them.
     races: float = 0.3
     # Of a run: the asset has neither dividends nor coupons and is never redeemed; a payout has rules; and more
@@ -109,7 +109,7 @@ THEMES: Mapping[str, Odds] = {
     "issuer": replace(
         BASE, is_plain=0.0, action_cancelled=0.04, triggered_by_others=0.4, paid_by_others=0.03, restores=4
     ),
-    "deferrals": replace(BASE, has_rules=1.0, more_payouts=2, verb=0.06, restores=4),
+    "deferrals": replace(BASE, is_plain=0.8, has_rules=1.0, more_payouts=3, verb=0.03, foreign=0.002, restores=1),
 }
 _NAMES = tuple(THEMES)
 

@@ -364,8 +364,7 @@ class WatchedDatabase(MemoryDatabase):
             if payout.snapshot is None:
                 continue
             for row in self.payments(payout.payout_id):
-                if row.state not in (PaymentState.PAID, PaymentState.CANCELLED):
-                    unsettled += self._not_needed(payout, row)
+                unsettled += self._not_needed(payout, row)
         for sweep in self.sweeps():
             if sweep.state.value == "SENDING" and self._has_happened(sweep.intent_key):
                 unsettled += sweep.amount_base_units
@@ -375,7 +374,12 @@ class WatchedDatabase(MemoryDatabase):
         """Of what is promised to a payee: paid already, or of a redemption for tokens that are elsewhere now."""
         state, planned = self._chain.state, row.planned
         if payout.kind is not PayoutKind.REDEMPTION:
-            return was_paid(state, payout.kind, payout.reference_id, planned.holder) or 0
+            is_settled = row.state in (PaymentState.PAID, PaymentState.CANCELLED)
+            paid = was_paid(state, payout.kind, payout.reference_id, planned.holder) or 0
+            return 0 if is_settled else paid
+        if row.state is PaymentState.CANCELLED and payout.state is PayoutState.CANCELLING:
+            # Promised until the payout is CANCELLED, although it was given up.
+            return planned.amount_base_units
         if row.state not in OPEN_STATES:
             return 0
         principal = 0 if row.state is PaymentState.DISPUTED else free_principal(self._chain, state, planned.holder)

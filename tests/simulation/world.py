@@ -71,6 +71,8 @@ class World:
     # Somebody else has moved the contract's money, or the database has forgotten: promises may be uncovered.
     is_money_excused: bool = False
     is_restored: bool = False
+    # One redemption, and whoever deposits for it gives not a base unit more than the principal of the tokens left.
+    has_exact_money: bool = False
     # Somebody has used our key, or paid from our snapshots.
     is_meddled_with: bool = False
     # Base units that redemptions may pay beyond what was promised: tokens that became free, and rounding.

@@ -176,6 +176,10 @@ MUTANTS = (
         _APPLICATION + "trigger_snapshot",
         (
             (
+                "            if not action.snapshot_id:\n                await work.journal.add(",
+                "            if action.snapshot_id < 0:\n                await work.journal.add(",
+            ),
+            (
                 "        return await _not_triggered(engine, payout, contract, number, intent)\n",
                 "        pass\n",
             ),
@@ -206,6 +210,12 @@ MUTANTS = (
             ("gone = [each.holder for each in moved if not each.amount_base_units]", "gone: list[str] = []"),
             ("[each for each in moved if each.amount_base_units], outcomes", "moved, outcomes"),
         ),
+    ),
+    # A payee that is owed more waits for money which is promised to one that is owed less by now.
+    Mutant(
+        "fallen_promises_are_kept",
+        _APPLICATION + "follow_live_balances",
+        (("and await _free_what_fell(engine, payout, contract):", "and not lacking:"),),
     ),
     # Frozen tokens are paid for, which version 8 of the bond does not redeem.
     Mutant(
