@@ -158,5 +158,8 @@ async def _pay_by_rules(scene: Scene, listing: Listing, ledger: TokenLedger) -> 
 def _owed(
     balances: Mapping[ChecksumAddress, int], per_share: int, per_share_decimals: int
 ) -> dict[ChecksumAddress, int]:
-    """What each holder is owed, rounded down to a base unit of the payment token, which has as many decimals."""
-    return {holder: balance * per_share // 10**per_share_decimals for holder, balance in balances.items()}
+    """What each holder is owed, rounded down to the decimals of the dividend, then to a base unit of the money."""
+    return {
+        holder: balance * per_share // 10**DECIMALS * 10**DECIMALS // 10**per_share_decimals
+        for holder, balance in balances.items()
+    }

@@ -307,5 +307,5 @@ async def open_market(studio: Studio, folder: Path) -> AsyncIterator[Market]:
             client = await exits.enter_async_context(MassPayoutClient(addresses))
             yield Market(studio, stack, devnet, client, signer, ticker, settings)
     finally:
-        await asyncio.to_thread(stack.destroy)
         ticker.stop()
+        await asyncio.to_thread(stack.destroy)

@@ -76,7 +76,9 @@ class Security:
         dividend_id = await devnet.set_dividend(self.stage.token, dividend)
         await devnet.advance_to(record_time + 1)
         return dividend_id, {
-            holder: tokens * amount // 10**_DIVIDEND_DECIMALS for holder, tokens in self.holdings.items()
+            # Rounded down to the decimals of the dividend; token and money have six.
+            holder: tokens * amount // 10**6 * 10**6 // 10**_DIVIDEND_DECIMALS
+            for holder, tokens in self.holdings.items()
         }
 
     async def announce_coupon(self, devnet: Devnet, rate: int) -> tuple[int, dict[ChecksumAddress, int]]:

@@ -78,7 +78,7 @@ class Issuer:
         amount = balance if rng.random() < 0.5 else rng.randrange(1, balance + 1)
         world.happened["transfer_between_batches"] += self._is_redeeming()
         # Two principals may round down where one does not.
-        world.unpromised_base_units += 1
+        world.unpromised_base_units += world.chain.bond is not None
         world.note(f"{sender} gives {amount} of {balance} tokens to {to}")
         world.chain.transfer(sender, to, amount)
 

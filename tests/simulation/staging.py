@@ -12,7 +12,7 @@ from tests.simulation.world import ASSET_ID, World
 
 _K = PayoutKind
 _NEVER = 10**10
-# Which kinds an asset pays; the first of a bond's mixes ends with its redemption.
+# Which kinds the payouts of an asset are. Where there are others, too, a redemption comes last.
 _EQUITY_MIXES = ((_K.DIVIDEND,), (_K.DIVIDEND, _K.SNAPSHOT))
 _BOND_MIXES = (
     (_K.COUPON,),

@@ -427,7 +427,11 @@ async def _in_two_hours(harness: Harness) -> Dividend:
 
 
 def _dividend_due(stage: Stage) -> dict[ChecksumAddress, int]:
-    return {holder: balance * _PER_SHARE // 10**_PER_SHARE_DECIMALS for holder, balance in stage.holders.items()}
+    """Rounded down to the decimals of the dividend; token and money have six."""
+    return {
+        holder: balance * _PER_SHARE // 10**6 * 10**6 // 10**_PER_SHARE_DECIMALS
+        for holder, balance in stage.holders.items()
+    }
 
 
 def _principal(balances: Mapping[ChecksumAddress, int]) -> dict[ChecksumAddress, int]:

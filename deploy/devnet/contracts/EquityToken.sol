@@ -132,8 +132,9 @@ contract EquityToken is SecurityToken {
         _burnGas(Payment.DIVIDEND);
         Dividend storage dividend = _dividends[_actionIDOf(DIVIDEND, dividendId)];
         (uint256 balance, uint8 decimalsThen) = _balanceAtRecordDate(action, account);
-        numerator = balance * dividend.amount;
-        denominator = 10 ** (uint256(decimalsThen) + dividend.amountDecimals);
+        // Rounded down to the dividend's own decimals, holder by holder, as the published asset does.
+        numerator = balance * dividend.amount / 10 ** uint256(decimalsThen);
+        denominator = 10 ** uint256(dividend.amountDecimals);
         recordDateReached = true;
     }
 
