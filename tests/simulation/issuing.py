@@ -36,17 +36,20 @@ class Issuer:
             deed()
 
     def end(self) -> None:
-        """Every rate is set; most tokens are free, and most holders off the control list."""
+        """Most tokens are free, and most holders off the control list."""
         world, rng = self.world, self.world.rng
-        for action_id, action in world.chain.state.actions.items():
-            if action.per_token is None:
-                self._set_rate(action_id)
         for each in sorted(world.chain.listed_holders):
             if rng.random() < 0.7:
                 world.chain.unlist_holder(each)
         for each, amount in list(world.chain.state.frozen.items()):
             if amount and rng.random() < 0.7:
                 self._unfreeze(each, amount)
+
+    def set_rates(self) -> None:
+        """All that are pending."""
+        for action_id, action in self._announced():
+            if action.per_token is None:
+                self._set_rate(action_id)
 
     def count_effects(self) -> None:
         """At the end, by the chain: what others have paid."""

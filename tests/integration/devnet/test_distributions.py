@@ -69,7 +69,7 @@ async def test_a_dividend_is_told_as_it_was_set(stage: Stage) -> None:
     assert await stage.asset("getDividendAmountFor", 1, ALICE) == [0, 0, False]
     await stage.pass_time(DAY + 1)
     assert await stage.asset("getDividendFor", 1, ALICE) == [3 * SHARE, 150, 2, *terms[:2], 6, True, False]
-    assert await stage.asset("getDividendAmountFor", 1, ALICE) == [3 * SHARE * 150, 10**8, True]
+    assert await stage.asset("getDividendAmountFor", 1, ALICE) == [3 * 150, 10**2, True]
 
 
 async def test_a_dividend_pays_every_holder_of_the_record_date(stage: Stage) -> None:
@@ -83,7 +83,8 @@ async def test_a_dividend_pays_every_holder_of_the_record_date(stage: Stage) -> 
     outcome = await stage.pay("executeDistribution", dividend_id, 0, 10)
 
     assert outcome.succeeded == [ALICE, BOB]
-    assert outcome.paid == [3 * USD, SHARE // 3 * 150 // 100]
+    # A third of 1.50, rounded down to whole cents.
+    assert outcome.paid == [3 * USD, 49 * USD // 100]
     assert outcome.executed is True
     assert await stage.money_of(CAROL) == 0
 
@@ -162,15 +163,15 @@ async def test_7_when_money_runs_out_later_smaller_dividends_are_paid(stage: Sta
     assert rest.paid == [5 * USD]
 
 
-async def test_8_a_dividend_is_floored_per_holder(stage: Stage) -> None:
-    await stage.devnet.issue(stage.token, {ALICE: 1, BOB: 19, CAROL: 20})
+async def test_8_a_dividend_is_floored_per_holder_to_its_own_decimals(stage: Stage) -> None:
+    await stage.devnet.issue(stage.token, {ALICE: SHARE // 10, BOB: 39 * SHARE // 100, CAROL: 40 * SHARE // 100})
     await stage.deposit(USD)
     dividend_id, _ = await announce_dividend(stage, cents_a_share=5)
     await execution_day(stage)
 
     outcome = await stage.pay("executeDistribution", dividend_id, 0, 10)
 
-    assert outcome.paid == [0, 0, 1]
+    assert outcome.paid == [0, USD // 100, 2 * USD // 100]
 
 
 async def test_10_frozen_tokens_earn_dividends_but_no_share_of_a_snapshot_payout(stage: Stage) -> None:
@@ -188,7 +189,7 @@ async def test_10_frozen_tokens_earn_dividends_but_no_share_of_a_snapshot_payout
 
 
 async def test_8_who_is_due_nothing_succeeds_without_a_transfer(stage: Stage) -> None:
-    await stage.devnet.issue(stage.token, {ALICE: 19, BOB: 20})
+    await stage.devnet.issue(stage.token, {ALICE: SHARE // 10, BOB: SHARE // 5})
     await stage.deposit(USD)
     dividend_id, _ = await announce_dividend(stage, cents_a_share=5)
     await execution_day(stage)
@@ -198,7 +199,7 @@ async def test_8_who_is_due_nothing_succeeds_without_a_transfer(stage: Stage) ->
 
     (event,) = await stage.events(receipt, "DistributionExecuted")
     assert (event["failed"], event["succeeded"]) == ([ZERO_ADDRESS] * 2, [ALICE, BOB])
-    assert event["paidAmount"] == [0, 1]
+    assert event["paidAmount"] == [0, USD // 100]
     assert len([log for log in receipt["logs"] if log["address"] == stage.payment_token]) == 1
     assert await stage.is_paid(dividend_id, ALICE, PAID_DISTRIBUTIONS)
 

@@ -208,8 +208,9 @@ class NodeVenue:
         token = self._stage.token
         if not self.maturity_time:
             assert per_token is not None
-            amount = _scaled(per_token)
-            dividend = Dividend(record_time, execution_time, amount, _RATE_DECIMALS)
+            # As many decimals as the token: what is due is rounded down to them first, holder by holder.
+            amount = _scaled(per_token) * 10 ** (6 - _RATE_DECIMALS)
+            dividend = Dividend(record_time, execution_time, amount, 6)
             return int(await self._at_once(self._devnet.set_dividend(token, dividend)))
         coupon = Coupon(
             record_date=record_time,

@@ -112,8 +112,6 @@ async def test_9_a_percentage_in_three_batches_is_of_one_balance() -> None:
     assert payout.progress.batch_count == 3
     assert (payout.total_base_units, payout.progress.paid_base_units) == (90_000, 90_000)
     assert {stage.chain.money_of(holder(number)) for number in range(10)} == {9_000}
-    kinds = {each.event.execution.kind for block in stage.chain.blocks for each in block.executions}
-    assert kinds == {ExecutionKind.AMOUNT_SNAPSHOT}, "the contract's own percentages are never called"
 
 
 async def test_12_a_dividend_is_paid_once_however_long_ago_its_date_was() -> None:
