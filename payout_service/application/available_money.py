@@ -9,7 +9,7 @@ from payout_service.application.ports import TreasuryKey
 
 @dataclass(frozen=True, slots=True)
 class BalanceLook:
-    """A balance in base units, and the treasury's version before it was read.
+    """A balance in base units at a block, and the treasury's version before it was read.
 
     What is promised from it counts only under the treasury's lock, and while the version is the same: were a
     commitment reduced in between, the balance could still hold money that has left since.
@@ -17,6 +17,7 @@ class BalanceLook:
 
     version: int
     balance_base_units: int
+    block_number: int
 
 
 async def look_at_balance(engine: Engine, key: TreasuryKey) -> BalanceLook:
@@ -33,4 +34,4 @@ async def look_at_balance(engine: Engine, key: TreasuryKey) -> BalanceLook:
             Reason.CHAIN_UNAVAILABLE, f"the node lags: it is at block {head.number}, {settled_block} is settled"
         )
     balance = await engine.contracts.payment_token_balance(key.payment_token, key.lifecycle_contract, head.number)
-    return BalanceLook(version, balance)
+    return BalanceLook(version, balance, head.number)

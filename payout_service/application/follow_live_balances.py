@@ -137,6 +137,8 @@ async def _store(
             await work.treasury.add(key, payout.payout_id, more)
         elif more < 0:
             await work.treasury.reduce(key, payout.payout_id, -more)
+        # The next listing must not be of before: it would not find who has the tokens now.
+        await work.treasury.raise_settled_block(key, look.block_number)
         await work.payouts.save(locked)
         await engine.failpoints.reach("redemption.before_reprice_commit")
         await work.commit()

@@ -10,6 +10,8 @@ from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState, tally_of
 from payout_service.domain.payout import Payout, PayoutState, Snapshot
 
+_NOT_FINAL = "BALANCES_NOT_FINAL: the live holders are listed when what moved last is final"
+
 
 async def start_redemption(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
     """Preflight, then the first listing."""
@@ -17,6 +19,8 @@ async def start_redemption(engine: Engine, payout: Payout, contract: LifecycleCo
     if stopped:
         return stopped
     listing, holder_count = await _list(engine, contract)
+    if listing is None:
+        return StepResult(engine.settings.poll_seconds, _NOT_FINAL)
     _, supply = await engine.contracts.live_totals(contract.token, listing.block_number)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
@@ -43,6 +47,8 @@ async def start_redemption(engine: Engine, payout: Payout, contract: LifecycleCo
 async def begin_next_round(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
     """Lists the live holders once more: tokens may have gone to holders that were paid, or to new ones."""
     listing, holder_count = await _list(engine, contract)
+    if listing is None:
+        return StepResult(engine.settings.poll_seconds, _NOT_FINAL)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         if locked.state is not PayoutState.EXECUTING or locked.version != payout.version:
@@ -59,16 +65,19 @@ async def begin_next_round(engine: Engine, payout: Payout, contract: LifecycleCo
     return StepResult(0)
 
 
-async def _list(engine: Engine, contract: LifecycleContract) -> tuple[Snapshot, int]:
-    """A final block that is not older than any settled payment, and how many live holders it has."""
+async def _list(engine: Engine, contract: LifecycleContract) -> tuple[Snapshot | None, int]:
+    """A final block, and how many live holders it has.
+
+    None while it is older than a payment that is settled, or than balances that were followed.
+    """
     async with engine.unit_of_work() as work:
         settled_block = await work.treasury.settled_block(treasury_key(contract))
     head = await engine.rail.head()
     number = max(0, head.number - engine.settings.confirmations)
     block_hash = await engine.rail.block_hash(number)
-    if number < settled_block or block_hash is None:
-        raise AppError(
-            Reason.CHAIN_UNAVAILABLE, f"the node lags: its final block is {number}, {settled_block} is settled"
-        )
+    if block_hash is None:
+        raise AppError(Reason.CHAIN_UNAVAILABLE, f"the node does not tell of its block {number}")
+    if number < settled_block:
+        return None, 0
     source = entitlement_source(contract, PayoutKind.REDEMPTION, 0)
     return Snapshot(0, number, block_hash), await engine.contracts.entitled_count(source, number)

@@ -28,9 +28,10 @@ async def _store_page(engine: Engine, payout: Payout, contract: LifecycleContrac
     if snapshot is None:
         raise RuntimeError(f"payout {payout.payout_id} plans without a snapshot")
     length = engine.settings.plan_page_size
-    page = payout.listed_count // length
-    listed, rows = await _rows(engine, payout, contract, snapshot, page)
-    expected = min(length, payout.holder_count - payout.listed_count)
+    # In the middle of a page if the setting was changed since: what is stored of it is left out.
+    page, stored = divmod(payout.listed_count, length)
+    listed, rows = await _rows(engine, payout, contract, snapshot, page, stored)
+    expected = min(length, payout.holder_count - page * length)
     if listed != expected:
         return StepResult(
             engine.settings.blocked_poll_seconds,
@@ -43,7 +44,7 @@ async def _store_page(engine: Engine, payout: Payout, contract: LifecycleContrac
             return StepResult(0)
         if locked.listed_count != payout.listed_count:
             return StepResult(0)
-        locked.listed_count += listed
+        locked.listed_count += listed - stored
         locked.planned_count += len(rows)
         await work.payments.add_planned(locked.payout_id, rows, engine.now())
         await work.payouts.save(locked)
@@ -54,21 +55,27 @@ async def _store_page(engine: Engine, payout: Payout, contract: LifecycleContrac
 
 
 async def _rows(
-    engine: Engine, payout: Payout, contract: LifecycleContract, snapshot: Snapshot, page: int
+    engine: Engine, payout: Payout, contract: LifecycleContract, snapshot: Snapshot, page: int, stored: int
 ) -> tuple[int, list[PlannedPayment]]:
-    """How many holders a page has, and the rows that they make."""
+    """How many holders a page has, and the rows that those behind the stored ones make."""
     length = engine.settings.plan_page_size
     if payout.kind is PayoutKind.SNAPSHOT:
         balances = await engine.contracts.snapshot_page(
             contract.token, snapshot.snapshot_id, page, length, snapshot.block_number
         )
         rows = plan_payments(
-            payout.planned_count, balances, payout.call_total_base_units, payout.total_supply, payout.rules
+            payout.planned_count,
+            balances[stored:],
+            payout.call_total_base_units,
+            payout.total_supply,
+            payout.rules,
         )
         return len(balances), rows
     source = entitlement_source(contract, payout.kind, payout.action_id)
     entitlements = await engine.contracts.entitled_page(source, page, length, snapshot.block_number)
-    owed = await _not_planned_yet(engine, payout, entitlements) if payout.round_number > 1 else entitlements
+    owed = entitlements[stored:]
+    if payout.round_number > 1:
+        owed = await _not_planned_yet(engine, payout, owed)
     return len(entitlements), plan_entitlements(payout.planned_count, owed, payout.rules, payout.round_number)
 
 

@@ -437,11 +437,14 @@ class TreasuryRepository(Protocol):
         ...
 
     async def settled_block(self, key: TreasuryKey) -> int:
-        """The highest block whose payments are settled, 0 for none: a balance from before it is too high."""
+        """The highest block whose payments are settled, or whose balances a redemption has followed; 0 for none.
+
+        A balance from before it is too high, a list of live holders out of date.
+        """
         ...
 
     async def raise_settled_block(self, key: TreasuryKey, block_number: int) -> None:
-        """Payments of this block are being settled, under the lock; never goes back."""
+        """Payments of this block are being settled, or its balances followed, under the lock; never goes back."""
         ...
 
     async def checked_block(self, key: TreasuryKey) -> int | None:

@@ -51,7 +51,12 @@ async def _will_never_pay(engine: Engine, intent: TransactionIntent) -> bool:
 async def _settle(
     engine: Engine, payout: Payout, contract: LifecycleContract, batch: Batch, outcome: Outcome
 ) -> None:
-    payees, outcomes = await _outcomes(engine, payout, contract, batch, outcome)
+    async with engine.unit_of_work() as work:
+        payees = await work.payments.payees_of(payout.payout_id, batch.number)
+    if not payees:
+        # Another replica has settled it, and its payees have gone on.
+        return
+    outcomes = await _outcomes(engine, payout, contract, payees, outcome)
     entered = _tallied(payees, outcomes)
     # Promised to payees that need no promise any more, and what a redemption has paid more or less than that.
     planned = {payee.holder: payee.amount_base_units for payee in payees}
@@ -82,12 +87,14 @@ async def _settle(
 
 
 async def _outcomes(
-    engine: Engine, payout: Payout, contract: LifecycleContract, batch: Batch, outcome: Outcome
-) -> tuple[list[PlannedPayment], list[PaymentOutcome]]:
+    engine: Engine,
+    payout: Payout,
+    contract: LifecycleContract,
+    payees: list[PlannedPayment],
+    outcome: Outcome,
+) -> list[PaymentOutcome]:
     if payout.snapshot is None or contract.address is None:
         raise RuntimeError(f"payout {payout.payout_id} settles without a snapshot or a contract")
-    async with engine.unit_of_work() as work:
-        payees = await work.payments.payees_of(payout.payout_id, batch.number)
     receipt = await engine.contracts.receipt_evidence(
         outcome.transaction_hash, contract.address, contract.payment_token, contract.token
     )
@@ -112,7 +119,7 @@ async def _outcomes(
         owed_before,
         receipt.redeemed,
     )
-    return payees, settle(expected, evidence, engine.settings.retry, engine.now())
+    return settle(expected, evidence, engine.settings.retry, engine.now())
 
 
 async def _take_back(engine: Engine, payout: Payout, batch: Batch, intent: TransactionIntent) -> None:

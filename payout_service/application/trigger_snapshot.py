@@ -8,7 +8,7 @@ from payout_service.application.begin_payout import check_before_begin, fail_pay
 from payout_service.application.chain_ports import CorporateAction
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
 from payout_service.application.journaled_intents import is_lost_and_accounted
-from payout_service.application.payout_conditions import entitlement_source, payable_action
+from payout_service.application.payout_conditions import entitlement_source, payable_action, told_time
 from payout_service.application.snapshot_intents import (
     ask_again,
     find_snapshot_intent,
@@ -99,6 +99,13 @@ async def _record(
     source = entitlement_source(contract, payout.kind, payout.action_id)
     holder_count = await engine.contracts.entitled_count(source, block_number)
     _, supply = await engine.contracts.snapshot_totals(contract.token, action.snapshot_id, block_number)
+    head = await engine.rail.head()
+    if holder_count == 0 and (
+        head.timestamp <= action.record_time or await engine.contracts.entitled_count(source, head.number)
+    ):
+        # Triggered in the very second of the record date; the list is empty until that has passed.
+        what = f"RECORD_DATE_REACHED: {told_time(action.record_time)} has not passed at the final block yet"
+        return StepResult(engine.settings.poll_seconds, what)
     if holder_count == 0 or supply == 0:
         reason = f"NO_HOLDERS: snapshot {action.snapshot_id} of {payout.kind.lower()} {payout.action_id} has none"
         return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)

@@ -12,7 +12,7 @@ from tests.simulation.watching import TABLES, Transition
 # A run of so many seeds must have seen every fault this often, and every transition.
 LONG_RUN_SEEDS = 2000
 LEAST_PER_FAULT = 1000
-LEAST_PER_RARE_FAULT = 50
+LEAST_PER_RARE_FAULT = 30
 
 
 @dataclass(slots=True)

@@ -4,11 +4,13 @@ Here stand the numbered surprises that no other test of the engine names; each t
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from deploy.docs.subscriptions import consumers
 from libs.payout_terms import PayoutKind
+from payout_service.application.advance_payout import advance_one_payout
 from payout_service.config import PayoutSettings
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
@@ -211,3 +213,38 @@ async def test_19_a_date_has_come_when_the_chains_clock_says_so_and_not_ours(dat
     assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
     assert [stage.chain.money_of(holder(number)) for number in (0, 1)] == [100, 200]
     assert all(each.succeeded for each in stage.chain.state.mined.values()), "nothing was sent too early"
+
+
+async def test_16_a_snapshot_in_the_very_second_of_the_record_date_is_waited_for() -> None:
+    """The asset takes it then, and tells its holders only a second later."""
+    stage = Stage([10, 20])
+    stage.chain.deposit(MONEY)
+    record_time = now(stage) + 60
+    action_id = stage.chain.announce(record_time, record_time, 10)
+    stage.chain.mine()
+    payout_id = await request_of(stage, PayoutKind.DIVIDEND, action_id=action_id)
+    stage.chain.stand_at(record_time)
+    stage.chain.trigger_elsewhere()
+    stage.chain.mine()
+    stage.chain.stand_at(record_time + 2)
+    payout = await stage.run(payout_id)
+    assert payout.state is PayoutState.COMPLETED
+    assert [stage.chain.money_of(holder(number)) for number in range(2)] == [100, 200]
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 4, 100])
+async def test_5_another_page_size_in_the_middle_of_a_plan_skips_and_doubles_nobody(page_size: int) -> None:
+    stage = Stage()
+    stage.chain.deposit(MONEY)
+    payout_id = await stage.request(10_000)
+    await stage.run_to(payout_id, PayoutState.PLANNING)
+    while not stage.payout(payout_id).listed_count:
+        stage.clock.advance(5)
+        await advance_one_payout(stage.engine)
+    assert stage.payout(payout_id).listed_count == 3
+    stage.engine = replace(stage.engine, settings=replace(stage.engine.settings, plan_page_size=page_size))
+    payout = await stage.run(payout_id)
+    assert (payout.state, payout.listed_count) == (PayoutState.COMPLETED, payout.holder_count)
+    planned = [row.planned.holder for row in stage.payments(payout_id)]
+    assert planned == list(dict.fromkeys(planned))
+    assert len(planned) == payout.holder_count
