@@ -203,7 +203,7 @@ async def _assert_export_is_the_list(harness: Harness, payout: str) -> None:
     whole, last_row = await _export(harness, payout)
     rows = list(csv.reader(io.StringIO(whole, newline="")))
     assert [_as_row(number, payment) for number, payment in enumerate(payments, 1)] == [
-        row[:4] + row[6:10] for row in rows[1:]
+        row[:8] + row[12:16] for row in rows[1:]
     ]
     assert last_row == len(payments)
     lines = whole.splitlines(keepends=True)
@@ -215,10 +215,10 @@ async def _assert_export_is_the_list(harness: Harness, payout: str) -> None:
 
 
 def _as_row(number: int, payment: Payment) -> list[str]:
-    """What the CSV says, but for the decimal amount, the symbol and the time."""
+    """What the CSV says, without rules, but for the decimal amounts, the symbol and the time."""
     holder, amount, state = told(payment)
     name = (state.name or "").removeprefix("STATE_")
-    figures = [str(number), holder, payment.balance_base_units, str(amount)]
+    figures = [str(number), "1", holder, payment.balance_base_units, str(amount), "0", str(amount), "0"]
     return [*figures, name, payment.reason, payment.detail, payment.transaction_hash]
 
 
