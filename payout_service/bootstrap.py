@@ -13,6 +13,7 @@ from libs.clock import SystemClock
 from libs.config import ServiceSettings, SettingsError
 from libs.evm.pacing import MethodPacing, TierLimits
 from libs.evm.rpc import JsonRpc
+from libs.grpc_kit.peer import open_channel
 from libs.service import Assembly, Runtime, ServiceDefinition
 from libs.worker import Worker
 from payout_service.api.consumers import PayoutConsumers
@@ -21,7 +22,7 @@ from payout_service.application.advance_lifecycle import advance_one_lifecycle
 from payout_service.application.advance_payout import advance_one_payout
 from payout_service.application.drive_transactions import drive_transactions
 from payout_service.application.engine import Engine
-from payout_service.application.ports import EngineSettings
+from payout_service.application.ports import EngineSettings, UnitOfWorkFactory
 from payout_service.application.reconcile_payout import reconcile_one
 from payout_service.application.sweep_leftover import advance_one_sweep
 from payout_service.config import PayoutSettings
@@ -29,10 +30,12 @@ from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.retry import RetryPolicy
 from payout_service.infrastructure import tables
 from payout_service.infrastructure.alarms import TelemetryAlarms
+from payout_service.infrastructure.chain_sync_peer import ChainSyncPeer
 from payout_service.infrastructure.evm_contracts import EvmContracts
 from payout_service.infrastructure.evm_rail import EvmRail, FeeModel
 from payout_service.infrastructure.lifecycle_artifact import JsonLifecycleArtifact, load_artifact
 from payout_service.infrastructure.queries import PayoutQueries
+from payout_service.infrastructure.recorded_executions import RecordedExecutions
 from payout_service.infrastructure.signer import KeyFiles, Signer, load_signers
 from payout_service.infrastructure.unit_of_work import SqlPayoutUnitOfWork
 
@@ -89,10 +92,13 @@ def _assemble(
         for worker in workers:
             worker.nudge()
 
+    def unit_of_work() -> SqlPayoutUnitOfWork:
+        return SqlPayoutUnitOfWork(runtime.engine, tables.shared, clock, runtime.nudge_relay)
+
     engine = Engine(
-        unit_of_work=lambda: SqlPayoutUnitOfWork(runtime.engine, tables.shared, clock, runtime.nudge_relay),
+        unit_of_work=unit_of_work,
         rail=_rail(settings, rpc, signers),
-        contracts=EvmContracts(rpc),
+        contracts=_contracts(settings, rpc, unit_of_work, runtime),
         clock=clock,
         ids=_RandomIds(),
         failpoints=points,
@@ -148,6 +154,21 @@ def _rpc(settings: PayoutSettings) -> JsonRpc:
         batch_size=settings.rpc_batch_size,
         pacing=pacing,
     )
+
+
+def _contracts(
+    settings: PayoutSettings, rpc: JsonRpc, unit_of_work: UnitOfWorkFactory, runtime: Runtime
+) -> EvmContracts:
+    if not settings.chain_sync_address:
+        return EvmContracts(rpc)
+    channel = open_channel(settings.chain_sync_address)
+    runtime.stack.push_async_callback(channel.close)
+
+    async def assets_of_contract(contract: EvmAddress) -> list[UUID]:
+        async with unit_of_work() as work:
+            return [each.asset_id for each in await work.lifecycle.with_address(contract)]
+
+    return RecordedExecutions(rpc, ChainSyncPeer(channel), assets_of_contract)
 
 
 def _rail(settings: PayoutSettings, rpc: JsonRpc, signers: Sequence[Signer]) -> EvmRail:

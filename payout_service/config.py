@@ -61,6 +61,11 @@ class PayoutSettings(ServiceSettings):
     legacy_transactions: bool = Field(
         default=False, description="sign legacy (type 0) transactions also where blocks have a base fee"
     )
+    chain_sync_address: str = Field(
+        default="",
+        description="host:port of chain_sync_service, which is asked for old executions that the node refuses to "
+        "tell; empty: only the node is asked",
+    )
     chain_id: int = Field(gt=0, description="EIP-155 id that the node must tell")
     confirmations: int = Field(default=2, ge=0, description="blocks on top before a receipt is final")
     signer_keystore_file: str = Field(

@@ -6,14 +6,18 @@ What cannot be read raises ValueError (DecodeError from protobuf); the consumer 
 import re
 from uuid import UUID
 
+from masspayout.chain_sync.v1 import chain_sync_service_pb2 as chain_sync_pb
 from masspayout.chain_sync.v1 import events_pb2 as chain_sync_events
 from masspayout.payout.v1 import events_pb2 as payout_events
 
 from asset_service.application.apply_balance_changes import ApplyBalanceChanges, ApplyBalanceChangesCommand
 from asset_service.application.apply_lifecycle_report import ApplyLifecycleReport, ApplyLifecycleReportCommand
-from asset_service.domain.asset import LifecycleReport, LifecycleState
-from asset_service.domain.register import BalanceChanges, BlockPosition
+from asset_service.application.apply_pause_seen import ApplyPauseSeen, ApplyPauseSeenCommand
+from asset_service.application.sync_asset import SyncAsset, SyncAssetOnEventCommand
+from asset_service.domain.asset import LifecycleReport, LifecycleState, PauseSeen
+from asset_service.domain.register import BalanceChanges, BlockPosition, Holding
 from asset_service.infrastructure.readiness_mapping import read_conditions
+from asset_service.infrastructure.register_mapping import read_holding_message
 from libs.chain.address import EvmAddress
 from libs.chain.amount import MAX_UINT256
 from libs.messaging.events import IncomingEvent
@@ -39,9 +43,60 @@ class LifecycleContractChangedHandler:
             contract=_contract(message),
             readiness=read_conditions(message.readiness),
             failure_reason=message.failure_reason,
+            is_paused=message.paused,
+            pause_request_version=message.pause_request_version,
+            pause_problem=message.pause_problem,
         )
         asset_id = _aggregate_id(message.asset_id, event)
         await self._apply_lifecycle_report(ApplyLifecycleReportCommand(event, asset_id, report))
+
+
+class PauseChangedHandler:
+    """chain_sync_service saw the token or the lifecycle contract paused or unpaused."""
+
+    def __init__(self, apply_pause_seen: ApplyPauseSeen) -> None:
+        self._apply_pause_seen = apply_pause_seen
+
+    async def __call__(self, event: IncomingEvent) -> None:
+        """Raises ValueError when the event is malformed, and what the use case raises."""
+        message = chain_sync_events.PauseChanged.FromString(event.payload)
+        if message.sequence < 1:
+            raise ValueError(f"sequence {message.sequence} is not positive")
+        seen = PauseSeen(
+            sequence=message.sequence,
+            contract=EvmAddress(message.position.contract.lower()),
+            is_paused=message.paused,
+        )
+        asset_id = _aggregate_id(message.asset_id, event)
+        await self._apply_pause_seen(ApplyPauseSeenCommand(event, asset_id, seen))
+
+
+class BalancesAdjustedHandler:
+    """chain_sync_service saw all balances multiplied: the token has more supply, and maybe more decimals."""
+
+    def __init__(self, sync_asset: SyncAsset) -> None:
+        self._sync_asset = sync_asset
+
+    async def __call__(self, event: IncomingEvent) -> None:
+        """Raises ValueError when the event is malformed, and what the use case raises."""
+        message = chain_sync_events.BalancesAdjusted.FromString(event.payload)
+        asset_id = _aggregate_id(message.asset_id, event)
+        await self._sync_asset.on_event(SyncAssetOnEventCommand(event, asset_id))
+
+
+class ChainEventRetractedHandler:
+    """chain_sync_service takes back what the two events above told: the token is asked what is true."""
+
+    def __init__(self, sync_asset: SyncAsset) -> None:
+        self._sync_asset = sync_asset
+
+    async def __call__(self, event: IncomingEvent) -> None:
+        """Raises ValueError when the event is malformed, and what the use case raises."""
+        message = chain_sync_events.ChainEventRetracted.FromString(event.payload)
+        asset_id = _aggregate_id(message.asset_id, event)
+        is_pause = message.kind == chain_sync_pb.ChainEvent.KIND_PAUSE_CHANGED
+        if is_pause or message.kind == chain_sync_pb.ChainEvent.KIND_BALANCES_ADJUSTED:
+            await self._sync_asset.on_event(SyncAssetOnEventCommand(event, asset_id, is_pause))
 
 
 class HolderBalancesChangedHandler:
@@ -59,12 +114,14 @@ class HolderBalancesChangedHandler:
             holders=[_holder(change.holder) for change in message.changes],
             deltas_base_units=[_delta(change.delta_base_units) for change in message.changes],
             block_numbers=[change.block_number for change in message.changes],
+            holdings=_holdings(message),
         )
         command = ApplyBalanceChangesCommand(
             event=event,
             asset_id=_aggregate_id(message.asset_id, event),
             sequence=message.sequence,
             changes=changes,
+            to_block=message.to_block,
             completed=_position(message) if message.range_complete else None,
         )
         await self._apply_balance_changes(command)
@@ -86,6 +143,16 @@ def _position(message: chain_sync_events.HolderBalancesChanged) -> BlockPosition
     if not _BLOCK_HASH.fullmatch(block_hash):
         raise ValueError(f"{message.to_block_hash!r} is not a block hash")
     return BlockPosition(message.to_block, block_hash)
+
+
+def _holdings(message: chain_sync_events.HolderBalancesChanged) -> list[Holding] | None:
+    """What the holders have afterwards; None for an event of a version that told only deltas."""
+    told = [change.HasField("holding") for change in message.changes]
+    if not any(told):
+        return None
+    if not all(told):
+        raise ValueError("some changes tell what the holder has, others do not")
+    return [read_holding_message(change.holding) for change in message.changes]
 
 
 def _holder(text: str) -> str:

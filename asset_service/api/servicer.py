@@ -1,96 +1,82 @@
-"""AssetService over gRPC."""
-
-from uuid import UUID
+"""AssetService: each call goes to the group that it belongs to."""
 
 from masspayout.asset.v1 import asset_service_pb2 as pb
 from masspayout.asset.v1 import asset_service_pb2_grpc as pb_grpc
 
-from asset_service.application.import_asset import ImportAsset, ImportAssetCommand
-from asset_service.application.ports import AssetView
-from asset_service.application.queries import AssetQueries
-from asset_service.infrastructure.resource_mapping import asset_message, holder_message, register_message
-from libs.chain.address import EvmAddress
-from libs.errors import AppError, Reason
-from libs.grpc_kit.accounts import parse_evm_account
+from asset_service.api.asset_rpcs import AssetRpcs
+from asset_service.api.register_rpcs import RegisterRpcs
 from libs.grpc_kit.context import Context
-from libs.grpc_kit.requests import (
-    next_page_token,
-    parse_number_page,
-    parse_page,
-    parse_request_key,
-    parse_resource_name,
-)
-
-_ASSETS = "assets"
 
 
 class AssetServicer(pb_grpc.AssetServiceServicer):
-    """Reads requests, calls use cases, writes answers."""
+    """See the proto for what each method promises."""
 
-    def __init__(self, import_asset: ImportAsset, queries: AssetQueries) -> None:
-        self._import_asset = import_asset
-        self._queries = queries
+    def __init__(self, assets: AssetRpcs, register: RegisterRpcs) -> None:
+        self._assets = assets
+        self._register = register
 
     async def ImportAsset(self, request: pb.ImportAssetRequest, context: Context) -> pb.Asset:
         """See the proto."""
-        command = ImportAssetCommand(
-            key=parse_request_key(request, "ImportAsset"),
-            token=parse_evm_account(request.token, "token"),
-            payment_token=parse_evm_account(request.payment_token, "payment_token"),
-            lifecycle_contract=_optional_account(request.lifecycle_contract, "lifecycle_contract"),
-        )
-        asset_id = await self._import_asset(command)
-        return await self._asset(asset_id)
+        return await self._assets.import_asset(request)
 
     async def GetAsset(self, request: pb.GetAssetRequest, context: Context) -> pb.Asset:
         """See the proto."""
-        return await self._asset(parse_resource_name(request.name, _ASSETS, "name"))
+        return await self._assets.get(request)
 
     async def ListAssets(self, request: pb.ListAssetsRequest, context: Context) -> pb.ListAssetsResponse:
         """See the proto."""
-        scope = "ListAssets"
-        size, after = parse_number_page(request, scope)
-        views = await self._queries.list_assets(after, size + 1)
-        has_more = len(views) > size
-        views = views[:size]
-        return pb.ListAssetsResponse(
-            assets=[_message(view) for view in views],
-            next_page_token=next_page_token(scope, str(views[-1].list_position)) if has_more else "",
-        )
+        return await self._assets.list(request)
+
+    async def GetTokenInfo(self, request: pb.GetTokenInfoRequest, context: Context) -> pb.TokenInfo:
+        """See the proto."""
+        return await self._assets.get_token_info(request)
+
+    async def SyncAsset(self, request: pb.SyncAssetRequest, context: Context) -> pb.Asset:
+        """See the proto."""
+        return await self._assets.sync(request)
+
+    async def EnableSync(self, request: pb.EnableSyncRequest, context: Context) -> pb.Asset:
+        """See the proto."""
+        return await self._assets.enable_sync(request)
+
+    async def DisableSync(self, request: pb.DisableSyncRequest, context: Context) -> pb.Asset:
+        """See the proto."""
+        return await self._assets.disable_sync(request)
+
+    async def PauseAsset(self, request: pb.PauseAssetRequest, context: Context) -> pb.Asset:
+        """See the proto."""
+        return await self._assets.pause(request)
+
+    async def UnpauseAsset(self, request: pb.UnpauseAssetRequest, context: Context) -> pb.Asset:
+        """See the proto."""
+        return await self._assets.unpause(request)
 
     async def ListHolders(self, request: pb.ListHoldersRequest, context: Context) -> pb.ListHoldersResponse:
         """See the proto."""
-        asset_id = parse_resource_name(request.parent, _ASSETS, "parent")
-        scope = f"ListHolders/{asset_id}"
-        page = parse_page(request, scope)
-        found = await self._queries.list_holders(asset_id, _holder_key(page.after), page.size + 1)
-        has_more = len(found.rows) > page.size
-        rows = found.rows[: page.size]
-        return pb.ListHoldersResponse(
-            holders=[holder_message(asset_id, row) for row in rows],
-            next_page_token=next_page_token(scope, rows[-1].address) if has_more else "",
-            register=register_message(found.register),
-        )
+        return await self._register.list_holders(request)
 
-    async def _asset(self, asset_id: UUID) -> pb.Asset:
-        return _message(await self._queries.get_asset(asset_id))
+    async def GetHolder(self, request: pb.GetHolderRequest, context: Context) -> pb.Holder:
+        """See the proto."""
+        return await self._register.get_holder(request)
 
+    async def ListHolderChanges(
+        self, request: pb.ListHolderChangesRequest, context: Context
+    ) -> pb.ListHolderChangesResponse:
+        """See the proto."""
+        return await self._register.list_changes(request)
 
-def _message(view: AssetView) -> pb.Asset:
-    return asset_message(view.asset, view.register)
+    async def GetRegisterSummary(
+        self, request: pb.GetRegisterSummaryRequest, context: Context
+    ) -> pb.RegisterSummary:
+        """See the proto."""
+        return await self._register.get_summary(request)
 
+    async def ImportHolders(self, request: pb.ImportHoldersRequest, context: Context) -> pb.Asset:
+        """See the proto."""
+        return await self._register.import_holders(request)
 
-def _optional_account(text: str, field: str) -> EvmAddress | None:
-    return parse_evm_account(text, field) if text else None
-
-
-def _holder_key(after: str | None) -> str:
-    """The address behind which a page begins; empty for the first page."""
-    if after is None:
-        return ""
-    try:
-        return EvmAddress(after).value
-    except ValueError:
-        raise AppError(
-            Reason.INVALID_PAGE_TOKEN, "page_token is not one that this list has given", field="page_token"
-        ) from None
+    async def ListRegisterDiscrepancies(
+        self, request: pb.ListRegisterDiscrepanciesRequest, context: Context
+    ) -> pb.ListRegisterDiscrepanciesResponse:
+        """See the proto."""
+        return await self._register.list_discrepancies(request)

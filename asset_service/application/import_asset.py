@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from asset_service.application.ports import (
+    Account,
     LifecycleContractInUseError,
     ReadinessChecker,
     TokenAlreadyImportedError,
@@ -25,8 +26,8 @@ class ImportAssetCommand:
     """What a caller asks for. Without a lifecycle contract one is deployed."""
 
     key: RequestKey
-    token: EvmAddress
-    payment_token: EvmAddress
+    token: Account
+    payment_token: Account
     lifecycle_contract: EvmAddress | None
 
 
@@ -46,7 +47,7 @@ class ImportAsset:
         Raises AppError: INVALID_ADDRESS, REQUEST_ID_REUSED, ASSET_ALREADY_IMPORTED, LIFECYCLE_CONTRACT_IN_USE,
         and what TokenDescriber and ReadinessChecker raise.
         """
-        _refuse_same_contracts(command)
+        _refuse_same_contracts(command.token, command.payment_token, command.lifecycle_contract)
         async with self.unit_of_work() as uow:
             known_id = await _repeated(uow, command.key)
         if known_id is not None:
@@ -60,7 +61,7 @@ class ImportAsset:
             try:
                 await uow.assets.add(asset)
             except TokenAlreadyImportedError as error:
-                raise _already_imported(command.token, error.asset_id) from error
+                raise _already_imported(asset.token.address, error.asset_id) from error
             except LifecycleContractInUseError as error:
                 raise _contract_in_use(command.lifecycle_contract, error.asset_id) from error
             await uow.registers.add(Register.empty(asset.asset_id, asset.create_time))
@@ -68,14 +69,13 @@ class ImportAsset:
         return asset.asset_id
 
     async def _describe(self, command: ImportAssetCommand) -> Asset:
-        token = await self.tokens.describe_token(command.token)
+        token = (await self.tokens.describe_token(command.token)).token
         payment_token = await self.tokens.describe_payment_token(command.payment_token)
-        conditions = await self.readiness.check_readiness(
-            command.token, command.payment_token, command.lifecycle_contract
-        )
-        return Asset.start_import(
-            self.new_id(), token, payment_token, command.lifecycle_contract, conditions, self.clock.now()
-        )
+        contract = command.lifecycle_contract
+        # Again: one may have been given by its Hedera id, another by its EVM address.
+        _refuse_same_contracts(token.address, payment_token.address, contract)
+        conditions = await self.readiness.check_readiness(token.address, payment_token.address, contract)
+        return Asset.start_import(self.new_id(), token, payment_token, contract, conditions, self.clock.now())
 
     async def _lost_race(self, key: RequestKey) -> UUID:
         async with self.unit_of_work() as uow:
@@ -90,12 +90,12 @@ async def _repeated(uow: UnitOfWork, key: RequestKey) -> UUID | None:
     return repeated_resource_id(key, logged) if logged else None
 
 
-def _refuse_same_contracts(command: ImportAssetCommand) -> None:
-    if command.payment_token == command.token:
+def _refuse_same_contracts(token: Account, payment_token: Account, lifecycle_contract: EvmAddress | None) -> None:
+    if payment_token == token:
         raise AppError(
             Reason.INVALID_ADDRESS, "the payment token cannot be the security token", field="payment_token"
         )
-    if command.lifecycle_contract in (command.token, command.payment_token):
+    if lifecycle_contract in (token, payment_token):
         raise AppError(
             Reason.INVALID_ADDRESS,
             "the lifecycle contract cannot be one of the tokens",

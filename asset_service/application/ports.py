@@ -3,18 +3,23 @@
 Every method may also raise AppError DATABASE_UNAVAILABLE's cause or, for peers, PEER_UNAVAILABLE.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
+from asset_service.application.register_ports import Discrepancies, Registers
 from asset_service.domain.asset import Asset, PaymentToken, SecurityToken
 from asset_service.domain.readiness import ReadinessCondition
-from asset_service.domain.register import BalanceChanges, HolderCountChange, Register
-from libs.chain.address import EvmAddress
+from asset_service.domain.register import Register
+from libs.chain.address import EvmAddress, HederaId
 from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
+
+# An account as a caller wrote it; only chain_sync_service can resolve a Hedera id.
+Account = EvmAddress | HederaId
 
 
 class TokenAlreadyImportedError(Exception):
@@ -53,30 +58,6 @@ class Assets(Protocol):
         ...
 
 
-class Registers(Protocol):
-    """The registers of holders, within a unit of work."""
-
-    async def add(self, register: Register) -> None:
-        """Adds the register of a new asset."""
-        ...
-
-    async def get(self, asset_id: UUID) -> Register | None:
-        """The register, unlocked."""
-        ...
-
-    async def lock(self, asset_id: UUID) -> Register | None:
-        """The register, locked until the end of the unit of work."""
-        ...
-
-    async def apply(self, asset_id: UUID, changes: BalanceChanges) -> HolderCountChange:
-        """Adds each change to its holder's balance, all or none. Raises NegativeBalanceError."""
-        ...
-
-    async def save(self, register: Register) -> None:
-        """Writes totals and position of a locked register."""
-        ...
-
-
 class UnitOfWork(Protocol):
     """One transaction: what is not committed did not happen."""
 
@@ -89,6 +70,11 @@ class UnitOfWork(Protocol):
     @property
     def registers(self) -> Registers:
         """The registers in this transaction."""
+        ...
+
+    @property
+    def discrepancies(self) -> Discrepancies:
+        """The differences between registers and chain in this transaction."""
         ...
 
     async def __aenter__(self) -> Self:
@@ -124,15 +110,28 @@ class UnitOfWork(Protocol):
 UnitOfWorkFactory = Callable[[], UnitOfWork]
 
 
+@dataclass(frozen=True, slots=True)
+class TokenDescription:
+    """A security token at a block, and how many holders it tells of there."""
+
+    token: SecurityToken
+    holder_count: int
+    block_number: int
+
+
 class TokenDescriber(Protocol):
     """chain_sync_service: describes tokens."""
 
-    async def describe_token(self, token: EvmAddress) -> SecurityToken:
-        """Raises AppError, naming `token`: NOT_A_CONTRACT, NOT_A_SECURITY_TOKEN, CHAIN_UNAVAILABLE."""
+    async def describe_token(self, token: Account) -> TokenDescription:
+        """Raises AppError, naming `token`: HEDERA_ID_NEEDS_MIRROR_NODE, NOT_A_CONTRACT, NOT_A_SECURITY_TOKEN,
+        CHAIN_UNAVAILABLE.
+        """
         ...
 
-    async def describe_payment_token(self, payment_token: EvmAddress) -> PaymentToken:
-        """Raises AppError, naming `payment_token`: NOT_A_CONTRACT, NOT_A_PAYMENT_TOKEN, CHAIN_UNAVAILABLE."""
+    async def describe_payment_token(self, payment_token: Account) -> PaymentToken:
+        """Raises AppError, naming `payment_token`: HEDERA_ID_NEEDS_MIRROR_NODE, NOT_A_CONTRACT,
+        NOT_A_PAYMENT_TOKEN, CHAIN_UNAVAILABLE.
+        """
         ...
 
 
@@ -157,21 +156,32 @@ class AssetView:
     list_position: int
 
 
+class AssetField(StrEnum):
+    """What assets can be filtered by; the value is the field's name in a filter."""
+
+    STATE = "state"
+    SECURITY_TYPE = "security_type"
+    SYNC_STATE = "sync_state"
+    PAUSE_STATE = "pause_state"
+    SYMBOL = "symbol"
+    ISIN = "isin"
+    TOKEN = "token.evm_address"
+
+
 @dataclass(frozen=True, slots=True)
-class HolderRow:
-    """One holder; the address in lower case."""
+class AssetTerm:
+    """A comparison in a filter: the field has this value. An address is in lower case."""
 
-    address: str
-    balance_base_units: int
-    changed_at_block: int
+    field: AssetField
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
-class HolderRows:
-    """Holders and their register, as of one moment."""
+class TokenInfo:
+    """A token before or after its import; `asset_id` is the asset that it is imported as."""
 
-    register: Register
-    rows: tuple[HolderRow, ...]
+    description: TokenDescription
+    asset_id: UUID | None
 
 
 class AssetReader(Protocol):
@@ -181,10 +191,12 @@ class AssetReader(Protocol):
         """One asset."""
         ...
 
-    async def assets(self, after_list_position: int, limit: int) -> list[AssetView]:
-        """At most `limit` assets behind a position, oldest first."""
+    async def assets(
+        self, terms: Sequence[AssetTerm], after_list_position: int, limit: int
+    ) -> list[AssetView]:
+        """At most `limit` assets behind a position for which all terms hold, oldest first."""
         ...
 
-    async def holders(self, asset_id: UUID, after_address: str, limit: int) -> HolderRows | None:
-        """At most `limit` holders behind an address, ordered by address; None when there is no such asset."""
+    async def asset_of_token(self, chain_id: int, token: EvmAddress) -> UUID | None:
+        """The asset, not failed, that a token is imported as."""
         ...

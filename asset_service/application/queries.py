@@ -1,9 +1,17 @@
 """Reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from asset_service.application.ports import AssetReader, AssetView, HolderRows
+from asset_service.application.ports import (
+    Account,
+    AssetReader,
+    AssetTerm,
+    AssetView,
+    TokenDescriber,
+    TokenInfo,
+)
 from libs.errors import AppError, Reason
 
 
@@ -12,6 +20,7 @@ class AssetQueries:
     """What callers may ask about assets."""
 
     reader: AssetReader
+    tokens: TokenDescriber
 
     async def get_asset(self, asset_id: UUID) -> AssetView:
         """One asset. Raises AppError ASSET_NOT_FOUND."""
@@ -20,16 +29,17 @@ class AssetQueries:
             raise asset_not_found(asset_id, "name")
         return view
 
-    async def list_assets(self, after_list_position: int, limit: int) -> list[AssetView]:
-        """At most `limit` assets behind a position, oldest first."""
-        return await self.reader.assets(after_list_position, limit)
+    async def list_assets(
+        self, terms: Sequence[AssetTerm], after_list_position: int, limit: int
+    ) -> list[AssetView]:
+        """At most `limit` assets behind a position for which all terms hold, oldest first."""
+        return await self.reader.assets(terms, after_list_position, limit)
 
-    async def list_holders(self, asset_id: UUID, after_address: str, limit: int) -> HolderRows:
-        """At most `limit` holders behind an address. Raises AppError ASSET_NOT_FOUND."""
-        rows = await self.reader.holders(asset_id, after_address, limit)
-        if rows is None:
-            raise asset_not_found(asset_id, "parent")
-        return rows
+    async def token_info(self, token: Account) -> TokenInfo:
+        """A token as the chain tells it, and its asset. Raises what TokenDescriber.describe_token raises."""
+        description = await self.tokens.describe_token(token)
+        described = description.token
+        return TokenInfo(description, await self.reader.asset_of_token(described.chain_id, described.address))
 
 
 def asset_not_found(asset_id: UUID, field: str) -> AppError:

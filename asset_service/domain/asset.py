@@ -29,6 +29,34 @@ LEGAL_TRANSITIONS: Mapping[AssetState, frozenset[AssetState]] = {
 }
 
 
+class SyncState(StrEnum):
+    """Whether chain_sync_service follows the asset."""
+
+    ENABLED = "ENABLED"
+    DISABLED = "DISABLED"
+
+
+class PauseState(StrEnum):
+    """Whether the lifecycle contract is paused."""
+
+    UNPAUSED = "UNPAUSED"
+    PAUSING = "PAUSING"
+    PAUSED = "PAUSED"
+    UNPAUSING = "UNPAUSING"
+
+
+# The only changes of the pause state there are; docs/state-machines.md draws its diagram from it.
+PAUSE_TRANSITIONS: Mapping[PauseState, frozenset[PauseState]] = {
+    # PAUSED without a request of ours: somebody else paused the contract.
+    PauseState.UNPAUSED: frozenset({PauseState.PAUSING, PauseState.PAUSED}),
+    # Owner: payout_service, which reports when the transaction is final. The operator may change their mind.
+    PauseState.PAUSING: frozenset({PauseState.PAUSED, PauseState.UNPAUSING}),
+    PauseState.PAUSED: frozenset({PauseState.UNPAUSING, PauseState.UNPAUSED}),
+    # Owner: payout_service, likewise.
+    PauseState.UNPAUSING: frozenset({PauseState.UNPAUSED, PauseState.PAUSING}),
+}
+
+
 class SecurityType(StrEnum):
     """Kind of security."""
 
@@ -58,10 +86,21 @@ class AssetEvent(StrEnum):
     IMPORT_STARTED = "asset_import_started"
     IMPORTED = "asset_imported"
     IMPORT_FAILED = "asset_import_failed"
+    PAUSE_REQUESTED = "asset_pause_requested"
+    SYNC_CHANGED = "asset_sync_changed"
+    CHANGED = "asset_changed"
 
 
 class IllegalTransitionError(Exception):
-    """A change that LEGAL_TRANSITIONS does not have."""
+    """A change that LEGAL_TRANSITIONS or PAUSE_TRANSITIONS does not have."""
+
+
+class NotPausableError(Exception):
+    """The asset is in a state in which its lifecycle contract cannot be paused; the message says why."""
+
+
+class TokenDiffersError(Exception):
+    """A description is of another token, or of another chain, than the asset's."""
 
 
 class LifecycleContractMismatchError(Exception):
@@ -70,7 +109,11 @@ class LifecycleContractMismatchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SecurityToken:
-    """The security token as the chain describes it."""
+    """The security token as the chain describes it.
+
+    `hedera_id` is empty where it is not known. `total_supply_base_units` is None for an asset that was imported
+    before the supply was kept, until it is described again.
+    """
 
     chain_id: int
     address: EvmAddress
@@ -79,33 +122,60 @@ class SecurityToken:
     isin: str
     decimals: int
     security_type: SecurityType
+    total_supply_base_units: int | None
+    is_paused: bool
+    hedera_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentToken:
-    """The token that holders are paid in, as the chain describes it."""
+    """The token that holders are paid in, as the chain describes it; `hedera_id` is empty where it is unknown."""
 
     address: EvmAddress
     symbol: str
     decimals: int
+    hedera_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LifecycleReport:
-    """The whole state of a lifecycle contract at a version, as payout_service reports it."""
+    """The whole state of a lifecycle contract at a version, as payout_service reports it.
+
+    `pause_request_version` is the version of the asset whose request to pause or unpause was carried out last, 0
+    before the first; `pause_problem` says why the one that is under way does not get on.
+    """
 
     version: int
     state: LifecycleState
     contract: EvmAddress | None
     readiness: tuple[ReadinessCondition, ...]
     failure_reason: str
+    is_paused: bool
+    pause_request_version: int
+    pause_problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseSeen:
+    """A contract of the asset was seen to be paused, or unpaused, on the chain.
+
+    `sequence` is the place among what chain_sync_service tells of the asset.
+    """
+
+    sequence: int
+    contract: EvmAddress
+    is_paused: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
     """An asset at a version. Verbs return the next version; `events` are those of the last verb.
 
-    `lifecycle_version` is the version of the last report that was applied, 0 before the first.
+    `lifecycle_version` is the version of the last report that was applied, 0 before the first. `pause_request`
+    is the version at which the pausing or unpausing that is under way was asked for; None when none is.
+    `pause_seen_sequence` is the `sequence` of the last PauseSeen that was applied, 0 before the first;
+    `is_reported_paused` is what the last report said of the lifecycle contract.
+    `sync_time` is when the token was last described; None for an asset that was imported before this was kept.
     """
 
     asset_id: UUID
@@ -117,6 +187,13 @@ class Asset:
     readiness: tuple[ReadinessCondition, ...]
     state: AssetState
     failure_reason: str
+    sync_state: SyncState
+    sync_time: datetime | None
+    pause_state: PauseState
+    pause_request: int | None
+    pause_problem: str
+    pause_seen_sequence: int
+    is_reported_paused: bool
     version: int
     create_time: datetime
     update_time: datetime
@@ -143,6 +220,14 @@ class Asset:
             readiness=readiness,
             state=AssetState.IMPORTING,
             failure_reason="",
+            sync_state=SyncState.ENABLED,
+            sync_time=now,
+            # payout_service reports what it is in truth.
+            pause_state=PauseState.UNPAUSED,
+            pause_request=None,
+            pause_problem="",
+            pause_seen_sequence=0,
+            is_reported_paused=False,
             version=1,
             create_time=now,
             update_time=now,
@@ -163,10 +248,11 @@ class Asset:
             lifecycle_contract=self._contract_after(report),
             lifecycle_version=report.version,
             readiness=report.readiness,
+            is_reported_paused=report.is_paused,
             version=self.version + 1,
             update_time=now,
             events=(),
-        )
+        )._with_reported_pause(report)
         if self.state is not AssetState.IMPORTING:
             return reported
         if report.state is LifecycleState.READY:
@@ -189,6 +275,116 @@ class Asset:
         )
         return refused._fail(reason)
 
+    def sync(self, described: SecurityToken, now: datetime) -> Self:
+        """The asset after its token was described again; a new version only when the description differs.
+
+        Kind and address of a token do not change; a Hedera id, once known, is kept. Raises TokenDiffersError.
+        """
+        if (described.chain_id, described.address) != (self.token.chain_id, self.token.address):
+            raise TokenDiffersError(
+                f"asset {self.asset_id} is {self.token.address} on chain {self.token.chain_id}, described was "
+                f"{described.address} on chain {described.chain_id}"
+            )
+        hedera_id = described.hedera_id or self.token.hedera_id
+        token = replace(described, security_type=self.token.security_type, hedera_id=hedera_id)
+        synced = replace(self, sync_time=now, events=())
+        return synced if token == self.token else replace(synced, token=token)._changed(now)
+
+    def change_sync(self, state: SyncState, now: datetime) -> Self:
+        """The asset followed on the chain, or not any more; itself when it is so already."""
+        if state is self.sync_state:
+            return self
+        return replace(self, sync_state=state)._changed(now, AssetEvent.SYNC_CHANGED)
+
+    def request_pause(self, now: datetime) -> Self:
+        """The asset with its lifecycle contract to be paused; itself when it is, or is being paused.
+
+        Raises NotPausableError when the import failed or the contract does not exist yet.
+        """
+        return self._request(PauseState.PAUSING, PauseState.PAUSED, now)
+
+    def request_unpause(self, now: datetime) -> Self:
+        """The asset with its lifecycle contract to be unpaused; itself when it is, or is being unpaused.
+
+        Raises NotPausableError as `request_pause`.
+        """
+        return self._request(PauseState.UNPAUSING, PauseState.UNPAUSED, now)
+
+    def see_pause(self, seen: PauseSeen, now: datetime) -> Self:
+        """The asset after the token or the lifecycle contract was seen to be paused or unpaused.
+
+        While a request is open only payout_service's report ends it. What an earlier or repeated event saw, or
+        one of another contract, changes nothing.
+        """
+        if seen.sequence <= self.pause_seen_sequence:
+            return self
+        noted = replace(self, pause_seen_sequence=seen.sequence, events=())
+        if seen.contract == self.token.address and seen.is_paused != self.token.is_paused:
+            return replace(noted, token=replace(self.token, is_paused=seen.is_paused))._changed(now)
+        if seen.contract == self.lifecycle_contract and self.pause_request is None:
+            return noted._followed_pause(seen.is_paused, now)
+        return noted
+
+    def forget_pause_seen(self, now: datetime) -> Self:
+        """The asset after a pause that was seen left the chain: it is what the last report says.
+
+        If the report is behind the chain, payout_service's next look tells. An open request stays open.
+        """
+        if self.pause_request is not None:
+            return self
+        return self._followed_pause(self.is_reported_paused, now)
+
+    def _request(self, asked: PauseState, reached: PauseState, now: datetime) -> Self:
+        if self.state is AssetState.FAILED:
+            raise NotPausableError(f"the import of assets/{self.asset_id} failed")
+        if self.lifecycle_contract is None:
+            raise NotPausableError(f"the lifecycle contract of assets/{self.asset_id} is not deployed yet")
+        if self.pause_state in (asked, reached):
+            return self
+        requested = replace(self._pause_moved_to(asked), pause_request=self.version + 1, pause_problem="")
+        return requested._changed(now, AssetEvent.PAUSE_REQUESTED)
+
+    def _with_reported_pause(self, report: LifecycleReport) -> Self:
+        """A report as a part of which the pause state comes; its version is counted by the caller."""
+        if self.pause_request is None or self._is_answered_by(report):
+            after = self._following_pause(report.is_paused)
+        else:
+            after = replace(self, pause_problem=self._open_problem(report))
+        is_changed = (after.pause_state, after.pause_problem) != (self.pause_state, self.pause_problem)
+        return replace(after, events=(AssetEvent.CHANGED,)) if is_changed else after
+
+    def _is_answered_by(self, report: LifecycleReport) -> bool:
+        """True if what was asked for last was carried out and still stands.
+
+        The version alone is not enough: somebody else may have undone it since.
+        """
+        is_pause_asked = self.pause_state is PauseState.PAUSING
+        return report.pause_request_version >= (self.pause_request or 0) and report.is_paused == is_pause_asked
+
+    def _open_problem(self, report: LifecycleReport) -> str:
+        """What keeps the request that is under way open, after a report that does not end it."""
+        is_carried_out = report.pause_request_version >= (self.pause_request or 0)
+        if report.pause_problem or not is_carried_out:
+            return report.pause_problem
+        return f"carried out, but the contract is {'' if report.is_paused else 'not '}paused: somebody undid it"
+
+    def _followed_pause(self, is_paused: bool, now: datetime) -> Self:
+        followed = self._following_pause(is_paused)
+        return self if followed.pause_state is self.pause_state else followed._changed(now)
+
+    def _following_pause(self, is_paused: bool) -> Self:
+        state = PauseState.PAUSED if is_paused else PauseState.UNPAUSED
+        moved = self if state is self.pause_state else self._pause_moved_to(state)
+        return replace(moved, pause_request=None, pause_problem="")
+
+    def _pause_moved_to(self, state: PauseState) -> Self:
+        if state not in PAUSE_TRANSITIONS[self.pause_state]:
+            raise IllegalTransitionError(f"asset {self.asset_id} is {self.pause_state}, it cannot become {state}")
+        return replace(self, pause_state=state)
+
+    def _changed(self, now: datetime, *events: AssetEvent) -> Self:
+        return replace(self, version=self.version + 1, update_time=now, events=(*events, AssetEvent.CHANGED))
+
     def _contract_after(self, report: LifecycleReport) -> EvmAddress | None:
         if report.state is LifecycleState.READY and report.contract is None:
             raise ValueError(f"asset {self.asset_id}: report {report.version} is READY without a contract")
@@ -204,11 +400,15 @@ class Asset:
         return report.contract
 
     def _activate(self) -> Self:
-        return replace(self._moved_to(AssetState.ACTIVE), events=(AssetEvent.IMPORTED,))
+        return replace(self._moved_to(AssetState.ACTIVE), events=(AssetEvent.IMPORTED, *self.events))
 
     def _fail(self, reason: str) -> Self:
         failed = self._moved_to(AssetState.FAILED)
-        return replace(failed, failure_reason=reason, events=(AssetEvent.IMPORT_FAILED,))
+        # Nobody looks at the contract of a failed import any more: an open request stays open, and says so.
+        pause_problem = self.pause_problem if self.pause_request is None else "the import failed"
+        return replace(
+            failed, failure_reason=reason, pause_problem=pause_problem, events=(AssetEvent.IMPORT_FAILED,)
+        )
 
     def _moved_to(self, state: AssetState) -> Self:
         if state not in LEGAL_TRANSITIONS[self.state]:

@@ -10,6 +10,7 @@ from masspayout.chain_sync.v1 import chain_sync_service_pb2_grpc as chain_sync_g
 from masspayout.payout.v1 import payout_service_pb2 as payout_pb
 from masspayout.payout.v1 import payout_service_pb2_grpc as payout_grpc
 
+from asset_service.application.ports import Account, TokenDescription
 from asset_service.domain.asset import PaymentToken, SecurityToken, SecurityType
 from asset_service.domain.readiness import ReadinessCondition
 from asset_service.infrastructure.readiness_mapping import read_conditions
@@ -27,14 +28,14 @@ class ChainSyncPeer:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = chain_sync_grpc.ChainSyncServiceStub(channel)
 
-    async def describe_token(self, token: EvmAddress) -> SecurityToken:
+    async def describe_token(self, token: Account) -> TokenDescription:
         """The peer's field `token` is our caller's too."""
-        request = chain_sync_pb.DescribeTokenRequest(token=token.value)
+        request = chain_sync_pb.DescribeTokenRequest(token=str(token))
         answer = await call_peer(
             self._stub.DescribeToken(request, timeout=PEER_TIMEOUT_SECONDS), "chain_sync_service"
         )
         name = chain_sync_pb.TokenDescription.SecurityType.Name(answer.security_type)
-        return SecurityToken(
+        described = SecurityToken(
             chain_id=answer.chain_id,
             address=parse_evm_account(answer.token.evm_address, "token"),
             display_name=_storable(answer.display_name),
@@ -42,11 +43,15 @@ class ChainSyncPeer:
             isin=_storable(answer.isin),
             decimals=answer.decimals,
             security_type=SecurityType(name.removeprefix("SECURITY_TYPE_")),
+            total_supply_base_units=int(answer.total_supply_base_units),
+            is_paused=answer.paused,
+            hedera_id=answer.token.hedera_id,
         )
+        return TokenDescription(described, answer.holder_count, answer.block_number)
 
-    async def describe_payment_token(self, payment_token: EvmAddress) -> PaymentToken:
+    async def describe_payment_token(self, payment_token: Account) -> PaymentToken:
         """The peer's field `token` is our caller's `payment_token`."""
-        request = chain_sync_pb.DescribePaymentTokenRequest(token=payment_token.value)
+        request = chain_sync_pb.DescribePaymentTokenRequest(token=str(payment_token))
         answer = await _with_field_names(
             call_peer(
                 self._stub.DescribePaymentToken(request, timeout=PEER_TIMEOUT_SECONDS), "chain_sync_service"
@@ -57,6 +62,7 @@ class ChainSyncPeer:
             address=parse_evm_account(answer.token.evm_address, "payment_token"),
             symbol=_storable(answer.symbol),
             decimals=answer.decimals,
+            hedera_id=answer.token.hedera_id,
         )
 
 

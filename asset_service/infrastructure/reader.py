@@ -1,16 +1,18 @@
 """Reads for answers."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Column, Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asset_service.application.ports import AssetView, HolderRow, HolderRows
+from asset_service.application.ports import AssetField, AssetTerm, AssetView
+from asset_service.domain.asset import AssetState
 from asset_service.infrastructure.rows import read_asset, read_register
-from asset_service.infrastructure.tables import assets, holders, registers
+from asset_service.infrastructure.snapshot import open_snapshot
+from asset_service.infrastructure.tables import assets, registers
+from libs.chain.address import EvmAddress
 
 # `update_time` stands in both tables; the register's columns come under names of their own.
 _REGISTER_PREFIX = "register_"
@@ -25,43 +27,43 @@ class SqlAssetReader:
 
     async def asset(self, asset_id: UUID) -> AssetView | None:
         """One asset."""
-        async with self._snapshot() as connection:
+        async with open_snapshot(self._engine) as connection:
             views = await _views(connection, _SELECT_VIEWS.where(assets.c.asset_id == asset_id))
         return views[0] if views else None
 
-    async def assets(self, after_list_position: int, limit: int) -> list[AssetView]:
+    async def assets(self, terms: Sequence[AssetTerm], after_list_position: int, limit: int) -> list[AssetView]:
         """Oldest first."""
         statement = (
             _SELECT_VIEWS.where(assets.c.list_position > after_list_position)
+            .where(*(_FILTER_COLUMNS[term.field] == term.value for term in terms))
             .order_by(assets.c.list_position)
             .limit(limit)
         )
-        async with self._snapshot() as connection:
+        async with open_snapshot(self._engine) as connection:
             return await _views(connection, statement)
 
-    async def holders(self, asset_id: UUID, after_address: str, limit: int) -> HolderRows | None:
-        """Ordered by address."""
-        statement = (
-            select(holders.c.address, holders.c.balance, holders.c.changed_at_block)
-            .where(holders.c.asset_id == asset_id, holders.c.address > after_address)
-            .order_by(holders.c.address)
-            .limit(limit)
+    async def asset_of_token(self, chain_id: int, token: EvmAddress) -> UUID | None:
+        """At most one: the index says so."""
+        statement = select(assets.c.asset_id).where(
+            assets.c.chain_id == chain_id,
+            assets.c.token == token.value,
+            assets.c.state != AssetState.FAILED.value,
         )
-        async with self._snapshot() as connection:
-            of_asset = select(registers).where(registers.c.asset_id == asset_id)
-            register = (await connection.execute(of_asset)).one_or_none()
-            if register is None:
-                return None
-            rows = (await connection.execute(statement)).all()
-        return HolderRows(read_register(register), tuple(HolderRow(row[0], row[1], row[2]) for row in rows))
-
-    @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
-        """All statements see the same moment: rows and the position that they stand for."""
-        async with self._engine.connect() as pooled:
-            yield await pooled.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with open_snapshot(self._engine) as connection:
+            asset_id: UUID | None = (await connection.execute(statement)).scalar_one_or_none()
+        return asset_id
 
 
+# All that a filter can name.
+_FILTER_COLUMNS: Mapping[AssetField, Column[Any]] = {
+    AssetField.STATE: assets.c.state,
+    AssetField.SECURITY_TYPE: assets.c.security_type,
+    AssetField.SYNC_STATE: assets.c.sync_state,
+    AssetField.PAUSE_STATE: assets.c.pause_state,
+    AssetField.SYMBOL: assets.c.symbol,
+    AssetField.ISIN: assets.c.isin,
+    AssetField.TOKEN: assets.c.token,
+}
 _SELECT_VIEWS: Select[Any] = select(assets, *_REGISTER_COLUMNS).join_from(
     assets, registers, registers.c.asset_id == assets.c.asset_id
 )

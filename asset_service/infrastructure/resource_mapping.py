@@ -1,28 +1,30 @@
 """The domain as protobuf resources, for answers and for the outbox."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
 from masspayout.asset.v1 import asset_service_pb2 as pb
 from masspayout.asset.v1 import events_pb2
+from masspayout.type.v1 import address_pb2
 
-from asset_service.application.ports import HolderRow
-from asset_service.domain.asset import Asset, AssetEvent
+from asset_service.application.ports import TokenInfo
+from asset_service.domain.asset import Asset, AssetEvent, PauseState, PaymentToken, SecurityToken
 from asset_service.domain.register import Register
 from asset_service.infrastructure.readiness_mapping import condition_message
-from libs.grpc_kit.accounts import account_message
+from asset_service.infrastructure.register_mapping import register_message
+from libs.grpc_kit.accounts import account_message, checksummed
 from libs.messaging.events import OutgoingEvent
 
 _CONTEXT = "asset"
-_EventClass = (
-    type[events_pb2.AssetImportStarted] | type[events_pb2.AssetImported] | type[events_pb2.AssetImportFailed]
+_EventMessage = (
+    events_pb2.AssetImportStarted
+    | events_pb2.AssetImported
+    | events_pb2.AssetImportFailed
+    | events_pb2.AssetPauseRequested
+    | events_pb2.AssetSyncChanged
+    | events_pb2.AssetChanged
 )
-_EVENT_CLASSES: Mapping[AssetEvent, _EventClass] = {
-    AssetEvent.IMPORT_STARTED: events_pb2.AssetImportStarted,
-    AssetEvent.IMPORTED: events_pb2.AssetImported,
-    AssetEvent.IMPORT_FAILED: events_pb2.AssetImportFailed,
-}
 
 
 def asset_message(asset: Asset, register: Register) -> pb.Asset:
@@ -30,13 +32,13 @@ def asset_message(asset: Asset, register: Register) -> pb.Asset:
     message = pb.Asset(
         name=f"assets/{asset.asset_id}",
         chain_id=asset.token.chain_id,
-        token=account_message(asset.token.address),
+        token=_token_account(asset.token),
         display_name=asset.token.display_name,
         symbol=asset.token.symbol,
         isin=asset.token.isin,
         decimals=asset.token.decimals,
         security_type=f"SECURITY_TYPE_{asset.token.security_type}",
-        payment_token=account_message(asset.payment_token.address),
+        payment_token=_token_account(asset.payment_token),
         payment_token_symbol=asset.payment_token.symbol,
         payment_token_decimals=asset.payment_token.decimals,
         lifecycle_origin=f"LIFECYCLE_ORIGIN_{asset.lifecycle_origin}",
@@ -47,32 +49,34 @@ def asset_message(asset: Asset, register: Register) -> pb.Asset:
         create_time=asset.create_time,
         update_time=max(asset.update_time, register.update_time),
         etag=f'"{asset.version}-{register.last_sequence}"',
+        sync_state=f"SYNC_STATE_{asset.sync_state}",
+        pause_state=f"PAUSE_STATE_{asset.pause_state}",
+        pause_problem=asset.pause_problem,
+        token_paused=asset.token.is_paused,
+        total_supply_base_units=_optional_amount(asset.token.total_supply_base_units),
+        sync_time=asset.sync_time,
     )
     if asset.lifecycle_contract:
         message.lifecycle_contract.CopyFrom(account_message(asset.lifecycle_contract))
     return message
 
 
-def register_message(register: Register) -> pb.RegisterPosition | None:
-    """The register's position; None before the first range of blocks is complete."""
-    if register.position is None:
-        return None
-    return pb.RegisterPosition(
-        block_number=register.position.number,
-        block_hash=register.position.block_hash,
-        holder_count=register.holder_count,
-        total_balance_base_units=str(register.total_balance_base_units),
-    )
-
-
-def holder_message(asset_id: UUID, holder: HolderRow) -> pb.Holder:
-    """One holder as a resource."""
-    account = account_message(holder.address)
-    return pb.Holder(
-        name=f"assets/{asset_id}/holders/{account.evm_address}",
-        account=account,
-        balance_base_units=str(holder.balance_base_units),
-        changed_at_block=holder.changed_at_block,
+def token_info_message(info: TokenInfo) -> pb.TokenInfo:
+    """A token, and the asset that it is imported as."""
+    token = info.description.token
+    return pb.TokenInfo(
+        chain_id=token.chain_id,
+        token=_token_account(token),
+        display_name=token.display_name,
+        symbol=token.symbol,
+        isin=token.isin,
+        decimals=token.decimals,
+        security_type=f"SECURITY_TYPE_{token.security_type}",
+        total_supply_base_units=_optional_amount(token.total_supply_base_units),
+        holder_count=info.description.holder_count,
+        block_number=info.description.block_number,
+        paused=token.is_paused,
+        asset=f"assets/{info.asset_id}" if info.asset_id else "",
     )
 
 
@@ -87,10 +91,36 @@ def outgoing_events(
             event_name=event.value,
             aggregate_id=asset.asset_id,
             aggregate_version=asset.version,
-            payload=_EVENT_CLASSES[event](
-                asset_id=str(asset.asset_id), version=asset.version, asset=asset_message(asset, register)
-            ).SerializeToString(),
+            payload=_event_message(event, asset, asset_message(asset, register)).SerializeToString(),
             create_time=now,
         )
         for event in asset.events
     ]
+
+
+def _event_message(event: AssetEvent, asset: Asset, resource: pb.Asset) -> _EventMessage:
+    asset_id, version = str(asset.asset_id), asset.version
+    match event:
+        case AssetEvent.IMPORT_STARTED:
+            return events_pb2.AssetImportStarted(asset_id=asset_id, version=version, asset=resource)
+        case AssetEvent.IMPORTED:
+            return events_pb2.AssetImported(asset_id=asset_id, version=version, asset=resource)
+        case AssetEvent.IMPORT_FAILED:
+            return events_pb2.AssetImportFailed(asset_id=asset_id, version=version, asset=resource)
+        case AssetEvent.PAUSE_REQUESTED:
+            is_paused = asset.pause_state is PauseState.PAUSING
+            return events_pb2.AssetPauseRequested(
+                asset_id=asset_id, version=version, asset=resource, paused=is_paused
+            )
+        case AssetEvent.SYNC_CHANGED:
+            return events_pb2.AssetSyncChanged(asset_id=asset_id, version=version, asset=resource)
+        case AssetEvent.CHANGED:
+            return events_pb2.AssetChanged(asset_id=asset_id, version=version, asset=resource)
+
+
+def _token_account(token: SecurityToken | PaymentToken) -> address_pb2.AccountAddress:
+    return address_pb2.AccountAddress(evm_address=checksummed(token.address), hedera_id=token.hedera_id)
+
+
+def _optional_amount(base_units: int | None) -> str:
+    return "" if base_units is None else str(base_units)

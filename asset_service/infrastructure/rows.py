@@ -8,12 +8,15 @@ from asset_service.domain.asset import (
     Asset,
     AssetState,
     LifecycleOrigin,
+    PauseState,
     PaymentToken,
     SecurityToken,
     SecurityType,
+    SyncState,
 )
 from asset_service.domain.readiness import ConditionKind, ReadinessCondition
-from asset_service.domain.register import BlockPosition, Register
+from asset_service.domain.register import BlockPosition, Holding, Register
+from asset_service.domain.register_check import Discrepancy, DiscrepancyKind, Finding, Subject
 from libs.chain.address import EvmAddress
 
 
@@ -23,12 +26,16 @@ def asset_values(asset: Asset) -> dict[str, Any]:
         "asset_id": asset.asset_id,
         "chain_id": asset.token.chain_id,
         "token": asset.token.address.value,
+        "token_hedera_id": asset.token.hedera_id,
         "display_name": asset.token.display_name,
         "symbol": asset.token.symbol,
         "isin": asset.token.isin,
         "decimals": asset.token.decimals,
         "security_type": asset.token.security_type.value,
+        "total_supply": asset.token.total_supply_base_units,
+        "token_paused": asset.token.is_paused,
         "payment_token": asset.payment_token.address.value,
+        "payment_token_hedera_id": asset.payment_token.hedera_id,
         "payment_token_symbol": asset.payment_token.symbol,
         "payment_token_decimals": asset.payment_token.decimals,
         "lifecycle_contract": asset.lifecycle_contract.value if asset.lifecycle_contract else None,
@@ -37,6 +44,13 @@ def asset_values(asset: Asset) -> dict[str, Any]:
         "readiness": [_condition_values(condition) for condition in asset.readiness],
         "state": asset.state.value,
         "failure_reason": asset.failure_reason,
+        "sync_state": asset.sync_state.value,
+        "sync_time": asset.sync_time,
+        "pause_state": asset.pause_state.value,
+        "pause_request": asset.pause_request,
+        "pause_problem": asset.pause_problem,
+        "pause_seen_sequence": asset.pause_seen_sequence,
+        "reported_paused": asset.is_reported_paused,
         "version": asset.version,
         "create_time": asset.create_time,
         "update_time": asset.update_time,
@@ -55,11 +69,15 @@ def read_asset(row: Row[Any]) -> Asset:
             isin=row.isin,
             decimals=row.decimals,
             security_type=SecurityType(row.security_type),
+            total_supply_base_units=row.total_supply,
+            is_paused=row.token_paused,
+            hedera_id=row.token_hedera_id,
         ),
         payment_token=PaymentToken(
             address=EvmAddress(row.payment_token),
             symbol=row.payment_token_symbol,
             decimals=row.payment_token_decimals,
+            hedera_id=row.payment_token_hedera_id,
         ),
         lifecycle_contract=EvmAddress(row.lifecycle_contract) if row.lifecycle_contract else None,
         lifecycle_origin=LifecycleOrigin(row.lifecycle_origin),
@@ -67,6 +85,13 @@ def read_asset(row: Row[Any]) -> Asset:
         readiness=tuple(_read_condition(condition) for condition in row.readiness),
         state=AssetState(row.state),
         failure_reason=row.failure_reason,
+        sync_state=SyncState(row.sync_state),
+        sync_time=row.sync_time,
+        pause_state=PauseState(row.pause_state),
+        pause_request=row.pause_request,
+        pause_problem=row.pause_problem,
+        pause_seen_sequence=row.pause_seen_sequence,
+        is_reported_paused=row.reported_paused,
         version=row.version,
         create_time=row.create_time,
         update_time=row.update_time,
@@ -82,6 +107,8 @@ def register_values(register: Register) -> dict[str, Any]:
         "block_hash": register.position.block_hash if register.position else None,
         "holder_count": register.holder_count,
         "total_balance": register.total_balance_base_units,
+        "total_restricted": register.total_restricted_base_units,
+        "is_complete": register.is_complete,
         "update_time": register.update_time,
     }
 
@@ -97,6 +124,41 @@ def read_register(row: Row[Any], prefix: str = "") -> Register:
         holder_count=values[f"{prefix}holder_count"],
         total_balance_base_units=values[f"{prefix}total_balance"],
         update_time=values[f"{prefix}update_time"],
+        total_restricted_base_units=values[f"{prefix}total_restricted"],
+        is_complete=values[f"{prefix}is_complete"],
+    )
+
+
+def read_holding(row: Row[Any]) -> Holding:
+    """The holding of a row of the table `holders`."""
+    return Holding(row.balance, row.frozen, row.locked, row.held, row.cleared)
+
+
+def finding_values(finding: Finding) -> dict[str, Any]:
+    """The columns of a finding."""
+    return {
+        "kind": finding.subject.kind.value,
+        "holder": finding.subject.holder,
+        "block_number": finding.block_number,
+        "register_value": finding.register_value,
+        "chain_value": finding.chain_value,
+    }
+
+
+def read_discrepancy(row: Row[Any]) -> Discrepancy:
+    """The discrepancy of a row."""
+    return Discrepancy(
+        discrepancy_id=row.discrepancy_id,
+        asset_id=row.asset_id,
+        finding=Finding(
+            Subject(DiscrepancyKind(row.kind), row.holder),
+            row.block_number,
+            row.register_value,
+            row.chain_value,
+        ),
+        refresh_round=row.refresh_round,
+        create_time=row.create_time,
+        resolve_time=row.resolve_time,
     )
 
 

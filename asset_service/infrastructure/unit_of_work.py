@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asset_service.infrastructure.asset_repository import SqlAssets
+from asset_service.infrastructure.register_discrepancies import SqlDiscrepancies
 from asset_service.infrastructure.register_repository import SqlRegisters
 from asset_service.infrastructure.tables import shared
 from libs.clock import Clock
@@ -26,7 +27,9 @@ class AssetUnitOfWork(SqlUnitOfWork):
         self._new_id = new_id
         self.assets: SqlAssets
         self.registers: SqlRegisters
+        self.discrepancies: SqlDiscrepancies
 
     def _open(self) -> None:
         self.registers = SqlRegisters(self.connection)
+        self.discrepancies = SqlDiscrepancies(self.connection, self.add_event, self._new_id)
         self.assets = SqlAssets(self.connection, self.registers, self.add_event, self._clock.now, self._new_id)

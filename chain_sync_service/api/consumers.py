@@ -1,31 +1,51 @@
 """What this service does with others' events."""
 
-from masspayout.asset.v1 import events_pb2
+from masspayout.asset.v1 import asset_service_pb2, events_pb2
 
 from chain_sync_service.application.follow_asset import FollowAsset, FollowAssetCommand
+from chain_sync_service.domain.listener import Contracts
+from libs.chain.address import EvmAddress
 from libs.grpc_kit.accounts import parse_evm_account
 from libs.messaging.consumer import Subscription
 from libs.messaging.events import IncomingEvent
 
 
 class AssetEvents:
-    """Events of asset_service."""
+    """Events of asset_service: each carries the whole asset."""
 
     def __init__(self, follow_asset: FollowAsset) -> None:
         self._follow_asset = follow_asset
 
     def subscription(self) -> Subscription:
         """What is consumed."""
-        return Subscription("asset", {"asset_imported": self.on_asset_imported})
+        return Subscription(
+            "asset",
+            {"asset_imported": self.on_asset_imported, "asset_sync_changed": self.on_asset_sync_changed},
+        )
 
     async def on_asset_imported(self, event: IncomingEvent) -> None:
-        """An asset can be paid from now on: its token is followed."""
-        asset = events_pb2.AssetImported.FromString(event.payload).asset
+        """An asset can be paid from now on: its contracts are followed."""
+        await self._follow(event, events_pb2.AssetImported.FromString(event.payload).asset)
+
+    async def on_asset_sync_changed(self, event: IncomingEvent) -> None:
+        """An operator wants it followed, or not any more."""
+        await self._follow(event, events_pb2.AssetSyncChanged.FromString(event.payload).asset)
+
+    async def _follow(self, event: IncomingEvent, asset: asset_service_pb2.Asset) -> None:
         await self._follow_asset(
             FollowAssetCommand(
                 asset_id=event.aggregate_id,
-                token=parse_evm_account(asset.token.evm_address, "asset.token"),
+                contracts=Contracts(
+                    token=parse_evm_account(asset.token.evm_address, "asset.token"),
+                    lifecycle_contract=_optional(asset.lifecycle_contract.evm_address, "asset.lifecycle_contract"),
+                    payment_token=_optional(asset.payment_token.evm_address, "asset.payment_token"),
+                ),
                 chain_id=asset.chain_id,
+                is_enabled=asset.sync_state != asset_service_pb2.Asset.SYNC_STATE_DISABLED,
                 cause=event,
             )
         )
+
+
+def _optional(text: str, field: str) -> EvmAddress | None:
+    return parse_evm_account(text, field) if text else None

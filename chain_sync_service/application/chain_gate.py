@@ -1,6 +1,7 @@
 """Makes sure that the node serves the chain that is configured and that this database has followed so far."""
 
-from chain_sync_service.application.ports import ChainChangedError, ChainIdentity, ChainReader, UnitOfWorkFactory
+from chain_sync_service.application.ports import UnitOfWorkFactory
+from chain_sync_service.application.source import ChainChangedError, ChainIdentity, Source
 
 CHAIN_ID_SETTING = "CHAIN_SYNC_SERVICE_CHAIN_ID"
 
@@ -13,8 +14,8 @@ def chain_id_mismatch(configured: int, told: int) -> str:
 class ChainGate:
     """Checked before the chain is trusted: at first contact, after every doubt, before anything is taken back."""
 
-    def __init__(self, chain: ChainReader, new_unit_of_work: UnitOfWorkFactory, chain_id: int) -> None:
-        self._chain = chain
+    def __init__(self, source: Source, new_unit_of_work: UnitOfWorkFactory, chain_id: int) -> None:
+        self._source = source
         self._new_unit_of_work = new_unit_of_work
         self._chain_id = chain_id
         self._is_verified = False
@@ -34,7 +35,7 @@ class ChainGate:
         Raises ChainChangedError, or AppError CHAIN_UNAVAILABLE when the node does not answer.
         """
         self._is_verified = False
-        told = await self._chain.identity()
+        told = await self._source.identity()
         if told.chain_id != self._chain_id:
             raise ChainChangedError(chain_id_mismatch(self._chain_id, told.chain_id))
         recorded = await self._recorded(told)

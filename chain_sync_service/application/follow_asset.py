@@ -1,11 +1,10 @@
-"""Use case: an asset was imported; follow its token from now on."""
+"""Use case: asset_service imported an asset, or wants it followed or not any more."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
 from chain_sync_service.application.ports import UnitOfWorkFactory
-from chain_sync_service.domain.followed_token import FollowedToken
-from libs.chain.address import EvmAddress
+from chain_sync_service.domain.listener import Contracts, HolderSource, Listener
 from libs.clock import Clock
 from libs.messaging.events import IncomingEvent
 
@@ -15,48 +14,67 @@ class WrongAssetError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class NewListeners:
+    """How listeners begin."""
+
+    chain_id: int
+    start_block: int
+    holder_source: HolderSource
+    window_blocks: int
+
+
+@dataclass(frozen=True, slots=True)
 class FollowAssetCommand:
-    """Follow this asset's token; `cause` is the event that says so."""
+    """Follow this asset's contracts (or let them be); `cause` is the event that says so."""
 
     asset_id: UUID
-    token: EvmAddress
+    contracts: Contracts
     chain_id: int
+    is_enabled: bool
     cause: IncomingEvent
 
 
 class FollowAsset:
-    """Adds the token; a repeated event changes nothing."""
+    """Adds the listener, starts or stops it; a repeated event changes nothing."""
 
-    def __init__(
-        self,
-        new_unit_of_work: UnitOfWorkFactory,
-        clock: Clock,
-        *,
-        chain_id: int,
-        start_block: int,
-        window_blocks: int,
-    ) -> None:
+    def __init__(self, new_unit_of_work: UnitOfWorkFactory, clock: Clock, new_listeners: NewListeners) -> None:
         self._new_unit_of_work = new_unit_of_work
         self._clock = clock
-        self._chain_id = chain_id
-        self._start_block = start_block
-        self._window_blocks = window_blocks
+        self._new = new_listeners
 
     async def __call__(self, command: FollowAssetCommand) -> None:
         """Raises WrongAssetError, which no repetition mends."""
-        if command.chain_id != self._chain_id:
+        if command.chain_id != self._new.chain_id:
             raise WrongAssetError(
-                f"asset {command.asset_id} is on chain {command.chain_id}, this service follows {self._chain_id}"
+                f"asset {command.asset_id} is on chain {command.chain_id}, this service follows "
+                f"{self._new.chain_id}"
             )
-        wanted = FollowedToken.begin(
-            command.asset_id, command.token, self._start_block, self._window_blocks, self._clock.now()
+        now = self._clock.now()
+        wanted = Listener.begin(
+            command.asset_id,
+            command.contracts,
+            start_block=self._new.start_block,
+            holder_source=self._new.holder_source,
+            window_blocks=self._new.window_blocks,
+            now=now,
         )
         async with self._new_unit_of_work() as uow:
             if not await uow.record_incoming(command.cause):
                 return
-            followed = await uow.tokens.add(wanted)
-            if followed.token != command.token:
+            await uow.listeners.add(wanted)
+            listener = await uow.listeners.lock(command.asset_id)
+            if listener is None:
+                raise LookupError(f"listener {command.asset_id} vanished")
+            if listener.contracts.token != command.contracts.token:
                 raise WrongAssetError(
-                    f"asset {command.asset_id} is followed as {followed.token}, not {command.token}"
+                    f"asset {command.asset_id} is followed as {listener.contracts.token}, "
+                    f"not {command.contracts.token}"
                 )
+            obeying = listener.obey(
+                command.contracts,
+                is_enabled=command.is_enabled,
+                asset_version=command.cause.aggregate_version,
+                now=now,
+            )
+            await uow.listeners.save([obeying])
             await uow.commit()

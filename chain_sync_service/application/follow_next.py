@@ -1,32 +1,27 @@
-"""Use case: move the token on that has waited longest, by one window."""
+"""Use case: move those listeners on that have waited longest, by one window or one page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from chain_sync_service.application.chain_gate import ChainGate
-from chain_sync_service.application.ports import (
-    Alarms,
-    ChainChangedError,
-    ChainLook,
-    ChainReader,
-    UnitOfWorkFactory,
-    WindowRefusedError,
-)
-from chain_sync_service.application.record_window import RecordWindow, Window
-from chain_sync_service.application.rewind_token import RewindToken
-from chain_sync_service.domain.blocks import BlockRef
-from chain_sync_service.domain.followed_token import FollowedToken
+from chain_sync_service.application.list_holders import ListHolders
+from chain_sync_service.application.ports import Alarms, ChainLook, UnitOfWorkFactory
+from chain_sync_service.application.read_holdings import ReadHoldings
+from chain_sync_service.application.read_window import ReadWindow
+from chain_sync_service.application.source import ChainChangedError, Source, StateUnavailableError
+from chain_sync_service.domain.blocks import Block
+from chain_sync_service.domain.listener import Listener, ListenerState
 from libs.clock import Clock
 from libs.errors import AppError, Reason
 
 
 @dataclass(frozen=True, slots=True)
-class FollowLimits:
-    """Bounds of following."""
+class ClaimLimits:
+    """Bounds of claiming."""
 
     confirmations: int
-    max_window_blocks: int
-    max_window_logs: int
+    group_size: int
     lease: timedelta
     error_delay: timedelta
 
@@ -36,20 +31,22 @@ class FollowNext:
 
     def __init__(
         self,
-        chain: ChainReader,
+        source: Source,
         gate: ChainGate,
         new_unit_of_work: UnitOfWorkFactory,
-        record_window: RecordWindow,
-        rewind_token: RewindToken,
+        read_window: ReadWindow,
+        list_holders: ListHolders,
+        read_holdings: ReadHoldings,
         clock: Clock,
         alarms: Alarms,
-        limits: FollowLimits,
+        limits: ClaimLimits,
     ) -> None:
-        self._chain = chain
+        self._source = source
         self._gate = gate
         self._new_unit_of_work = new_unit_of_work
-        self._record_window = record_window
-        self._rewind_token = rewind_token
+        self._read_window = read_window
+        self._list_holders = list_holders
+        self._read_holdings = read_holdings
         self._clock = clock
         self._alarms = alarms
         self._limits = limits
@@ -57,21 +54,21 @@ class FollowNext:
 
     async def __call__(self) -> bool:
         """Returns True when there may be more to do at once. Raises AppError CHAIN_UNAVAILABLE."""
-        token = None
+        claimed: list[Listener] = []
         try:
             head = await self._head()
-            token = await self._claim(head)
-            if token is not None:
-                await self._move(token, head)
+            claimed = await self._claim(head)
+            if claimed:
+                await self._move(claimed, head)
         except AppError as error:
             if error.reason is not Reason.CHAIN_UNAVAILABLE:
                 raise
-            await self._note_failure(error, token)
+            await self._note_failure(error, claimed)
             raise
-        return token is not None
+        return bool(claimed)
 
-    async def _head(self) -> BlockRef:
-        head = await self._chain.head()
+    async def _head(self) -> Block:
+        head = await self._source.head()
         if self._look is not None and head.number < (self._look.head_block or 0):
             # A node that lags, a reorg, or another chain: only the last must be told apart, and it can be.
             self._gate.doubt()
@@ -79,73 +76,50 @@ class FollowNext:
         await self._note(ChainLook(head.number, ""))
         return head
 
-    async def _claim(self, head: BlockRef) -> FollowedToken | None:
+    async def _claim(self, head: Block) -> list[Listener]:
         now = self._clock.now()
         async with self._new_unit_of_work() as uow:
-            token = await uow.tokens.claim_due(
+            claimed = await uow.listeners.claim_due(
                 last_block=head.number - self._limits.confirmations,
                 now=now,
                 lease_until=now + self._limits.lease,
+                limit=self._limits.group_size,
             )
             await uow.commit()
-        return token
+        return claimed
 
-    async def _move(self, token: FollowedToken, head: BlockRef) -> None:
+    async def _move(self, claimed: Sequence[Listener], head: Block) -> None:
+        first = claimed[0]
         safe_block = head.number - self._limits.confirmations
-        position = token.position or await self._block(token.floor_block)
-        size = min(token.window_blocks, self._limits.max_window_blocks, safe_block - position.number)
-        if size < 1:
-            await self._save(token, token.due_at(self._clock.now() + self._limits.error_delay))
-            return
-        # The end first, then the position, then the logs, then the end again: while the end stays, all that
-        # was read in between belongs to the fork that it is on.
-        end_number = position.number + size
-        end, position_now = await self._blocks([end_number, position.number])
-        if token.position is not None and position_now != position:
-            await self._rewind_token(token)
-            return
         try:
-            logs = await self._chain.transfers(token.token, position.number + 1, end_number)
-        except WindowRefusedError as error:
-            await self._shrink(token, size, str(error))
-            return
-        if logs.count > self._limits.max_window_logs and size > 1:
-            await self._shrink(token, size, "too many logs for one window")
-            return
-        if (
-            position_now != position
-            or await self._block(end_number) != end
-            or not logs.end_block_hashes <= {end.hash}
-        ):
-            # The fork changed meanwhile: read again.
-            await self._save(token, token.due_at(self._clock.now()))
-            return
-        await self._record_window(token, Window(end=end, logs=logs, is_caught_up=end_number == safe_block))
+            if first.state is ListenerState.LISTING:
+                await self._list_holders(first, safe_block)
+            elif first.state is ListenerState.READING:
+                await self._read_holdings(first)
+            else:
+                await self._read_window(claimed, safe_block)
+        except StateUnavailableError as error:
+            # Pruned, or not there yet: a later block will do as well.
+            due_time = self._clock.now() + self._limits.error_delay
+            for listener in claimed:
+                left = (
+                    listener.due_at(due_time, error=str(error))
+                    if listener.reads_windows
+                    else listener.leave_position(str(error), due_time=due_time)
+                )
+                await self._save(listener, left)
 
-    async def _shrink(self, token: FollowedToken, size: int, problem: str) -> None:
-        """Smaller windows from now on; a single block that is refused waits, and is an alarm."""
-        now = self._clock.now()
-        if size > 1:
-            await self._save(token, token.with_window(size // 2, error="", due_time=now))
-            return
-        error = f"the node refuses even the logs of a single block: {problem}"
-        self._alarms.raise_alarm("WINDOW_REFUSED", f"asset {token.asset_id}: {error}")
-        await self._save(token, token.with_window(1, error=error, due_time=now + self._limits.error_delay))
-
-    async def _note_failure(self, error: AppError, token: FollowedToken | None) -> None:
+    async def _note_failure(self, error: AppError, claimed: Sequence[Listener]) -> None:
         self._gate.doubt()
         is_news = self._look is None or self._look.error != error.message
         if is_news and isinstance(error, ChainChangedError):
             self._alarms.raise_alarm("CHAIN_CHANGED", error.message)
         await self._note(ChainLook(self._look.head_block if self._look else None, error.message))
-        if token is not None:
+        due_time = self._clock.now() + self._limits.error_delay
+        for listener in claimed:
             # The window may have been too much for the node to answer in time; it grows again by itself.
-            smaller = token.with_window(
-                token.window_blocks // 2,
-                error=error.message,
-                due_time=self._clock.now() + self._limits.error_delay,
-            )
-            await self._save(token, smaller)
+            size = listener.window_blocks // 2 if listener.reads_windows else listener.window_blocks
+            await self._save(listener, listener.with_window(size, error=error.message, due_time=due_time))
 
     async def _note(self, look: ChainLook) -> None:
         if look == self._look:
@@ -155,22 +129,10 @@ class FollowNext:
             await uow.commit()
         self._look = look
 
-    async def _save(self, before: FollowedToken, after: FollowedToken) -> None:
-        """Writes what changed, unless another worker has moved the token since it was claimed."""
+    async def _save(self, before: Listener, after: Listener) -> None:
+        """Writes what changed, unless another worker has moved the listener since it was claimed."""
         async with self._new_unit_of_work() as uow:
-            current = await uow.tokens.lock(before.asset_id)
+            current = await uow.listeners.lock(before.asset_id)
             if current is not None and current.version == before.version:
-                await uow.tokens.save(after)
+                await uow.listeners.save([after])
                 await uow.commit()
-
-    async def _block(self, number: int) -> BlockRef:
-        (block,) = await self._blocks([number])
-        return block
-
-    async def _blocks(self, numbers: list[int]) -> list[BlockRef]:
-        found = [block for block in await self._chain.blocks(numbers) if block is not None]
-        if len(found) != len(numbers):
-            raise AppError(
-                Reason.CHAIN_UNAVAILABLE, f"the node told of a later block, but does not have {numbers} now"
-            )
-        return found

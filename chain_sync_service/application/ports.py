@@ -1,74 +1,43 @@
-"""What the use cases need from outside."""
+"""What the use cases need from outside, apart from the chain (source.py)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
-from chain_sync_service.domain.blocks import BlockRef, Transfer, UndecodableLog, WindowLogs
-from chain_sync_service.domain.followed_token import FollowedToken, HolderBalancesChanged
-from chain_sync_service.domain.holder_changes import HolderChange
+from chain_sync_service.application.source import ChainIdentity
+from chain_sync_service.domain.blocks import BlockRef
+from chain_sync_service.domain.facts import Fact, FactKind, RawLog, SeenFact, SupplyChange, Transfer
+from chain_sync_service.domain.holdings import Fold, Holding, HoldingChange
+from chain_sync_service.domain.listener import Contracts, HolderBalancesChanged, Listener
+from chain_sync_service.domain.pending_rates import PendingRate
 from chain_sync_service.domain.tokens import PaymentTokenDescription, TokenDescription
 from libs.chain.address import EvmAddress
-from libs.errors import AppError, Reason
+from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
-
-
-class WindowRefusedError(Exception):
-    """The node answered a request for logs with an error: too many blocks, too many logs, or nonsense."""
-
-
-class ChainChangedError(AppError):
-    """The node serves another chain than the configured or the recorded one. Nothing moves until it is right."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(Reason.CHAIN_UNAVAILABLE, f"CHAIN_CHANGED: {message}")
-
-
-@dataclass(frozen=True, slots=True)
-class ChainIdentity:
-    """Which chain: EIP-155 id and hash of the first block."""
-
-    chain_id: int
-    genesis_hash: str
 
 
 @dataclass(frozen=True, slots=True)
 class ChainLook:
-    """What the last look at the node showed: its newest block (None before the first), and what went wrong."""
+    """What the last look at the source showed: its newest block (None before the first), and what went wrong."""
 
     head_block: int | None
     error: str
 
 
-class ChainReader(Protocol):
-    """Reads the chain. Every method raises AppError CHAIN_UNAVAILABLE when the node does not answer."""
+@dataclass(frozen=True, slots=True)
+class Coupon:
+    """A coupon as the token tells it at a block; times in seconds since 1970."""
 
-    async def chain_id(self) -> int:
-        """EIP-155 id that the node tells."""
-        ...
-
-    async def identity(self) -> ChainIdentity:
-        """Which chain the node serves."""
-        ...
-
-    async def head(self) -> BlockRef:
-        """The newest block."""
-        ...
-
-    async def blocks(self, numbers: Sequence[int]) -> list[BlockRef | None]:
-        """The canonical blocks of these numbers, in order; None where the node has none."""
-        ...
-
-    async def transfers(self, token: EvmAddress, from_block: int, to_block: int) -> WindowLogs:
-        """All Transfer logs of a token, both ends included. Also raises WindowRefusedError."""
-        ...
+    rate: int
+    rate_decimals: int
+    is_rate_set: bool
 
 
 class TokenReader(Protocol):
-    """Asks tokens what they are. Every method raises AppError CHAIN_UNAVAILABLE."""
+    """Asks tokens. Every method raises AppError CHAIN_UNAVAILABLE; with a block StateUnavailableError, too."""
 
     async def describe_token(self, token: EvmAddress) -> TokenDescription:
         """Also raises AppError NOT_A_CONTRACT, NOT_A_SECURITY_TOKEN."""
@@ -77,6 +46,40 @@ class TokenReader(Protocol):
     async def describe_payment_token(self, token: EvmAddress) -> PaymentTokenDescription:
         """Also raises AppError NOT_A_CONTRACT, NOT_A_PAYMENT_TOKEN."""
         ...
+
+    async def supplies(self, tokens: Sequence[EvmAddress], block_number: int) -> list[int | None]:
+        """Total supplies, base units; None where a token tells none."""
+        ...
+
+    async def holdings(
+        self, token: EvmAddress, holders: Sequence[str], block_number: int, *, with_parts: Iterable[str]
+    ) -> list[Holding]:
+        """What holders have; the parts of those only that `with_parts` names, 0 of the others.
+
+        A part that the token has no getter for is 0. Also raises TokenUnreadableError.
+        """
+        ...
+
+    async def holder_count(self, token: EvmAddress, block_number: int) -> int | None:
+        """How many holders the token tells; None where it tells none."""
+        ...
+
+    async def holder_page(
+        self, token: EvmAddress, page_index: int, page_size: int, block_number: int
+    ) -> list[str] | None:
+        """A page of the token's list of holders; empty behind its end, None where the token has no list."""
+        ...
+
+    async def coupons(self, asked: Sequence[tuple[EvmAddress, int]], block_number: int) -> list[Coupon | None]:
+        """Coupons of tokens by number; None where there is none."""
+        ...
+
+
+class TokenUnreadableError(Exception):
+    """A token does not tell the balance of a holder."""
+
+
+ReadLog = Callable[[Contracts, RawLog], Transfer | SupplyChange | Fact | None]
 
 
 class ChainRecord(Protocol):
@@ -95,55 +98,168 @@ class ChainRecord(Protocol):
         ...
 
 
-class FollowedTokens(Protocol):
-    """The tokens that are followed."""
+class Listeners(Protocol):
+    """The listeners."""
 
-    async def add(self, token: FollowedToken) -> FollowedToken:
-        """Adds a token unless its asset has one already; returns the asset's token."""
+    async def add(self, listener: Listener) -> Listener:
+        """Adds a listener unless its asset has one already; returns the asset's listener."""
         ...
 
-    async def find(self, asset_id: UUID) -> FollowedToken | None:
-        """The token of an asset; None when it is not followed."""
+    async def find(self, asset_id: UUID) -> Listener | None:
+        """The listener of an asset; None when there is none."""
         ...
 
-    async def claim_due(self, *, last_block: int, now: datetime, lease_until: datetime) -> FollowedToken | None:
-        """The longest due token that is not yet at `last_block`, put off for others until `lease_until`.
+    async def page(self, after: UUID | None, limit: int) -> list[Listener]:
+        """At most `limit` listeners behind an asset's id, ordered by it."""
+        ...
 
-        Tokens that others are claiming at this moment are skipped. The lease only saves double work; `lock`
-        and the version are what keeps two workers from doubling an effect.
+    async def claim_due(
+        self, *, last_block: int, now: datetime, lease_until: datetime, limit: int
+    ) -> list[Listener]:
+        """The longest due listener that has something to do, and others that can be read with it.
+
+        Something to do: stale holdings or a list to read, or blocks up to `last_block`. With it go those that
+        read windows from the same position. They are put off for others until `lease_until`; those that others
+        are claiming at this moment are skipped. The lease only saves double work; `lock` and the version are
+        what keeps two workers from doubling an effect.
         """
         ...
 
-    async def lock(self, asset_id: UUID) -> FollowedToken | None:
-        """The token as it is now, locked until the transaction ends."""
+    async def lock(self, asset_id: UUID) -> Listener | None:
+        """The listener as it is now, locked until the transaction ends."""
         ...
 
-    async def save(self, token: FollowedToken) -> None:
-        """Writes a locked token."""
+    async def lock_many(self, asset_ids: Sequence[UUID]) -> list[Listener]:
+        """Listeners as they are now, locked until the transaction ends, in the order of their ids."""
+        ...
+
+    async def save(self, listeners: Sequence[Listener]) -> None:
+        """Writes locked listeners."""
         ...
 
 
-class TransferHistory(Protocol):
-    """What was found in the blocks that were read: transfers, odd logs, ends of windows."""
+@dataclass(frozen=True, slots=True)
+class StaleHolding:
+    """A holding that must be read: as it was told last, whether its parts must be, whether to tell it anyway."""
 
-    async def add_transfers(self, asset_id: UUID, transfers: Sequence[Transfer]) -> list[Transfer]:
-        """Records transfers; returns those that were not recorded before (same transaction and log index)."""
+    holder: str
+    told: Holding
+    reads_parts: bool
+    must_tell: bool
+
+
+class Holdings(Protocol):
+    """What holders have, as it was told. Written only while the listener is locked."""
+
+    async def fold(self, asset_id: UUID, folds: Sequence[Fold], as_of_block: int) -> list[HoldingChange]:
+        """Adds to balances; returns the changes. Stale holdings are left alone, they are read anyway.
+
+        A holding that would fall below zero becomes stale instead: something is missing from the logs.
+        """
         ...
 
-    async def add_undecodable(self, asset_id: UUID, logs: Sequence[UndecodableLog], now: datetime) -> None:
-        """Records logs as they came; those recorded before are left alone."""
+    async def mark_stale(
+        self, asset_id: UUID, holders: Sequence[str], *, reads_parts: bool, must_tell: bool = False
+    ) -> None:
+        """To be read; unknown holders become known."""
         ...
 
-    async def add_window_end(self, asset_id: UUID, end: BlockRef, keep: int) -> None:
-        """Records the end of a window, and forgets all but the newest `keep`."""
+    async def mark_everybody_stale(self, asset_id: UUID, *, must_tell: bool = False) -> None:
+        """All holders that are known must be read, parts too."""
         ...
 
-    async def window_ends(self, asset_id: UUID) -> list[BlockRef]:
-        """Ends of the newest windows, newest first."""
+    async def mark_stale_behind(self, asset_id: UUID, block_number: int | None) -> None:
+        """What was folded or read behind a block (None: ever) must be read, parts too."""
         ...
 
-    async def take_back(self, asset_id: UUID, ancestor: BlockRef) -> list[HolderChange]:
-        """Deletes what was found behind `ancestor`; returns the inverse net changes, dated at `ancestor`."""
+    async def count_stale(self, asset_id: UUID) -> int:
+        """How many must be read."""
+        ...
+
+    async def has_stale(self, asset_id: UUID) -> bool:
+        """True if one must be read."""
+        ...
+
+    async def stale(self, asset_id: UUID, limit: int) -> list[StaleHolding]:
+        """At most `limit` that must be read, ordered by address."""
+        ...
+
+    async def record_read(
+        self, asset_id: UUID, holders: Sequence[str], holdings: Sequence[Holding], as_of_block: int
+    ) -> None:
+        """What was read; these are not stale any more."""
+        ...
+
+
+class Facts(Protocol):
+    """What was seen of the listeners' contracts."""
+
+    async def known_places(self, asset_id: UUID, facts: Sequence[Fact]) -> set[tuple[str, str, int]]:
+        """(kind, transaction hash, log index) of those facts that are recorded already."""
+        ...
+
+    async def add(self, asset_id: UUID, seen: Sequence[SeenFact], now: datetime) -> None:
+        """Records facts."""
+        ...
+
+    async def take_back(self, asset_id: UUID, block_number: int | None) -> list[SeenFact]:
+        """Deletes what was seen behind a block (None: ever); returns what had been published, in sequence."""
+        ...
+
+    async def take_back_unseen(
+        self, asset_id: UUID, from_block: int, to_block: int, seen: Sequence[Fact]
+    ) -> list[SeenFact]:
+        """Deletes what is recorded of these blocks and not among `seen`; returns what had been published.
+
+        A rate is left: no log tells of it.
+        """
+        ...
+
+    async def page(
+        self,
+        asset_id: UUID,
+        *,
+        kinds: Sequence[FactKind],
+        from_block: int,
+        to_block: int | None,
+        after: tuple[int, int] | None,
+        limit: int,
+    ) -> list[tuple[SeenFact, tuple[int, int]]]:
+        """At most `limit` facts, oldest first, each with its place in the list; `after` is such a place."""
+        ...
+
+    async def add_pending_rates(self, asset_id: UUID, rates: Sequence[PendingRate]) -> None:
+        """Coupons whose rate is to be asked for; those known are left alone."""
+        ...
+
+    async def due_pending_rates(
+        self, asset_ids: Sequence[UUID], block_time: datetime, limit: int
+    ) -> list[tuple[UUID, PendingRate]]:
+        """Those to be asked for at a block of this time."""
+        ...
+
+    async def save_pending_rate(self, asset_id: UUID, rate: PendingRate) -> None:
+        """Asked for again later."""
+        ...
+
+    async def remove_pending_rate(self, asset_id: UUID, rate: PendingRate) -> None:
+        """Not to be asked for any more."""
+        ...
+
+
+class WindowEnds(Protocol):
+    """Last blocks of the newest windows of each listener: where a reorg's common ancestor is looked for."""
+
+    async def add(self, asset_ids: Sequence[UUID], end: BlockRef, keep: int) -> None:
+        """Records the end of a window, and forgets all but the newest `keep` of each."""
+        ...
+
+    async def newest_first(self, asset_id: UUID) -> list[BlockRef]:
+        """Ends of the newest windows."""
+        ...
+
+    async def remove_behind(self, asset_id: UUID, block_number: int | None) -> None:
+        """Forgets those behind a block (None: all)."""
         ...
 
 
@@ -156,13 +272,23 @@ class UnitOfWork(Protocol):
         ...
 
     @property
-    def tokens(self) -> FollowedTokens:
-        """The followed tokens."""
+    def listeners(self) -> Listeners:
+        """The listeners."""
         ...
 
     @property
-    def history(self) -> TransferHistory:
-        """What was found."""
+    def holdings(self) -> Holdings:
+        """What holders have."""
+        ...
+
+    @property
+    def facts(self) -> Facts:
+        """What was seen."""
+        ...
+
+    @property
+    def window_ends(self) -> WindowEnds:
+        """Ends of windows."""
         ...
 
     async def __aenter__(self) -> Self: ...
@@ -178,8 +304,24 @@ class UnitOfWork(Protocol):
         """Puts events into the outbox with the commit."""
         ...
 
+    def publish_facts(self, asset_id: UUID, facts: Sequence[SeenFact]) -> None:
+        """Puts the events of facts into the outbox with the commit, those that have a sequence number."""
+        ...
+
+    def publish_retractions(self, asset_id: UUID, retracted: Sequence[SeenFact], sequences: Iterable[int]) -> None:
+        """Puts events that take facts back into the outbox with the commit."""
+        ...
+
     async def record_incoming(self, event: IncomingEvent) -> bool:
         """Records an event as processed by this transaction; False when it was processed before."""
+        ...
+
+    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
+        """The call with this id, if it was carried out before."""
+        ...
+
+    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
+        """Records a call with its effect; False when another transaction has recorded the same id."""
         ...
 
     async def commit(self) -> None:

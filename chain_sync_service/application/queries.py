@@ -1,36 +1,79 @@
-"""Reads: what tokens are, and how far they are followed."""
+"""Reads: what tokens are, how far they are followed, what was seen, what holders have."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+from chain_sync_service.application.administer import listener_not_found
 from chain_sync_service.application.chain_gate import ChainGate
-from chain_sync_service.application.ports import ChainLook, TokenReader, UnitOfWorkFactory
-from chain_sync_service.domain.followed_token import FollowedToken
+from chain_sync_service.application.ports import ChainLook, TokenReader, TokenUnreadableError, UnitOfWorkFactory
+from chain_sync_service.application.source import Source, StateUnavailableError
+from chain_sync_service.domain.facts import FactKind, SeenFact
+from chain_sync_service.domain.holdings import Holding
+from chain_sync_service.domain.listener import Listener
 from chain_sync_service.domain.tokens import PaymentTokenDescription, TokenDescription
 from libs.chain.address import EvmAddress
+from libs.clock import Clock
 from libs.errors import AppError, Reason
 
 
 @dataclass(frozen=True, slots=True)
-class SyncStatus:
-    """A followed token, and the last look at the chain."""
+class ListenerView:
+    """A listener, the last look at the chain, how many holdings it has still to read, and when that was."""
 
-    token: FollowedToken
+    listener: Listener
     look: ChainLook
+    unread_count: int
+    source: str
+    now: datetime
 
     @property
     def last_error(self) -> str:
-        """What went wrong at the last look, with this token or with the chain as a whole."""
-        return self.token.last_error or self.look.error
+        """What went wrong at the last look, with this listener or with the chain as a whole."""
+        return self.listener.last_error or self.look.error
+
+    @property
+    def discrepancy(self) -> str:
+        """How holdings and supply differ although everything was read again; empty when they do not."""
+        gap = self.listener.supply_gap_base_units
+        return f"HOLDINGS_DO_NOT_SUM_TO_SUPPLY: {gap} base units are missing" if gap else ""
+
+
+@dataclass(frozen=True, slots=True)
+class FactPage:
+    """A page of what was seen, each with its place in the list, and what the listener covers."""
+
+    facts: list[tuple[SeenFact, tuple[int, int]]]
+    start_block: int
+    position_block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingsAtBlock:
+    """What holders have at a block; the supply is None where the token tells none."""
+
+    block_hash: str
+    supply: int | None
+    holdings: list[Holding]
 
 
 class Queries:
     """Changes nothing."""
 
-    def __init__(self, tokens: TokenReader, gate: ChainGate, new_unit_of_work: UnitOfWorkFactory) -> None:
+    def __init__(
+        self,
+        source: Source,
+        tokens: TokenReader,
+        gate: ChainGate,
+        new_unit_of_work: UnitOfWorkFactory,
+        clock: Clock,
+    ) -> None:
+        self._source = source
         self._tokens = tokens
         self._gate = gate
         self._new_unit_of_work = new_unit_of_work
+        self._clock = clock
 
     async def describe_token(self, token: EvmAddress) -> TokenDescription:
         """Raises AppError NOT_A_CONTRACT, NOT_A_SECURITY_TOKEN or CHAIN_UNAVAILABLE."""
@@ -42,15 +85,86 @@ class Queries:
         await self._gate.verify()
         return await self._tokens.describe_payment_token(token)
 
-    async def sync_status(self, asset_id: UUID) -> SyncStatus:
+    async def sync_status(self, asset_id: UUID) -> ListenerView:
         """Raises AppError ASSET_NOT_YET_KNOWN: the asset may be on its way to us."""
+        view = await self._view(asset_id)
+        if view is None:
+            raise asset_not_yet_known(asset_id)
+        return view
+
+    async def get_listener(self, asset_id: UUID) -> ListenerView:
+        """Raises AppError LISTENER_NOT_FOUND."""
+        view = await self._view(asset_id)
+        if view is None:
+            raise listener_not_found(asset_id)
+        return view
+
+    async def list_listeners(self, after: UUID | None, limit: int) -> list[ListenerView]:
+        """At most `limit` behind an asset's id, ordered by it."""
         async with self._new_unit_of_work() as uow:
-            token = await uow.tokens.find(asset_id)
+            listeners = await uow.listeners.page(after, limit)
             look = await uow.chain.last_look()
-        if token is None:
-            raise AppError(
-                Reason.ASSET_NOT_YET_KNOWN,
-                f"asset {asset_id} is not followed (yet): it is once its import is complete",
-                field="asset",
+        return [self._seen(listener, look, 0) for listener in listeners]
+
+    async def list_facts(
+        self,
+        asset_id: UUID,
+        *,
+        kinds: Sequence[FactKind],
+        from_block: int,
+        to_block: int | None,
+        after: tuple[int, int] | None,
+        limit: int,
+    ) -> FactPage:
+        """Raises AppError ASSET_NOT_YET_KNOWN."""
+        async with self._new_unit_of_work() as uow:
+            listener = await uow.listeners.find(asset_id)
+            if listener is None:
+                raise asset_not_yet_known(asset_id)
+            facts = await uow.facts.page(
+                asset_id, kinds=kinds, from_block=from_block, to_block=to_block, after=after, limit=limit
             )
-        return SyncStatus(token, look)
+        position = listener.position.number if listener.position else None
+        return FactPage(facts, listener.start_block, position)
+
+    async def read_holdings(self, asset_id: UUID, holders: Sequence[str], block_number: int) -> HoldingsAtBlock:
+        """Raises AppError ASSET_NOT_YET_KNOWN, INVALID_BLOCK for one that there is not yet, CHAIN_UNAVAILABLE."""
+        await self._gate.ensure_verified()
+        async with self._new_unit_of_work() as uow:
+            listener = await uow.listeners.find(asset_id)
+        if listener is None:
+            raise asset_not_yet_known(asset_id)
+        token = listener.contracts.token
+        (before,) = await self._source.blocks([block_number])
+        if before is None:
+            raise AppError(
+                Reason.INVALID_BLOCK, f"the chain has no block {block_number} yet", field="block_number"
+            )
+        try:
+            (supply,) = await self._tokens.supplies([token], block_number)
+            holdings = await self._tokens.holdings(token, holders, block_number, with_parts=holders)
+        except (StateUnavailableError, TokenUnreadableError) as error:
+            raise AppError(Reason.CHAIN_UNAVAILABLE, str(error)) from error
+        (after,) = await self._source.blocks([block_number])
+        if after != before:
+            raise AppError(Reason.CHAIN_UNAVAILABLE, f"block {block_number} left the chain while it was read")
+        return HoldingsAtBlock(before.hash, supply, holdings)
+
+    async def _view(self, asset_id: UUID) -> ListenerView | None:
+        async with self._new_unit_of_work() as uow:
+            listener = await uow.listeners.find(asset_id)
+            look = await uow.chain.last_look()
+            unread_count = await uow.holdings.count_stale(asset_id) if listener else 0
+        return self._seen(listener, look, unread_count) if listener else None
+
+    def _seen(self, listener: Listener, look: ChainLook, unread_count: int) -> ListenerView:
+        return ListenerView(listener, look, unread_count, self._source.kind, self._clock.now())
+
+
+def asset_not_yet_known(asset_id: UUID) -> AppError:
+    """The error for an asset that may be on its way to us."""
+    return AppError(
+        Reason.ASSET_NOT_YET_KNOWN,
+        f"asset {asset_id} is not followed (yet): it is once its import is complete",
+        field="asset",
+    )

@@ -1,28 +1,47 @@
-"""Use case: what a window of blocks holds becomes effects, events and a new position, all or nothing."""
+"""Use case: what a window of blocks holds becomes effects, events and new positions, all or nothing."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from chain_sync_service.application.ports import Alarms, UnitOfWorkFactory
-from chain_sync_service.domain.blocks import BlockRef, WindowLogs
-from chain_sync_service.domain.followed_token import FollowedToken
-from chain_sync_service.domain.holder_changes import net_changes
+from chain_sync_service.application.ports import Alarms, UnitOfWork, UnitOfWorkFactory
+from chain_sync_service.application.watch_rates import RatesAsked
+from chain_sync_service.domain.blocks import Block
+from chain_sync_service.domain.facts import Fact, FactKind, SeenFact, SupplyChange, Transfer
+from chain_sync_service.domain.holdings import HoldingChange, window_effects
+from chain_sync_service.domain.listener import Listener
+from chain_sync_service.domain.pending_rates import PendingRate, pending_rate
 from libs.clock import Clock
 
 # Far more than the deepest reorg that is not another chain; one row each.
 KEPT_WINDOW_ENDS = 256
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_TIME_SECONDS = 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window that was read: its last block, its logs, and whether it reaches the newest safe block."""
+    """What a window that was read is to one listener.
 
-    end: BlockRef
-    logs: WindowLogs
+    `supply_base_units` is the token's supply at its end, None where it was not asked or the token tells none;
+    `is_caught_up` tells whether it reaches the newest safe block.
+    """
+
+    end: Block
+    transfers: tuple[Transfer, ...]
+    supply_changes: tuple[SupplyChange, ...]
+    facts: tuple[Fact, ...]
+    supply_base_units: int | None
     is_caught_up: bool
+
+    @property
+    def is_quiet(self) -> bool:
+        """True if no log was for the listener."""
+        return not (self.transfers or self.supply_changes or self.facts)
 
 
 class RecordWindow:
-    """Writes a window unless another worker has moved the token since it was claimed."""
+    """Writes a window for those listeners that no other worker has moved since they were claimed."""
 
     def __init__(
         self,
@@ -39,30 +58,152 @@ class RecordWindow:
         self._position_event_blocks = position_event_blocks
         self._max_window_blocks = max_window_blocks
 
-    async def __call__(self, claimed: FollowedToken, window: Window) -> bool:
-        """Returns False, with nothing written, when the token was moved meanwhile."""
-        now = self._clock.now()
+    async def __call__(
+        self,
+        group: Sequence[Listener],
+        windows: Sequence[Window],
+        blocks: Mapping[int, Block],
+        rates: RatesAsked,
+    ) -> None:
+        """`blocks` has those that the logs are in, by number. The quiet ones are written together."""
+        both = list(zip(group, windows, strict=True))
+        quiet = [(listener, window) for listener, window in both if window.is_quiet]
+        busy = [(listener, window) for listener, window in both if not window.is_quiet]
+        if quiet:
+            await self._record(quiet, blocks, rates)
+        for each in busy:
+            await self._record([each], blocks, rates)
+
+    async def _record(
+        self, claimed: Sequence[tuple[Listener, Window]], blocks: Mapping[int, Block], rates: RatesAsked
+    ) -> None:
+        known = {listener.asset_id: listener for listener, _ in claimed}
+        windows = {listener.asset_id: window for listener, window in claimed}
         async with self._new_unit_of_work() as uow:
-            token = await uow.tokens.lock(claimed.asset_id)
-            if token is None or token.version != claimed.version:
-                return False
-            new = await uow.history.add_transfers(token.asset_id, window.logs.transfers)
-            await uow.history.add_undecodable(token.asset_id, window.logs.undecodable, now)
-            moved, events = token.advance(
-                window.end,
-                net_changes(new),
-                is_caught_up=window.is_caught_up,
-                position_event_blocks=self._position_event_blocks,
-                max_window_blocks=self._max_window_blocks,
-                now=now,
-            )
-            await uow.history.add_window_end(token.asset_id, window.end, KEPT_WINDOW_ENDS)
-            await uow.tokens.save(moved)
-            uow.publish(events)
+            locked = await uow.listeners.lock_many(sorted(known))
+            unmoved = [each for each in locked if each.version == known[each.asset_id].version]
+            moved = [await self._advance(uow, each, windows[each.asset_id], blocks, rates) for each in unmoved]
+            if not moved:
+                return
+            end = claimed[0][1].end
+            await uow.window_ends.add([each.asset_id for each in moved], end.ref, KEPT_WINDOW_ENDS)
+            await uow.listeners.save(moved)
             await uow.commit()
-        for log in window.logs.undecodable:
-            self._alarms.raise_alarm(
-                "UNDECODABLE_LOG",
-                f"asset {token.asset_id}, transaction {log.transaction_hash}, log {log.log_index}: {log.problem}",
-            )
-        return True
+        for each in unmoved:
+            self._alarm(each, windows[each.asset_id].facts)
+
+    async def _advance(
+        self,
+        uow: UnitOfWork,
+        listener: Listener,
+        window: Window,
+        blocks: Mapping[int, Block],
+        rates: RatesAsked,
+    ) -> Listener:
+        told = await self._record_facts(uow, listener, window, blocks, rates)
+        changes = await self._record_transfers(uow, listener, window)
+        if window.is_caught_up and await self._is_lost(uow, listener, window, changes):
+            await uow.holdings.mark_everybody_stale(listener.asset_id)
+        moved, events = told.advance(
+            window.end,
+            changes,
+            is_caught_up=window.is_caught_up,
+            has_stale=await uow.holdings.has_stale(listener.asset_id),
+            supply_base_units=window.supply_base_units,
+            position_event_blocks=self._position_event_blocks,
+            max_window_blocks=self._max_window_blocks,
+            now=self._clock.now(),
+        )
+        uow.publish(events)
+        return moved
+
+    async def _record_transfers(self, uow: UnitOfWork, listener: Listener, window: Window) -> list[HoldingChange]:
+        effects = window_effects(
+            window.transfers, window.supply_changes, window.facts, trusts_folding=not listener.is_replaying
+        )
+        if effects.reads_everybody:
+            await uow.holdings.mark_everybody_stale(listener.asset_id)
+        if effects.to_read:
+            await uow.holdings.mark_stale(listener.asset_id, sorted(effects.to_read), reads_parts=True)
+        if not effects.folds:
+            return []
+        if effects.reads_everybody:
+            # Who is new to the token in this very window is not known yet.
+            new = [fold.holder for fold in effects.folds]
+            await uow.holdings.mark_stale(listener.asset_id, new, reads_parts=True)
+            return []
+        return await uow.holdings.fold(listener.asset_id, effects.folds, window.end.number)
+
+    async def _is_lost(
+        self, uow: UnitOfWork, listener: Listener, window: Window, changes: Sequence[HoldingChange]
+    ) -> bool:
+        """True if holdings and supply differ although nothing is known to be stale: something tells no log."""
+        if await uow.holdings.has_stale(listener.asset_id):
+            return False
+        return listener.with_changes(changes).is_total_doubtful(window.supply_base_units)
+
+    async def _record_facts(
+        self,
+        uow: UnitOfWork,
+        listener: Listener,
+        window: Window,
+        blocks: Mapping[int, Block],
+        rates: RatesAsked,
+    ) -> Listener:
+        asset_id = listener.asset_id
+        for rate in rates.settled(asset_id):
+            await uow.facts.remove_pending_rate(asset_id, rate)
+        for rate in rates.postponed(asset_id):
+            await uow.facts.save_pending_rate(asset_id, rate)
+        listener = await self._retract_unseen(uow, listener, window) if listener.is_replaying else listener
+        if not window.facts:
+            return listener
+        known = await uow.facts.known_places(asset_id, window.facts)
+        new = [fact for fact in window.facts if place_of(fact) not in known]
+        published = [fact for fact in new if fact.kind is not FactKind.UNKNOWN]
+        counted, sequences = listener.next_fact_sequences(len(published))
+        by_place = dict(zip(map(place_of, published), sequences, strict=True))
+        seen = [
+            SeenFact(fact, blocks[fact.log.block_number].time, by_place.get(place_of(fact), 0)) for fact in new
+        ]
+        await uow.facts.add(asset_id, seen, self._clock.now())
+        await uow.facts.add_pending_rates(asset_id, _pending(new))
+        uow.publish_facts(asset_id, seen)
+        return counted
+
+    async def _retract_unseen(self, uow: UnitOfWork, listener: Listener, window: Window) -> Listener:
+        """A replay also finds what was told and is not on the chain: a reorg may have passed unseen meanwhile."""
+        if listener.position is None:
+            return listener
+        retracted = await uow.facts.take_back_unseen(
+            listener.asset_id, listener.position.number + 1, window.end.number, window.facts
+        )
+        counted, sequences = listener.next_fact_sequences(len(retracted))
+        uow.publish_retractions(listener.asset_id, retracted, sequences)
+        return counted
+
+    def _alarm(self, listener: Listener, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            if fact.kind is FactKind.UNKNOWN and fact.problem:
+                log = fact.log
+                self._alarms.raise_alarm(
+                    "UNDECODABLE_LOG",
+                    f"asset {listener.asset_id}, transaction {log.transaction_hash}, log {log.log_index}: "
+                    f"{fact.problem}",
+                )
+
+
+def place_of(fact: Fact) -> tuple[str, str, int]:
+    """What makes a fact the same when it is seen again."""
+    return (fact.kind.value, fact.log.transaction_hash, fact.log.log_index)
+
+
+def _pending(facts: Sequence[Fact]) -> list[PendingRate]:
+    found = [pending_rate(fact, _time(fact.details.get("fixing_time", ""))) for fact in facts]
+    return [rate for rate in found if rate is not None]
+
+
+def _time(text: str) -> datetime:
+    """A time that a token tells; what no calendar has is asked for at once, and then less and less often."""
+    seconds = int(text) if text.isdecimal() else 0
+    return datetime.fromtimestamp(seconds, UTC) if seconds <= _LATEST_TIME_SECONDS else _EPOCH

@@ -1,10 +1,7 @@
-"""Blocks, and what the blocks of a window hold for one token."""
+"""Blocks."""
 
 from dataclasses import dataclass
-
-from libs.chain.address import EvmAddress
-
-ZERO_ADDRESS = EvmAddress("0x" + "0" * 40)
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,46 +13,14 @@ class BlockRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """A decoded Transfer log. Bulk: `sender` and `receiver` are lower-case addresses, checked where it was read.
+class Block:
+    """A block with its time; on Hedera the consensus timestamp of its last transaction."""
 
-    The zero address as sender is an issue, as receiver a redemption. `amount` is in the token's base units.
-    """
-
-    transaction_hash: str
-    log_index: int
-    block_number: int
-    sender: str
-    receiver: str
-    amount: int
-
-
-@dataclass(frozen=True, slots=True)
-class UndecodableLog:
-    """A log with Transfer's topic and another layout: kept as it came, with what was wrong with it."""
-
-    transaction_hash: str
-    log_index: int
-    block_number: int
-    block_hash: str
-    topics: tuple[bytes, ...]
-    data: bytes
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class WindowLogs:
-    """All Transfer logs of one token in a range of blocks.
-
-    `end_block_hashes` are the block hashes that logs of the range's last block carry: none or one, unless
-    the node mixed forks.
-    """
-
-    transfers: tuple[Transfer, ...]
-    undecodable: tuple[UndecodableLog, ...]
-    end_block_hashes: frozenset[str]
+    number: int
+    hash: str
+    time: datetime
 
     @property
-    def count(self) -> int:
-        """Number of logs."""
-        return len(self.transfers) + len(self.undecodable)
+    def ref(self) -> BlockRef:
+        """Number and hash."""
+        return BlockRef(self.number, self.hash)

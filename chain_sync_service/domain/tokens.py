@@ -19,10 +19,11 @@ class SecurityType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TokenDescription:
-    """A security token at one block. Supply in base units."""
+    """A security token at one block. Supply in base units; `hedera_id` is empty where there is none."""
 
     chain_id: int
     token: EvmAddress
+    hedera_id: str
     display_name: str
     symbol: str
     isin: str
@@ -30,6 +31,7 @@ class TokenDescription:
     security_type: SecurityType
     total_supply: int
     holder_count: int
+    is_paused: bool
     block_number: int
 
     def __post_init__(self) -> None:
@@ -43,6 +45,7 @@ class PaymentTokenDescription:
 
     chain_id: int
     token: EvmAddress
+    hedera_id: str
     symbol: str
     decimals: int
 

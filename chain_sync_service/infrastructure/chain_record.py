@@ -6,7 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chain_sync_service.application.ports import ChainIdentity, ChainLook
+from chain_sync_service.application.ports import ChainLook
+from chain_sync_service.application.source import ChainIdentity
 from chain_sync_service.infrastructure.tables import chain
 
 

@@ -1,16 +1,23 @@
 """The service's transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chain_sync_service.domain.followed_token import HolderBalancesChanged
+from chain_sync_service.domain.facts import SeenFact
+from chain_sync_service.domain.listener import HolderBalancesChanged
 from chain_sync_service.infrastructure.chain_record import SqlChainRecord
-from chain_sync_service.infrastructure.followed_tokens import SqlFollowedTokens
-from chain_sync_service.infrastructure.resource_mapping import holder_balances_changed_message
+from chain_sync_service.infrastructure.event_mapping import (
+    fact_event_message,
+    holder_balances_changed_message,
+    retraction_message,
+)
+from chain_sync_service.infrastructure.facts import SqlFacts
+from chain_sync_service.infrastructure.holdings import SqlHoldings
+from chain_sync_service.infrastructure.listeners import SqlListeners
 from chain_sync_service.infrastructure.tables import shared_tables
-from chain_sync_service.infrastructure.transfer_history import SqlTransferHistory
+from chain_sync_service.infrastructure.window_ends import SqlWindowEnds
 from libs.clock import Clock
 from libs.messaging.events import OutgoingEvent
 from libs.persistence.unit_of_work import SqlUnitOfWork
@@ -31,21 +38,41 @@ class ChainSyncUnitOfWork(SqlUnitOfWork):
 
     def _open(self) -> None:
         self.chain = SqlChainRecord(self.connection)
-        self.tokens = SqlFollowedTokens(self.connection)
-        self.history = SqlTransferHistory(self.connection)
+        self.listeners = SqlListeners(self.connection)
+        self.holdings = SqlHoldings(self.connection)
+        self.facts = SqlFacts(self.connection)
+        self.window_ends = SqlWindowEnds(self.connection)
 
     def publish(self, events: Sequence[HolderBalancesChanged]) -> None:
         """See the port."""
         for event in events:
-            self.add_event(
-                OutgoingEvent(
-                    event_id=self._new_id(),
-                    context="chain_sync",
-                    event_name="holder_balances_changed",
-                    aggregate_id=event.asset_id,
-                    # Unique in the outbox: a sequence number cannot leave twice.
-                    aggregate_version=event.sequence,
-                    payload=holder_balances_changed_message(event).SerializeToString(),
-                    create_time=self._clock.now(),
-                )
+            payload = holder_balances_changed_message(event).SerializeToString()
+            self._add("holder_balances_changed", event.asset_id, event.sequence, payload)
+
+    def publish_facts(self, asset_id: UUID, facts: Sequence[SeenFact]) -> None:
+        """See the port."""
+        for seen in facts:
+            if seen.sequence:
+                name = seen.fact.kind.value.lower()
+                payload = fact_event_message(asset_id, seen).SerializeToString()
+                self._add(name, asset_id, seen.sequence, payload)
+
+    def publish_retractions(self, asset_id: UUID, retracted: Sequence[SeenFact], sequences: Iterable[int]) -> None:
+        """See the port."""
+        for seen, sequence in zip(retracted, sequences, strict=True):
+            payload = retraction_message(asset_id, seen, sequence).SerializeToString()
+            self._add("chain_event_retracted", asset_id, sequence, payload)
+
+    def _add(self, event_name: str, asset_id: UUID, sequence: int, payload: bytes) -> None:
+        self.add_event(
+            OutgoingEvent(
+                event_id=self._new_id(),
+                context="chain_sync",
+                event_name=event_name,
+                aggregate_id=asset_id,
+                # Unique in the outbox: a sequence number cannot leave twice.
+                aggregate_version=sequence,
+                payload=payload,
+                create_time=self._clock.now(),
             )
+        )

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar, cast
 
-from asset_service.domain.asset import LEGAL_TRANSITIONS as ASSET_TRANSITIONS
-from asset_service.domain.asset import AssetState
 from chain_sync_service.domain.followed_token import LEGAL_TRANSITIONS as FOLLOW_TRANSITIONS
 from chain_sync_service.domain.followed_token import FollowState
+
+from asset_service.domain.asset import LEGAL_TRANSITIONS as ASSET_TRANSITIONS
+from asset_service.domain.asset import PAUSE_TRANSITIONS, AssetState, PauseState
 from deploy.docs.descriptors import ProtoFile
 from deploy.docs.markdown import document, generated_note, table
 from distribution_service.domain.states import LEGAL_TRANSITIONS as DISTRIBUTION_TRANSITIONS
@@ -44,7 +45,7 @@ class _Machine:
 def state_machines(files: Sequence[ProtoFile]) -> str:
     """The page."""
     comments = {
-        (enum.full_name, value.name.removeprefix("STATE_")): value.comment
+        (enum.full_name, value.name.removeprefix(f"{_upper_snake(enum.full_name)}_")): value.comment
         for file in files
         for message in file.messages
         for enum in message.enums
@@ -76,6 +77,19 @@ def _machines() -> list[_Machine]:
                 AssetState.ACTIVE: "nobody: the asset stays payable",
             },
             "masspayout.asset.v1.Asset.State",
+        ),
+        _Machine(
+            "Pause of an asset",
+            "asset_service/domain/asset.py",
+            PauseState.UNPAUSED,
+            _generic(PAUSE_TRANSITIONS),
+            {
+                PauseState.UNPAUSED: "an operator, or whoever pauses the lifecycle contract on the chain",
+                PauseState.PAUSING: "payout_service, when the transaction is final",
+                PauseState.PAUSED: "an operator, or whoever unpauses the lifecycle contract on the chain",
+                PauseState.UNPAUSING: "payout_service, when the transaction is final",
+            },
+            "masspayout.asset.v1.Asset.PauseState",
         ),
         _Machine(
             "Distribution",
@@ -157,6 +171,11 @@ def _machines() -> list[_Machine]:
             dict.fromkeys(FollowState, "follow worker of chain_sync_service"),
         ),
     ]
+
+
+def _upper_snake(full_name: str) -> str:
+    """An enum's name as the prefix of its values has it: `masspayout.asset.v1.Asset.PauseState`: `PAUSE_STATE`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", full_name.rpartition(".")[2]).upper()
 
 
 def _generic(transitions: Mapping[State, frozenset[State]]) -> Mapping[StrEnum, frozenset[StrEnum]]:

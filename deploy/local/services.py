@@ -54,6 +54,7 @@ PAYOUT = ServiceSpec(
     name="payout_service",
     schema="payout",
     grpc_service="masspayout.payout.v1.PayoutService",
+    peers={"CHAIN_SYNC_ADDRESS": "chain_sync_service"},
     reads_chain=True,
     signs=True,
 )

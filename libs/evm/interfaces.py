@@ -2,6 +2,13 @@
 
 from libs.evm.abi import ContractError, Event, Function
 
+
+def _event(name: str, *fields: str) -> Event:
+    """An event by the canonical types of its fields, each followed by ` indexed` where it is."""
+    types = tuple(field.removesuffix(" indexed") for field in fields)
+    return Event(name, types, tuple(field.endswith(" indexed") for field in fields))
+
+
 # --- ERC-20 -------------------------------------------------------------------------------------------------
 BALANCE_OF = Function("balanceOf", ("address",), ("uint256",))
 TOTAL_SUPPLY = Function("totalSupply", (), ("uint256",))
@@ -88,6 +95,9 @@ GET_BOND_DETAILS_V7 = Function("getBondDetails", (), ("bytes3", "uint256", "uint
 GET_MATURITY_DATE_V8 = Function("getMaturityDate", (), ("uint256",))
 GET_PRINCIPAL_FOR = Function("getPrincipalFor", ("address",), ("uint256", "uint256"))
 FULL_REDEEM_AT_MATURITY = Function("fullRedeemAtMaturity", ("address",), ())
+ISSUED_BY_PARTITION = Event(
+    "IssuedByPartition", ("bytes32", "address", "address", "uint256", "bytes"), (True, True, True, False, False)
+)
 REDEEMED_BY_PARTITION = Event(
     "RedeemedByPartition",
     ("bytes32", "address", "address", "uint256", "bytes", "bytes"),
@@ -103,9 +113,25 @@ CORPORATE_ACTION_ROLES = (
     bytes.fromhex("a1acfc499025c99f55059195e6276f639d34a18aad7b8121b9192b7f438c55cd"),
 )
 
+# The parts of a holding that cannot be moved, and are not in its balance; a token may lack some of these getters.
+GET_FROZEN_TOKENS = Function("getFrozenTokens", ("address",), ("uint256",))
+GET_LOCKED_AMOUNT_FOR = Function("getLockedAmountFor", ("address",), ("uint256",))
+GET_HELD_AMOUNT_FOR = Function("getHeldAmountFor", ("address",), ("uint256",))
+GET_CLEARED_AMOUNT_FOR = Function("getClearedAmountFor", ("address",), ("uint256",))
+# Version 8; version 7 has isPaused().
+PAUSED_V8 = Function("paused", (), ("bool",))
+
 # Balances change without a Transfer.
 TOKENS_FROZEN = Event("TokensFrozen", ("address", "uint256", "bytes32"), (True, False, False))
 ADJUSTMENT_BALANCE_SET = Event("AdjustmentBalanceSet", ("address", "uint256", "uint8"), (True, False, False))
+
+# In versions 7 and 8, and in the devnet's token.
+TOKENS_UNFROZEN = _event("TokensUnfrozen", "address indexed", "uint256", "bytes32")
+ADDED_TO_CONTROL_LIST = _event("AddedToControlList", "address indexed", "address indexed")
+REMOVED_FROM_CONTROL_LIST = _event("RemovedFromControlList", "address indexed", "address indexed")
+COUPON_CANCELLED_V7 = _event("CouponCancelled", "uint256", "address indexed")
+TOKEN_PAUSED_V7 = _event("TokenPaused", "address indexed")
+TOKEN_UNPAUSED_V7 = _event("TokenUnpaused", "address indexed")
 
 # --- LifeCycleCashFlow --------------------------------------------------------------------------------------
 INITIALIZE = Function("initialize", ("address", "address", "(bytes32,address[])[]"), ())
@@ -125,6 +151,8 @@ EXECUTE_BOND_CASH_OUT_BY_ADDRESSES = Function(
 # Moves payment tokens anywhere; it sets no paid flag, so it never pays a payee.
 TRANSFER_PAYMENT_TOKEN = Function("transferPaymentToken", ("address", "uint256"), ())
 IS_PAUSED = Function("isPaused", (), ("bool",))
+PAUSE = Function("pause", (), ("bool",))
+UNPAUSE = Function("unpause", (), ("bool",))
 GET_PAYMENT_TOKEN = Function("getPaymentToken", (), ("address",))
 GET_PAYMENT_TOKEN_DECIMALS = Function("getPaymentTokenDecimals", (), ("uint8",))
 HAS_ROLE = Function("hasRole", ("bytes32", "address"), ("bool",))
@@ -141,6 +169,27 @@ DISTRIBUTION_BY_ADDRESSES_EXECUTED = Event(
 CASH_OUT_BY_ADDRESSES_EXECUTED = Event(
     "CashOutByAddressesExecuted", ("address[]", "address[]", "address[]", "uint256[]"), (False,) * 4
 )
+
+# We send none of these; someone else may.
+AMOUNT_SNAPSHOT_EXECUTED = _event(
+    "AmountSnapshotExecuted", "uint256", "uint256", "uint256", "uint256", "address[]", "address[]", "uint256[]"
+)
+PERCENTAGE_SNAPSHOT_EXECUTED = _event(
+    "PercentageSnapshotExecuted", "uint256", "uint256", "uint256", "uint256", "address[]", "address[]", "uint256[]"
+)
+PERCENTAGE_SNAPSHOT_BY_ADDRESSES_EXECUTED = _event(
+    "PercentageSnapshotByAddressesExecuted",
+    *("uint256", "address[]", "uint256"),
+    *("address[]", "address[]", "uint256[]"),
+)
+DISTRIBUTION_EXECUTED = _event(
+    "DistributionExecuted", "uint256", "uint256", "uint256", "address[]", "address[]", "uint256[]"
+)
+CASH_OUT_EXECUTED = _event("CashOutExecuted", "uint256", "uint256", "address[]", "address[]", "uint256[]")
+LIFECYCLE_PAUSED = _event("LifeCycleCashFlowPaused", "address indexed")
+LIFECYCLE_UNPAUSED = _event("LifeCycleCashFlowUnpaused", "address indexed")
+PAYMENT_TOKEN_TRANSFERRED = _event("PaymentTokenTransferred", "address", "uint256")
+PAYMENT_TOKEN_CHANGED = _event("PaymentTokenChanged", "address")
 
 DEFAULT_ADMIN_ROLE = bytes(32)
 PAUSER_ROLE = bytes.fromhex("8943226357c41253cf6ffc651e04f2a3a7cf1255138972ce150e207c0393cbce")
@@ -232,3 +281,392 @@ PAID_FLAG_SNAPSHOTS_OFFSET = 3
 # --- The asset, version 8 alone -----------------------------------------------------------------------------
 # Free, locked, frozen, held and cleared tokens together: what getPrincipalFor tells the principal of.
 GET_TOTAL_BALANCE_FOR_V8 = Function("getTotalBalanceFor", ("address",), ("uint256",))
+
+# --- Events of the asset, as version 8 emits them -----------------------------------------------------------
+# tests/ats compares them with the published interface. Version 7 has most of them, too; where it differs, its
+# layout stands above.
+COUPON_SET_V8 = _event("CouponSet", "bytes32 indexed", "uint256 indexed", "address indexed", COUPON)
+COUPON_CANCELLED_V8 = _event("CouponCancelled", "uint256 indexed", "address indexed")
+COUPON_FORCE_CANCELLED_V8 = _event("CouponForceCancelled", "uint256 indexed", "address indexed")
+DIVIDEND_FORCE_CANCELLED_V8 = _event("DividendForceCancelled", "uint256", "address indexed")
+TOKEN_PAUSED_V8 = _event("Paused", "address indexed")
+TOKEN_UNPAUSED_V8 = _event("Unpaused", "address indexed")
+ADDRESS_FROZEN_V8 = _event("AddressFrozen", "address indexed", "bool indexed", "address indexed")
+LOCKED_BY_PARTITION_V8 = _event(
+    "LockedByPartition", "address indexed", "address indexed", "bytes32 indexed", "uint256", "uint256", "uint256"
+)
+LOCK_BY_PARTITION_RELEASED_V8 = _event(
+    "LockByPartitionReleased", "address indexed", "address indexed", "bytes32 indexed", "uint256"
+)
+PARTITION_TRANSFERRED_AND_LOCKED_V8 = _event(
+    "PartitionTransferredAndLocked",
+    "bytes32 indexed",
+    "address indexed",
+    "address",
+    "uint256",
+    "bytes",
+    "uint256",
+    "uint256",
+)
+HOLD_BY_PARTITION_EXECUTED_V8 = _event(
+    "HoldByPartitionExecuted", "address indexed", "bytes32 indexed", "uint256", "uint256", "address"
+)
+HOLD_BY_PARTITION_RELEASED_V8 = _event(
+    "HoldByPartitionReleased", "address indexed", "bytes32 indexed", "uint256", "uint256"
+)
+HOLD_BY_PARTITION_RECLAIMED_V8 = _event(
+    "HoldByPartitionReclaimed", "address indexed", "address indexed", "bytes32 indexed", "uint256", "uint256"
+)
+AMORTIZATION_HOLD_SET_V8 = _event(
+    "AmortizationHoldSet", "bytes32 indexed", "uint256 indexed", "address indexed", "uint256", "uint256"
+)
+AMORTIZATION_HOLD_RELEASED_V8 = _event(
+    "AmortizationHoldReleased", "bytes32 indexed", "uint256 indexed", "address indexed", "uint256"
+)
+AMORTIZATION_SET_V8 = _event("AmortizationSet", "bytes32", "uint256", "address indexed", "uint256", "uint256")
+# Kinds of operation: transfer 0, redemption 1, creation of a hold 2.
+CLEARING_OF_HOLD = 2
+CLEARING_OPERATION_APPROVED_V8 = _event(
+    "ClearingOperationApproved",
+    "address indexed",
+    "address indexed",
+    "bytes32 indexed",
+    "uint256",
+    "uint8",
+    "bytes",
+)
+CLEARING_OPERATION_CANCELED_V8 = _event(
+    "ClearingOperationCanceled", "address indexed", "address indexed", "bytes32 indexed", "uint256", "uint8"
+)
+CLEARING_OPERATION_RECLAIMED_V8 = _event(
+    "ClearingOperationReclaimed", "address indexed", "address indexed", "bytes32 indexed", "uint256", "uint8"
+)
+RECOVERY_SUCCESS_V8 = _event("RecoverySuccess", "address", "address", "address")
+SCHEDULED_BALANCE_ADJUSTMENT_SET_V8 = _event(
+    "ScheduledBalanceAdjustmentSet",
+    "bytes32",
+    "uint256",
+    "address indexed",
+    "uint256 indexed",
+    "uint256",
+    "uint256",
+)
+SCHEDULED_BALANCE_ADJUSTMENT_FORCE_CANCELLED_V8 = _event(
+    "ScheduledBalanceAdjustmentForceCancelled", "uint256", "address indexed"
+)
+TASK_EXECUTION_FAILED_V8 = _event("TaskExecutionFailed", "bytes32 indexed", "bytes32 indexed", "uint256")
+# amount, expiry, escrow, receiver, data
+_HOLD = "(uint256,uint256,address,address,bytes)"
+HELD_EVENTS_V8 = tuple(
+    _event(name, "address indexed", "address indexed", "bytes32", "uint256", _HOLD, "bytes")
+    for name in (
+        "HeldByPartition",
+        "HeldFromByPartition",
+        "OperatorHeldByPartition",
+        "ControllerHeldByPartition",
+        "ProtectedHeldByPartition",
+    )
+)
+CLEARED_HOLD_EVENTS_V8 = tuple(
+    _event(name, "address indexed", "address indexed", "bytes32", "uint256", _HOLD, "uint256", "bytes", "bytes")
+    for name in (
+        "ClearedHoldByPartition",
+        "ClearedHoldFromByPartition",
+        "ClearedOperatorHoldByPartition",
+        "ProtectedClearedHoldByPartition",
+    )
+)
+CLEARED_TRANSFER_EVENTS_V8 = tuple(
+    _event(
+        name,
+        *("address indexed",) * 3,
+        *("bytes32", "uint256", "uint256", "uint256", "bytes", "bytes"),
+    )
+    for name in (
+        "ClearedTransferByPartition",
+        "ClearedTransferFromByPartition",
+        "ClearedOperatorTransferByPartition",
+        "ProtectedClearedTransferByPartition",
+    )
+)
+CLEARED_REDEEM_EVENTS_V8 = tuple(
+    _event(
+        name,
+        *("address indexed",) * 2,
+        *("bytes32", "uint256", "uint256", "uint256", "bytes", "bytes"),
+    )
+    for name in (
+        "ClearedRedeemByPartition",
+        "ClearedRedeemFromByPartition",
+        "ClearedOperatorRedeemByPartition",
+        "ProtectedClearedRedeemByPartition",
+    )
+)
+_LOAN = (
+    "((bytes3,uint256,uint256,uint8,uint8,uint8,uint256,address,address),"
+    "(uint8,uint256,uint256,uint256,uint8,uint8,uint256,uint256,uint256,uint256,uint8,uint256),"
+    "(string,uint256,uint256),(uint256,uint256),(uint8,uint256))"
+)
+# They change nobody's holdings, or a Transfer tells of it all. Also what is emitted when a token is set up.
+HARMLESS_ASSET_EVENTS = (
+    _event("AddedToExternalControlLists", "address indexed", "address"),
+    _event("AddedToExternalKycLists", "address indexed", "address"),
+    _event("AddedToExternalPauses", "address indexed", "address"),
+    _event("AddedToIssuerList", "address indexed", "address indexed"),
+    _event("AgentAdded", "address indexed"),
+    _event("AgentRemoved", "address indexed"),
+    _event("AmortizationCancelled", "uint256", "address indexed"),
+    _event("AmortizationForceCancelled", "uint256", "address indexed"),
+    _event("Approval", "address indexed", "address indexed", "uint256"),
+    _event("AuthorizedOperator", "address indexed", "address indexed"),
+    _event("AuthorizedOperatorByPartition", "bytes32 indexed", "address indexed", "address indexed"),
+    _event("CapInitialized", "uint256", "(bytes32,uint256)[]"),
+    _event("ClearingActivated", "address indexed"),
+    _event("ClearingDeactivated", "address indexed"),
+    _event("ClearingInitialized", "bool"),
+    _event("ComplianceAdded", "address indexed"),
+    _event("ComplianceInitialized", "address"),
+    _event("ControlListInitialized", "bool"),
+    _event("ControllerInitialized", "bool"),
+    _event("ControllerRedemption", "address", "address indexed", "uint256", "bytes", "bytes"),
+    _event("ControllerTransfer", "address", "address indexed", "address indexed", "uint256", "bytes", "bytes"),
+    _event("CoreInitialized", "((string,string,string,uint8),uint8)"),
+    _event("CorporateActionAdded", "address indexed", "bytes32 indexed", "bytes32 indexed", "uint256", "bytes"),
+    _event("CorporateActionCancelled", "bytes32 indexed"),
+    _event("CouponRateTypeSet", "address indexed", "uint8"),
+    _event("DelegateChanged", "address indexed", "address indexed", "address indexed"),
+    _event("DelegateVotesChanged", "address indexed", "uint256", "uint256"),
+    _event("DocumentRemoved", "bytes32 indexed", "string", "bytes32"),
+    _event("DocumentUpdated", "bytes32 indexed", "string", "bytes32"),
+    _event("ERC20VotesInitialized", "bool"),
+    _event("EffectivelyRolesApplied", "bytes32[]", "bool[]"),
+    _event("ExternalControlListInitialized", "address[]"),
+    _event("ExternalControlListsUpdated", "address indexed", "address[]", "bool[]"),
+    _event("ExternalKycListInitialized", "address[]"),
+    _event("ExternalKycListsUpdated", "address indexed", "address[]", "bool[]"),
+    _event("ExternalPauseInitialized", "address[]"),
+    _event("ExternalPausesUpdated", "address indexed", "address[]", "bool[]"),
+    _event("FinalizedControllerFeature", "address"),
+    _event("FixedRateInitialized", "(uint256,uint8)"),
+    _event("HoldingsAssetAdded", "(address,uint8,string)"),
+    _event("HoldingsAssetRemoved", "(address,uint8,string)"),
+    _event("IdentityInitialized", "address"),
+    _event("IdentityRegistryAdded", "address indexed"),
+    _event("ImpactDataUpdated", "address indexed", "(uint256,uint256,uint256,uint8,uint256)"),
+    _event("InitializerInitialized", "uint256"),
+    _event("InterestRateTypeInitialized", "uint8"),
+    _event(
+        "InterestRateUpdated", "address indexed", "(uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint8)"
+    ),
+    _event("InternalKycStatusUpdated", "address indexed", "bool"),
+    _event("Issued", "address indexed", "address indexed", "uint256", "bytes"),
+    _event("IssuedByPartition", "bytes32 indexed", "address indexed", "address indexed", "uint256", "bytes"),
+    _event("KpiDataAdded", "address indexed", "uint256", "uint256"),
+    _event(
+        "KpiLinkedRateInitialized",
+        "(uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint8)",
+        "(uint256,uint256,uint256,uint8,uint256)",
+    ),
+    _event("KycGranted", "address indexed", "address indexed"),
+    _event("KycInitialized", "bool"),
+    _event("KycRevoked", "address indexed", "address indexed"),
+    _event("LoanDetailsSet", _LOAN),
+    _event("LoanHoldingsAssetUpdated", "address"),
+    _event("LoanInitialized", _LOAN),
+    _event("LoansPortfolioInitialized", "(uint8,uint8)"),
+    _event("LoansPortfolioWithdrawn", "address", "address", "uint256"),
+    _event(
+        "LockExpirationUpdated",
+        "address indexed",
+        "address indexed",
+        "bytes32 indexed",
+        "uint256",
+        "uint256",
+        "uint256",
+    ),
+    _event("MaturityDateUpdated", "address indexed", "uint256 indexed", "uint256 indexed"),
+    _event("MaturityInitialized", "uint256 indexed"),
+    _event("MaxInitializerFacetIndexUpdated", "address", "uint256"),
+    _event("MaxSupplyByPartitionSet", "address indexed", "bytes32 indexed", "uint256", "uint256"),
+    _event("MaxSupplySet", "address indexed", "uint256", "uint256"),
+    _event("NominalValueCurrencySet", "address indexed", "bytes3"),
+    _event("NominalValueInitialized", "uint256", "uint8", "bytes3"),
+    _event("NominalValueSet", "address indexed", "uint256", "uint8"),
+    _event("OperationalStatusPartialSet", "address", "bytes32", "uint256", "uint256"),
+    _event("OperationalStatusSet", "address", "bytes32", "uint256"),
+    _event("OperatorAuthorized", "address indexed", "address indexed"),
+    _event("OperatorRevoked", "address indexed", "address indexed"),
+    _event("PartitionsInitialized", "bool"),
+    _event("PartitionsProtected", "address indexed"),
+    _event("PartitionsUnProtected", "address indexed"),
+    _event("ProceedRecipientAdded", "address indexed", "address indexed", "bytes"),
+    _event("ProceedRecipientDataUpdated", "address indexed", "address indexed", "bytes"),
+    _event("ProceedRecipientRemoved", "address indexed", "address indexed"),
+    _event("ProceedRecipientsInitialized", "address[]", "bytes[]"),
+    _event("ProtectedPartitionsInitialized", "bool"),
+    _event(
+        "ProtectedRedeemFrom",
+        "bytes32 indexed",
+        "address indexed",
+        "address indexed",
+        "uint256",
+        "uint256",
+        "uint256",
+        "bytes",
+    ),
+    _event(
+        "ProtectedRedeemedByPartition",
+        "address indexed",
+        "address indexed",
+        "uint256",
+        "bytes32",
+        "(uint256,uint256,bytes)",
+    ),
+    _event(
+        "ProtectedTransferFrom",
+        "bytes32 indexed",
+        "address indexed",
+        "address indexed",
+        "address",
+        "uint256",
+        "uint256",
+        "uint256",
+        "bytes",
+    ),
+    _event(
+        "ProtectedTransferredByPartition",
+        "address indexed",
+        "address indexed",
+        "address indexed",
+        "uint256",
+        "bytes32",
+        "(uint256,uint256,bytes)",
+    ),
+    _event("RateUpdated", "address indexed", "uint256", "uint8"),
+    _event("Redeemed", "address indexed", "address indexed", "uint256", "bytes"),
+    _event("RemovedFromExternalControlLists", "address indexed", "address"),
+    _event("RemovedFromExternalKycLists", "address indexed", "address"),
+    _event("RemovedFromExternalPauses", "address indexed", "address"),
+    _event("RemovedFromIssuerList", "address indexed", "address indexed"),
+    _event("RevocationRegistryUpdated", "address indexed", "address indexed"),
+    _event("RevokedOperator", "address indexed", "address indexed"),
+    _event("RevokedOperatorByPartition", "bytes32 indexed", "address indexed", "address indexed"),
+    _event("RoleGranted", "address indexed", "address indexed", "bytes32 indexed"),
+    _event("RoleRenounced", "address indexed", "bytes32 indexed"),
+    _event("RoleRevoked", "address indexed", "address indexed", "bytes32 indexed"),
+    _event("RolesApplied", "bytes32[]", "bool[]", "address"),
+    _event("ScheduledBalanceAdjustmentCancelled", "uint256", "address indexed"),
+    _event(
+        "TransferByPartition",
+        "bytes32 indexed",
+        "address",
+        "address indexed",
+        "address indexed",
+        "uint256",
+        "bytes",
+        "bytes",
+    ),
+    _event("TransferFromWithData", "address indexed", "address indexed", "address indexed", "uint256", "bytes"),
+    _event("TransferWithData", "address indexed", "address indexed", "uint256", "bytes"),
+    _event("UpdatedTokenInformation", "string indexed", "string indexed", "uint8", "string", "address indexed"),
+    _event("VotingCancelled", "uint256", "address indexed"),
+    _event("VotingForceCancelled", "uint256", "address indexed"),
+    _event("VotingSet", "bytes32", "uint256", "address indexed", "uint256 indexed", "bytes"),
+    # Ours alone: the rate is read of the coupon.
+    _event("RateSet", "uint256", "address indexed", "uint256", "uint8"),
+    *(
+        _event(f"{facet}Initialized")
+        for facet in (
+            "AccessControl",
+            "Allowance",
+            "Amortization",
+            "BalanceAdjustments",
+            "BalanceTracker",
+            "BalanceTrackerAdjusted",
+            "BalanceTrackerAtSnapshot",
+            "BalanceTrackerAtSnapshotByPartition",
+            "BalanceTrackerByPartition",
+            "BatchBurn",
+            "BatchController",
+            "BatchFreeze",
+            "BatchMint",
+            "BatchTransfer",
+            "Burn",
+            "BurnByPartition",
+            "CapByPartition",
+            "ClearingAtSnapshot",
+            "ClearingAtSnapshotByPartition",
+            "ClearingByPartition",
+            "ClearingHoldByPartition",
+            "ComplianceByPartition",
+            "ControllerByPartition",
+            "ControllerHoldByPartition",
+            "CoreAdjusted",
+            "CoreAtSnapshot",
+            "CorporateActions",
+            "Coupon",
+            "CouponListing",
+            "CouponSecurityHolders",
+            "CustomData",
+            "Deactivate",
+            "DiamondCut",
+            "Dividend",
+            "DividendSecurityHolders",
+            "Documentation",
+            "EIP712",
+            "ERC1594",
+            "ERC20Permit",
+            "Freeze",
+            "FreezeAtSnapshot",
+            "FreezeAtSnapshotByPartition",
+            "Hold",
+            "HoldAtSnapshot",
+            "HoldAtSnapshotByPartition",
+            "HoldByPartition",
+            "Kpis",
+            "Lock",
+            "LockAtSnapshot",
+            "LockAtSnapshotByPartition",
+            "LockByPartition",
+            "MaturityByPartition",
+            "MintByPartition",
+            "NominalValueAtSnapshot",
+            "Nonces",
+            "Operator",
+            "OperatorByPartition",
+            "OperatorClearingByPartition",
+            "OperatorClearingHoldByPartition",
+            "OperatorHoldByPartition",
+            "Pause",
+            "Principal",
+            "ProtectedByPartition",
+            "ProtectedClearingByPartition",
+            "ProtectedClearingHoldByPartition",
+            "ProtectedHoldByPartition",
+            "Recovery",
+            "ScheduledBalanceAdjustment",
+            "ScheduledCrossOrderedTasks",
+            "SecurityHolders",
+            "SecurityHoldersAtSnapshot",
+            "Snapshots",
+            "SnapshotsByPartition",
+            "SsiManagement",
+            "Transfer",
+            "TransferAndLock",
+            "TransferAndLockByPartition",
+            "TransferByPartition",
+            "Voting",
+            "VotingSecurityHolders",
+        )
+    ),
+)
+# Of the lifecycle contract and of its proxy.
+HARMLESS_LIFECYCLE_EVENTS = (
+    PAYMENT_TOKEN_TRANSFERRED,
+    _event("RoleGranted", "address indexed", "address indexed", "bytes32 indexed"),
+    _event("RoleRevoked", "address indexed", "address indexed", "bytes32 indexed"),
+    _event("RoleRenounced", "address indexed", "bytes32 indexed"),
+    _event("Initialized", "uint64"),
+    _event("Upgraded", "address indexed"),
+    _event("AdminChanged", "address", "address"),
+)

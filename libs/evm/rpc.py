@@ -105,23 +105,27 @@ class JsonRpc:
 
     async def request(self, method: str, *parameters: object) -> Any:
         """The result of one call. Raises RpcUnavailableError, RpcRefusedError or CallRevertedError."""
-        answer = await self._post(self._body(method, parameters))
-        if not isinstance(answer, dict):
-            raise RpcUnavailableError(f"the node answered nonsense to {method}")
-        return _result(answer, method)
+        return await self._request_one(method, parameters, allow_reverts=False)
 
-    async def request_many(self, method: str, parameters: Sequence[Sequence[object]]) -> list[Any]:
-        """The results of many calls of one method, in order. Raises as `request`, for the first that fails."""
+    async def request_many(
+        self, method: str, parameters: Sequence[Sequence[object]], *, allow_reverts: bool = False
+    ) -> list[Any]:
+        """The results of many calls of one method, in order. Raises as `request`, for the first that fails.
+
+        With `allow_reverts` a call that reverts has the result None.
+        """
         if self._pacing is None:
             size = self._batch_size
             chunks = [parameters[start : start + size] for start in range(0, len(parameters), size)]
-            results = await asyncio.gather(*(self._request_batch(method, chunk) for chunk in chunks))
+            results = await asyncio.gather(
+                *(self._request_batch(method, chunk, allow_reverts) for chunk in chunks)
+            )
             return list(itertools.chain.from_iterable(results))
         # One after the other: all at once they would wait for each other longer than any may.
         size = min(self._batch_size, self._pacing.most_at_once(method))
         answers: list[Any] = []
         for start in range(0, len(parameters), size):
-            answers += await self._request_batch(method, parameters[start : start + size])
+            answers += await self._request_batch(method, parameters[start : start + size], allow_reverts)
         return answers
 
     async def call(
@@ -170,20 +174,38 @@ class JsonRpc:
         """Code of a contract; empty where there is none."""
         return _bytes(await self.request("eth_getCode", address, "latest"), "eth_getCode")
 
+    async def eth_call_many(self, parameters: Sequence[Sequence[object]]) -> list[bytes | None]:
+        """Raw answers of calls, in order; None for one that reverts. Raises as `request` but for reverts."""
+        answers = await self.request_many("eth_call", parameters, allow_reverts=True)
+        return [None if answer is None else _bytes(answer, "eth_call") for answer in answers]
+
     async def logs(self, address: str, topics: Sequence[object], from_block: int, to_block: int) -> list[Log]:
         """Logs of a contract in a range of blocks, both ends included, ordered by block and index."""
+        return await self.logs_of_many([address], topics, from_block, to_block)
+
+    async def logs_of_many(
+        self, addresses: Sequence[str], topics: Sequence[object], from_block: int, to_block: int
+    ) -> list[Log]:
+        """Logs of any of these contracts, as `logs`."""
         answer = await self.request(
             "eth_getLogs",
-            {"address": address, "topics": topics, "fromBlock": hex(from_block), "toBlock": hex(to_block)},
+            {
+                "address": addresses[0] if len(addresses) == 1 else list(addresses),
+                "topics": topics,
+                "fromBlock": hex(from_block),
+                "toBlock": hex(to_block),
+            },
         )
         if not isinstance(answer, list):
             raise RpcUnavailableError("the node answered nonsense to eth_getLogs")
         found = [parse_log(entry) for entry in answer if not (isinstance(entry, dict) and entry.get("removed"))]
         return sorted(found, key=lambda log: (log.block_number, log.log_index))
 
-    async def _request_batch(self, method: str, parameters: Sequence[Sequence[object]]) -> list[Any]:
+    async def _request_batch(
+        self, method: str, parameters: Sequence[Sequence[object]], allow_reverts: bool
+    ) -> list[Any]:
         if self._batch_size == 1:
-            return [await self.request(method, *each) for each in parameters]
+            return [await self._request_one(method, each, allow_reverts) for each in parameters]
         bodies = [self._body(method, each) for each in parameters]
         answers = await self._post(bodies)
         if isinstance(answers, dict):
@@ -195,7 +217,13 @@ class JsonRpc:
         missing = [body["id"] for body in bodies if body["id"] not in by_id]
         if missing:
             raise RpcUnavailableError(f"the node left out {len(missing)} answers of a batch of {method}")
-        return [_result(by_id[body["id"]], method) for body in bodies]
+        return [_result_or_revert(by_id[body["id"]], method, allow_reverts) for body in bodies]
+
+    async def _request_one(self, method: str, parameters: Sequence[object], allow_reverts: bool) -> Any:
+        answer = await self._post(self._body(method, parameters))
+        if not isinstance(answer, dict):
+            raise RpcUnavailableError(f"the node answered nonsense to {method}")
+        return _result_or_revert(answer, method, allow_reverts)
 
     def _body(self, method: str, parameters: Sequence[object]) -> dict[str, Any]:
         return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(parameters)}
@@ -294,6 +322,15 @@ def _result(answer: dict[str, Any], method: str) -> Any:
     if method in ("eth_call", "eth_estimateGas") and (code == _REVERT_CODE or data or "revert" in message):
         raise CallRevertedError(code, message, data)
     raise RpcRefusedError(code, message, data)
+
+
+def _result_or_revert(answer: dict[str, Any], method: str, allow_reverts: bool) -> Any:
+    try:
+        return _result(answer, method)
+    except CallRevertedError:
+        if not allow_reverts:
+            raise
+        return None
 
 
 def _revert_data(data: object) -> bytes:

@@ -13,6 +13,7 @@ from libs.messaging.consumer import Subscription
 from libs.messaging.events import IncomingEvent
 from payout_service.application.engine import Engine
 from payout_service.application.register_asset import RegisterAsset, register_asset
+from payout_service.application.request_pause import RequestPause, request_pause
 from payout_service.application.request_payout import RequestPayout, request_payout
 
 
@@ -25,7 +26,13 @@ class PayoutConsumers:
     def subscriptions(self) -> list[Subscription]:
         """What the service subscribes to."""
         return [
-            Subscription("asset", {"asset_import_started": self.on_asset_import_started}),
+            Subscription(
+                "asset",
+                {
+                    "asset_import_started": self.on_asset_import_started,
+                    "asset_pause_requested": self.on_asset_pause_requested,
+                },
+            ),
             Subscription("distribution", {"distribution_released": self.on_distribution_released}),
         ]
 
@@ -44,6 +51,12 @@ class PayoutConsumers:
             payment_token_decimals=asset.payment_token_decimals,
         )
         await register_asset(self._engine, command, event)
+
+    async def on_asset_pause_requested(self, event: IncomingEvent) -> None:
+        """See RequestPause."""
+        message = asset_events.AssetPauseRequested.FromString(event.payload)
+        command = RequestPause(UUID(message.asset_id), message.version, message.paused)
+        await request_pause(self._engine, command, event)
 
     async def on_distribution_released(self, event: IncomingEvent) -> None:
         """See RequestPayout."""

@@ -1,8 +1,9 @@
-"""Moves a lifecycle contract on: its creations one by one, then its readiness again and again."""
+"""Moves a lifecycle contract on: its creations one by one, then its readiness again and again, and its pause."""
 
 from uuid import UUID
 
 from libs.errors import AppError, Code
+from payout_service.application.advance_pause import advance_pause
 from payout_service.application.check_readiness import check_readiness, refuse_unless_deployable
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
 from payout_service.application.journaled_intents import is_lost_and_accounted, newest_intent, numbered_key
@@ -51,6 +52,8 @@ async def _step(engine: Engine, asset_id: UUID) -> StepResult:
         contract.observe(readiness, engine.now())
         await work.lifecycle.save(contract)
         await work.commit()
+    if contract.pause_request:
+        return await advance_pause(engine, contract)
     is_ready = contract.state is LifecycleState.READY
     return StepResult(engine.settings.ready_poll_seconds if is_ready else engine.settings.poll_seconds)
 

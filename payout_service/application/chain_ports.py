@@ -21,6 +21,9 @@ from payout_service.domain.transaction import (
     SignedTransaction,
 )
 
+# Begins the reason of a call that the lifecycle contract refuses because it is paused.
+PAUSED_ERROR = "LifeCycleCashFlowIsPaused"
+
 
 class CallWouldRevertError(Exception):
     """A simulated call reverted; `reason` names the contract's error as far as it is known."""
@@ -103,6 +106,7 @@ class CallKind(Enum):
     TRIGGER_SNAPSHOTS = "TRIGGER_SNAPSHOTS"
     PAY_BATCH = "PAY_BATCH"
     SWEEP = "SWEEP"
+    SET_PAUSED = "SET_PAUSED"
     OTHER = "OTHER"
 
 
@@ -228,6 +232,10 @@ class Contracts(Protocol):
         """The lifecycle contract's transferPaymentToken. Never for a payee: it sets no paid flag."""
         ...
 
+    def set_paused(self, contract: EvmAddress, paused: bool) -> ContractCall:
+        """The lifecycle contract's pause() or unpause(). Either reverts where it is so already."""
+        ...
+
     def recognise(self, call: ContractCall) -> RecognisedCall:
         """What a call is. Touches no network."""
         ...
@@ -242,6 +250,17 @@ class Contracts(Protocol):
 
     async def is_paused(self, contract: EvmAddress) -> bool:
         """True if the lifecycle contract is paused."""
+        ...
+
+    async def was_paused(self, contract: EvmAddress, block_number: int) -> bool | None:
+        """Whether it was at the end of a block; None where the node cannot tell.
+
+        It cannot of a block from before the contract, nor of one whose state it does not keep any more.
+        """
+        ...
+
+    async def holds_pauser_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        """True if the signer may pause and unpause the contract."""
         ...
 
     async def holds_payout_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:

@@ -39,7 +39,7 @@ async def pause_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Payo
             work, payout, "PAUSED: an operator paused the payout", also_sent=False
         ):
             await work.payments.return_to_plan(
-                payout.payout_id, batch_number, BatchState.VOIDED, None, engine.now()
+                payout.payout_id, batch_number, BatchState.VOIDED, None, engine.now(), was_a_try=False
             )
             payout.settle_batch({}, engine.now())
         payout.pause(engine.now())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
-from payout_service.application.chain_ports import CallWouldRevertError
+from payout_service.application.chain_ports import PAUSED_ERROR, CallWouldRevertError
 from payout_service.application.check_batch import check_amounts, what_changed
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.hold_back import hold_back, reverts_alone
@@ -64,6 +64,9 @@ async def _explain_revert(sizing: "_Sizing", first: PlannedPayment, why: str) ->
         await sizing.estimate([])
     except CallWouldRevertError as error:
         return StepResult(engine.settings.blocked_poll_seconds, f"BATCH_WOULD_REVERT: {error.reason}")
+    if why.startswith(PAUSED_ERROR):
+        # Unpaused between two looks: nobody is to blame.
+        return StepResult(engine.settings.poll_seconds, f"BATCH_WOULD_REVERT: {why}")
     await hold_back(engine, sizing.payout, {first: reverts_alone(why)})
     return StepResult(0)
 

@@ -77,6 +77,10 @@ async def _match(engine: Engine, unknown: Unknown) -> Match:
             return await _match_sweep(work, unknown, contracts)
     if call.kind is CallKind.TRIGGER_SNAPSHOTS:
         return Match(unknown, "a trigger of scheduled snapshots: it pays nobody, and anyone may call it")
+    if call.kind is CallKind.SET_PAUSED and contracts:
+        # Whoever waits for it sees it on the chain.
+        account = f"a pause or an unpause of the contract of assets/{contracts[0].asset_id}: it pays nobody"
+        return Match(unknown, account)
     if call.kind is CallKind.TAKE_SNAPSHOT:
         return await _match_snapshot(engine, unknown, contracts)
     return _match_other(unknown, contracts)

@@ -211,11 +211,18 @@ class PaymentRepository(Protocol):
         ...
 
     async def return_to_plan(
-        self, payout_id: UUID, batch_number: int, state: BatchState, batch_cap: int | None, now: datetime
+        self,
+        payout_id: UUID,
+        batch_number: int,
+        state: BatchState,
+        batch_cap: int | None,
+        now: datetime,
+        *,
+        was_a_try: bool,
     ) -> Tally:
         """The batch reverted or was voided: its payees are owed again, in batches of at most `batch_cap`.
 
-        None leaves the caps as they are. A voided batch does not count as a try. Returns what returned.
+        None leaves the caps as they are. What was no try counts for nobody. Returns what returned.
         """
         ...
 

@@ -33,7 +33,7 @@ async def settle_final_batches(engine: Engine, payout: Payout, contract: Lifecyc
         if intent.state is IntentState.SUCCEEDED and intent.outcome:
             await _settle(engine, payout, contract, batch, intent.outcome)
         elif await _will_never_pay(engine, intent):
-            await _take_back(engine, payout, batch, intent)
+            await _take_back(engine, payout, contract, batch, intent)
         else:
             still_open += 1
             waiting_for = waiting_for or what_it_waits_for(engine, intent)
@@ -122,15 +122,19 @@ async def _outcomes(
     return settle(expected, evidence, engine.settings.retry, engine.now())
 
 
-async def _take_back(engine: Engine, payout: Payout, batch: Batch, intent: TransactionIntent) -> None:
+async def _take_back(
+    engine: Engine, payout: Payout, contract: LifecycleContract, batch: Batch, intent: TransactionIntent
+) -> None:
     """The batch finally paid nobody, so its payees may go into another, or are given up with their payout.
 
     After a revert in smaller ones: the halves lead to the payee that makes the call revert, and to the others.
+    Unless the contract was paused: then no payee is to blame, and it was no try of theirs.
     """
     reverted = intent.state is IntentState.REVERTED
     state = BatchState.REVERTED if reverted else BatchState.VOIDED
-    is_too_large = reverted or intent.void_reason.startswith((NO_LONGER_FITS, NEVER_FITS))
-    culprit = await _culprit(engine, payout, batch, intent) if reverted and batch.holder_count == 1 else None
+    was_a_try = reverted and not await _met_a_pause(engine, contract, intent)
+    is_too_large = was_a_try or intent.void_reason.startswith((NO_LONGER_FITS, NEVER_FITS))
+    culprit = await _culprit(engine, payout, batch, intent) if was_a_try and batch.holder_count == 1 else None
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         if locked.state not in SETTLING_STATES or not await _is_open(work, payout, batch):
@@ -145,13 +149,30 @@ async def _take_back(engine: Engine, payout: Payout, batch: Batch, intent: Trans
             entered = {culprit.state: Tally(1, batch.amount_base_units)}
         else:
             cap = max(1, batch.holder_count // 2) if is_too_large else None
-            await work.payments.return_to_plan(payout.payout_id, batch.number, state, cap, engine.now())
+            await work.payments.return_to_plan(
+                payout.payout_id, batch.number, state, cap, engine.now(), was_a_try=was_a_try
+            )
             entered = {}
         locked.settle_batch(entered, engine.now())
         await work.payouts.save(locked)
         await engine.failpoints.reach("batch.before_return_commit")
         await work.commit()
     await engine.failpoints.reach("batch.returned")
+
+
+async def _met_a_pause(engine: Engine, contract: LifecycleContract, intent: TransactionIntent) -> bool:
+    """Whether the lifecycle contract was paused before or after the block in which the call reverted.
+
+    Where the node does not keep such old states: whether it is paused now.
+    """
+    if contract.address is None or intent.outcome is None:
+        raise RuntimeError(f"{intent.key} reverted without a contract or a block")
+    block_number = intent.outcome.block_number
+    before = await engine.contracts.was_paused(contract.address, block_number - 1)
+    after = await engine.contracts.was_paused(contract.address, block_number)
+    if before is None and after is None:
+        return await engine.contracts.is_paused(contract.address)
+    return bool(before or after)
 
 
 async def _culprit(engine: Engine, payout: Payout, batch: Batch, intent: TransactionIntent) -> PaymentOutcome:

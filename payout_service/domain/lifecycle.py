@@ -55,6 +55,14 @@ class Condition:
     remedy: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PauseRequest:
+    """What asset_service wants of the contract. `version` is the asset's at the request: the newest one wins."""
+
+    version: int
+    paused: bool
+
+
 @dataclass(slots=True)
 class LifecycleContract:
     """The aggregate. Each change raises `version` by one and is published once."""
@@ -74,6 +82,26 @@ class LifecycleContract:
     # Addresses of the artifact's creations so far, by name, in their order.
     created: dict[str, EvmAddress] = field(default_factory=dict)
     failure_reason: str = ""
+    # The newest request to pause or unpause, until the chain is finally as it wants.
+    pause_request: PauseRequest | None = None
+    # Version of the request that was carried out last, 0 before the first.
+    pause_request_version: int = 0
+    # Final block at which that was seen, 0 before the first: what a node tells of older ones proves nothing new.
+    pause_final_block: int = 0
+    # Key of the transaction that is under way for the request, or for an older one; empty for none.
+    pause_intent_key: str = ""
+    # Why the request does not get on, by name; empty when it does.
+    pause_problem: str = ""
+
+    @property
+    def exists(self) -> bool:
+        """True if a lifecycle contract was there at the last look."""
+        return self._was(ConditionKind.LIFECYCLE_CONTRACT_EXISTS, satisfied=True)
+
+    @property
+    def is_paused(self) -> bool:
+        """True if the contract was paused at the last look, whoever paused it."""
+        return self._was(ConditionKind.LIFECYCLE_CONTRACT_NOT_PAUSED, satisfied=False)
 
     def record_creation(self, name: str, address: EvmAddress, is_the_contract: bool, now: datetime) -> None:
         """A creation is final. The one that is the contract itself ends the deployment."""
@@ -106,7 +134,54 @@ class LifecycleContract:
         """The contract could not be deployed."""
         self._move_to(LifecycleState.FAILED)
         self.failure_reason = reason
+        if self.pause_request:
+            self.pause_problem = self._nothing_to_pause
         self._changed(now)
+
+    def request_pause(self, request: PauseRequest, now: datetime) -> bool:
+        """Keeps a request to be carried out. Returns False for one that is no newer than what is known."""
+        newest_version = self.pause_request.version if self.pause_request else self.pause_request_version
+        if request.version <= newest_version:
+            return False
+        self.pause_request = request
+        self.pause_problem = self._nothing_to_pause if self.state is LifecycleState.FAILED else ""
+        self._changed(now)
+        return True
+
+    def begin_pause(self, intent_key: str) -> None:
+        """A transaction is journaled that does what the request wants. Nobody but us needs to know yet."""
+        if self.pause_request is None or self.pause_intent_key:
+            raise ValueError(f"the contract of {self.asset_id}: nothing asks for {intent_key}")
+        self.pause_intent_key = intent_key
+
+    def end_pause_transaction(self) -> None:
+        """The transaction has its final outcome, whatever that is: the chain is looked at again."""
+        self.pause_intent_key = ""
+
+    def note_pause_problem(self, problem: str, now: datetime) -> bool:
+        """Why the request does not get on. Returns False when that is known."""
+        if problem == self.pause_problem:
+            return False
+        self.pause_problem = problem
+        self._changed(now)
+        return True
+
+    def finish_pause(self, final_block: int, now: datetime) -> None:
+        """By a final block the contract is as the request wants, by our transaction or somebody else's."""
+        if self.pause_request is None or self.pause_intent_key or self.is_paused is not self.pause_request.paused:
+            raise ValueError(f"the contract of {self.asset_id}: no request is carried out")
+        self.pause_request_version = self.pause_request.version
+        self.pause_final_block = final_block
+        self.pause_request = None
+        self.pause_problem = ""
+        self._changed(now)
+
+    @property
+    def _nothing_to_pause(self) -> str:
+        return f"LIFECYCLE_CONTRACT_FAILED: {self.failure_reason}"
+
+    def _was(self, kind: ConditionKind, *, satisfied: bool) -> bool:
+        return any(each.kind is kind and each.is_satisfied is satisfied for each in self.readiness)
 
     def _move_to(self, state: LifecycleState) -> None:
         if state not in LIFECYCLE_TRANSITIONS[self.state]:

@@ -158,15 +158,16 @@ def _redeemed(payee: PlannedPayment, event_paid: int | None, evidence: BatchEvid
 def _is_principal(before: Entitlement, burned: int, paid_base_units: int) -> bool:
     """Whether an amount is the principal of the tokens burned, by the principal of the balance before.
 
-    Exactly, where no token moved in between; else in proportion, give or take what two roundings leave.
+    Exactly, where no token moved in between; else in proportion, give or take what two roundings leave: before
+    rounding, the balance was worth the amount or more, and less than one base unit more.
     """
     if before.balance == burned:
         return paid_base_units == before.amount_base_units
     if before.balance == 0:
         return False
     low = before.amount_base_units * burned // before.balance
-    high = -(-(before.amount_base_units + 1) * burned // before.balance)
-    return low <= paid_base_units <= high
+    too_high = -(-(before.amount_base_units + 1) * burned // before.balance)
+    return low <= paid_base_units < too_high
 
 
 def _disputed_as_failed(payee: PlannedPayment, event_paid: int | None, evidence: BatchEvidence) -> PaymentOutcome:

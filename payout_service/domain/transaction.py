@@ -61,6 +61,8 @@ class Purpose(StrEnum):
     SNAPSHOT = "SNAPSHOT"
     BATCH = "BATCH"
     SWEEP = "SWEEP"
+    # Of the lifecycle contract: to pause it, or to unpause it.
+    PAUSE = "PAUSE"
 
 
 class OwnerKind(StrEnum):

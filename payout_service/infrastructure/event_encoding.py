@@ -64,6 +64,9 @@ def lifecycle_event(contract: LifecycleContract) -> OutgoingEvent:
         lifecycle_contract=account_message(contract.address) if contract.address else None,
         readiness=condition_messages(contract.readiness),
         failure_reason=contract.failure_reason,
+        paused=contract.is_paused,
+        pause_request_version=contract.pause_request_version,
+        pause_problem=contract.pause_problem,
     )
     return OutgoingEvent(
         event_id=_event_id(contract.asset_id, "lifecycle_contract", contract.version),

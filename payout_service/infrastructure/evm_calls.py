@@ -31,6 +31,10 @@ class EvmCalls:
         """See Contracts."""
         return ContractCall(contract, interfaces.TRANSFER_PAYMENT_TOKEN.encode(to.value, amount_base_units))
 
+    def set_paused(self, contract: EvmAddress, paused: bool) -> ContractCall:
+        """See Contracts."""
+        return ContractCall(contract, (interfaces.PAUSE if paused else interfaces.UNPAUSE).encode())
+
     def recognise(self, call: ContractCall) -> RecognisedCall:
         """See Contracts. What cannot be decoded is OTHER, as is the creation of a contract."""
         if call.to is None:
@@ -63,6 +67,8 @@ def _recognised(data: bytes) -> RecognisedCall:
             return RecognisedCall(CallKind.TAKE_SNAPSHOT)
         case interfaces.TRIGGER_SCHEDULED_TASKS.selector:
             return RecognisedCall(CallKind.TRIGGER_SNAPSHOTS)
+        case interfaces.PAUSE.selector | interfaces.UNPAUSE.selector:
+            return RecognisedCall(CallKind.SET_PAUSED)
         case interfaces.TRANSFER_PAYMENT_TOKEN.selector:
             to, amount = _arguments(interfaces.TRANSFER_PAYMENT_TOKEN, data)
             return RecognisedCall(CallKind.SWEEP, sweep_to=to, sweep_base_units=amount)

@@ -2,6 +2,7 @@
 
 from libs.chain.address import EvmAddress
 from libs.evm import interfaces
+from libs.evm.abi import UndecodableError
 from libs.evm.rpc import CallRevertedError, RpcRefusedError, RpcUnavailableError, quantity
 from libs.evm.tokens import try_call
 from payout_service.domain.settlement import Execution, ExecutionKind
@@ -29,6 +30,18 @@ class EvmContracts(EvmCalls, EvmExecutions, EvmHolders, EvmEntitlements):
         """See Contracts."""
         (paused,) = await self._rpc.call(contract.value, interfaces.IS_PAUSED)
         return bool(paused)
+
+    async def was_paused(self, contract: EvmAddress, block_number: int) -> bool | None:
+        """See Contracts."""
+        try:
+            (paused,) = await self._rpc.call(contract.value, interfaces.IS_PAUSED, block=hex(block_number))
+        except (RpcRefusedError, UndecodableError):
+            return None
+        return bool(paused)
+
+    async def holds_pauser_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        """See Contracts."""
+        return await self._holds_role(contract, interfaces.PAUSER_ROLE, signer)
 
     async def holds_payout_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
         """See Contracts."""

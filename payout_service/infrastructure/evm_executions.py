@@ -1,7 +1,7 @@
 """What the lifecycle contract has done: executions by addresses, transfers out of it, receipts, paid flags."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from eth_abi.abi import encode
@@ -35,15 +35,9 @@ class EvmExecutions(EvmReader):
     """See Contracts."""
 
     async def executions(self, contract: EvmAddress, from_block: int, to_block: int) -> list[SeenExecution]:
-        """See Contracts. A log of another layout proves nothing and is left out."""
+        """See Contracts. Raises LogsRefusedError where the node does not tell of a block."""
         any_of_them = [_hex(topic) for topic in _EVENTS]
-        logs = await self._logs(contract.value, [any_of_them], from_block, to_block)
-        decoded = ((log, execution_event(log)) for log in logs)
-        return [
-            SeenExecution(log.transaction_hash, log.block_number, event)
-            for log, event in decoded
-            if event is not None
-        ]
+        return seen_executions(await self._logs(contract.value, [any_of_them], from_block, to_block))
 
     async def outgoing_transfers(
         self, payment_token: EvmAddress, contract: EvmAddress, from_block: int, to_block: int
@@ -101,6 +95,14 @@ class EvmExecutions(EvmReader):
             "eth_getStorageAt", [(contract.value, slot, hex(block_number)) for slot in slots]
         )
         return {holder: quantity(answer) != 0 for holder, answer in zip(holders, answers, strict=True)}
+
+
+def seen_executions(logs: Iterable[Log]) -> list[SeenExecution]:
+    """The executions by addresses among logs. A log of another layout proves nothing and is left out."""
+    decoded = ((log, execution_event(log)) for log in logs if log.topics and log.topics[0] in _EVENTS)
+    return [
+        SeenExecution(log.transaction_hash, log.block_number, event) for log, event in decoded if event is not None
+    ]
 
 
 def execution_event(log: Log) -> ExecutionEvent | None:

@@ -14,6 +14,10 @@ _T = TypeVar("_T")
 _MOST_BLOCKS_IN_A_WINDOW = 1_000
 
 
+class LogsRefusedError(RpcUnavailableError):
+    """The node refuses the logs even of one block: a relay's limit, or the block is older than what it keeps."""
+
+
 class EvmReader:
     """Reads contracts through one node. Nothing is retried in here, the engine decides that."""
 
@@ -47,7 +51,7 @@ class EvmReader:
     async def _logs(self, contract: str, topics: Sequence[object], from_block: int, to_block: int) -> list[Log]:
         """Logs of a range of blocks, in windows that halve when the node refuses one, and grow again.
 
-        Raises RpcUnavailableError, also when the node refuses a single block.
+        Raises RpcUnavailableError; LogsRefusedError when the node refuses a single block.
         """
         found: list[Log] = []
         size = _MOST_BLOCKS_IN_A_WINDOW
@@ -57,7 +61,7 @@ class EvmReader:
                 found += await self._rpc.logs(contract, topics, from_block, from_block + size - 1)
             except RpcRefusedError as refusal:
                 if size == 1:
-                    raise RpcUnavailableError(
+                    raise LogsRefusedError(
                         f"the node refused the logs of block {from_block}: {refusal}"
                     ) from refusal
                 size //= 2

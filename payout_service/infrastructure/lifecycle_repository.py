@@ -11,7 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.chain.address import EvmAddress
 from libs.messaging.events import OutgoingEvent
-from payout_service.domain.lifecycle import Condition, ConditionKind, LifecycleContract, LifecycleState
+from payout_service.domain.lifecycle import (
+    Condition,
+    ConditionKind,
+    LifecycleContract,
+    LifecycleState,
+    PauseRequest,
+)
 from payout_service.infrastructure import tables
 from payout_service.infrastructure.claims import claim_due
 from payout_service.infrastructure.event_encoding import lifecycle_event
@@ -109,6 +115,13 @@ def _contract_of(row: Row[Any]) -> LifecycleContract:
         ),
         created={name: EvmAddress(address) for name, address in row.created},
         failure_reason=row.failure_reason,
+        pause_request=PauseRequest(row.pause_wanted_version, row.pause_wanted)
+        if row.pause_wanted_version is not None
+        else None,
+        pause_request_version=row.pause_request_version,
+        pause_final_block=row.pause_final_block,
+        pause_intent_key=row.pause_intent_key,
+        pause_problem=row.pause_problem,
     )
 
 
@@ -134,6 +147,12 @@ def _values(contract: LifecycleContract) -> dict[str, object]:
         # Pairs, not an object: JSONB does not keep the order of keys.
         "created": [[name, address.value] for name, address in contract.created.items()],
         "failure_reason": contract.failure_reason,
+        "pause_wanted": contract.pause_request.paused if contract.pause_request else None,
+        "pause_wanted_version": contract.pause_request.version if contract.pause_request else None,
+        "pause_request_version": contract.pause_request_version,
+        "pause_final_block": contract.pause_final_block,
+        "pause_intent_key": contract.pause_intent_key,
+        "pause_problem": contract.pause_problem,
         "create_time": contract.create_time,
         "update_time": contract.update_time,
     }

@@ -127,14 +127,21 @@ class SqlBatches(PaymentStatements):
             raise RuntimeError(f"batch {batch_number} of {payout_id}: not every payee was in flight")
 
     async def return_to_plan(
-        self, payout_id: UUID, batch_number: int, state: BatchState, batch_cap: int | None, now: datetime
+        self,
+        payout_id: UUID,
+        batch_number: int,
+        state: BatchState,
+        batch_cap: int | None,
+        now: datetime,
+        *,
+        was_a_try: bool,
     ) -> Tally:
         """See PaymentRepository."""
         await self._settle(payout_id, batch_number, state, now)
         values = {**FREED, "update_time": now}
         if batch_cap is not None:
             values["batch_cap"] = batch_cap
-        if state is BatchState.VOIDED:
+        if not was_a_try:
             values["tries"] = payment.c.tries - 1
         return await self._move(update(payment).where(in_flight(payout_id, batch_number)).values(values))
 

@@ -51,10 +51,30 @@ lifecycle_contract = Table(
     Column("readiness", JSONB, nullable=False),
     Column("created", JSONB, nullable=False),
     Column("failure_reason", Text, nullable=False),
+    # The request to pause or unpause that is open, and the version of the asset that asked for it.
+    Column("pause_wanted", Boolean, nullable=True),
+    Column("pause_wanted_version", BigInteger, nullable=True),
+    # Of the request that was carried out last; 0 before the first.
+    Column("pause_request_version", BigInteger, nullable=False),
+    Column("pause_final_block", BigInteger, nullable=False),
+    # Of the transaction under way for a request; empty for none.
+    Column("pause_intent_key", Text, nullable=False),
+    Column("pause_problem", Text, nullable=False),
     _time("create_time"),
     _time("update_time"),
     _time("due_time"),
     _time("lease_until", nullable=True),
+    CheckConstraint(
+        "(pause_wanted IS NULL) = (pause_wanted_version IS NULL)", name="pause_wanted_with_its_version"
+    ),
+    CheckConstraint(
+        "pause_wanted_version IS NULL OR pause_wanted_version > pause_request_version",
+        name="pause_wanted_is_newer",
+    ),
+    CheckConstraint(
+        "pause_wanted IS NOT NULL OR (pause_intent_key = '' AND pause_problem = '')",
+        name="pause_only_while_wanted",
+    ),
 )
 
 payout = Table(

@@ -25,6 +25,7 @@ class Faults:
     backup: Backup | None = None
     restore_at: int = 0
     restores_left: int = 0
+    _has_paused: bool = False
 
     def begin(self) -> None:
         """Hooks into the node."""
@@ -40,7 +41,7 @@ class Faults:
         world.odds = Odds(**dict.fromkeys(Odds.__dataclass_fields__, 0))
         self.until.clear()
         self._close_windows()
-        world.chain.paused = False
+        world.chain.pause_elsewhere(False)
         world.chain.id_told = CHAIN_ID
         while world.chain.late:
             world.chain.deliver_late()
@@ -81,8 +82,10 @@ class Faults:
         chain.is_down = self._holds("down")
         if not self._holds("wrong chain"):
             chain.id_told = CHAIN_ID
-        if not self._holds("paused"):
-            chain.paused = False
+        if self._has_paused and not self._holds("paused"):
+            self._has_paused = False
+            chain.pause_elsewhere(False)
+        chain.has_pauser_role = not self._holds("no pauser")
         if not self._holds("fees"):
             chain.base_fee = GWEI
 
@@ -229,8 +232,11 @@ class Faults:
 
     def _contract(self) -> None:
         if self._happens(self.world.odds.contract_paused):
-            self.world.chain.paused = True
+            self._has_paused = True
+            self.world.chain.pause_elsewhere(True)
             self._open("paused", 6)
+        if self._happens(self.world.odds.pause / 4):
+            self._open("no pauser", 12)
 
     def _foreign(self) -> None:
         """Another program signs with our key."""

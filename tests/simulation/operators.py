@@ -15,6 +15,7 @@ from payout_service.application.control_payout import cancel_payout, pause_payou
 from payout_service.application.engine import Engine
 from payout_service.application.reconcile_signer import reconcile_signer
 from payout_service.application.register_asset import RegisterAsset, register_asset
+from payout_service.application.request_pause import RequestPause, request_pause
 from payout_service.application.request_payout import RequestPayout, request_payout
 from payout_service.application.sweep_leftover import SweepLeftover, sweep_leftover
 from payout_service.domain.payments import PaymentState
@@ -26,13 +27,16 @@ from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN,
 OUTSIDE = -1
 
 
+Command = RegisterAsset | RequestPayout | RequestPause
+
+
 @dataclass(slots=True)
 class Delivery:
     """An event of the other services; delivered at least once, in any order."""
 
     number: int
     event: IncomingEvent
-    command: RegisterAsset | RequestPayout
+    command: Command
     due_tick: int
 
 
@@ -46,9 +50,9 @@ class Events:
     _under_way: int = 0
     _newest_done: int = -1
 
-    def publish(self, command: RegisterAsset | RequestPayout, tick: int) -> None:
+    def publish(self, command: Command, tick: int) -> None:
         """Makes an event of it, to be delivered at a tick."""
-        aggregate_id = command.asset_id if isinstance(command, RegisterAsset) else command.distribution_id
+        aggregate_id = command.distribution_id if isinstance(command, RequestPayout) else command.asset_id
         number = len(self.published)
         event = IncomingEvent(UUID(int=0xE0000 + number), "masspayout.x", "x", aggregate_id, 1, b"")
         late = self.world.rng.randrange(1, 12) if self.world.rng.random() < self.world.odds.event_late else 0
@@ -99,6 +103,8 @@ class Events:
         command = delivery.command
         if isinstance(command, RegisterAsset):
             world.start("delivery", OUTSIDE, register_asset(engine, command, delivery.event), ended)
+        elif isinstance(command, RequestPause):
+            world.start("delivery", OUTSIDE, request_pause(engine, command, delivery.event), ended)
         else:
             world.start("delivery", OUTSIDE, request_payout(engine, command, delivery.event), ended)
 

@@ -12,6 +12,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.invariants import check_end, check_tick, is_at_rest_by_name
 from tests.simulation.issuing import Issuer
 from tests.simulation.operators import Events, Operators
+from tests.simulation.pausing import Pauser
 from tests.simulation.staging import Staging
 from tests.simulation.watching import InvariantError, Transition
 from tests.simulation.world import World, make_world, payout_ids
@@ -78,6 +79,7 @@ class _Run:
         self.operators = Operators(world)
         self.staging = Staging(world, self.events)
         self.issuer = Issuer(world, self.staging)
+        self.pauser = Pauser(world, self.events)
         self._checked_at = (-1, -1)
         self._restored = 0
 
@@ -93,6 +95,7 @@ class _Run:
             self._healed_tick()
         self.issuer.count_effects()
         check_end(self.world)
+        self.pauser.check_end()
 
     def _disturbed_tick(self) -> None:
         world, rng = self.world, self.world.rng
@@ -103,6 +106,7 @@ class _Run:
             self.operators.forget_under_way()
             self.events.replay()
         self.issuer.tick()
+        self.pauser.tick()
         self.events.tick()
         self.operators.tick()
         world.run_tick(rng.choice((10, 40, 150, 400)), rng.choice((1.0, 2.0, 5.0, 12.0, 25.0)))
@@ -115,6 +119,7 @@ class _Run:
         world, rng = self.world, self.world.rng
         self.faults.end()
         self.issuer.end()
+        self.pauser.end()
         chain = world.chain
         chain.poison_payees.clear()
         chain.blocked_payees = {each for each in chain.blocked_payees if rng.random() < 0.3}
@@ -174,7 +179,7 @@ class _Run:
             return False
         if not all(is_at_rest_by_name(world, each) for each in world.database.rows("payout").values()):
             return False
-        if world.database.deferrals_due():
+        if world.database.deferrals_due() or not self.pauser.is_done():
             return False
         if any(batch.batch.settled_state is None for batch in world.database.rows("batch").values()):
             return False

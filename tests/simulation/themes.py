@@ -28,6 +28,8 @@ class Odds:
     payee_blocked: float = 0.02
     payee_poisoned: float = 0.006
     contract_paused: float = 0.005
+    # An operator of asset_service pauses the asset, or unpauses it.
+    pause: float = 0.01
     foreign: float = 0.006
     wrong_chain: float = 0.004
     verb: float = 0.02
@@ -88,10 +90,10 @@ THEMES: Mapping[str, Odds] = {
     "money leaves": replace(BASE, deposit=0.3, sweep=0.02, money_leaves=0.8, is_relay=0.0, mining=0.35),
     "money leaves a relay": replace(BASE, deposit=0.3, money_leaves=0.8, is_relay=1.0, mining=0.35),
     "payees": replace(BASE, payee_blocked=0.2, payee_poisoned=0.12, deposit=0.2, money_leaves=0.6, mining=0.45),
-    "operator": replace(BASE, verb=0.15, sweep=0.03, contract_paused=0.01),
+    "operator": replace(BASE, verb=0.15, sweep=0.03, contract_paused=0.01, pause=0.1),
     "foreign": replace(BASE, foreign=0.06, outage=0.02, reorg=0.3, is_relay=0.1, verb=0.04, sweep=0.04),
     "restored": replace(BASE, restores=6, foreign=0.0, crash=0.05),
-    "stopped": replace(BASE, wrong_chain=0.05, contract_paused=0.05, down=0.04, fee_above_cap=0.1),
+    "stopped": replace(BASE, wrong_chain=0.05, contract_paused=0.05, pause=0.1, down=0.04, fee_above_cap=0.1),
     "given up": replace(
         BASE,
         verb=0.25,
@@ -146,6 +148,11 @@ FAULTS = (
     "funds_ran_out",
     "deposit",
     "contract_paused",
+    "paused_on_request",
+    "unpaused_on_request",
+    "pause_reverted",
+    "pause_overtaken",
+    "batch_met_a_pause",
     "foreign_nonce",
     "restored_backup",
     "wrong_chain",
@@ -167,6 +174,11 @@ FAULTS = (
 # Those that can befall few runs, and there hardly more than once.
 RARE_FAULTS = frozenset(
     {
+        "paused_on_request",
+        "unpaused_on_request",
+        "pause_reverted",
+        "pause_overtaken",
+        "batch_met_a_pause",
         "transfer_between_batches",
         "listed_holder",
         "rate_set_late",

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from libs.messaging.events import OutgoingEvent
 from libs.payout_terms import PayeeRules, PayoutKind
-from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS
+from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS, LifecycleContract
 from payout_service.domain.payments import OPEN_STATES, PAYMENT_TRANSITIONS, BatchState, PaymentState
 from payout_service.domain.payout import RELEASING_STATES, Payout, PayoutState
 from payout_service.domain.payout import TRANSITIONS as PAYOUT_TRANSITIONS
@@ -147,6 +147,8 @@ class WatchedDatabase(MemoryDatabase):
                 self._judge_intent(old, new)
             case "batch":
                 self._judge_batch(old, new)
+            case "lifecycle" if old is not None:
+                self._judge_pause(old, new)
             case "lane" if old is not None and new.next_nonce < old.next_nonce:
                 self.fail("nonce_given_back", f"{new.signer}: {old.next_nonce} became {new.next_nonce}")
             case "attempt":
@@ -199,8 +201,12 @@ class WatchedDatabase(MemoryDatabase):
         if old is None and new.purpose is Purpose.BATCH:
             self._require_payees_free(new)
             self._judge_new_batch(new)
+        if old is None and new.purpose is Purpose.PAUSE:
+            self._judge_new_pause(new)
         if old is None or old.state is new.state:
             return
+        if new.state is IntentState.REVERTED:
+            self._count_revert(new)
         hashes = {attempt.transaction_hash for attempt in new.attempts}
         used_by = self._chain.state.by_nonce.get((new.signer, -1 if new.nonce is None else new.nonce))
         if new.state is IntentState.NONCE_LOST and used_by in hashes:
@@ -213,6 +219,13 @@ class WatchedDatabase(MemoryDatabase):
             self.fail("voided_without_proof", f"{new.key} has nonce {new.nonce}, which nothing has used")
         if new.outcome is not None and new.state in FINAL_STATES:
             self._require_final(new.outcome.block_number, new.outcome.block_hash, "outcome_not_final")
+
+    def _count_revert(self, intent: TransactionIntent) -> None:
+        self.happened["pause_reverted"] += intent.purpose is Purpose.PAUSE
+        if intent.purpose is Purpose.BATCH and intent.outcome:
+            number = intent.outcome.block_number
+            around = self._chain.blocks[number - 1 : number + 1]
+            self.happened["batch_met_a_pause"] += any(block.state.paused for block in around)
 
     def _require_final(self, number: int, block_hash: str, name: str) -> None:
         blocks = self._chain.blocks
@@ -264,6 +277,33 @@ class WatchedDatabase(MemoryDatabase):
             self.fail("batch_with_old_amount", f"{key}: {planned} was due {sorted(principals)} of late")
         if bond.pays_for_frozen and all(state.frozen.get(planned.holder) for state in states):
             self.fail("sent_in_spite_of_obstacle", f"{key} redeems {planned.holder}, who has frozen tokens")
+
+    # ------------------------------------------------------------------------------------ pauses
+
+    def _judge_pause(self, old: LifecycleContract, new: LifecycleContract) -> None:
+        """The newest request wins, and is carried out only when the chain says so, finally."""
+        wanted, still_wanted = old.pause_request, new.pause_request
+        newest_version = wanted.version if wanted else old.pause_request_version
+        if still_wanted != wanted and still_wanted is not None and still_wanted.version <= newest_version:
+            self.fail("older_pause_request_won", f"{wanted} became {still_wanted}")
+        self.happened["pause_overtaken"] += bool(still_wanted != wanted and new.pause_intent_key)
+        if new.pause_request_version == old.pause_request_version:
+            return
+        if wanted is None or wanted.version != new.pause_request_version or old.pause_intent_key:
+            self.fail("pause_request_made_up", f"{old} became {new}")
+            return
+        self.happened["paused_on_request" if wanted.paused else "unpaused_on_request"] += 1
+        step = self.scheduler.current if self.scheduler else None
+        began = (step.began_at_block if step else 0) - self._confirmations - _OLDEST_LOOK_BLOCKS
+        final = self._chain.blocks[max(0, began) : len(self._chain.blocks) - self._confirmations]
+        if all(block.state.paused is not wanted.paused for block in final):
+            self.fail("pause_not_on_chain", f"{wanted} is said to be carried out")
+
+    def _judge_new_pause(self, intent: TransactionIntent) -> None:
+        for other in self.rows("intent").values():
+            is_other = other.owner_id == intent.owner_id and other.intent_id != intent.intent_id
+            if is_other and other.purpose is Purpose.PAUSE and not other.is_final:
+                self.fail("two_pauses_at_once", f"{other.key} is {other.state}, and now {intent.key}")
 
     # ------------------------------------------------------------------------------------ deferrals
 

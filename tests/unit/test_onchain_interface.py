@@ -85,6 +85,15 @@ def entries_of_fragments(fragments: Iterable[object]) -> list[Entry]:
     return entries
 
 
+def own_fragments() -> list[object]:
+    """Our fragments but version 8's events, whose table is the published interface (tests/ats/test_events.py)."""
+    return [
+        value
+        for name, value in vars(interfaces).items()
+        if not (isinstance(value, Event) and name.endswith("_V8"))
+    ]
+
+
 def differences(entries: Sequence[Entry], table: dict[Key, Entry], extras: set[str]) -> list[str]:
     """What of `entries` contradicts the table, or stands neither there nor among the `extras`."""
     found = []
@@ -284,8 +293,22 @@ UNWRITTEN_OUTPUTS: dict[str, Outputs] = {
     },
 }
 
-# Fragments of ours that the table does not have: Solidity's own errors, a verb of version 7 and 8.
-FRAGMENT_EXTRAS = {"Error(string)", "Panic(uint256)", "cancelCoupon(uint256)"}
+# Fragments of ours that the table does not have: Solidity's own errors, functions and events of version 7 and 8.
+FRAGMENT_EXTRAS = {
+    "Error(string)",
+    "Panic(uint256)",
+    "cancelCoupon(uint256)",
+    "getFrozenTokens(address)",
+    "getLockedAmountFor(address)",
+    "getHeldAmountFor(address)",
+    "getClearedAmountFor(address)",
+    "paused()",
+    "TokensUnfrozen(address,uint256,bytes32)",
+    "AddedToControlList(address,address)",
+    "RemovedFromControlList(address,address)",
+    "TokenPaused(address)",
+    "TokenUnpaused(address)",
+}
 
 
 @pytest.fixture(scope="module")
@@ -349,7 +372,7 @@ def test_the_deployer_grants_the_roles_of_the_table() -> None:
 
 
 def test_our_abi_fragments_agree_with_the_table() -> None:
-    fragments = [*vars(interfaces).values(), *interfaces.KNOWN_ERRORS.values()]
+    fragments = [*own_fragments(), *interfaces.KNOWN_ERRORS.values()]
     entries = entries_of_fragments(fragments)
 
     assert entries
@@ -357,8 +380,9 @@ def test_our_abi_fragments_agree_with_the_table() -> None:
 
 
 def test_our_abi_fragments_agree_with_the_contracts(compiled: dict[str, Abi]) -> None:
-    contracts = {entry.key: entry for abi in compiled.values() for entry in entries_of_abi(abi)}
-    fragments = [entry for entry in entries_of_fragments(vars(interfaces).values()) if entry.key in contracts]
+    # The payment token comes last and gives way: pausing it, which the services never do, returns nothing.
+    contracts = {entry.key: entry for abi in reversed(compiled.values()) for entry in entries_of_abi(abi)}
+    fragments = [entry for entry in entries_of_fragments(own_fragments()) if entry.key in contracts]
 
     assert fragments
     assert differences(fragments, contracts, set()) == []

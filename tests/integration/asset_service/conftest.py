@@ -37,6 +37,7 @@ def service(peers: FakePeers, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 "ASSET_SERVICE_CHAIN_SYNC_ADDRESS": peers.address,
                 "ASSET_SERVICE_MAX_DELIVERIES": "5",
                 "ASSET_SERVICE_REDELIVERY_DELAY_SECONDS": "0.1",
+                "ASSET_SERVICE_REGISTER_CHECK_SECONDS": "0.1",
             }
         },
         fsync=False,

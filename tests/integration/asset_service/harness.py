@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -12,6 +13,7 @@ import grpc
 import nats
 from masspayout.asset.v1 import asset_service_pb2 as pb
 from masspayout.asset.v1 import asset_service_pb2_grpc as pb_grpc
+from masspayout.chain_sync.v1 import chain_sync_service_pb2 as chain_sync_pb
 from masspayout.chain_sync.v1 import events_pb2 as chain_sync_events
 from masspayout.operations.v1 import operations_service_pb2 as operations_pb
 from masspayout.operations.v1 import operations_service_pb2_grpc as operations_grpc
@@ -19,6 +21,7 @@ from masspayout.payout.v1 import events_pb2 as payout_events
 from masspayout.type.v1 import readiness_pb2
 from nats.js import JetStreamContext
 
+from asset_service.domain.register import Holding
 from libs.chain.address import EvmAddress
 from libs.errors import AppError
 from libs.grpc_kit.accounts import account_message
@@ -28,6 +31,9 @@ from libs.messaging.events import event_subject
 DEADLINE_SECONDS = 20.0
 POLL_SECONDS = 0.03
 BLOCK_HASH = "0x" + "ab" * 32
+SeenOnChain = (
+    chain_sync_events.PauseChanged | chain_sync_events.BalancesAdjusted | chain_sync_events.ChainEventRetracted
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ class Harness:
         *,
         failure_reason: str = "",
         event_id: UUID | None = None,
+        **fields: Any,
     ) -> UUID:
         message = payout_events.LifecycleContractChanged(
             asset_id=str(asset_id),
@@ -118,9 +125,15 @@ class Harness:
                 )
             ],
             failure_reason=failure_reason,
+            **fields,
         )
         subject = event_subject("payout", "lifecycle_contract_changed", str(asset_id))
         return await self.publish(subject, message.SerializeToString(), version, event_id)
+
+    async def publish_seen(self, name: str, asset_id: UUID, message: SeenOnChain) -> UUID:
+        """Publishes what chain_sync_service saw besides changes of holdings."""
+        subject = event_subject("chain_sync", name, str(asset_id))
+        return await self.publish(subject, message.SerializeToString(), message.sequence)
 
     async def publish_changes(
         self,
@@ -131,18 +144,51 @@ class Harness:
         complete: bool = True,
         event_id: UUID | None = None,
     ) -> UUID:
+        """Publishes deltas alone, as before events told holdings."""
+        changes = [
+            chain_sync_events.HolderBalanceChange(
+                holder=str(holder), delta_base_units=str(delta), block_number=sequence * 10
+            )
+            for holder, delta in deltas
+        ]
+        return await self._publish_changes(asset_id, sequence, changes, complete=complete, event_id=event_id)
+
+    async def publish_holdings(
+        self,
+        asset_id: UUID,
+        sequence: int,
+        holdings: Iterable[tuple[EvmAddress, int, Holding]],
+        *,
+        complete: bool = True,
+    ) -> UUID:
+        """Publishes what holders have now, each with the change of the balance."""
+        changes = [
+            chain_sync_events.HolderBalanceChange(
+                holder=str(holder),
+                delta_base_units=str(delta),
+                block_number=sequence * 10,
+                holding=wire_holding(holding),
+            )
+            for holder, delta, holding in holdings
+        ]
+        return await self._publish_changes(asset_id, sequence, changes, complete=complete)
+
+    async def _publish_changes(
+        self,
+        asset_id: UUID,
+        sequence: int,
+        changes: list[chain_sync_events.HolderBalanceChange],
+        *,
+        complete: bool,
+        event_id: UUID | None = None,
+    ) -> UUID:
         message = chain_sync_events.HolderBalancesChanged(
             asset_id=str(asset_id),
             sequence=sequence,
             from_block=sequence * 10,
             to_block=sequence * 10 + 9,
             to_block_hash=BLOCK_HASH,
-            changes=[
-                chain_sync_events.HolderBalanceChange(
-                    holder=str(holder), delta_base_units=str(delta), block_number=sequence * 10
-                )
-                for holder, delta in deltas
-            ],
+            changes=changes,
             range_complete=complete,
         )
         subject = event_subject("chain_sync", "holder_balances_changed", str(asset_id))
@@ -190,6 +236,16 @@ class Harness:
     async def dead_letters(self, asset_id: UUID) -> list[operations_pb.DeadLetter]:
         answer = await self.operations.ListDeadLetters(operations_pb.ListDeadLettersRequest(page_size=1000))
         return [letter for letter in answer.dead_letters if letter.subject.endswith(str(asset_id))]
+
+
+def wire_holding(holding: Holding) -> chain_sync_pb.Holding:
+    return chain_sync_pb.Holding(
+        balance_base_units=str(holding.balance),
+        frozen_base_units=str(holding.frozen),
+        locked_base_units=str(holding.locked),
+        held_base_units=str(holding.held),
+        cleared_base_units=str(holding.cleared),
+    )
 
 
 def id_of(asset: pb.Asset) -> UUID:

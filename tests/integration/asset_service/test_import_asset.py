@@ -31,6 +31,12 @@ async def test_import_returns_at_once_with_the_open_conditions(harness: Harness)
     assert asset.lifecycle_origin == pb.Asset.LIFECYCLE_ORIGIN_DEPLOYED
     assert not asset.HasField("lifecycle_contract")
     assert not asset.HasField("register")
+    assert (asset.total_supply_base_units, asset.token_paused) == ("1000000", False)
+    assert (asset.sync_state, asset.pause_state) == (
+        pb.Asset.SYNC_STATE_ENABLED,
+        pb.Asset.PAUSE_STATE_UNPAUSED,
+    )
+    assert asset.sync_time == asset.create_time
     assert [condition.remedy for condition in asset.readiness] == ["the asset's administrator grants it"]
     assert asset == await harness.get(id_of(asset))
 
@@ -143,10 +149,8 @@ BAD_CHECKSUM = "0x" + "aB" * 20
         ({"token": "0x12"}, Reason.INVALID_ADDRESS, "token"),
         ({"token": BAD_CHECKSUM}, Reason.INVALID_ADDRESS, "token"),
         ({"token": "0x" + "0" * 40}, Reason.INVALID_ADDRESS, "token"),
-        ({"token": HEDERA_ID}, Reason.HEDERA_ID_NEEDS_MIRROR_NODE, "token"),
         ({"payment_token": ""}, Reason.REQUIRED_FIELD_MISSING, "payment_token"),
         ({"payment_token": "USD"}, Reason.INVALID_ADDRESS, "payment_token"),
-        ({"payment_token": HEDERA_ID}, Reason.HEDERA_ID_NEEDS_MIRROR_NODE, "payment_token"),
         ({"payment_token": str(TOKEN)}, Reason.INVALID_ADDRESS, "payment_token"),
         ({"payment_token": checksummed(TOKEN)}, Reason.INVALID_ADDRESS, "payment_token"),
         ({"lifecycle_contract": "0x"}, Reason.INVALID_ADDRESS, "lifecycle_contract"),
@@ -166,6 +170,31 @@ async def test_bad_input_is_refused_and_nothing_written(
     assert (error.reason, error.field) == (reason, field)
     assert not peers.calls["DescribeToken", TOKEN.value]
     assert await _rows_of(harness, import_request(token=TOKEN)) == 0
+
+
+@pytest.mark.parametrize("field", ["token", "payment_token"])
+async def test_a_hedera_id_that_nobody_can_resolve_is_refused(harness: Harness, field: str) -> None:
+    request = import_request(**{field: HEDERA_ID})
+    code, error = await harness.refused(harness.import_asset(request))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert (error.reason, error.field) == (Reason.HEDERA_ID_NEEDS_MIRROR_NODE, field)
+
+
+async def test_import_by_hedera_ids_shows_both_notations(harness: Harness, peers: FakePeers) -> None:
+    token, payment_token = new_address(), new_address()
+    peers.know_hedera_id("0.0.501", token)
+    peers.know_hedera_id("0.0.502", payment_token)
+    asset = await harness.import_asset(import_request("0.0.501", "0.0.502"))
+    assert (asset.token.evm_address, asset.token.hedera_id) == (checksummed(token), "0.0.501")
+    assert (asset.payment_token.evm_address, asset.payment_token.hedera_id) == (
+        checksummed(payment_token),
+        "0.0.502",
+    )
+    asked = peers.readiness_requests[token.value]
+    assert (asked.token, asked.payment_token) == (token.value, payment_token.value)
+    assert asset == await harness.get(id_of(asset))
+    code, error = await harness.refused(harness.import_asset(import_request(token)))
+    assert (code, error.reason) == (grpc.StatusCode.ALREADY_EXISTS, Reason.ASSET_ALREADY_IMPORTED)
 
 
 @pytest.mark.parametrize(

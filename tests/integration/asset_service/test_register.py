@@ -12,8 +12,10 @@ from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
 
 from asset_service.application.apply_balance_changes import ApplyBalanceChanges, ApplyBalanceChangesCommand
+from asset_service.application.register_ports import HolderOrder, HolderPage
 from asset_service.domain.register import BalanceChanges, BlockPosition
-from asset_service.infrastructure.reader import SqlAssetReader
+from asset_service.infrastructure.alarms import TelemetryAlarms
+from asset_service.infrastructure.register_reader import SqlRegisterReader
 from asset_service.infrastructure.unit_of_work import AssetUnitOfWork
 from deploy.local.database import run_async
 from libs.clock import SystemClock
@@ -31,6 +33,8 @@ from tests.integration.asset_service.harness import (
 )
 
 MAX_UINT256 = 2**256 - 1
+INSERT_HOLDER = "INSERT INTO holders (asset_id, address, balance, frozen, locked, held, cleared, changed_at_block)"
+FIRST_PAGE = HolderPage(HolderOrder.ADDRESS, 0, None, 10)
 
 
 async def test_changes_are_folded_and_positioned(harness: Harness) -> None:
@@ -45,7 +49,11 @@ async def test_changes_are_folded_and_positioned(harness: Harness) -> None:
     found, register = await harness.holders(asset_id)
     assert found == {one.value: 100, two.value: 50, three.value: MAX_UINT256 - 150}
     assert register == pb.RegisterPosition(
-        block_number=29, block_hash=BLOCK_HASH, holder_count=3, total_balance_base_units=str(MAX_UINT256)
+        block_number=29,
+        block_hash=BLOCK_HASH,
+        holder_count=3,
+        total_balance_base_units=str(MAX_UINT256),
+        total_restricted_base_units="0",
     )
     after = await harness.get(asset_id)
     assert after.register == register
@@ -137,9 +145,13 @@ async def test_holders_are_paged_by_address(harness: Harness) -> None:
 async def test_list_holders_refuses_bad_input(harness: Harness) -> None:
     asset_id = id_of(await harness.import_asset())
     other_id = id_of(await harness.import_asset())
+    await harness.processed(await harness.publish_changes(asset_id, 1, [(new_address(), 1), (new_address(), 2)]))
     parent = f"assets/{asset_id}"
-    others_token = next_page_token(f"ListHolders/{other_id}", str(new_address()))
-    forged = next_page_token(f"ListHolders/{asset_id}", "\0")
+    first = pb.ListHoldersRequest(parent=parent, page_size=1, order="ORDER_BALANCE_DESC")
+    other_order: pb.ListHoldersResponse = await harness.assets.ListHolders(first)
+    assert other_order.next_page_token
+    others_token = next_page_token(f"ListHolders/{other_id}/ADDRESS/0", f"1/{new_address()}")
+    forged = next_page_token(f"ListHolders/{asset_id}/ADDRESS/0", "1/\0")
     for request, reason, field in [
         (pb.ListHoldersRequest(), Reason.REQUIRED_FIELD_MISSING, "parent"),
         (pb.ListHoldersRequest(parent="assets/x"), Reason.INVALID_RESOURCE_NAME, "parent"),
@@ -147,6 +159,21 @@ async def test_list_holders_refuses_bad_input(harness: Harness) -> None:
         (pb.ListHoldersRequest(parent=parent, page_size=1001), Reason.INVALID_PAGE_SIZE, "page_size"),
         (pb.ListHoldersRequest(parent=parent, page_token=others_token), Reason.INVALID_PAGE_TOKEN, "page_token"),
         (pb.ListHoldersRequest(parent=parent, page_token=forged), Reason.INVALID_PAGE_TOKEN, "page_token"),
+        (
+            pb.ListHoldersRequest(parent=parent, page_token=other_order.next_page_token),
+            Reason.INVALID_PAGE_TOKEN,
+            "page_token",
+        ),
+        (
+            pb.ListHoldersRequest(parent=parent, min_balance_base_units="1.5"),
+            Reason.INVALID_AMOUNT,
+            "min_balance_base_units",
+        ),
+        (
+            pb.ListHoldersRequest(parent=parent, min_balance_base_units=str(2**256)),
+            Reason.AMOUNT_TOO_LARGE,
+            "min_balance_base_units",
+        ),
     ]:
         code, error = await harness.refused(harness.assets.ListHolders(request))
         assert (error.reason, error.field) == (reason, field)
@@ -177,13 +204,13 @@ async def test_a_broken_transaction_leaves_nothing(harness: Harness, service: Se
             return AssetUnitOfWork(engine, SystemClock(), lambda: None, uuid4)
 
         command = ApplyBalanceChangesCommand(
-            event, asset_id, 1, BalanceChanges([holder.value], [5], [3]), BlockPosition(3, BLOCK_HASH)
+            event, asset_id, 1, BalanceChanges([holder.value], [5], [3]), 3, BlockPosition(3, BLOCK_HASH)
         )
         with pytest.raises(DBAPIError):
-            await ApplyBalanceChanges(dying, SystemClock())(command)
+            await ApplyBalanceChanges(dying, TelemetryAlarms(), SystemClock())(command)
         assert await harness.holders(asset_id) == ({}, pb.RegisterPosition())
         assert not await harness.database.fetchval("SELECT 1 FROM inbox WHERE event_id = $1", event.event_id)
-        await ApplyBalanceChanges(working, SystemClock())(command)
+        await ApplyBalanceChanges(working, TelemetryAlarms(), SystemClock())(command)
     assert (await harness.holders(asset_id))[0] == {holder.value: 5}
 
 
@@ -216,11 +243,17 @@ async def test_killed_in_the_middle_of_a_stream_of_changes(harness: Harness, ser
 async def test_the_database_itself_refuses_impossible_rows(harness: Harness) -> None:
     asset_id = id_of(await harness.import_asset())
     for statement in (
-        "INSERT INTO holders VALUES ($1, '0x' || repeat('a', 40), 0, 1)",
-        "INSERT INTO holders VALUES ($1, '0x' || repeat('A', 40), 1, 1)",
+        f"{INSERT_HOLDER} VALUES ($1, '0x' || repeat('a', 40), 0, 0, 0, 0, 0, 1)",
+        f"{INSERT_HOLDER} VALUES ($1, '0x' || repeat('A', 40), 1, 0, 0, 0, 0, 1)",
+        f"{INSERT_HOLDER} VALUES ($1, '0x' || repeat('a', 40), 1, -1, 0, 0, 0, 1)",
         "UPDATE registers SET total_balance = -1 WHERE asset_id = $1",
         "UPDATE registers SET holder_count = 1 WHERE asset_id = $1",
         "UPDATE registers SET block_number = 1 WHERE asset_id = $1",
+        "UPDATE registers SET is_complete = true WHERE asset_id = $1",
+        "UPDATE registers SET total_restricted = 1 WHERE asset_id = $1",
+        """
+        INSERT INTO holder_changes VALUES ($1, DEFAULT, '0x' || repeat('a', 40), 0, 0, 1, 1, 1, now())
+        """,
         "UPDATE assets SET state = 'LOST' WHERE asset_id = $1",
         "UPDATE assets SET state = 'ACTIVE' WHERE asset_id = $1",
         "UPDATE assets SET state = 'FAILED' WHERE asset_id = $1",
@@ -253,13 +286,13 @@ async def test_a_page_and_its_position_are_of_one_moment(harness: Harness, servi
 
     async with asset_engine(service) as engine:
         listen(engine.sync_engine, "after_cursor_execute", change_after_first_read)
-        reader = SqlAssetReader(engine)
-        during = await reader.holders(asset_id, "", 10)
-        after = await reader.holders(asset_id, "", 10)
+        reader = SqlRegisterReader(engine)
+        during = await reader.holders(asset_id, FIRST_PAGE)
+        after = await reader.holders(asset_id, FIRST_PAGE)
     assert changes == ["UPDATE 1"]
     for found, moment in ((during, 1), (after, 2)):
         assert found is not None
-        assert (found.register.last_sequence, found.rows[0].balance_base_units) == (moment, moment)
+        assert (found.register.last_sequence, found.rows[0].holding.balance) == (moment, moment)
 
 
 async def _totals(harness: Harness, asset_id: UUID) -> tuple[int, int]:

@@ -12,19 +12,13 @@ from asset_service.application.ports import (
     UnitOfWork,
     UnitOfWorkFactory,
 )
-from asset_service.domain.asset import Asset, LifecycleState
-from asset_service.domain.register import (
-    BalanceChanges,
-    BlockPosition,
-    HolderCountChange,
-    NegativeBalanceError,
-    Register,
-)
+from asset_service.domain.asset import Asset, LifecycleState, PauseSeen, SyncState
+from asset_service.domain.register import BalanceChanges, Register
 from asset_service.infrastructure.unit_of_work import AssetUnitOfWork
 from libs.clock import SystemClock
 from libs.idempotency import LoggedRequest, RequestKey
 from tests.integration.asset_service.engines import asset_engine
-from tests.integration.asset_service.harness import BLOCK_HASH, ServiceUnderTest, new_address
+from tests.integration.asset_service.harness import ServiceUnderTest, new_address
 from tests.unit.asset_service.fakes import MemoryDatabase
 from tests.unit.asset_service.samples import LATER, NOW, incoming, new_asset, report
 
@@ -55,13 +49,29 @@ async def test_an_asset_is_read_as_it_was_added(unit_of_work: UnitOfWorkFactory)
         assert await uow.registers.lock(uuid4()) is None
 
 
+async def test_an_asset_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory) -> None:
+    asset = await added(unit_of_work, new_asset(new_address(), new_address()))
+    supply = 2**256 - 1
+    token = replace(asset.token, hedera_id="0.0.7", total_supply_base_units=supply, is_paused=True)
+    saved = asset.sync(token, LATER).change_sync(SyncState.DISABLED, LATER).request_pause(LATER)
+    taken = report(5, LifecycleState.NOT_READY, asset.lifecycle_contract, is_paused=True, pause_problem="no role")
+    seen = PauseSeen(7, asset.token.address, is_paused=False)
+    saved = saved.apply_lifecycle_report(taken, LATER).see_pause(seen, LATER)
+    saved = replace(saved, payment_token=replace(saved.payment_token, hedera_id="0.0.8"))
+    async with unit_of_work() as uow:
+        await uow.assets.save(saved)
+        await uow.commit()
+    async with unit_of_work() as uow:
+        assert await uow.assets.get(asset.asset_id) == replace(saved, events=())
+
+
 async def test_what_is_not_committed_did_not_happen(unit_of_work: UnitOfWorkFactory) -> None:
     asset = new_asset(token=new_address())
     event = incoming(asset.asset_id)
     async with unit_of_work() as uow:
         await uow.assets.add(asset)
         await uow.registers.add(Register.empty(asset.asset_id, NOW))
-        await uow.registers.apply(asset.asset_id, BalanceChanges([str(new_address())], [5], [1]))
+        await uow.registers.apply(asset.asset_id, BalanceChanges([str(new_address())], [5], [1]), NOW)
         assert await uow.record_incoming(event)
     async with unit_of_work() as uow:
         assert await uow.assets.get(asset.asset_id) is None
@@ -115,51 +125,6 @@ async def test_requests_and_events_are_recorded_once(unit_of_work: UnitOfWorkFac
         assert await uow.find_request(key.request_id) == LoggedRequest(key, resource_id)
         assert not await uow.add_request(replace(key, request_hash=b"\x02"), uuid4())
         assert not await uow.record_incoming(event)
-
-
-async def test_changes_count_who_came_and_went(unit_of_work: UnitOfWorkFactory) -> None:
-    asset = await added(unit_of_work, new_asset(token=new_address()))
-    one, two, three = (str(new_address()) for _ in range(3))
-    steps: list[tuple[dict[str, int], HolderCountChange]] = [
-        ({}, HolderCountChange(0, 0)),
-        ({one: 2**256 - 1, two: 5, three: 0}, HolderCountChange(2, 0)),
-        ({one: 1 - 2**256, three: 2**256 - 1, two: -4}, HolderCountChange(1, 1)),
-        ({two: -1, three: 1 - 2**256}, HolderCountChange(0, 2)),
-        ({one: 3}, HolderCountChange(1, 0)),
-    ]
-    for deltas, expected in steps:
-        async with unit_of_work() as uow:
-            assert await uow.registers.apply(asset.asset_id, changes(deltas)) == expected
-            await uow.commit()
-
-
-async def test_a_balance_below_zero_is_refused(unit_of_work: UnitOfWorkFactory) -> None:
-    asset = await added(unit_of_work, new_asset(token=new_address()))
-    one, two = str(new_address()), str(new_address())
-    async with unit_of_work() as uow:
-        await uow.registers.apply(asset.asset_id, changes({one: 5}))
-        await uow.commit()
-    for deltas in ({one: -6}, {two: -1}, {two: 9, one: -6}):
-        async with unit_of_work() as uow:
-            with pytest.raises(NegativeBalanceError):
-                await uow.registers.apply(asset.asset_id, changes(deltas))
-    async with unit_of_work() as uow:
-        # As before: the last unit goes, and nobody else is there.
-        assert await uow.registers.apply(asset.asset_id, changes({one: -5})) == HolderCountChange(0, 1)
-
-
-async def test_a_register_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory) -> None:
-    asset = await added(unit_of_work, new_asset(token=new_address()))
-    saved = Register(asset.asset_id, 3, BlockPosition(17, BLOCK_HASH), 2, 2**256 - 1, LATER)
-    async with unit_of_work() as uow:
-        await uow.registers.save(saved)
-        await uow.commit()
-    async with unit_of_work() as uow:
-        assert await uow.registers.lock(asset.asset_id) == saved
-
-
-def changes(deltas: dict[str, int]) -> BalanceChanges:
-    return BalanceChanges(list(deltas), list(deltas.values()), [1] * len(deltas))
 
 
 async def added(unit_of_work: UnitOfWorkFactory, asset: Asset) -> Asset:

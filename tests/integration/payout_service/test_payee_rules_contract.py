@@ -122,7 +122,7 @@ async def test_a_batch_holds_payees_of_one_rate_and_one_cap(unit_of_work: UnitOf
             assert await work.payments.payees_of(payout_id, number) == [
                 replace(each, tries=each.tries + 1) for each in payees
             ]
-            await work.payments.return_to_plan(payout_id, number, BatchState.REVERTED, cap, LATER)
+            await work.payments.return_to_plan(payout_id, number, BatchState.REVERTED, cap, LATER, was_a_try=True)
             await work.commit()
         return [payee.ordinal for payee in payees]
 

@@ -183,15 +183,18 @@ async def test_a_batch_is_settled_payee_by_payee_and_once(unit_of_work: UnitOfWo
     assert [rows[number].batch_number for number in range(5)] == [1, 1, 1, 1, None]
 
 
-@pytest.mark.parametrize("state", [BatchState.REVERTED, BatchState.VOIDED])
+@pytest.mark.parametrize(
+    ("state", "was_a_try"),
+    [(BatchState.REVERTED, True), (BatchState.REVERTED, False), (BatchState.VOIDED, False)],
+)
 async def test_payees_of_a_batch_that_paid_nobody_are_owed_again(
-    unit_of_work: UnitOfWorkFactory, state: BatchState
+    unit_of_work: UnitOfWorkFactory, state: BatchState, was_a_try: bool
 ) -> None:
     payout_id = await executing(unit_of_work, BALANCES)
     payees = await batched(unit_of_work, payout_id, 1, 3)
     other = await batched(unit_of_work, payout_id, 2, 1)
     async with unit_of_work() as work:
-        returned = await work.payments.return_to_plan(payout_id, 1, state, None, LATER)
+        returned = await work.payments.return_to_plan(payout_id, 1, state, None, LATER, was_a_try=was_a_try)
         assert returned == tally(*payees)
         await work.commit()
     async with unit_of_work() as work:
@@ -199,11 +202,11 @@ async def test_payees_of_a_batch_that_paid_nobody_are_owed_again(
         assert await work.payments.settled_batches(payout_id, 0, 9) == []
         assert await work.payments.payees_of(payout_id, 1) == []
         with pytest.raises(RuntimeError):
-            await work.payments.return_to_plan(payout_id, 1, state, None, LATER)
+            await work.payments.return_to_plan(payout_id, 1, state, None, LATER, was_a_try=was_a_try)
         with pytest.raises(RuntimeError):
             await work.payments.cancel_batch(payout_id, 1, state, LATER)
         assert await work.payments.payees_of(payout_id, 2) == [replace(other[0], tries=1)]
-    tries = 0 if state is BatchState.VOIDED else 1
+    tries = 1 if was_a_try else 0
     free = await unbatched(unit_of_work, payout_id, 3)
     assert free == [replace(each, tries=tries) for each in payees]
 
@@ -214,7 +217,7 @@ async def test_a_cap_bounds_the_next_batches_and_only_of_its_payees(unit_of_work
     async def revert(number: int, cap: int | None, limit: int) -> list[int]:
         ordinals = [each.ordinal for each in await batched(unit_of_work, payout_id, number, limit)]
         async with unit_of_work() as work:
-            await work.payments.return_to_plan(payout_id, number, BatchState.REVERTED, cap, LATER)
+            await work.payments.return_to_plan(payout_id, number, BatchState.REVERTED, cap, LATER, was_a_try=True)
             await work.commit()
         return ordinals
 
@@ -382,7 +385,7 @@ async def test_pages_of_settled_batches_go_on_behind_a_number(unit_of_work: Unit
         payees = await batched(unit_of_work, payout_id, number, 1)
         if number == 2:
             async with unit_of_work() as work:
-                await work.payments.return_to_plan(payout_id, 2, BatchState.REVERTED, None, LATER)
+                await work.payments.return_to_plan(payout_id, 2, BatchState.REVERTED, None, LATER, was_a_try=True)
                 await work.commit()
         else:
             await settle(unit_of_work, payout_id, number, [paid(payees[0])])
@@ -396,7 +399,7 @@ async def test_payments_of_other_payouts_are_left_alone(unit_of_work: UnitOfWork
     before = await ledger(unit_of_work, payout_id)
     other, _ = await mixed(unit_of_work)
     async with unit_of_work() as work:
-        await work.payments.return_to_plan(other, 2, BatchState.REVERTED, 1, LATER)
+        await work.payments.return_to_plan(other, 2, BatchState.REVERTED, 1, LATER, was_a_try=True)
         await work.payments.retry(other, None, LATER)
         await work.payments.cancel_unsent(other, LATER)
         await work.commit()

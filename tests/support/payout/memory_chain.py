@@ -70,6 +70,8 @@ class MemoryChain(MemoryIssuer):
         super().__init__(database, balances)
         self.id_told = CHAIN_ID
         self.short_pages_by = 0
+        # The node has forgotten how earlier blocks left the contracts.
+        self.oldest_state = 0
         self.before_balance_answer: Callable[[], None] = lambda: None
         # How many blocks behind the newest an answer is; asked for each question.
         self.lag_of: Callable[[], int] = lambda: 0
@@ -184,9 +186,19 @@ class MemoryChain(MemoryIssuer):
         return self.pays_in
 
     async def is_paused(self, contract: EvmAddress) -> bool:
-        await self._ask("is_paused")
-        self.happened["contract_paused"] += self.paused
-        return self.paused
+        blocks = await self._ask("is_paused")
+        self.happened["contract_paused"] += blocks[-1].state.paused
+        return blocks[-1].state.paused
+
+    async def was_paused(self, contract: EvmAddress, block_number: int) -> bool | None:
+        blocks = await self._ask("was_paused")
+        if block_number < self.oldest_state or block_number >= len(blocks):
+            return None
+        return blocks[block_number].state.paused
+
+    async def holds_pauser_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        await self._ask("holds_pauser_role")
+        return self.has_pauser_role
 
     async def holds_payout_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
         await self._ask("holds_payout_role")
@@ -209,8 +221,8 @@ class MemoryChain(MemoryIssuer):
         return self.has_snapshot_role
 
     async def is_contract_of(self, contract: EvmAddress, token: EvmAddress, signer: EvmAddress) -> bool | None:
-        await self._ask("is_contract_of")
-        return self.is_for_asset
+        blocks = await self._ask("is_contract_of")
+        return None if blocks[-1].state.paused else self.is_for_asset
 
     async def implementation_of(self, contract: EvmAddress) -> EvmAddress | None:
         await self._ask("implementation_of")

@@ -26,7 +26,7 @@ CONTRACT = EvmAddress("0x" + "cc" * 20)
 IMPLEMENTATION = EvmAddress("0x" + "dd" * 20)
 TREASURER = EvmAddress("0x" + "ee" * 20)
 GAS_BASE, GAS_PER_PAYEE = 100_000, 60_000
-SNAPSHOT_GAS, SWEEP_GAS = 150_000, 60_000
+SNAPSHOT_GAS, SWEEP_GAS, PAUSE_GAS = 150_000, 60_000, 50_000
 _OTHER = RecognisedCall(CallKind.OTHER)
 # Solidity's panic codes.
 _UNDERFLOW, _DIVISION_BY_ZERO = 0x11, 0x12
@@ -82,6 +82,8 @@ class State(AssetState):
     distributed: dict[tuple[int, str], int] = field(default_factory=dict)
     # The same of all cash-outs together, which have no paid flag.
     cashed_out: dict[str, int] = field(default_factory=dict)
+    # The lifecycle contract is.
+    paused: bool = False
     mined: dict[str, Mined] = field(default_factory=dict)
     by_nonce: dict[tuple[EvmAddress, int], str] = field(default_factory=dict)
 
@@ -143,7 +145,7 @@ class MemoryContracts:
         self.gas_per_payee_of: dict[ExecutionKind, int] = {}
         self.pays_in: EvmAddress | None = PAYMENT_TOKEN
         self.implementation: EvmAddress | None = IMPLEMENTATION
-        self.paused = False
+        self.has_pauser_role = True
         self.has_payout_role = True
         self.has_cash_out_role = True
         self.has_redeemer_role = True
@@ -175,6 +177,9 @@ class MemoryContracts:
     def sweep(self, contract: EvmAddress, to: EvmAddress, amount_base_units: int) -> ContractCall:
         return ContractCall(contract, encode("sweep", to=to.value, amount=amount_base_units))
 
+    def set_paused(self, contract: EvmAddress, paused: bool) -> ContractCall:
+        return ContractCall(contract, encode("set paused", paused=paused))
+
     def recognise(self, call: ContractCall) -> RecognisedCall:
         content = self.decode(call)
         match content.get("function") if call.to else None:
@@ -184,6 +189,8 @@ class MemoryContracts:
                 return RecognisedCall(CallKind.TRIGGER_SNAPSHOTS)
             case "pay":
                 return RecognisedCall(CallKind.PAY_BATCH, _execution(content))
+            case "set paused":
+                return RecognisedCall(CallKind.SET_PAUSED)
             case "sweep":
                 return RecognisedCall(CallKind.SWEEP, sweep_to=content["to"], sweep_base_units=content["amount"])
         return _OTHER
@@ -214,6 +221,8 @@ class MemoryContracts:
                 return GAS_BASE + gas_per_payee * len(execution.holders)
             case "sweep":
                 return SWEEP_GAS
+            case "set paused":
+                return PAUSE_GAS
         return NO_OP_GAS
 
     def why_reverts(self, call: ContractCall, state: State) -> str:
@@ -226,10 +235,12 @@ class MemoryContracts:
                 return self._why_pay_reverts(_execution(content), state)
             case "sweep":
                 return self._why_sweep_reverts(content, state)
+            case "set paused":
+                return self._why_pause_reverts(content, state)
         return ""
 
     def _why_pay_reverts(self, execution: Execution, state: State) -> str:
-        if self.paused:
+        if state.paused:
             self.happened["contract_paused"] += 1
             return "LifeCycleCashFlowIsPaused"
         is_cash_out = execution.kind is ExecutionKind.CASH_OUT
@@ -284,13 +295,20 @@ class MemoryContracts:
         return ""
 
     def _why_sweep_reverts(self, content: dict[str, Any], state: State) -> str:
-        if self.paused:
+        if state.paused:
             return "LifeCycleCashFlowIsPaused"
         if not self.has_transferer_role:
             return "AccountHasNoRole"
         if state.money.get(CONTRACT.value, 0) < content["amount"]:
             return "NotEnoughBalance"
         return ""
+
+    def _why_pause_reverts(self, content: dict[str, Any], state: State) -> str:
+        if state.paused and content["paused"]:
+            return "LifeCycleCashFlowIsPaused"
+        if not state.paused and not content["paused"]:
+            return "LifeCycleCashFlowIsUnpaused"
+        return "" if self.has_pauser_role else "AccountHasNoRole"
 
     def execute(self, transaction: Transaction, state: State, block_number: int) -> Mined:
         """Changes the state; a reverted transaction changes only the nonce, which the node raises."""
@@ -308,6 +326,8 @@ class MemoryContracts:
                 return Mined(transaction, block_number, succeeded=True, gas_used=gas, snapshot_id=snapshot_id)
             case "trigger":
                 state.trigger()
+            case "set paused":
+                state.paused = content["paused"]
             case "pay":
                 evidence = self._pay(_execution(content), state)
                 return Mined(transaction, block_number, succeeded=True, gas_used=gas, evidence=evidence)

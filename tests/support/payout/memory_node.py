@@ -119,6 +119,15 @@ class MemoryNode(MemoryContracts):
     def frozen(self, amount: int) -> None:
         self.state.unlisted = amount
 
+    @property
+    def paused(self) -> bool:
+        """Whether the lifecycle contract is, in the newest block; a test may change it at once."""
+        return self.state.paused
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        self.state.paused = paused
+
     # ------------------------------------------------------------------------------------ what tests do
 
     def deposit(self, amount: int) -> None:
@@ -135,6 +144,14 @@ class MemoryNode(MemoryContracts):
         self._externals += 1
         transaction_hash = f"0xe{self._externals:063x}"
         self._queued.append(External(lambda block: act(block, transaction_hash), transaction_hash))
+
+    def pause_elsewhere(self, paused: bool) -> None:
+        """Somebody else with the role pauses or unpauses the lifecycle contract, with the next block."""
+
+        def act(block: Block, _: str) -> None:
+            block.state.paused = paused
+
+        self.happen(act)
 
     def _move_money(self, block: Block, transaction_hash: str, amount: int) -> None:
         if amount >= 0:

@@ -184,11 +184,18 @@ class MemoryPayments:
             raise RuntimeError(f"batch {batch_number} of {payout_id}: not every payee was in flight")
 
     async def return_to_plan(
-        self, payout_id: UUID, batch_number: int, state: BatchState, batch_cap: int | None, now: datetime
+        self,
+        payout_id: UUID,
+        batch_number: int,
+        state: BatchState,
+        batch_cap: int | None,
+        now: datetime,
+        *,
+        was_a_try: bool,
     ) -> Tally:
         await self._transaction.statement()
         await self._settle(payout_id, batch_number, state)
-        untried = 1 if state is BatchState.VOIDED else 0
+        untried = 0 if was_a_try else 1
         returned = await self._move(
             payout_id,
             lambda row: _is_in_flight(row, batch_number),

@@ -7,14 +7,19 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from asset_service.application.ports import LifecycleContractInUseError, TokenAlreadyImportedError
+from asset_service.application.ports import (
+    Account,
+    LifecycleContractInUseError,
+    TokenAlreadyImportedError,
+    TokenDescription,
+)
 from asset_service.domain.asset import Asset, AssetEvent, AssetState, PaymentToken, SecurityToken, SecurityType
 from asset_service.domain.readiness import ConditionKind, ReadinessCondition
-from asset_service.domain.register import BalanceChanges, HolderCountChange, NegativeBalanceError, Register
-from libs.chain.address import EvmAddress
+from libs.chain.address import EvmAddress, HederaId
 from libs.errors import AppError
 from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
+from tests.unit.asset_service.register_fakes import MemoryDiscrepancies, MemoryRegisters, RegisterState
 
 CHAIN_ID = 298
 OPEN_CONDITION = ReadinessCondition(
@@ -34,12 +39,9 @@ class FakeClock:
 
 
 @dataclass
-class MemoryState:
+class MemoryState(RegisterState):
     """What is committed."""
 
-    assets: dict[UUID, Asset] = field(default_factory=dict)
-    registers: dict[UUID, Register] = field(default_factory=dict)
-    balances: dict[tuple[UUID, str], int] = field(default_factory=dict)
     requests: dict[UUID, LoggedRequest] = field(default_factory=dict)
     inbox: set[UUID] = field(default_factory=set)
     events: list[tuple[UUID, AssetEvent, int]] = field(default_factory=list)
@@ -66,6 +68,7 @@ class MemoryUnitOfWork:
         self._state = database.state.fork()
         self.assets = MemoryAssets(self._state)
         self.registers = MemoryRegisters(self._state)
+        self.discrepancies = MemoryDiscrepancies(self._state)
 
     async def __aenter__(self) -> Self:
         return self
@@ -140,59 +143,50 @@ class MemoryAssets:
         self._state.assets[asset.asset_id] = replace(asset, events=())
 
 
-class MemoryRegisters:
-    """The port Registers."""
-
-    def __init__(self, state: MemoryState) -> None:
-        self._state = state
-
-    async def add(self, register: Register) -> None:
-        self._state.registers[register.asset_id] = register
-
-    async def get(self, asset_id: UUID) -> Register | None:
-        return self._state.registers.get(asset_id)
-
-    async def lock(self, asset_id: UUID) -> Register | None:
-        return self._state.registers.get(asset_id)
-
-    async def apply(self, asset_id: UUID, changes: BalanceChanges) -> HolderCountChange:
-        balances = self._state.balances
-        came = went = 0
-        for holder, delta in zip(changes.holders, changes.deltas_base_units, strict=True):
-            before = balances.pop((asset_id, holder), 0)
-            after = before + delta
-            if after < 0:
-                raise NegativeBalanceError(holder)
-            if after:
-                balances[asset_id, holder] = after
-            came += not before and bool(after)
-            went += bool(before) and not after
-        return HolderCountChange(came, went)
-
-    async def save(self, register: Register) -> None:
-        self._state.registers[register.asset_id] = register
-
-
 class FakeChain:
     """The ports TokenDescriber and ReadinessChecker."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.refusals: dict[str, AppError] = {}
+        # What the mirror node knows.
+        self.hedera_ids: dict[HederaId, EvmAddress] = {}
+        self.decimals = 6
+        self.total_supply_base_units = 1_000
+        self.is_token_paused = False
 
-    async def describe_token(self, token: EvmAddress) -> SecurityToken:
+    async def describe_token(self, token: Account) -> TokenDescription:
         self._enter("describe_token")
-        return SecurityToken(CHAIN_ID, token, "Acme Shares", "ACME", "CH0000000001", 6, SecurityType.EQUITY)
+        address, hedera_id = self._resolve(token)
+        described = SecurityToken(
+            CHAIN_ID,
+            address,
+            "Acme Shares",
+            "ACME",
+            "CH0000000001",
+            self.decimals,
+            SecurityType.EQUITY,
+            self.total_supply_base_units,
+            self.is_token_paused,
+            hedera_id,
+        )
+        return TokenDescription(described, holder_count=3, block_number=7)
 
-    async def describe_payment_token(self, payment_token: EvmAddress) -> PaymentToken:
+    async def describe_payment_token(self, payment_token: Account) -> PaymentToken:
         self._enter("describe_payment_token")
-        return PaymentToken(payment_token, "USDX", 6)
+        address, hedera_id = self._resolve(payment_token)
+        return PaymentToken(address, "USDX", 6, hedera_id)
 
     async def check_readiness(
         self, token: EvmAddress, payment_token: EvmAddress, lifecycle_contract: EvmAddress | None
     ) -> tuple[ReadinessCondition, ...]:
         self._enter("check_readiness")
         return (OPEN_CONDITION,)
+
+    def _resolve(self, account: Account) -> tuple[EvmAddress, str]:
+        if isinstance(account, HederaId):
+            return self.hedera_ids[account], str(account)
+        return account, ""
 
     def _enter(self, call: str) -> None:
         self.calls.append(call)

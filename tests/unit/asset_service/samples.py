@@ -27,12 +27,18 @@ def address(number: int) -> EvmAddress:
 TOKEN, PAYMENT_TOKEN, CONTRACT, OTHER_CONTRACT = (address(number) for number in range(1, 5))
 
 
+def security_token(token: EvmAddress = TOKEN) -> SecurityToken:
+    return SecurityToken(
+        CHAIN_ID, token, "Acme Shares", "ACME", "CH0000000001", 6, SecurityType.EQUITY, 1_000, is_paused=False
+    )
+
+
 def new_asset(
     lifecycle_contract: EvmAddress | None = None, token: EvmAddress = TOKEN, asset_id: UUID | None = None
 ) -> Asset:
     return Asset.start_import(
         asset_id or uuid4(),
-        SecurityToken(CHAIN_ID, token, "Acme Shares", "ACME", "CH0000000001", 6, SecurityType.EQUITY),
+        security_token(token),
         PaymentToken(PAYMENT_TOKEN, "USDX", 6),
         lifecycle_contract,
         (OPEN_CONDITION,),
@@ -45,8 +51,14 @@ def report(
     state: LifecycleState,
     contract: EvmAddress | None = CONTRACT,
     failure_reason: str = "",
+    *,
+    is_paused: bool = False,
+    pause_request_version: int = 0,
+    pause_problem: str = "",
 ) -> LifecycleReport:
-    return LifecycleReport(version, state, contract, (), failure_reason)
+    return LifecycleReport(
+        version, state, contract, (), failure_reason, is_paused, pause_request_version, pause_problem
+    )
 
 
 def incoming(asset_id: UUID, payload: bytes = b"", event_id: UUID | None = None) -> IncomingEvent:

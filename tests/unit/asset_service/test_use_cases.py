@@ -4,18 +4,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from asset_service.application.apply_balance_changes import ApplyBalanceChanges, ApplyBalanceChangesCommand
 from asset_service.application.apply_lifecycle_report import ApplyLifecycleReport, ApplyLifecycleReportCommand
 from asset_service.application.import_asset import ImportAsset, ImportAssetCommand
+from asset_service.application.ports import Account
 from asset_service.domain.asset import AssetEvent, AssetState, LifecycleState, PaymentToken
-from asset_service.domain.register import BalanceChanges, BlockPosition, NegativeBalanceError
-from libs.chain.address import EvmAddress
+from libs.chain.address import EvmAddress, HederaId
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from libs.messaging.events import EventNotReadyError
 from tests.unit.asset_service.fakes import OPEN_CONDITION, FakeChain, FakeClock, MemoryDatabase
 from tests.unit.asset_service.samples import (
-    BLOCK_HASH,
     CONTRACT,
     OTHER_CONTRACT,
     PAYMENT_TOKEN,
@@ -36,17 +34,9 @@ class World:
         uow = self.database.unit_of_work
         self.import_asset = ImportAsset(uow, self.chain, self.chain, clock, uuid4)
         self.apply_report = ApplyLifecycleReport(uow, clock)
-        self.apply_changes = ApplyBalanceChanges(uow, clock)
 
     async def imported(self, token: EvmAddress = TOKEN, contract: EvmAddress | None = None) -> UUID:
         return await self.import_asset(command(token, contract))
-
-    def balances(self, asset_id: UUID) -> dict[str, int]:
-        return {
-            holder: balance
-            for (owner, holder), balance in self.database.state.balances.items()
-            if owner == asset_id
-        }
 
 
 @pytest.fixture
@@ -55,9 +45,9 @@ def world() -> World:
 
 
 def command(
-    token: EvmAddress = TOKEN,
+    token: Account = TOKEN,
     contract: EvmAddress | None = None,
-    payment_token: EvmAddress = PAYMENT_TOKEN,
+    payment_token: Account = PAYMENT_TOKEN,
     key: RequestKey | None = None,
 ) -> ImportAssetCommand:
     return ImportAssetCommand(key or request_key(), token, payment_token, contract)
@@ -101,7 +91,7 @@ class RacedChain(FakeChain):
         self._rival = rival
         self._wanted = wanted
 
-    async def describe_payment_token(self, payment_token: EvmAddress) -> PaymentToken:
+    async def describe_payment_token(self, payment_token: Account) -> PaymentToken:
         await self._rival(self._wanted)
         return await super().describe_payment_token(payment_token)
 
@@ -136,6 +126,35 @@ async def test_import_refuses_one_address_for_two_contracts(
     error = await refusal(world, wanted)
     assert (error.reason, error.field) == (Reason.INVALID_ADDRESS, field)
     assert world.chain.calls == []
+
+
+HEDERA_TOKEN, HEDERA_PAYMENT_TOKEN = HederaId(0, 0, 7), HederaId(0, 0, 8)
+
+
+async def test_import_by_hedera_ids_keeps_both_notations(world: World) -> None:
+    world.chain.hedera_ids = {HEDERA_TOKEN: TOKEN, HEDERA_PAYMENT_TOKEN: PAYMENT_TOKEN}
+    asset_id = await world.import_asset(command(HEDERA_TOKEN, payment_token=HEDERA_PAYMENT_TOKEN))
+    asset = world.database.state.assets[asset_id]
+    assert (asset.token.address, asset.token.hedera_id) == (TOKEN, "0.0.7")
+    assert (asset.payment_token.address, asset.payment_token.hedera_id) == (PAYMENT_TOKEN, "0.0.8")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        (command(HEDERA_TOKEN, payment_token=HEDERA_TOKEN), "payment_token"),
+        (command(HEDERA_TOKEN, payment_token=TOKEN), "payment_token"),
+        (command(TOKEN, payment_token=HEDERA_TOKEN), "payment_token"),
+        (command(HEDERA_TOKEN, contract=TOKEN), "lifecycle_contract"),
+    ],
+)
+async def test_import_refuses_one_address_in_two_notations(
+    world: World, wanted: ImportAssetCommand, field: str
+) -> None:
+    world.chain.hedera_ids = {HEDERA_TOKEN: TOKEN}
+    error = await refusal(world, wanted)
+    assert (error.reason, error.field) == (Reason.INVALID_ADDRESS, field)
+    assert "check_readiness" not in world.chain.calls
 
 
 @pytest.mark.parametrize("call", ["describe_token", "describe_payment_token", "check_readiness"])
@@ -190,43 +209,3 @@ async def test_a_report_of_an_unknown_asset_waits(world: World) -> None:
     with pytest.raises(EventNotReadyError):
         await world.apply_report(wanted)
     assert not world.database.state.inbox
-
-
-def changes_command(
-    asset_id: UUID, sequence: int, deltas: dict[str, int], event_id: UUID | None = None
-) -> ApplyBalanceChangesCommand:
-    return ApplyBalanceChangesCommand(
-        incoming(asset_id, event_id=event_id),
-        asset_id,
-        sequence,
-        BalanceChanges(list(deltas), list(deltas.values()), [sequence] * len(deltas)),
-        BlockPosition(sequence, BLOCK_HASH),
-    )
-
-
-async def test_changes_are_applied_in_sequence_and_once(world: World) -> None:
-    asset_id = await world.imported()
-    first = changes_command(asset_id, 1, {"0xa": 5, "0xb": 5})
-    second = changes_command(asset_id, 2, {"0xa": -5, "0xb": 1})
-    with pytest.raises(EventNotReadyError, match="1 is missing"):
-        await world.apply_changes(second)
-    for wanted in (first, first, second, changes_command(asset_id, 1, {"0xa": 5})):
-        await world.apply_changes(wanted)
-    assert world.balances(asset_id) == {"0xb": 6}
-    register = world.database.state.registers[asset_id]
-    assert (register.last_sequence, register.holder_count, register.total_balance_base_units) == (2, 1, 6)
-    assert register.position == BlockPosition(2, BLOCK_HASH)
-
-
-async def test_changes_below_zero_leave_nothing(world: World) -> None:
-    asset_id = await world.imported()
-    await world.apply_changes(changes_command(asset_id, 1, {"0xa": 5}))
-    before = world.database.state
-    with pytest.raises(NegativeBalanceError):
-        await world.apply_changes(changes_command(asset_id, 2, {"0xb": 1, "0xa": -6}))
-    assert world.database.state is before
-
-
-async def test_changes_of_an_unknown_asset_wait(world: World) -> None:
-    with pytest.raises(EventNotReadyError):
-        await world.apply_changes(changes_command(uuid4(), 1, {"0xa": 5}))

@@ -1,5 +1,6 @@
 """From and to protobuf."""
 
+import re
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,16 +13,32 @@ from masspayout.chain_sync.v1 import events_pb2 as chain_sync_events
 from masspayout.payout.v1 import events_pb2 as payout_events
 from masspayout.type.v1 import readiness_pb2
 
-from asset_service.api.consumers import HolderBalancesChangedHandler, LifecycleContractChangedHandler
-from asset_service.application.apply_balance_changes import ApplyBalanceChanges
+from asset_service.api.consumers import (
+    BalancesAdjustedHandler,
+    ChainEventRetractedHandler,
+    LifecycleContractChangedHandler,
+    PauseChangedHandler,
+)
 from asset_service.application.apply_lifecycle_report import ApplyLifecycleReport
-from asset_service.domain.asset import AssetEvent, LifecycleState
+from asset_service.application.apply_pause_seen import ApplyPauseSeen
+from asset_service.application.ports import TokenDescription, TokenInfo
+from asset_service.application.sync_asset import SyncAsset
+from asset_service.domain.asset import (
+    AssetEvent,
+    AssetState,
+    LifecycleState,
+    PauseSeen,
+    PauseState,
+    SecurityType,
+    SyncState,
+)
 from asset_service.domain.readiness import ConditionKind, ReadinessCondition
 from asset_service.domain.register import BlockPosition, Register
 from asset_service.infrastructure.readiness_mapping import condition_message, read_conditions
-from asset_service.infrastructure.resource_mapping import asset_message, outgoing_events
+from asset_service.infrastructure.resource_mapping import asset_message, outgoing_events, token_info_message
+from libs.chain.address import EvmAddress
 from libs.grpc_kit.accounts import account_message, checksummed
-from tests.unit.asset_service.fakes import FakeClock, MemoryDatabase
+from tests.unit.asset_service.fakes import CHAIN_ID, FakeChain, FakeClock, MemoryDatabase
 from tests.unit.asset_service.samples import (
     BLOCK_HASH,
     CONTRACT,
@@ -31,6 +48,7 @@ from tests.unit.asset_service.samples import (
     incoming,
     new_asset,
     report,
+    security_token,
 )
 
 
@@ -51,7 +69,11 @@ def test_an_asset_with_all() -> None:
     assert message.state == pb.Asset.STATE_ACTIVE
     assert message.lifecycle_contract.evm_address == checksummed(CONTRACT)
     assert message.register == pb.RegisterPosition(
-        block_number=9, block_hash=BLOCK_HASH, holder_count=2, total_balance_base_units=str(2**256 - 1)
+        block_number=9,
+        block_hash=BLOCK_HASH,
+        holder_count=2,
+        total_balance_base_units=str(2**256 - 1),
+        total_restricted_base_units="0",
     )
     assert message.update_time.ToDatetime(tzinfo=NOW.tzinfo) == LATER
 
@@ -72,6 +94,9 @@ def test_every_event_has_its_message() -> None:
         AssetEvent.IMPORT_STARTED: events_pb2.AssetImportStarted,
         AssetEvent.IMPORTED: events_pb2.AssetImported,
         AssetEvent.IMPORT_FAILED: events_pb2.AssetImportFailed,
+        AssetEvent.PAUSE_REQUESTED: events_pb2.AssetPauseRequested,
+        AssetEvent.SYNC_CHANGED: events_pb2.AssetSyncChanged,
+        AssetEvent.CHANGED: events_pb2.AssetChanged,
     }
     for kind in AssetEvent:
         asset = replace(new_asset(), events=(kind,), version=4)
@@ -82,6 +107,68 @@ def test_every_event_has_its_message() -> None:
         message = classes[kind].FromString(event.payload)
         assert (message.asset_id, message.version) == (str(asset.asset_id), 4)
         assert message.asset == asset_message(asset, register)
+
+
+def test_a_pause_request_says_which_way() -> None:
+    asset = new_asset(CONTRACT).request_pause(NOW)
+    for requested, is_paused in ((asset, True), (asset.request_unpause(NOW), False)):
+        event = outgoing_events(requested, Register.empty(asset.asset_id, NOW), LATER, uuid4)[0]
+        message = events_pb2.AssetPauseRequested.FromString(event.payload)
+        assert (message.paused, message.version) == (is_paused, requested.pause_request)
+
+
+def test_an_asset_shows_what_its_token_told_and_whether_it_is_paused() -> None:
+    asset = new_asset(CONTRACT).sync(replace(security_token(), hedera_id="0.0.7", is_paused=True), LATER)
+    asset = replace(asset, payment_token=replace(asset.payment_token, hedera_id="0.0.8"))
+    asset = asset.change_sync(SyncState.DISABLED, LATER).request_pause(LATER)
+    asset = replace(asset, pause_problem="PAUSER_ROLE_MISSING")
+    message = asset_message(asset, Register.empty(asset.asset_id, NOW))
+    assert (message.token.hedera_id, message.payment_token.hedera_id) == ("0.0.7", "0.0.8")
+    assert message.sync_state == pb.Asset.SYNC_STATE_DISABLED
+    assert message.sync_time.ToDatetime(tzinfo=NOW.tzinfo) == LATER
+    assert (message.pause_state, message.pause_problem) == (pb.Asset.PAUSE_STATE_PAUSING, "PAUSER_ROLE_MISSING")
+    assert (message.token_paused, message.total_supply_base_units) == (True, "1000")
+
+
+def test_what_was_never_read_of_an_old_asset_is_left_out() -> None:
+    asset = new_asset()
+    asset = replace(asset, token=replace(asset.token, total_supply_base_units=None), sync_time=None)
+    message = asset_message(asset, Register.empty(asset.asset_id, NOW))
+    assert message.total_supply_base_units == ""
+    assert not message.HasField("sync_time")
+
+
+def test_every_state_has_its_wire_form() -> None:
+    for ours, theirs in (
+        (SyncState, pb.Asset.SyncState),
+        (PauseState, pb.Asset.PauseState),
+        (AssetState, pb.Asset.State),
+        (SecurityType, pb.Asset.SecurityType),
+    ):
+        prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", theirs.DESCRIPTOR.name).upper()
+        names = {name.removeprefix(f"{prefix}_") for name in theirs.DESCRIPTOR.values_by_name}
+        assert names - {"UNSPECIFIED"} == set(ours.__members__)
+
+
+def test_a_token_is_shown_with_its_asset() -> None:
+    description = TokenDescription(replace(security_token(), hedera_id="0.0.7"), 3, 9)
+    asset_id = uuid4()
+    message = token_info_message(TokenInfo(description, asset_id))
+    assert message == pb.TokenInfo(
+        chain_id=CHAIN_ID,
+        token={"evm_address": checksummed(TOKEN), "hedera_id": "0.0.7"},
+        display_name="Acme Shares",
+        symbol="ACME",
+        isin="CH0000000001",
+        decimals=6,
+        security_type="SECURITY_TYPE_EQUITY",
+        total_supply_base_units="1000",
+        holder_count=3,
+        block_number=9,
+        paused=False,
+        asset=f"assets/{asset_id}",
+    )
+    assert token_info_message(TokenInfo(description, None)).asset == ""
 
 
 def test_conditions_survive_the_way_there_and_back() -> None:
@@ -96,67 +183,54 @@ def test_conditions_survive_the_way_there_and_back() -> None:
     assert wire_kinds - {"UNSPECIFIED"} == {kind.value for kind in ConditionKind}
 
 
-def holder_changes(of_asset: UUID, **fields: object) -> chain_sync_events.HolderBalancesChanged:
-    values = {
-        "asset_id": str(of_asset),
-        "sequence": 1,
-        "to_block": 9,
-        "to_block_hash": BLOCK_HASH,
-        "range_complete": True,
-        "changes": [
-            chain_sync_events.HolderBalanceChange(
-                holder=checksummed("0x" + "ab" * 20), delta_base_units="5", block_number=3
-            )
-        ],
-        **fields,
-    }
-    return chain_sync_events.HolderBalancesChanged(**values)  # type: ignore[arg-type]
-
-
-def change(holder: str, delta: str) -> list[chain_sync_events.HolderBalanceChange]:
-    return [chain_sync_events.HolderBalanceChange(holder=holder, delta_base_units=delta)]
-
-
-async def test_holder_changes_are_read() -> None:
+async def test_what_chain_sync_service_saw_of_a_pause_is_read() -> None:
     database = MemoryDatabase()
-    asset_id = uuid4()
-    database.state.registers[asset_id] = Register.empty(asset_id, NOW)
-    handler = HolderBalancesChangedHandler(ApplyBalanceChanges(database.unit_of_work, FakeClock()))
-    await handler(incoming(asset_id, holder_changes(asset_id).SerializeToString()))
-    assert database.state.balances == {(asset_id, "0x" + "ab" * 20): 5}
-    assert database.state.registers[asset_id].position == BlockPosition(9, BLOCK_HASH)
-    more = holder_changes(asset_id, sequence=2, to_block=10, range_complete=False)
-    await handler(incoming(asset_id, more.SerializeToString()))
-    assert database.state.registers[asset_id].position == BlockPosition(9, BLOCK_HASH)
+    asset = new_asset(CONTRACT)
+    asset_id = asset.asset_id
+    database.state.assets[asset_id] = asset
+    handler = PauseChangedHandler(ApplyPauseSeen(database.unit_of_work, FakeClock()))
+    await handler(incoming(asset_id, pause_changed(asset_id, 1, CONTRACT).SerializeToString()))
+    await handler(incoming(asset_id, pause_changed(asset_id, 2, TOKEN).SerializeToString()))
+    seen = database.state.assets[asset_id]
+    assert (seen.pause_state, seen.token.is_paused) == (PauseState.PAUSED, True)
+    for malformed in (
+        pause_changed(asset_id, 0, CONTRACT),
+        pause_changed(uuid4(), 3, CONTRACT),
+        pause_changed(asset_id, 3, "0x12"),
+    ):
+        with pytest.raises(ValueError):
+            await handler(incoming(asset_id, malformed.SerializeToString()))
+    assert database.state.assets[asset_id] is seen
 
 
-HOLDER = "0x" + "ab" * 20
+def pause_changed(asset_id: UUID, sequence: int, contract: EvmAddress | str) -> chain_sync_events.PauseChanged:
+    return chain_sync_events.PauseChanged(
+        asset_id=str(asset_id), sequence=sequence, position={"contract": checksummed(contract)}, paused=True
+    )
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"sequence": 0},
-        {"asset_id": str(UUID(int=1))},
-        {"asset_id": "x"},
-        {"to_block_hash": "0x12"},
-        {"changes": change("0x12", "1")},
-        {"changes": change(HOLDER, "")},
-        {"changes": change(HOLDER, "1.5")},
-        {"changes": change(HOLDER, "+1")},
-        {"changes": change(HOLDER, "-0")},
-        {"changes": change(HOLDER, str(2**256))},
-        {"changes": change(HOLDER, "1") + change(checksummed(HOLDER), "1")},
-    ],
-)
-async def test_malformed_holder_changes_are_refused(fields: dict[str, object]) -> None:
-    database = MemoryDatabase()
-    asset_id = uuid4()
-    database.state.registers[asset_id] = Register.empty(asset_id, NOW)
-    handler = HolderBalancesChangedHandler(ApplyBalanceChanges(database.unit_of_work, FakeClock()))
-    with pytest.raises(ValueError):
-        await handler(incoming(asset_id, holder_changes(asset_id, **fields).SerializeToString()))
-    assert not database.state.inbox
+async def test_what_changes_the_token_has_it_read_again() -> None:
+    database, chain = MemoryDatabase(), FakeChain()
+    asset = new_asset(CONTRACT)
+    asset_id = asset.asset_id
+    database.state.assets[asset_id] = asset.see_pause(PauseSeen(1, CONTRACT, is_paused=True), NOW)
+    sync_asset = SyncAsset(database.unit_of_work, chain, FakeClock())
+    chain.decimals = 9
+    adjusted = chain_sync_events.BalancesAdjusted(asset_id=str(asset_id), sequence=2, factor="10", more_decimals=3)
+    await BalancesAdjustedHandler(sync_asset)(incoming(asset_id, adjusted.SerializeToString()))
+    assert database.state.assets[asset_id].token.decimals == 9
+    assert database.state.assets[asset_id].pause_state is PauseState.PAUSED
+    retracted = ChainEventRetractedHandler(sync_asset)
+    for kind, decimals, pause_state in (
+        ("KIND_SNAPSHOT_TAKEN", 9, PauseState.PAUSED),
+        ("KIND_BALANCES_ADJUSTED", 6, PauseState.PAUSED),
+        ("KIND_PAUSE_CHANGED", 6, PauseState.UNPAUSED),
+    ):
+        chain.decimals = 6
+        message = chain_sync_events.ChainEventRetracted(asset_id=str(asset_id), sequence=3, kind=kind)
+        await retracted(incoming(asset_id, message.SerializeToString()))
+        after = database.state.assets[asset_id]
+        assert (after.token.decimals, after.pause_state) == (decimals, pause_state), kind
 
 
 async def test_malformed_lifecycle_reports_are_refused() -> None:
@@ -179,3 +253,19 @@ async def test_malformed_lifecycle_reports_are_refused() -> None:
     )
     await handler(incoming(asset.asset_id, message.SerializeToString()))
     assert database.state.assets[asset.asset_id].lifecycle_contract == CONTRACT
+    asked = database.state.assets[asset.asset_id].request_pause(NOW)
+    database.state.assets[asset.asset_id] = asked
+    message = payout_events.LifecycleContractChanged(
+        asset_id=asset_id, version=2, state="STATE_NOT_READY", pause_problem="PAUSER_ROLE_MISSING"
+    )
+    await handler(incoming(asset.asset_id, message.SerializeToString()))
+    assert database.state.assets[asset.asset_id].pause_problem == "PAUSER_ROLE_MISSING"
+    message = payout_events.LifecycleContractChanged(
+        asset_id=asset_id,
+        version=3,
+        state="STATE_NOT_READY",
+        paused=True,
+        pause_request_version=asked.version,
+    )
+    await handler(incoming(asset.asset_id, message.SerializeToString()))
+    assert database.state.assets[asset.asset_id].pause_state is PauseState.PAUSED

@@ -268,6 +268,8 @@ def test_without_a_transfer_in_between_the_principal_must_be_exact(before: int, 
         (600, 0, 6, Entitlement(A, 6, 600)),
         # Paid, and the tokens are still there.
         (600, 600, 0, Entitlement(A, 6, 600)),
+        # Some were frozen in the block of the call, and paid for: 35 tokens at less than 7/44 are less than 6.
+        (6, 6, 35, Entitlement(A, 44, 6)),
         # Burned for nothing.
         (0, 0, 6, Entitlement(A, 6, 600)),
         # Nothing was there to be paid for.

@@ -1,0 +1,13 @@
+"""Reads what this service's requests have in common."""
+
+from asset_service.application.ports import Account
+from libs.chain.address import HederaId
+from libs.grpc_kit.accounts import parse_evm_account
+
+
+def parse_account(text: str, field: str) -> Account:
+    """Reads an account in either notation; a Hedera id is for chain_sync_service to resolve.
+
+    Raises AppError, naming `field`: REQUIRED_FIELD_MISSING, INVALID_ADDRESS.
+    """
+    return HederaId.parse(text) or parse_evm_account(text, field)

@@ -1,0 +1,41 @@
+"""Use case: have an asset followed on the chain, or not any more."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from asset_service.application.ports import UnitOfWorkFactory
+from asset_service.application.queries import asset_not_found
+from asset_service.application.repeated_calls import is_first_call
+from asset_service.domain.asset import SyncState
+from libs.clock import Clock
+from libs.idempotency import RequestKey
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSyncCommand:
+    """What a caller asks for."""
+
+    key: RequestKey
+    asset_id: UUID
+    sync_state: SyncState
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSync:
+    """Tells chain_sync_service, by an event, to follow the asset or to stop where it is."""
+
+    unit_of_work: UnitOfWorkFactory
+    clock: Clock
+
+    async def __call__(self, command: ChangeSyncCommand) -> None:
+        """Raises AppError: ASSET_NOT_FOUND, REQUEST_ID_REUSED."""
+        async with self.unit_of_work() as uow:
+            if not await is_first_call(uow, command.key, command.asset_id):
+                return
+            asset = await uow.assets.lock(command.asset_id)
+            if asset is None:
+                raise asset_not_found(command.asset_id, "name")
+            changed = asset.change_sync(command.sync_state, self.clock.now())
+            if changed is not asset:
+                await uow.assets.save(changed)
+            await uow.commit()

@@ -1,0 +1,82 @@
+"""Use case: read an asset's token from the chain again, because a caller asks for it or an event tells to."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from asset_service.application.ports import TokenDescriber, UnitOfWork, UnitOfWorkFactory
+from asset_service.application.queries import asset_not_found
+from asset_service.application.repeated_calls import is_first_call, was_carried_out
+from asset_service.domain.asset import Asset, SecurityToken
+from libs.clock import Clock
+from libs.idempotency import RequestKey
+from libs.messaging.events import EventNotReadyError, IncomingEvent
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAssetCommand:
+    """A caller asks."""
+
+    key: RequestKey
+    asset_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAssetOnEventCommand:
+    """chain_sync_service saw something that changes what the token tells of itself, or takes it back.
+
+    `is_pause_retracted` is True if a pause or its end left the chain: of the token or of the lifecycle contract.
+    """
+
+    event: IncomingEvent
+    asset_id: UUID
+    is_pause_retracted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAsset:
+    """Takes over name, symbol, ISIN, decimals, supply and pause state of the token."""
+
+    unit_of_work: UnitOfWorkFactory
+    tokens: TokenDescriber
+    clock: Clock
+
+    async def __call__(self, command: SyncAssetCommand) -> None:
+        """Raises AppError: ASSET_NOT_FOUND, REQUEST_ID_REUSED, and what TokenDescriber.describe_token raises;
+        TokenDiffersError when it describes another token.
+        """
+        async with self.unit_of_work() as uow:
+            if await was_carried_out(uow, command.key):
+                return
+            asset = await uow.assets.get(command.asset_id)
+        if asset is None:
+            raise asset_not_found(command.asset_id, "name")
+        # Asks the chain outside of any transaction.
+        description = await self.tokens.describe_token(asset.token.address)
+        async with self.unit_of_work() as uow:
+            if await is_first_call(uow, command.key, command.asset_id):
+                await self._take_over(uow, command.asset_id, description.token)
+                await uow.commit()
+
+    async def on_event(self, command: SyncAssetOnEventCommand) -> None:
+        """Raises EventNotReadyError for an asset that is not known (yet), what TokenDescriber.describe_token
+        raises, and TokenDiffersError.
+        """
+        async with self.unit_of_work() as uow:
+            asset = await uow.assets.get(command.asset_id)
+        if asset is None:
+            raise EventNotReadyError(f"asset {command.asset_id} is not known")
+        description = await self.tokens.describe_token(asset.token.address)
+        async with self.unit_of_work() as uow:
+            if await uow.record_incoming(command.event):
+                synced = await self._take_over(uow, command.asset_id, description.token)
+                if command.is_pause_retracted:
+                    await uow.assets.save(synced.forget_pause_seen(self.clock.now()))
+                await uow.commit()
+
+    async def _take_over(self, uow: UnitOfWork, asset_id: UUID, described: SecurityToken) -> Asset:
+        asset = await uow.assets.lock(asset_id)
+        if asset is None:
+            raise RuntimeError(f"asset {asset_id} was there and is gone")
+        synced = asset.sync(described, self.clock.now())
+        await uow.assets.save(synced)
+        return replace(synced, events=())

@@ -1,0 +1,16 @@
+"""Alarms as a counter and a log line."""
+
+import logging
+
+from libs import telemetry
+
+_log = logging.getLogger(__name__)
+
+
+class TelemetryAlarms:
+    """The port Alarms."""
+
+    def raise_alarm(self, name: str, text: str) -> None:
+        """Counts by name, and logs."""
+        telemetry.alarms.add(1, {"service": "asset", "alarm": name})
+        _log.error("%s: %s", name, text)

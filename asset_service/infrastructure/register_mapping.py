@@ -1,0 +1,116 @@
+"""The register as protobuf resources, for answers and for the outbox, and holdings as others tell them."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from masspayout.asset.v1 import asset_service_pb2 as pb
+from masspayout.asset.v1 import events_pb2
+from masspayout.chain_sync.v1 import chain_sync_service_pb2 as chain_sync_pb
+
+from asset_service.application.register_ports import HolderChangeRow, HolderRow
+from asset_service.domain.register import Holding, Register
+from asset_service.domain.register_check import Discrepancy
+from libs.chain.amount import MAX_UINT256
+from libs.grpc_kit.accounts import account_message, checksummed
+from libs.messaging.events import OutgoingEvent
+
+_AMOUNT = re.compile(r"0|[1-9]\d{0,77}", re.ASCII)
+
+
+def read_amount(text: str) -> int:
+    """Base units as chain_sync_service tells them. Raises ValueError when they are none."""
+    if not _AMOUNT.fullmatch(text) or (amount := int(text)) > MAX_UINT256:
+        raise ValueError(f"{text!r} is not an amount in base units")
+    return amount
+
+
+def read_holding_message(message: chain_sync_pb.Holding) -> Holding:
+    """What a holder has. Raises ValueError when an amount is none."""
+    return Holding(
+        read_amount(message.balance_base_units),
+        read_amount(message.frozen_base_units),
+        read_amount(message.locked_base_units),
+        read_amount(message.held_base_units),
+        read_amount(message.cleared_base_units),
+    )
+
+
+def register_message(register: Register) -> pb.RegisterPosition | None:
+    """The register's position; None before the first range of blocks is complete."""
+    if register.position is None:
+        return None
+    return pb.RegisterPosition(
+        block_number=register.position.number,
+        block_hash=register.position.block_hash,
+        holder_count=register.holder_count,
+        total_balance_base_units=str(register.total_balance_base_units),
+        total_restricted_base_units=str(register.total_restricted_base_units),
+    )
+
+
+def holder_message(asset_id: UUID, holder: HolderRow) -> pb.Holder:
+    """One holder as a resource."""
+    account, holding = account_message(holder.address), holder.holding
+    return pb.Holder(
+        name=f"assets/{asset_id}/holders/{account.evm_address}",
+        account=account,
+        balance_base_units=str(holding.balance),
+        changed_at_block=holder.changed_at_block,
+        frozen_base_units=str(holding.frozen),
+        locked_base_units=str(holding.locked),
+        held_base_units=str(holding.held),
+        cleared_base_units=str(holding.cleared),
+        total_base_units=str(holding.total),
+    )
+
+
+def change_message(asset_id: UUID, change: HolderChangeRow) -> pb.HolderChange:
+    """One row of the history."""
+    return pb.HolderChange(
+        holder=f"assets/{asset_id}/holders/{checksummed(change.address)}",
+        change_id=change.change_id,
+        delta_base_units=str(change.delta_base_units),
+        restricted_delta_base_units=str(change.restricted_delta_base_units),
+        balance_base_units=str(change.balance_base_units),
+        restricted_base_units=str(change.restricted_base_units),
+        block_number=change.block_number,
+        create_time=change.create_time,
+    )
+
+
+def discrepancy_message(discrepancy: Discrepancy) -> pb.RegisterDiscrepancy:
+    """One difference between register and chain."""
+    finding = discrepancy.finding
+    return pb.RegisterDiscrepancy(
+        discrepancy_id=discrepancy.discrepancy_id,
+        kind=f"KIND_{finding.subject.kind}",
+        holder=checksummed(finding.subject.holder) if finding.subject.holder else "",
+        block_number=finding.block_number,
+        register_value=finding.register_value,
+        chain_value=finding.chain_value,
+        create_time=discrepancy.create_time,
+        resolve_time=discrepancy.resolve_time,
+    )
+
+
+def discrepancy_found_event(
+    asset_id: UUID, discrepancies: Sequence[Discrepancy], now: datetime, event_id: UUID
+) -> OutgoingEvent:
+    """The event about new differences of one asset, oldest first; there is at least one."""
+    first_id = discrepancies[0].discrepancy_id
+    message = events_pb2.RegisterDiscrepancyFound(
+        asset_id=str(asset_id),
+        discrepancy_id=first_id,
+        discrepancies=[discrepancy_message(each) for each in discrepancies],
+    )
+    return OutgoingEvent(
+        event_id=event_id,
+        context="asset",
+        event_name="register_discrepancy_found",
+        aggregate_id=asset_id,
+        aggregate_version=first_id,
+        payload=message.SerializeToString(),
+        create_time=now,
+    )

@@ -1,0 +1,171 @@
+"""Use cases of operators and of asset_service: make, start, stop and replay listeners, read holdings again."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from uuid import UUID
+
+from chain_sync_service.application.follow_asset import NewListeners
+from chain_sync_service.application.ports import UnitOfWork, UnitOfWorkFactory
+from chain_sync_service.application.record_window import KEPT_WINDOW_ENDS
+from chain_sync_service.application.source import Source
+from chain_sync_service.domain.blocks import BlockRef
+from chain_sync_service.domain.listener import Contracts, HolderSource, Listener, ListenerState
+from libs.clock import Clock
+from libs.errors import AppError, Reason
+from libs.idempotency import RequestKey, repeated_resource_id
+
+
+class RefreshScope(StrEnum):
+    """Whose holdings are read again."""
+
+    HOLDERS = "HOLDERS"
+    ALL_KNOWN = "ALL_KNOWN"
+    LIST_AGAIN = "LIST_AGAIN"
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertListenerCommand:
+    """The listener of an asset shall follow these contracts; start and source only of a new one."""
+
+    key: RequestKey
+    asset_id: UUID
+    contracts: Contracts
+    start_block: int | None
+    holder_source: HolderSource | None
+
+
+class Administer:
+    """Each verb is carried out once per request id."""
+
+    def __init__(
+        self, source: Source, new_unit_of_work: UnitOfWorkFactory, clock: Clock, new_listeners: NewListeners
+    ) -> None:
+        self._source = source
+        self._new_unit_of_work = new_unit_of_work
+        self._clock = clock
+        self._new = new_listeners
+
+    async def upsert(self, command: UpsertListenerCommand) -> None:
+        """Raises AppError REQUEST_ID_REUSED, LISTENER_TOKEN_DIFFERS."""
+        now = self._clock.now()
+        begun = Listener.begin(
+            command.asset_id,
+            command.contracts,
+            start_block=self._new.start_block if command.start_block is None else command.start_block,
+            holder_source=command.holder_source or self._new.holder_source,
+            window_blocks=self._new.window_blocks,
+            now=now,
+        )
+
+        async def change(uow: UnitOfWork) -> None:
+            await uow.listeners.add(begun)
+            listener = await self._lock(uow, command.asset_id)
+            if listener.contracts.token != command.contracts.token:
+                raise AppError(
+                    Reason.LISTENER_TOKEN_DIFFERS,
+                    f"listeners/{command.asset_id} follows {listener.contracts.token}",
+                    field="token",
+                )
+            await uow.listeners.save([listener.follow(command.contracts, now)])
+
+        await self._once(command.key, command.asset_id, change)
+
+    async def start(self, key: RequestKey, asset_id: UUID) -> None:
+        """Raises AppError REQUEST_ID_REUSED, LISTENER_NOT_FOUND."""
+
+        async def change(uow: UnitOfWork) -> None:
+            listener = await self._lock(uow, asset_id)
+            await uow.listeners.save([listener.start(self._clock.now())])
+
+        await self._once(key, asset_id, change)
+
+    async def stop(self, key: RequestKey, asset_id: UUID) -> None:
+        """Raises AppError REQUEST_ID_REUSED, LISTENER_NOT_FOUND."""
+
+        async def change(uow: UnitOfWork) -> None:
+            listener = await self._lock(uow, asset_id)
+            await uow.listeners.save([listener.stop(self._clock.now())])
+
+        await self._once(key, asset_id, change)
+
+    async def replay(self, key: RequestKey, asset_id: UUID, from_block: int) -> None:
+        """Raises AppError REQUEST_ID_REUSED, LISTENER_NOT_FOUND, INVALID_BLOCK, CHAIN_UNAVAILABLE."""
+        floor = await self._floor(max(from_block - 1, 0))
+
+        async def change(uow: UnitOfWork) -> None:
+            listener = await self._lock(uow, asset_id)
+            if listener.position is None or floor.number >= listener.position.number:
+                raise AppError(
+                    Reason.INVALID_BLOCK,
+                    f"from_block {from_block} was not read yet: the position is "
+                    f"{listener.position.number if listener.position else -1}",
+                    field="from_block",
+                )
+            if listener.state is not ListenerState.FOLLOWING:
+                raise AppError(
+                    Reason.CHAIN_UNAVAILABLE,
+                    f"the listener is {listener.state}: a replay can begin when it is FOLLOWING",
+                    field="name",
+                )
+            # Coverage reaches back to where it was read from.
+            earlier = replace(listener, start_block=min(listener.start_block, max(from_block, 0)))
+            await uow.listeners.save([earlier.replay(floor, now=self._clock.now())])
+            # A reorg's ancestor lies before the position.
+            await uow.window_ends.remove_behind(asset_id, floor.number)
+            await uow.window_ends.add([asset_id], floor, KEPT_WINDOW_ENDS)
+
+        await self._once(key, asset_id, change)
+
+    async def refresh(self, key: RequestKey, asset_id: UUID, scope: RefreshScope, holders: list[str]) -> None:
+        """Raises AppError REQUEST_ID_REUSED, ASSET_NOT_YET_KNOWN."""
+
+        async def change(uow: UnitOfWork) -> None:
+            listener = await uow.listeners.lock(asset_id)
+            if listener is None:
+                raise AppError(
+                    Reason.ASSET_NOT_YET_KNOWN, f"asset {asset_id} is not followed (yet)", field="asset"
+                )
+            if holders:
+                await uow.holdings.mark_stale(asset_id, holders, reads_parts=True, must_tell=True)
+            if scope is not RefreshScope.HOLDERS:
+                await uow.holdings.mark_everybody_stale(asset_id, must_tell=True)
+            is_listed = scope is RefreshScope.LIST_AGAIN
+            await uow.listeners.save([listener.refresh(list_again=is_listed, now=self._clock.now())])
+
+        await self._once(key, asset_id, change)
+
+    async def _once(
+        self, key: RequestKey, asset_id: UUID, change: Callable[[UnitOfWork], Awaitable[None]]
+    ) -> None:
+        async with self._new_unit_of_work() as uow:
+            logged = await uow.find_request(key.request_id)
+            if logged is not None:
+                repeated_resource_id(key, logged)
+                return
+            if not await uow.add_request(key, asset_id):
+                # Another call with the same id was committed just now.
+                logged = await uow.find_request(key.request_id)
+                if logged is None:
+                    raise LookupError(f"request {key.request_id} was recorded and is gone")
+                repeated_resource_id(key, logged)
+                return
+            await change(uow)
+            await uow.commit()
+
+    async def _lock(self, uow: UnitOfWork, asset_id: UUID) -> Listener:
+        listener = await uow.listeners.lock(asset_id)
+        if listener is None:
+            raise listener_not_found(asset_id)
+        return listener
+
+    async def _floor(self, number: int) -> BlockRef:
+        (block,) = await self._source.blocks([number])
+        if block is None:
+            raise AppError(Reason.INVALID_BLOCK, f"the chain has no block {number} yet", field="from_block")
+        return block.ref
+
+
+def listener_not_found(asset_id: UUID) -> AppError:
+    """The error for a listener that does not exist."""
+    return AppError(Reason.LISTENER_NOT_FOUND, f"there is no listeners/{asset_id}", field="name")

@@ -1,0 +1,224 @@
+"""Use case: read the logs of a window, for all listeners that stand at the same block, in few requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chain_sync_service.application.ports import Alarms, ReadLog, TokenReader, UnitOfWorkFactory
+from chain_sync_service.application.record_window import RecordWindow, Window
+from chain_sync_service.application.rewind_listener import RewindListener
+from chain_sync_service.application.source import LogQuery, Source, WindowRefusedError
+from chain_sync_service.application.watch_rates import RatesAsked, WatchRates
+from chain_sync_service.domain.blocks import Block
+from chain_sync_service.domain.facts import Fact, FactKind, RawLog, SupplyChange, Transfer
+from chain_sync_service.domain.listener import Contracts, Listener
+from libs.chain.address import EvmAddress
+from libs.clock import Clock
+from libs.errors import AppError, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLimits:
+    """Bounds of windows.
+
+    A log without a result (the source has not the transaction that made it) holds its window up until its block
+    is `ghost_patience` old; it is then kept as unknown, and the holdings that it names are read.
+    """
+
+    max_window_blocks: int
+    max_window_logs: int
+    position_event_blocks: int
+    error_delay: timedelta
+    ghost_patience: timedelta
+
+
+class ReadWindow:
+    """Reads one window for a group; records it for each of its listeners."""
+
+    def __init__(
+        self,
+        source: Source,
+        tokens: TokenReader,
+        read_log: ReadLog,
+        new_unit_of_work: UnitOfWorkFactory,
+        record_window: RecordWindow,
+        rewind_listener: RewindListener,
+        watch_rates: WatchRates,
+        clock: Clock,
+        alarms: Alarms,
+        limits: WindowLimits,
+    ) -> None:
+        self._source = source
+        self._tokens = tokens
+        self._read_log = read_log
+        self._new_unit_of_work = new_unit_of_work
+        self._record_window = record_window
+        self._rewind_listener = rewind_listener
+        self._watch_rates = watch_rates
+        self._clock = clock
+        self._alarms = alarms
+        self._limits = limits
+
+    async def __call__(self, group: Sequence[Listener], safe_block: int) -> None:
+        """Raises AppError CHAIN_UNAVAILABLE and StateUnavailableError; then nothing has moved."""
+        first = group[0]
+        floor = first.position.number if first.position else first.floor_block
+        size = min(each.window_size(safe_block, floor, self._limits.max_window_blocks) for each in group)
+        if size < 1:
+            await self._put_off(group)
+            return
+        # The end first, then the position, then the logs and supplies, then the end again: while the end stays,
+        # all that was read in between belongs to the fork that it is on.
+        end, floor_now = await self._blocks([floor + size, floor])
+        if first.position is not None and floor_now.ref != first.position:
+            for listener in group:
+                await self._rewind_listener(listener)
+            return
+        try:
+            logs = await self._source.logs(_query(group), floor + 1, end.number)
+        except WindowRefusedError as error:
+            await self._shrink(group, size, safe_block, str(error))
+            return
+        if len(logs) > self._limits.max_window_logs and size > 1:
+            await self._shrink(group, size, safe_block, "too many logs for one window")
+            return
+        if not await self._are_proven(group, logs):
+            return
+        is_caught_up = end.number == safe_block
+        rates = await self._watch_rates(group, end) if is_caught_up else RatesAsked()
+        windows = await self._windows(group, logs, end, rates, is_caught_up=is_caught_up)
+        (end_now,) = await self._blocks([end.number])
+        if end_now != end or not {log.block_hash for log in logs if log.block_number == end.number} <= {end.hash}:
+            # The fork changed meanwhile: read again.
+            await self._put_off(group, delay=timedelta())
+            return
+        times = await self._times(logs, floor, end)
+        await self._record_window(group, windows, times, rates)
+
+    async def _windows(
+        self,
+        group: Sequence[Listener],
+        logs: Sequence[RawLog],
+        end: Block,
+        rates: RatesAsked,
+        *,
+        is_caught_up: bool,
+    ) -> list[Window]:
+        """What the logs are to each listener, with the supply where the holdings are to be compared with it."""
+        read = [self._of(listener.contracts, logs) for listener in group]
+        # Only of a recent block: old states may be pruned, and old windows are not compared.
+        compared = [
+            listener.asset_id
+            for listener, found in zip(group, read, strict=True)
+            if is_caught_up and listener.needs_supply(end.number, bool(found), self._limits.position_event_blocks)
+        ]
+        tokens = {each.asset_id: each.contracts.token for each in group}
+        told = await self._tokens.supplies([tokens[each] for each in compared], end.number) if compared else []
+        supplies = dict(zip(compared, told, strict=True))
+        return [
+            Window(
+                end=end,
+                transfers=tuple(each for each in found if isinstance(each, Transfer)),
+                supply_changes=tuple(each for each in found if isinstance(each, SupplyChange)),
+                facts=(*(each for each in found if isinstance(each, Fact)), *rates.facts(listener.asset_id)),
+                supply_base_units=supplies.get(listener.asset_id),
+                is_caught_up=is_caught_up,
+            )
+            for listener, found in zip(group, read, strict=True)
+        ]
+
+    def _of(self, contracts: Contracts, logs: Sequence[RawLog]) -> list[Transfer | SupplyChange | Fact]:
+        addresses = {
+            each.value
+            for each in (contracts.token, contracts.lifecycle_contract, contracts.payment_token)
+            if each is not None
+        }
+        own = (log for log in logs if log.contract in addresses)
+        read = (self._read_log(contracts, log) if log.has_result else _ghost(contracts, log) for log in own)
+        return [each for each in read if each is not None]
+
+    async def _are_proven(self, group: Sequence[Listener], logs: Sequence[RawLog]) -> bool:
+        """False, with the group put off, while there are logs whose transaction may still turn up."""
+        ghosts = [log for log in logs if not log.has_result]
+        if not ghosts:
+            return True
+        (block,) = await self._blocks([max(log.block_number for log in ghosts)])
+        named = f"log {ghosts[0].log_index} of transaction {ghosts[0].transaction_hash}"
+        if self._clock.now() - block.time < self._limits.ghost_patience:
+            await self._put_off(group, error=f"{named} has no result yet; {len(ghosts)} such logs")
+            return False
+        for log in ghosts:
+            self._alarms.raise_alarm(
+                "GHOST_LOG",
+                f"log {log.log_index} of transaction {log.transaction_hash} never got a result; it is kept as "
+                "unknown, and the holdings that it names are read",
+            )
+        return True
+
+    async def _times(self, logs: Sequence[RawLog], floor: int, end: Block) -> dict[int, Block]:
+        """The blocks that logs are in, by number."""
+        numbers = sorted({log.block_number for log in logs} - {end.number})
+        blocks = await self._blocks(numbers) if numbers else []
+        return {block.number: block for block in (*blocks, end)}
+
+    async def _shrink(self, group: Sequence[Listener], size: int, safe_block: int, problem: str) -> None:
+        """Smaller windows from now on; a single block that is refused is asked for contract by contract."""
+        now = self._clock.now()
+        if size > 1:
+            for listener in group:
+                await self._save(listener, listener.with_window(size // 2, error="", due_time=now))
+            return
+        if len(group) > 1:
+            for listener in group:
+                await self([listener], safe_block)
+            return
+        error = f"the source refuses even the logs of a single block: {problem}"
+        self._alarms.raise_alarm("WINDOW_REFUSED", f"asset {group[0].asset_id}: {error}")
+        await self._save(group[0], group[0].with_window(1, error=error, due_time=now + self._limits.error_delay))
+
+    async def _put_off(
+        self, group: Sequence[Listener], *, error: str = "", delay: timedelta | None = None
+    ) -> None:
+        due_time = self._clock.now() + (self._limits.error_delay if delay is None else delay)
+        for listener in group:
+            await self._save(listener, listener.due_at(due_time, error=error))
+
+    async def _save(self, before: Listener, after: Listener) -> None:
+        """Writes what changed, unless another worker has moved the listener since it was claimed."""
+        async with self._new_unit_of_work() as uow:
+            current = await uow.listeners.lock(before.asset_id)
+            if current is not None and current.version == before.version:
+                await uow.listeners.save([after])
+                await uow.commit()
+
+    async def _blocks(self, numbers: list[int]) -> list[Block]:
+        found = [block for block in await self._source.blocks(numbers) if block is not None]
+        if len(found) != len(numbers):
+            raise AppError(
+                Reason.CHAIN_UNAVAILABLE, f"the source told of a later block, but does not have {numbers} now"
+            )
+        return found
+
+
+def _query(group: Sequence[Listener]) -> LogQuery:
+    contracts: set[EvmAddress] = set()
+    deposits: dict[EvmAddress, frozenset[EvmAddress]] = {}
+    for listener in group:
+        followed = listener.contracts
+        contracts.add(followed.token)
+        if followed.lifecycle_contract is None:
+            continue
+        contracts.add(followed.lifecycle_contract)
+        if followed.payment_token is not None:
+            known = deposits.get(followed.payment_token, frozenset())
+            deposits[followed.payment_token] = known | {followed.lifecycle_contract}
+    return LogQuery(frozenset(contracts), deposits)
+
+
+def _ghost(contracts: Contracts, log: RawLog) -> Fact | None:
+    """A log that nothing proves. What it names in the token is read, so that it does not matter."""
+    if log.contract != contracts.token.value:
+        return Fact(FactKind.UNKNOWN, log, problem="its transaction has no result")
+    words = [*log.topics[1:], *(log.data[start : start + 32] for start in range(0, len(log.data), 32))]
+    touched = tuple("0x" + word[12:].hex() for word in words if len(word) == 32 and word[:12] == bytes(12))
+    return Fact(FactKind.UNKNOWN, log, touched=touched, problem="its transaction has no result")

@@ -1,0 +1,130 @@
+"""What holders have, and how it changes."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+
+from chain_sync_service.domain.facts import ZERO_ADDRESS, Fact, SupplyChange, Transfer
+
+_NOBODY = ZERO_ADDRESS.value
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one holder has, base units. `balance` is what can be moved; the parts are not in it."""
+
+    balance: int = 0
+    frozen: int = 0
+    locked: int = 0
+    held: int = 0
+    cleared: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.balance + self.restricted
+
+    @property
+    def restricted(self) -> int:
+        """What cannot be moved."""
+        return self.frozen + self.locked + self.held + self.cleared
+
+
+PARTS = tuple(field.name for field in fields(Holding))[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingChange:
+    """What a holder has now, what they had when they were last told of, and the block of the change."""
+
+    holder: str
+    before: Holding
+    after: Holding
+    block_number: int
+
+    @property
+    def balance_delta(self) -> int:
+        """By how much the balance changed."""
+        return self.after.balance - self.before.balance
+
+    @property
+    def total_delta(self) -> int:
+        """By how much balance and parts together changed."""
+        return self.after.total - self.before.total
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The net change of one holder's balance by transfers, and the last block that changed it."""
+
+    holder: str
+    delta: int
+    block_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowEffects:
+    """What the logs of a window do to holdings: fold these, read those."""
+
+    folds: tuple[Fold, ...]
+    to_read: frozenset[str]
+    reads_everybody: bool
+
+
+def window_effects(
+    transfers: Sequence[Transfer],
+    supply_changes: Sequence[SupplyChange],
+    facts: Sequence[Fact],
+    *,
+    trusts_folding: bool,
+) -> WindowEffects:
+    """Transfers are folded, but for holders whose parts may have changed: their transfers may be no transfers.
+
+    Locking and freezing tell a transfer to nobody though the supply stays (contracts.md, 3.15). A transfer from or
+    to nobody is believed only if the token tells of an issue or a redemption in the same transaction. Without
+    trust (a replay, whose transfers were folded before) everybody whom a transfer names is read.
+    """
+    touched = {holder for fact in facts for holder in fact.touched}
+    if trusts_folding:
+        touched |= _unexplained(transfers, supply_changes)
+    else:
+        touched |= {party for transfer in transfers for party in (transfer.sender, transfer.receiver)}
+    touched.discard(_NOBODY)
+    return WindowEffects(
+        folds=tuple(fold for fold in _net(transfers) if fold.holder not in touched),
+        to_read=frozenset(touched),
+        reads_everybody=any(fact.touches_everybody for fact in facts),
+    )
+
+
+def _unexplained(transfers: Sequence[Transfer], supply_changes: Sequence[SupplyChange]) -> set[str]:
+    """Who got from, or gave to, nobody without the token telling of an issue or a redemption."""
+    told = Counter((each.log.transaction_hash, each.holder, each.amount) for each in supply_changes)
+    unexplained = set()
+    for transfer in transfers:
+        if (transfer.sender == _NOBODY) == (transfer.receiver == _NOBODY):
+            # Between two holders; or by nobody to nobody, which version 8 tells when it adjusts an account.
+            continue
+        holder = transfer.receiver if transfer.sender == _NOBODY else transfer.sender
+        explanation = (transfer.log.transaction_hash, holder, transfer.amount)
+        if told[explanation]:
+            told[explanation] -= 1
+        else:
+            unexplained.add(holder)
+    return unexplained
+
+
+def _net(transfers: Iterable[Transfer]) -> list[Fold]:
+    """The net change of every holder, ordered by holder; who came out even is left out.
+
+    Issues and redemptions change one holder only: the zero address is nobody. Every other transfer takes from
+    one what it gives to another, so without issues and redemptions the changes sum to zero.
+    """
+    deltas: dict[str, int] = {}
+    last_blocks: dict[str, int] = {}
+    for transfer in transfers:
+        for holder, delta in ((transfer.sender, -transfer.amount), (transfer.receiver, transfer.amount)):
+            if holder != _NOBODY:
+                deltas[holder] = deltas.get(holder, 0) + delta
+                last_blocks[holder] = max(last_blocks.get(holder, 0), transfer.log.block_number)
+    return [Fold(holder, delta, last_blocks[holder]) for holder, delta in sorted(deltas.items()) if delta]

@@ -1,0 +1,33 @@
+"""What a log means to an asset, by which of its contracts told it."""
+
+from chain_sync_service.domain.facts import ContractRole, Fact, RawLog, SupplyChange, Transfer
+from chain_sync_service.domain.listener import Contracts
+from chain_sync_service.infrastructure.log_reading import read_log
+from libs.evm import interfaces
+from libs.evm.abi import Event, UndecodableError
+
+# Place of the holder among the values of both: (partition, operator, holder, amount, ...).
+_HOLDER, _AMOUNT = 2, 3
+_SUPPLY_CHANGES = {
+    event.topic: event for event in (interfaces.ISSUED_BY_PARTITION, interfaces.REDEEMED_BY_PARTITION)
+}
+
+
+def read_asset_log(contracts: Contracts, log: RawLog) -> Transfer | SupplyChange | Fact | None:
+    """None for what tells nothing that matters to the asset. A contract in two roles is the token first."""
+    if log.contract == contracts.token.value:
+        event = _SUPPLY_CHANGES.get(log.topics[0]) if log.topics else None
+        return _supply_change(event, log) if event else read_log(ContractRole.TOKEN, log)
+    lifecycle = contracts.lifecycle_contract
+    if lifecycle and log.contract == lifecycle.value:
+        return read_log(ContractRole.LIFECYCLE_CONTRACT, log)
+    return read_log(ContractRole.PAYMENT_TOKEN, log, (lifecycle.value,) if lifecycle else ())
+
+
+def _supply_change(event: Event, log: RawLog) -> Transfer | SupplyChange | Fact | None:
+    """Of another layout it explains no transfer, whose holder is then read."""
+    try:
+        values = event.decode(log.topics, log.data)
+    except UndecodableError:
+        return read_log(ContractRole.TOKEN, log)
+    return SupplyChange(log, values[_HOLDER].lower(), values[_AMOUNT])

@@ -1,0 +1,1 @@
+"""Hedera's public services."""

@@ -1,0 +1,52 @@
+"""Somebody who pauses and unpauses the asset: asset_service tells of it by events, late, twice, out of order."""
+
+from dataclasses import dataclass
+
+from payout_service.application.request_pause import RequestPause
+from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
+from tests.simulation.operators import Events
+from tests.simulation.watching import InvariantError
+from tests.simulation.world import ASSET_ID, World
+
+
+@dataclass(slots=True)
+class Pauser:
+    """The asset's version grows with every request, and with other changes in between."""
+
+    world: World
+    events: Events
+    version: int = 1
+
+    def tick(self) -> None:
+        """Perhaps changes their mind."""
+        if self.world.rng.random() < self.world.odds.pause:
+            self._request(self.world.rng.random() < 0.5)
+
+    def end(self) -> None:
+        """The asset shall be paid, whatever was asked for before."""
+        self._request(paused=False)
+
+    def is_done(self) -> bool:
+        """Whether the newest request has come to an end; a contract that failed has none."""
+        contract = self._contract()
+        return contract is None or contract.state is LifecycleState.FAILED or contract.pause_request is None
+
+    def check_end(self) -> None:
+        """The newest request won, and the chain is as it wants."""
+        contract = self._contract()
+        if contract is None or contract.state is LifecycleState.FAILED:
+            return
+        carried_out = (contract.pause_request_version, contract.pause_request, contract.pause_problem)
+        if carried_out != (self.version, None, ""):
+            raise InvariantError("pause_not_carried_out", f"version {self.version} is asked for: {contract}")
+        if self.world.chain.paused or contract.is_paused:
+            raise InvariantError("pause_differs", f"the chain says {self.world.chain.paused}: {contract}")
+
+    def _request(self, paused: bool) -> None:
+        self.version += self.world.rng.randrange(1, 4)
+        self.world.note(f"version {self.version} of the asset is to be {'paused' if paused else 'unpaused'}")
+        self.events.publish(RequestPause(ASSET_ID, self.version, paused), self.world.tick)
+
+    def _contract(self) -> LifecycleContract | None:
+        found: LifecycleContract | None = self.world.database.rows("lifecycle").get(ASSET_ID)
+        return found
