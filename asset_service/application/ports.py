@@ -191,9 +191,7 @@ class AssetReader(Protocol):
         """One asset."""
         ...
 
-    async def assets(
-        self, terms: Sequence[AssetTerm], after_list_position: int, limit: int
-    ) -> list[AssetView]:
+    async def assets(self, terms: Sequence[AssetTerm], after_list_position: int, limit: int) -> list[AssetView]:
         """At most `limit` assets behind a position for which all terms hold, oldest first."""
         ...
 

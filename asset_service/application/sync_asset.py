@@ -1,6 +1,6 @@
 """Use case: read an asset's token from the chain again, because a caller asks for it or an event tells to."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from asset_service.application.ports import TokenDescriber, UnitOfWork, UnitOfWorkFactory
@@ -70,7 +70,7 @@ class SyncAsset:
             if await uow.record_incoming(command.event):
                 synced = await self._take_over(uow, command.asset_id, description.token)
                 if command.is_pause_retracted:
-                    await uow.assets.save(synced.forget_pause_seen(self.clock.now()))
+                    await self._forget_pause_seen(uow, synced)
                 await uow.commit()
 
     async def _take_over(self, uow: UnitOfWork, asset_id: UUID, described: SecurityToken) -> Asset:
@@ -79,4 +79,9 @@ class SyncAsset:
             raise RuntimeError(f"asset {asset_id} was there and is gone")
         synced = asset.sync(described, self.clock.now())
         await uow.assets.save(synced)
-        return replace(synced, events=())
+        return synced
+
+    async def _forget_pause_seen(self, uow: UnitOfWork, asset: Asset) -> None:
+        forgotten = asset.forget_pause_seen(self.clock.now())
+        if forgotten is not asset:
+            await uow.assets.save(forgotten)

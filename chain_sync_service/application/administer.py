@@ -90,7 +90,9 @@ class Administer:
         await self._once(key, asset_id, change)
 
     async def replay(self, key: RequestKey, asset_id: UUID, from_block: int) -> None:
-        """Raises AppError REQUEST_ID_REUSED, LISTENER_NOT_FOUND, INVALID_BLOCK, CHAIN_UNAVAILABLE."""
+        """Raises AppError REQUEST_ID_REUSED, LISTENER_NOT_FOUND, LISTENER_BUSY, INVALID_BLOCK or
+        CHAIN_UNAVAILABLE.
+        """
         floor = await self._floor(max(from_block - 1, 0))
 
         async def change(uow: UnitOfWork) -> None:
@@ -103,11 +105,7 @@ class Administer:
                     field="from_block",
                 )
             if listener.state is not ListenerState.FOLLOWING:
-                raise AppError(
-                    Reason.CHAIN_UNAVAILABLE,
-                    f"the listener is {listener.state}: a replay can begin when it is FOLLOWING",
-                    field="name",
-                )
+                raise _busy(listener, "a replay can begin")
             # Coverage reaches back to where it was read from.
             earlier = replace(listener, start_block=min(listener.start_block, max(from_block, 0)))
             await uow.listeners.save([earlier.replay(floor, now=self._clock.now())])
@@ -118,7 +116,7 @@ class Administer:
         await self._once(key, asset_id, change)
 
     async def refresh(self, key: RequestKey, asset_id: UUID, scope: RefreshScope, holders: list[str]) -> None:
-        """Raises AppError REQUEST_ID_REUSED, ASSET_NOT_YET_KNOWN."""
+        """Raises AppError REQUEST_ID_REUSED, ASSET_NOT_YET_KNOWN, LISTENER_BUSY."""
 
         async def change(uow: UnitOfWork) -> None:
             listener = await uow.listeners.lock(asset_id)
@@ -131,6 +129,8 @@ class Administer:
             if scope is not RefreshScope.HOLDERS:
                 await uow.holdings.mark_everybody_stale(asset_id, must_tell=True)
             is_listed = scope is RefreshScope.LIST_AGAIN
+            if is_listed and listener.state is ListenerState.BACKFILLING:
+                raise _busy(listener, "the token can be asked for its holders")
             await uow.listeners.save([listener.refresh(list_again=is_listed, now=self._clock.now())])
 
         await self._once(key, asset_id, change)
@@ -164,6 +164,10 @@ class Administer:
         if block is None:
             raise AppError(Reason.INVALID_BLOCK, f"the chain has no block {number} yet", field="from_block")
         return block.ref
+
+
+def _busy(listener: Listener, what: str) -> AppError:
+    return AppError(Reason.LISTENER_BUSY, f"the listener is {listener.state}: {what} when it is FOLLOWING")
 
 
 def listener_not_found(asset_id: UUID) -> AppError:

@@ -176,8 +176,8 @@ class Holdings(Protocol):
         """How many must be read."""
         ...
 
-    async def has_stale(self, asset_id: UUID) -> bool:
-        """True if one must be read."""
+    async def stale_among(self, asset_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the assets of which a holding must be read."""
         ...
 
     async def stale(self, asset_id: UUID, limit: int) -> list[StaleHolding]:

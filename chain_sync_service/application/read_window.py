@@ -1,6 +1,6 @@
 """Use case: read the logs of a window, for all listeners that stand at the same block, in few requests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -92,8 +92,7 @@ class ReadWindow:
             # The fork changed meanwhile: read again.
             await self._put_off(group, delay=timedelta())
             return
-        times = await self._times(logs, floor, end)
-        await self._record_window(group, windows, times, rates)
+        await self._record_window(group, windows, await self._blocks_of_facts(windows, end), rates)
 
     async def _windows(
         self,
@@ -105,7 +104,10 @@ class ReadWindow:
         is_caught_up: bool,
     ) -> list[Window]:
         """What the logs are to each listener, with the supply where the holdings are to be compared with it."""
-        read = [self._of(listener.contracts, logs) for listener in group]
+        by_contract: dict[str, list[RawLog]] = {}
+        for log in logs:
+            by_contract.setdefault(log.contract, []).append(log)
+        read = [self._of(listener.contracts, by_contract) for listener in group]
         # Only of a recent block: old states may be pruned, and old windows are not compared.
         compared = [
             listener.asset_id
@@ -127,13 +129,16 @@ class ReadWindow:
             for listener, found in zip(group, read, strict=True)
         ]
 
-    def _of(self, contracts: Contracts, logs: Sequence[RawLog]) -> list[Transfer | SupplyChange | Fact]:
-        addresses = {
-            each.value
-            for each in (contracts.token, contracts.lifecycle_contract, contracts.payment_token)
-            if each is not None
-        }
-        own = (log for log in logs if log.contract in addresses)
+    def _of(
+        self, contracts: Contracts, logs: Mapping[str, Sequence[RawLog]]
+    ) -> list[Transfer | SupplyChange | Fact]:
+        """What the logs of an asset's contracts mean to it."""
+        followed = (contracts.token, contracts.lifecycle_contract, contracts.payment_token)
+        addresses = {each.value for each in followed if each is not None}
+        own = sorted(
+            (log for address in addresses for log in logs.get(address, ())),
+            key=lambda log: (log.block_number, log.log_index),
+        )
         read = (self._read_log(contracts, log) if log.has_result else _ghost(contracts, log) for log in own)
         return [each for each in read if each is not None]
 
@@ -155,9 +160,9 @@ class ReadWindow:
             )
         return True
 
-    async def _times(self, logs: Sequence[RawLog], floor: int, end: Block) -> dict[int, Block]:
-        """The blocks that logs are in, by number."""
-        numbers = sorted({log.block_number for log in logs} - {end.number})
+    async def _blocks_of_facts(self, windows: Sequence[Window], end: Block) -> dict[int, Block]:
+        """The blocks that facts are in, by number: they are told with their times."""
+        numbers = sorted({fact.log.block_number for each in windows for fact in each.facts} - {end.number})
         blocks = await self._blocks(numbers) if numbers else []
         return {block.number: block for block in (*blocks, end)}
 

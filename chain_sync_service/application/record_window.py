@@ -82,9 +82,15 @@ class RecordWindow:
         async with self._new_unit_of_work() as uow:
             locked = await uow.listeners.lock_many(sorted(known))
             unmoved = [each for each in locked if each.version == known[each.asset_id].version]
-            moved = [await self._advance(uow, each, windows[each.asset_id], blocks, rates) for each in unmoved]
-            if not moved:
+            if not unmoved:
                 return
+            told = [await self._record_facts(uow, each, windows[each.asset_id], blocks, rates) for each in unmoved]
+            changes = [await self._record_transfers(uow, each, windows[each.asset_id]) for each in unmoved]
+            stale = await uow.holdings.stale_among([each.asset_id for each in unmoved])
+            moved = [
+                await self._advance(uow, each, windows[each.asset_id], changed, each.asset_id in stale)
+                for each, changed in zip(told, changes, strict=True)
+            ]
             end = claimed[0][1].end
             await uow.window_ends.add([each.asset_id for each in moved], end.ref, KEPT_WINDOW_ENDS)
             await uow.listeners.save(moved)
@@ -97,18 +103,22 @@ class RecordWindow:
         uow: UnitOfWork,
         listener: Listener,
         window: Window,
-        blocks: Mapping[int, Block],
-        rates: RatesAsked,
+        changes: Sequence[HoldingChange],
+        has_stale: bool,
     ) -> Listener:
-        told = await self._record_facts(uow, listener, window, blocks, rates)
-        changes = await self._record_transfers(uow, listener, window)
-        if window.is_caught_up and await self._is_lost(uow, listener, window, changes):
+        is_lost = (
+            window.is_caught_up
+            and not has_stale
+            and listener.with_changes(changes).is_total_doubtful(window.supply_base_units)
+        )
+        if is_lost:
+            # Nothing is known to be stale, and yet the supply is another: something tells no log.
             await uow.holdings.mark_everybody_stale(listener.asset_id)
-        moved, events = told.advance(
+        moved, events = listener.advance(
             window.end,
             changes,
             is_caught_up=window.is_caught_up,
-            has_stale=await uow.holdings.has_stale(listener.asset_id),
+            has_stale=has_stale,
             supply_base_units=window.supply_base_units,
             position_event_blocks=self._position_event_blocks,
             max_window_blocks=self._max_window_blocks,
@@ -133,14 +143,6 @@ class RecordWindow:
             await uow.holdings.mark_stale(listener.asset_id, new, reads_parts=True)
             return []
         return await uow.holdings.fold(listener.asset_id, effects.folds, window.end.number)
-
-    async def _is_lost(
-        self, uow: UnitOfWork, listener: Listener, window: Window, changes: Sequence[HoldingChange]
-    ) -> bool:
-        """True if holdings and supply differ although nothing is known to be stale: something tells no log."""
-        if await uow.holdings.has_stale(listener.asset_id):
-            return False
-        return listener.with_changes(changes).is_total_doubtful(window.supply_base_units)
 
     async def _record_facts(
         self,

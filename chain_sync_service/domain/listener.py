@@ -292,7 +292,8 @@ class Listener:
 
     def refresh(self, *, list_again: bool, now: datetime) -> "Listener":
         """Holdings were marked to be read again; a listener that is busy comes to them by itself."""
-        if self.state is not ListenerState.FOLLOWING or self.position is None:
+        is_still = self.state is ListenerState.FOLLOWING or (self.state is ListenerState.READING and list_again)
+        if not is_still or self.position is None:
             return self._changed(now)
         state = ListenerState.LISTING if list_again else ListenerState.READING
         return self._changed(now, listing=ListingProgress(), doubt=Doubt.NONE, due_time=now)._to(state)

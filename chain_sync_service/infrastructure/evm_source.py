@@ -1,6 +1,6 @@
 """The chain as an EVM node tells it, over JSON-RPC."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from chain_sync_service.application.source import (
@@ -63,18 +63,30 @@ class EvmSource:
         found: list[Log] = []
         if query.contracts:
             found += await self._logs(sorted(query.contracts), [], from_block, to_block)
-        if query.deposits:
-            receivers = sorted(set().union(*query.deposits.values()))
-            topics = ["0x" + TRANSFER.topic.hex(), None, [_word(receiver) for receiver in receivers]]
-            found += await self._logs(sorted(query.deposits), topics, from_block, to_block)
+        found += await self._deposits(query.deposits, from_block, to_block)
         return _each_once(found)
+
+    async def _deposits(
+        self, deposits: Mapping[EvmAddress, frozenset[EvmAddress]], from_block: int, to_block: int
+    ) -> list[Log]:
+        wanted = {token: receivers for token, receivers in deposits.items() if receivers}
+        # Nodes take an empty list of topics for any.
+        if not wanted:
+            return []
+        any_receiver = sorted(set().union(*wanted.values()))
+        topics = ["0x" + TRANSFER.topic.hex(), None, ["0x" + _word(receiver).hex() for receiver in any_receiver]]
+        logs = await self._logs(sorted(wanted), topics, from_block, to_block)
+        # One request for all tokens and all receivers: what goes to another token's receiver was not asked for.
+        pairs = {(token.value, _word(receiver)) for token, receivers in wanted.items() for receiver in receivers}
+        return [log for log in logs if len(log.topics) > 2 and (log.address, log.topics[2]) in pairs]
 
     async def call_many(self, calls: Sequence[ContractCall], block_number: int) -> list[bytes | None]:
         """See the port."""
         block = hex(block_number)
         parameters = [({"to": call.contract.value, "data": "0x" + call.data.hex()}, block) for call in calls]
         try:
-            return await self._rpc.eth_call_many(parameters)
+            # An address without code answers, with nothing.
+            return [answer or None for answer in await self._rpc.eth_call_many(parameters)]
         except RpcRefusedError as refusal:
             if not await self._has_state(block):
                 raise StateUnavailableError(
@@ -88,7 +100,7 @@ class EvmSource:
             (answer,) = await self._rpc.eth_call_many([parameters])
         except RpcRefusedError:
             return None
-        return answer
+        return answer or None
 
     async def _has_state(self, block: str) -> bool:
         try:
@@ -161,8 +173,8 @@ def _block(header: BlockHeader) -> Block:
     return Block(header.number, header.hash, time)
 
 
-def _word(address: EvmAddress) -> str:
-    return "0x" + address.value[2:].rjust(64, "0")
+def _word(address: EvmAddress) -> bytes:
+    return bytes(12) + bytes.fromhex(address.value[2:])
 
 
 def _no_answer(error: RpcRefusedError) -> RpcUnavailableError:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain_sync_service.application.ports import StaleHolding
 from chain_sync_service.domain.holdings import Fold, Holding, HoldingChange
-from chain_sync_service.infrastructure.tables import holding
+from chain_sync_service.infrastructure.tables import holding, listener
 
 _READ_BALANCE = 1
 _READ_PARTS = 2
@@ -125,10 +125,13 @@ class SqlHoldings:
         statement = select(func.count()).where(holding.c.asset_id == asset_id, holding.c.stale > 0)
         return int((await self._connection.execute(statement)).scalar_one())
 
-    async def has_stale(self, asset_id: UUID) -> bool:
+    async def stale_among(self, asset_ids: Sequence[UUID]) -> set[UUID]:
         """See the port."""
-        is_there = exists().where(holding.c.asset_id == asset_id, holding.c.stale > 0)
-        return bool((await self._connection.execute(select(is_there))).scalar_one())
+        has_one = exists().where(holding.c.asset_id == listener.c.asset_id, holding.c.stale > 0)
+        rows = await self._connection.execute(
+            select(listener.c.asset_id).where(listener.c.asset_id.in_(asset_ids), has_one)
+        )
+        return {row.asset_id for row in rows}
 
     async def stale(self, asset_id: UUID, limit: int) -> list[StaleHolding]:
         """See the port."""

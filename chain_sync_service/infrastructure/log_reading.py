@@ -40,7 +40,7 @@ TOKENS_LOCKED = "TOKENS_LOCKED"
 # Also tokens that await clearing: they are held until it is decided.
 TOKENS_HELD = "TOKENS_HELD"
 
-# The values of an event in their order.
+# The values of an event in their order, addresses in lower case.
 _Values = tuple[Any, ...]
 _Reader = Callable[[RawLog, _Values], Fact]
 
@@ -178,9 +178,8 @@ def _named_accounts(log: RawLog) -> list[str]:
 
 
 def _holders(accounts: Iterable[str]) -> tuple[str, ...]:
-    """Each once, in lower case, without the zero address."""
-    lower = dict.fromkeys(account.lower() for account in accounts)
-    return tuple(account for account in lower if account != ZERO_ADDRESS.value)
+    """Each once, without the zero address."""
+    return tuple(account for account in dict.fromkeys(accounts) if account != ZERO_ADDRESS.value)
 
 
 def _fact(kind: FactKind, log: RawLog, /, *, touched: Iterable[str] = (), **details: str) -> Fact:
@@ -309,7 +308,7 @@ def _restriction(
         FactKind.HOLDER_RESTRICTION_CHANGED,
         log,
         touched=touched,
-        holder=holder.lower(),
+        holder=holder,
         kind=kind,
         restricted=_flag(restricted),
         amount_base_units="" if amount is None else str(amount),
@@ -429,7 +428,7 @@ def _read_force_cancelled_adjustment(log: RawLog, values: _Values) -> Fact:
 
 def _read_recovery(log: RawLog, values: _Values) -> Fact:
     lost, new, _ = values
-    return _unknown(log, f"the holdings of {lost.lower()} were moved to {new.lower()}", touched=[lost, new])
+    return _unknown(log, f"the holdings of {lost} were moved to {new}", touched=[lost, new])
 
 
 # --- The lifecycle contract ---------------------------------------------------------------------------------
@@ -457,7 +456,7 @@ def _read_execution(log: RawLog, values: _Values, *, event: Event, has_reference
 
 def _read_payment_token_changed(log: RawLog, values: _Values) -> Fact:
     (payment_token,) = values
-    return _unknown(log, f"the lifecycle contract pays with another token now, {payment_token.lower()}")
+    return _unknown(log, f"the lifecycle contract pays with another token now, {payment_token}")
 
 
 # --- The tables ---------------------------------------------------------------------------------------------

@@ -33,8 +33,8 @@ VALUES (:asset_id, 0, NULL, NULL, 0, 0, '2026-02-01Z')
 async def test_an_asset_of_the_first_schema_is_followed_unpaused_and_not_read_since(
     service: ServiceUnderTest,
 ) -> None:
+    asset_id = uuid4()
     values = {
-        "asset_id": uuid4(),
         "token": new_address().value,
         "payment_token": new_address().value,
         "contract": new_address().value,
@@ -42,11 +42,11 @@ async def test_an_asset_of_the_first_schema_is_followed_unpaused_and_not_read_si
     async with _scratch_engine(service) as engine:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade, "0001")
-            await connection.execute(text(_OLD_ASSET), values)
-            await connection.execute(text(_OLD_REGISTER), {"asset_id": values["asset_id"]})
+            await connection.execute(text(_OLD_ASSET), {"asset_id": asset_id, **values})
+            await connection.execute(text(_OLD_REGISTER), {"asset_id": asset_id})
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade, "head")
-        view = await SqlAssetReader(engine).asset(values["asset_id"])
+        view = await SqlAssetReader(engine).asset(asset_id)
     assert view
     asset = view.asset
     assert (asset.state, asset.version) == (AssetState.ACTIVE, 4)

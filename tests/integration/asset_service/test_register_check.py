@@ -102,6 +102,9 @@ async def test_bad_input_is_refused(harness: Harness) -> None:
     asset_id = id_of(await harness.import_asset())
     asset, unknown = f"assets/{asset_id}", f"assets/{uuid4()}"
     holder, assets = new_address(), harness.assets
+    of_another_version = pb.ListHoldersRequest.FromString(
+        pb.ListHoldersRequest(parent=asset).SerializeToString() + b"\x28\x09"
+    )
     for call, reason, field in [
         (assets.GetHolder(pb.GetHolderRequest()), Reason.REQUIRED_FIELD_MISSING, "name"),
         (assets.GetHolder(pb.GetHolderRequest(name=asset)), Reason.INVALID_RESOURCE_NAME, "name"),
@@ -140,7 +143,7 @@ async def test_bad_input_is_refused(harness: Harness) -> None:
             Reason.ASSET_NOT_FOUND,
             None,
         ),
-        (assets.ListHolders(pb.ListHoldersRequest(parent=asset, order=9)), Reason.INVALID_FILTER, "order"),
+        (assets.ListHolders(of_another_version), Reason.INVALID_FILTER, "order"),
     ]:
         _, error = await harness.refused(call)
         assert (error.reason, error.field) == (reason, field)

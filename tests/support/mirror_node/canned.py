@@ -36,6 +36,12 @@ def canned_server(reply_to: Callable[[str], Reply]) -> Iterator[CannedServer]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
+            self._reply()
+
+        def do_POST(self) -> None:
+            self._reply()
+
+        def _reply(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             served.requests.append((self.path, body))
             reply = reply_to(self.path)
@@ -45,8 +51,6 @@ def canned_server(reply_to: Callable[[str], Reply]) -> Iterator[CannedServer]:
             self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             self.wfile.write(reply.body)
-
-        do_POST = do_GET
 
         def log_request(self, code: object = "-", size: object = "-") -> None:
             """Quiet."""

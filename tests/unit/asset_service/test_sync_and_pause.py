@@ -209,6 +209,7 @@ async def test_a_pause_that_was_seen_is_applied_once(world: World) -> None:
     event_id = uuid4()
     await world.see(1, is_paused=True, event_id=event_id)
     assert world.asset().pause_state is PauseState.PAUSED
+    assert event_id in world.database.state.inbox
     await world.see(2, is_paused=False)
     await world.see(1, is_paused=True, event_id=event_id)
     assert world.asset().pause_state is PauseState.UNPAUSED
@@ -236,6 +237,13 @@ async def test_a_retraction_that_changes_token_and_pause_announces_both(world: W
     await world.sync_asset.on_event(retracted)
     assert (world.asset().token.is_paused, world.asset().pause_state) == (True, PauseState.UNPAUSED)
     assert world.database.state.events == [(world.asset_id, AssetEvent.CHANGED, version) for version in (2, 3, 4)]
+
+
+async def test_a_retraction_that_changes_the_token_alone_announces_it_once(world: World) -> None:
+    world.chain.is_token_paused = True
+    retracted = SyncAssetOnEventCommand(incoming(world.asset_id), world.asset_id, is_pause_retracted=True)
+    await world.sync_asset.on_event(retracted)
+    assert world.events == [AssetEvent.CHANGED]
 
 
 async def test_a_report_answers_the_request(world: World) -> None:

@@ -73,14 +73,26 @@ def test_a_transfer_from_nobody_to_nobody_tells_nothing() -> None:
     assert read_log(ContractRole.TOKEN, log_of(interfaces.TRANSFER, ZERO, ZERO, 5)) is None
 
 
-def test_a_transfer_of_another_layout_is_unknown_and_names_accounts() -> None:
-    all_indexed = Event("Transfer", ("address", "address", "uint256"), (True, True, True))
-    log = log_of(all_indexed, HOLDER, OTHER, 5)
-
+@pytest.mark.parametrize(
+    ("log", "shape"),
+    [
+        (
+            log_of(Event("Transfer", ("address", "address", "uint256"), (True,) * 3), HOLDER, OTHER, 5),
+            "4 topics and 0 bytes",
+        ),
+        (
+            log_of(Event("Transfer", ("address", "address", "uint256"), (True, False, False)), HOLDER, OTHER, 5),
+            "2 topics and 64 bytes",
+        ),
+        (
+            raw_log((interfaces.TRANSFER.topic, encode(["address"], [HOLDER])), encode(["address"], [OTHER])),
+            "2 topics and 32 bytes",
+        ),
+    ],
+)
+def test_a_transfer_of_another_layout_is_unknown_and_names_accounts(log: RawLog, shape: str) -> None:
     assert fact_of(log) == unknown(
-        log,
-        touched=(HOLDER, OTHER),
-        problem="Transfer: a log with 4 topics and 0 bytes of data has another layout",
+        log, touched=(HOLDER, OTHER), problem=f"Transfer: a log with {shape} of data has another layout"
     )
 
 

@@ -1,5 +1,6 @@
 """Pausing and unpausing the lifecycle contract on request, and what a pause does to payouts."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -60,6 +61,17 @@ async def ready() -> Stage:
     await stage.rounds(1)
     assert contract(stage).state is LifecycleState.READY
     return stage
+
+
+async def until(stage: Stage, happened: Callable[[], object], *, mining: bool = False) -> None:
+    """Rounds of the workers, with a block after each or none, until something is so."""
+    for _ in range(60):
+        if happened():
+            return
+        await stage.round()
+        if mining:
+            stage.chain.mine()
+    raise AssertionError(f"it never happened: {contract(stage)}")
 
 
 async def carried_out(stage: Stage, version: int) -> LifecycleContract:
@@ -166,8 +178,7 @@ async def test_without_the_role_it_says_so_and_goes_on_when_it_is_granted() -> N
 async def test_a_transaction_that_reverts_because_somebody_was_faster_is_done() -> None:
     stage = await ready()
     await ask(stage, 5, paused=True)
-    while not stage.chain.pool:
-        await stage.round()
+    await until(stage, lambda: stage.chain.pool)
     stage.chain.pause_elsewhere(True)
     done = await carried_out(stage, 5)
     assert [intent.state for intent in pauses(stage)] == [IntentState.REVERTED]
@@ -179,15 +190,13 @@ async def test_a_transaction_that_reverts_is_followed_by_another_as_long_as_ther
     stage = await ready()
     await ask(stage, 5, paused=True)
     for _ in range(MOST_INTENTS):
-        while not stage.chain.pool:
-            await stage.rounds(1)
+        await until(stage, lambda: stage.chain.pool, mining=True)
         # In the same block: paused before ours comes, and unpaused after.
         stage.chain.pause_elsewhere(True)
         stage.chain.mine()
         stage.chain.pause_elsewhere(False)
         stage.chain.mine()
-        while contract(stage).pause_intent_key:
-            await stage.rounds(1)
+        await until(stage, lambda: not contract(stage).pause_intent_key, mining=True)
     await stage.rounds(10)
     assert {intent.state for intent in pauses(stage)} == {IntentState.REVERTED}
     assert len(pauses(stage)) == MOST_INTENTS
@@ -200,8 +209,7 @@ async def test_a_transaction_that_reverts_is_followed_by_another_as_long_as_ther
 async def test_a_changed_mind_waits_for_the_outcome_of_what_has_left() -> None:
     stage = await ready()
     await ask(stage, 5, paused=True)
-    while not stage.chain.pool:
-        await stage.round()
+    await until(stage, lambda: stage.chain.pool)
     await ask(stage, 6, paused=False)
     for _ in range(4):
         await stage.round()
@@ -299,8 +307,7 @@ async def test_what_is_no_lifecycle_contract_cannot_be_paused() -> None:
 async def test_a_nonce_that_somebody_else_used_is_accounted_for_before_another_try() -> None:
     stage = await ready()
     await ask(stage, 5, paused=True)
-    while not pauses(stage) or pauses(stage)[0].state is IntentState.CREATED:
-        await stage.round()
+    await until(stage, lambda: pauses(stage) and pauses(stage)[0].state is not IntentState.CREATED)
     stage.chain.pool.clear()
     # Another copy of this program, with our key: it did the same.
     stage.chain.use_nonce_elsewhere(stage.chain.set_paused(CONTRACT, True))
@@ -369,8 +376,7 @@ async def test_a_batch_that_met_a_pause_is_no_try_of_its_payees(
     stage.chain.deposit(TOTAL)
     payout_id = await stage.request(TOTAL)
     await stage.run_to(payout_id, PayoutState.EXECUTING)
-    while not stage.chain.pool:
-        await stage.round()
+    await until(stage, lambda: stage.chain.pool)
     stage.chain.pause_elsewhere(True)
     stage.chain.mine()
     if is_over and has_old_state:
@@ -396,8 +402,7 @@ async def test_a_batch_that_reverted_without_a_pause_is_a_try() -> None:
     stage.chain.deposit(TOTAL)
     payout_id = await stage.request(TOTAL)
     await stage.run_to(payout_id, PayoutState.EXECUTING)
-    while not stage.chain.pool:
-        await stage.round()
+    await until(stage, lambda: stage.chain.pool)
     stage.chain.reverting_batches = 1
     stage.chain.mine()
     stage.chain.pause_elsewhere(True)
