@@ -160,8 +160,11 @@ class MirrorSource:
         ]
         found: list[_TimedBlock] = []
         # A run is one page; a full one is followed by an empty one.
-        async for rows in self._mirror.pages("blocks", parameters, "blocks", most_pages=2):
-            found += [_read_block(row) for row in rows]
+        try:
+            async for rows in self._mirror.pages("blocks", parameters, "blocks", most_pages=2):
+                found += [_read_block(row) for row in rows]
+        except MirrorRefusedError as error:
+            raise _refused(error) from error
         numbers = [timed.block.number for timed in found]
         if any(not first <= number <= last for number in numbers) or any(a >= b for a, b in pairwise(numbers)):
             raise MirrorUnavailableError(f"the mirror node answered blocks {first} to {last} with {numbers}")
@@ -271,7 +274,7 @@ class MirrorSource:
                 raise StateUnavailableError(
                     f"the mirror node refused a call at {block_number}: {error}"
                 ) from error
-            raise MirrorUnavailableError(f"the mirror node refused a call: {error}") from error
+            raise _refused(error) from error
         # Nothing is what an address without code answers, and a function without values, which nobody calls.
         return _read_bytes(answer.get("result")) or None
 
@@ -282,14 +285,14 @@ class MirrorSource:
         except MirrorRefusedError as error:
             if error.status == _HTTP_BAD_REQUEST:
                 return None
-            raise MirrorUnavailableError(f"the mirror node refused: {error}") from error
+            raise _refused(error) from error
         return None if entity is None or entity.get("deleted") is True else entity
 
     async def _find(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> dict[str, Any] | None:
         try:
             return await self._mirror.find(path, parameters)
         except MirrorRefusedError as error:
-            raise MirrorUnavailableError(f"the mirror node refused: {error}") from error
+            raise _refused(error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,6 +510,10 @@ def _address_of(told_id: object) -> EvmAddress | None:
     """The long-zero address of an entity."""
     hedera_id = HederaId.parse(told_id) if isinstance(told_id, str) else None
     return _long_zero(hedera_id) if hedera_id is not None else None
+
+
+def _refused(error: MirrorRefusedError) -> MirrorUnavailableError:
+    return MirrorUnavailableError(f"the mirror node refused: {error}")
 
 
 def _misplaced(told: object, what: str) -> MirrorUnavailableError:

@@ -16,7 +16,7 @@ from payout_service.application.drive_transactions import drive_transactions
 from payout_service.application.journaled_intents import MOST_INTENTS
 from payout_service.application.reconcile_signer import reconcile_signer
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState, PauseRequest
-from payout_service.domain.payments import PaymentState
+from payout_service.domain.payments import BatchState, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.transaction import IntentState, OwnerKind, Purpose, TransactionIntent
@@ -124,7 +124,8 @@ async def test_a_contract_that_is_so_already_needs_no_transaction() -> None:
     stage = await ready()
     stage.chain.pause_elsewhere(True)
     stage.chain.mine()
-    await stage.rounds(1)
+    stage.clock.advance(stage.engine.settings.ready_poll_seconds)
+    await stage.round()
     assert reports(stage)[-1].paused, "the usual look tells what others did"
     await ask(stage, 5, paused=True)
     await stage.round()
@@ -190,7 +191,7 @@ async def test_a_transaction_that_reverts_is_followed_by_another_as_long_as_ther
     stage = await ready()
     await ask(stage, 5, paused=True)
     for _ in range(MOST_INTENTS):
-        await until(stage, lambda: stage.chain.pool, mining=True)
+        await until(stage, lambda: stage.chain.pool)
         # In the same block: paused before ours comes, and unpaused after.
         stage.chain.pause_elsewhere(True)
         stage.chain.mine()
@@ -322,17 +323,6 @@ async def test_a_nonce_that_somebody_else_used_is_accounted_for_before_another_t
     assert len(pauses(stage)) == 1, "it is so already"
 
 
-async def test_a_pause_of_a_contract_that_is_none_of_ours_is_accounted_for() -> None:
-    stage = await ready()
-    stage.chain.use_nonce_elsewhere(stage.chain.set_paused(SIGNER, True))
-    await ask(stage, 5, paused=True)
-    await stage.rounds(4)
-    account = await reconcile_signer(stage.engine, key(), SIGNER, frozenset())
-    assert [each.account for each in account.transactions] == [
-        "a call on no token or lifecycle contract known here"
-    ]
-
-
 # ---------------------------------------------------------------------------------------- payouts
 
 
@@ -384,10 +374,8 @@ async def test_a_batch_that_met_a_pause_is_no_try_of_its_payees(
     stage.chain.mine(4)
     if not has_old_state:
         stage.chain.oldest_state = len(stage.chain.blocks)
-    await stage.round()
-    first = stage.database.batches(payout_id)[0]
-    assert first.settled_state is not None
-    assert first.settled_state.value == "REVERTED"
+    await until(stage, lambda: stage.database.batches(payout_id)[0].settled_state)
+    assert stage.database.batches(payout_id)[0].settled_state is BatchState.REVERTED
     assert {row.state for row in stage.payments(payout_id)} <= {PaymentState.PLANNED, PaymentState.IN_FLIGHT}
     stage.chain.pause_elsewhere(False)
     payout = await stage.run(payout_id)
@@ -407,7 +395,7 @@ async def test_a_batch_that_reverted_without_a_pause_is_a_try() -> None:
     stage.chain.mine()
     stage.chain.pause_elsewhere(True)
     stage.chain.mine(4)
-    await stage.round()
+    await until(stage, lambda: stage.database.batches(payout_id)[0].settled_state)
     assert [row.state for row in stage.payments(payout_id)] == [PaymentState.FAILED]
 
 
