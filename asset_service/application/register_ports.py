@@ -70,8 +70,7 @@ class Discrepancies(Protocol):
         ...
 
     async def to_refresh(self, asset_id: UUID, limit: int) -> list[Discrepancy]:
-        """At most `limit` of an asset's open ones that were not asked to be read again in this round, oldest first.
-        """
+        """At most `limit` of an asset's open ones that were not asked for in this round, oldest first."""
         ...
 
     async def refresh_requested(self, discrepancies: Sequence[Discrepancy], now: datetime) -> None:

@@ -117,14 +117,11 @@ class SqlRegisterReader:
             register = await _register(connection, asset_id)
             if register is None or register.position is None or not register.is_complete:
                 return None
-            named = await connection.execute(_of_interest(asset_id, size))
-            holdings = {address: NOTHING for (address,) in named}
-            chosen = or_(
-                holders.c.address.in_(list(holdings)),
-                holders.c.address.in_(_at_random(asset_id, size.random)),
-            )
-            rows = await connection.execute(_SELECT_HOLDERS.where(holders.c.asset_id == asset_id, chosen))
-            holdings |= {row.address: read_holding(row) for row in rows}
+            at_random = (await connection.execute(_at_random(asset_id, size.random))).scalars()
+            of_interest = (await connection.execute(_of_interest(asset_id, size))).scalars()
+            holdings = dict.fromkeys([*at_random, *of_interest], NOTHING)
+            of_them = _SELECT_HOLDERS.where(holders.c.asset_id == asset_id, holders.c.address.in_(list(holdings)))
+            holdings |= {row.address: read_holding(row) for row in await connection.execute(of_them)}
         return RegisterSample(register, register.position, holdings)
 
     async def _holders(self, asset_id: UUID, statement: Select[Any]) -> HolderRows | None:

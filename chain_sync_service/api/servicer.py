@@ -1,6 +1,7 @@
 """ChainSyncService over gRPC."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from uuid import UUID
 
 from masspayout.chain_sync.v1 import chain_sync_service_pb2 as pb
@@ -69,8 +70,10 @@ class ChainSyncServicer(pb_grpc.ChainSyncServiceServicer):
     ) -> AsyncIterator[pb.SyncStatus]:
         """See the proto."""
         asset_id = parse_resource_name(request.asset, "assets", "asset")
-        async for view in self._watches.follow(asset_id):
-            yield sync_status_message(view)
+        # Closed with the call, not when the garbage collector comes by: a watch holds a place.
+        async with aclosing(self._watches.follow(asset_id)) as views:
+            async for view in views:
+                yield sync_status_message(view)
 
     async def ListChainEvents(
         self, request: pb.ListChainEventsRequest, context: Context

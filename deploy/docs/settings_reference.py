@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import SecretStr
@@ -63,6 +63,8 @@ def _table(prefix: str, fields: dict[str, FieldInfo]) -> list[str]:
 
 def _type(field: FieldInfo) -> str:
     annotation = field.annotation
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(annotation))
     plain = next((each for each in get_args(annotation) if each is not NoneType), annotation)
     bounds = ", ".join(_bounds(field))
     name = _TYPES[plain]  # type: ignore[index]
@@ -85,7 +87,7 @@ def _bounds(field: FieldInfo) -> Iterator[str]:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    if field.default in (None, ""):
+    if field.default in (None, "", SecretStr("")):
         return "none"
     return f"`{_number(field.default)}`"
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar, cast
 
-from chain_sync_service.domain.followed_token import LEGAL_TRANSITIONS as FOLLOW_TRANSITIONS
-from chain_sync_service.domain.followed_token import FollowState
-
 from asset_service.domain.asset import LEGAL_TRANSITIONS as ASSET_TRANSITIONS
 from asset_service.domain.asset import PAUSE_TRANSITIONS, AssetState, PauseState
+from chain_sync_service.domain.listener import LEGAL_TRANSITIONS as LISTENER_TRANSITIONS
+from chain_sync_service.domain.listener import ListenerState
 from deploy.docs.descriptors import ProtoFile
 from deploy.docs.markdown import document, generated_note, table
 from distribution_service.domain.states import LEGAL_TRANSITIONS as DISTRIBUTION_TRANSITIONS
@@ -164,11 +163,12 @@ def _machines() -> list[_Machine]:
             "masspayout.payout.v1.Sweep.State",
         ),
         _Machine(
-            "Followed token",
-            "chain_sync_service/domain/followed_token.py",
-            FollowState.BACKFILLING,
-            _generic(FOLLOW_TRANSITIONS),
-            dict.fromkeys(FollowState, "follow worker of chain_sync_service"),
+            "Listener",
+            "chain_sync_service/domain/listener.py",
+            ListenerState.BACKFILLING,
+            _generic(LISTENER_TRANSITIONS),
+            dict.fromkeys(ListenerState, "follow worker of chain_sync_service, unless an operator stopped it"),
+            "masspayout.chain_sync.v1.Listener.State",
         ),
     ]
 

@@ -210,6 +210,7 @@ ALL_LIFECYCLE_ROLES = (
 # --- Errors -------------------------------------------------------------------------------------------------
 INVALID_ASSET = ContractError("InvalidAsset", ("address",))
 LIFECYCLE_IS_PAUSED = ContractError("LifeCycleCashFlowIsPaused", ())
+LIFECYCLE_IS_UNPAUSED = ContractError("LifeCycleCashFlowIsUnpaused", ())
 ACCOUNT_HAS_NO_ROLE = ContractError("AccountHasNoRole", ("address", "bytes32"))
 NOT_ENOUGH_BALANCE = ContractError("NotEnoughBalance", ("uint256",))
 TRANSFER_FAILED = ContractError("TransferERC20TokenFailed", ("address", "uint256"))
@@ -236,6 +237,7 @@ KNOWN_ERRORS = {
     for error in (
         INVALID_ASSET,
         LIFECYCLE_IS_PAUSED,
+        LIFECYCLE_IS_UNPAUSED,
         ACCOUNT_HAS_NO_ROLE,
         NOT_ENOUGH_BALANCE,
         TRANSFER_FAILED,

@@ -11,10 +11,13 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from asset_service.application.register_ports import HolderOrder, HolderPage
 from asset_service.bootstrap import MIGRATIONS_FOLDER
 from asset_service.domain.asset import AssetState, PauseState, SyncState
+from asset_service.domain.register import BlockPosition, Holding
 from asset_service.infrastructure.reader import SqlAssetReader
-from tests.integration.asset_service.harness import ServiceUnderTest, new_address
+from asset_service.infrastructure.register_reader import SqlRegisterReader
+from tests.integration.asset_service.harness import BLOCK_HASH, ServiceUnderTest, new_address
 
 SCRATCH = "asset_of_first_schema"
 _OLD_ASSET = """
@@ -28,6 +31,13 @@ _OLD_REGISTER = """
 INSERT INTO registers (asset_id, last_sequence, block_number, block_hash, holder_count, total_balance, update_time)
 VALUES (:asset_id, 0, NULL, NULL, 0, 0, '2026-02-01Z')
 """
+_OLD_REGISTER_AT_A_BLOCK = f"""
+INSERT INTO registers (asset_id, last_sequence, block_number, block_hash, holder_count, total_balance, update_time)
+VALUES (:asset_id, 3, 9, '{BLOCK_HASH}', 1, 50, '2026-02-01Z')
+"""
+_OLD_HOLDER = (
+    "INSERT INTO holders (asset_id, address, balance, changed_at_block) VALUES (:asset_id, :holder, 50, 7)"
+)
 
 
 async def test_an_asset_of_the_first_schema_is_followed_unpaused_and_not_read_since(
@@ -56,6 +66,35 @@ async def test_an_asset_of_the_first_schema_is_followed_unpaused_and_not_read_si
     assert (asset.token.hedera_id, asset.payment_token.hedera_id) == ("", "")
     assert (asset.pause_state, asset.pause_request, asset.pause_problem) == (PauseState.UNPAUSED, None, "")
     assert (asset.pause_seen_sequence, asset.is_reported_paused) == (0, False)
+
+
+async def test_a_register_of_the_first_schema_has_no_parts_and_a_history(service: ServiceUnderTest) -> None:
+    asset_id = uuid4()
+    holder = new_address().value
+    values = {"token": new_address().value, "payment_token": new_address().value, "contract": None}
+    async with _scratch_engine(service) as engine:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade, "0001")
+            await connection.execute(
+                text(_OLD_ASSET.replace("ACTIVE", "IMPORTING")), {"asset_id": asset_id, **values}
+            )
+            await connection.execute(text(_OLD_REGISTER_AT_A_BLOCK), {"asset_id": asset_id})
+            await connection.execute(text(_OLD_HOLDER), {"asset_id": asset_id, "holder": holder})
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade, "head")
+        reader = SqlRegisterReader(engine)
+        found = await reader.holders(asset_id, HolderPage(HolderOrder.ADDRESS, 0, None, 10))
+        changes = await reader.changes(asset_id, None, None, 10)
+    assert found
+    assert [(row.address, row.holding, row.changed_at_block) for row in found.rows] == [
+        (holder, Holding(50, 0, 0, 0, 0), 7)
+    ]
+    register = found.register
+    assert (register.last_sequence, register.position) == (3, BlockPosition(9, BLOCK_HASH))
+    # Whether its last event ended a range was not kept: it is not checked before its next event has told.
+    assert (register.total_restricted_base_units, register.is_complete) == (0, False)
+    assert changes
+    assert [(row.address, row.delta_base_units, row.balance_base_units) for row in changes] == [(holder, 50, 50)]
 
 
 @asynccontextmanager

@@ -11,7 +11,13 @@ from eth_account.signers.local import LocalAccount
 
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc
-from payout_service.application.chain_ports import BroadcastAnswer, CallKind, CallWouldRevertError, RecognisedCall
+from payout_service.application.chain_ports import (
+    PAUSED_ERROR,
+    BroadcastAnswer,
+    CallKind,
+    CallWouldRevertError,
+    RecognisedCall,
+)
 from payout_service.domain.fees import Fees
 from payout_service.domain.settlement import ExecutionKind
 from payout_service.domain.transaction import ContractCall, no_op
@@ -171,8 +177,28 @@ async def test_a_call_that_would_revert_is_named(venue: Venue) -> None:
         await rail.estimate_gas(venue.signer, contracts.sweep(venue.lifecycle, EvmAddress(BIG), 1))
     await venue.pause()
     assert await contracts.is_paused(venue.lifecycle)
-    with pytest.raises(CallWouldRevertError, match="LifeCycleCashFlowIsPaused"):
+    with pytest.raises(CallWouldRevertError, match=f"^{PAUSED_ERROR}"):
         await rail.estimate_gas(venue.signer, call)
+
+
+async def test_a_pause_and_its_end_are_seen_by_block(venue: Venue) -> None:
+    contracts, rail, lifecycle = venue.contracts, venue.rail, venue.lifecycle
+    assert await contracts.holds_pauser_role(lifecycle, venue.signer)
+    with pytest.raises(CallWouldRevertError, match="LifeCycleCashFlowIsUnpaused"):
+        await rail.estimate_gas(venue.signer, contracts.set_paused(lifecycle, False))
+    blocks = []
+    for paused in (True, False):
+        receipt = await mined(venue, await sent(venue, contracts.set_paused(lifecycle, paused)))
+        assert receipt.succeeded
+        assert await contracts.is_paused(lifecycle) is paused
+        blocks.append(receipt.outcome.block_number)
+        if paused:
+            with pytest.raises(CallWouldRevertError, match=PAUSED_ERROR):
+                await rail.estimate_gas(venue.signer, contracts.set_paused(lifecycle, True))
+    paused_at, unpaused_at = blocks
+    around = (paused_at - 1, paused_at, unpaused_at - 1, unpaused_at)
+    assert [await contracts.was_paused(lifecycle, number) for number in around] == [False, True, True, False]
+    assert await contracts.was_paused(lifecycle, unpaused_at + 1_000) is None, "no node knows that block"
 
 
 async def test_too_little_gas_reverts_and_pays_nobody(venue: Venue) -> None:
@@ -357,6 +383,9 @@ async def test_a_transaction_is_found_by_its_nonce_and_recognised(venue: Venue) 
     assert contracts.recognise(taken.call) == RecognisedCall(CallKind.TAKE_SNAPSHOT)
     sweep = contracts.sweep(venue.lifecycle, EvmAddress(STRANGER), 25)
     assert contracts.recognise(sweep) == RecognisedCall(CallKind.SWEEP, sweep_to=STRANGER, sweep_base_units=25)
+    for paused in (True, False):
+        call = contracts.set_paused(venue.lifecycle, paused)
+        assert contracts.recognise(call) == RecognisedCall(CallKind.SET_PAUSED)
     assert contracts.recognise(no_op(venue.signer)) == RecognisedCall(CallKind.OTHER)
     assert contracts.recognise(ContractCall(None, b"\x60\x80")) == RecognisedCall(CallKind.OTHER)
     assert contracts.recognise(ContractCall(venue.lifecycle, b"\xff")) == RecognisedCall(CallKind.OTHER)

@@ -22,7 +22,7 @@ from payout_service.domain.plan import PlannedPayment, PlanTotals
 from payout_service.infrastructure import tables
 from tests.integration.asset_service.test_schema import QUESTIONS
 from tests.integration.payout_service.conftest import SCHEMA, Database
-from tests.integration.payout_service.rows import frozen_payout, postgres
+from tests.integration.payout_service.rows import add_contract, frozen_payout, postgres
 
 SCRATCH = "payout_from_tables"
 
@@ -213,6 +213,40 @@ async def test_what_stood_before_the_kinds_is_a_snapshot_payout_without_rules(
     for each in (payout, planning):
         assert (each.kind, each.action_id, each.rules) == (PayoutKind.SNAPSHOT, 0, NO_RULES)
         assert (each.round_number, each.is_listing_stale, each.excluded_balance) == (1, False, 0)
+
+
+async def test_what_stood_before_the_pauses_has_no_request(
+    admin: "asyncpg.Connection[asyncpg.Record]", database: Database
+) -> None:
+    asset_id = uuid4()
+    row = (
+        f"INSERT INTO lifecycle_contract VALUES ('{asset_id}', 1, '0x{1:040x}', '0x{2:040x}', 'DUSD', 6, NULL, "
+        "'DEPLOYING', 3, '[]', '[]', '', now(), now(), now(), NULL)"
+    )
+    async with _upgraded(admin, database, "0003", row) as scratch, postgres(scratch)() as work:
+        contract = await work.lifecycle.get(asset_id)
+    assert contract
+    assert (contract.version, contract.pause_request, contract.pause_request_version) == (3, None, 0)
+    assert (contract.pause_final_block, contract.pause_intent_key, contract.pause_problem) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "pause_wanted = true",
+        "pause_wanted_version = 4",
+        "pause_wanted = true, pause_wanted_version = 4, pause_request_version = 4",
+        "pause_intent_key = 'pause/1'",
+        "pause_problem = 'because'",
+    ],
+)
+async def test_the_database_refuses_wrong_requests_to_pause(engine: AsyncEngine, wrong: str) -> None:
+    asset_id = (await add_contract(postgres(engine))).asset_id
+    async with engine.connect() as connection:
+        with pytest.raises(IntegrityError, match="pause_"):
+            await connection.execute(
+                text(f"UPDATE lifecycle_contract SET {wrong} WHERE asset_id = :asset_id"), {"asset_id": asset_id}
+            )
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
 from payout_service.application.ports import TreasuryKey, UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
-from payout_service.domain.lifecycle import LifecycleState
+from payout_service.domain.lifecycle import LifecycleContract, LifecycleState, PauseRequest
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.sweep import SweepState
 from payout_service.domain.transaction import NonceLane
@@ -580,6 +580,30 @@ async def _retire(unit_of_work: UnitOfWorkFactory, kind: str, at: datetime, unti
             if key is None:
                 break
         await work.commit()
+
+
+async def test_a_request_to_pause_is_kept_until_it_is_carried_out(unit_of_work: UnitOfWorkFactory) -> None:
+    asset_id = (await add_contract(unit_of_work)).asset_id
+
+    async def changed(change: Callable[[LifecycleContract], object]) -> LifecycleContract:
+        async with unit_of_work() as work:
+            locked = await work.lifecycle.lock(asset_id)
+            change(locked)
+            await work.lifecycle.save(locked)
+            await work.commit()
+        async with unit_of_work() as work:
+            found = await work.lifecycle.get(asset_id)
+        assert found == locked
+        return found
+
+    asked = await changed(lambda each: each.request_pause(PauseRequest(2**40, True), LATER))
+    assert asked.pause_request == PauseRequest(2**40, True)
+    await changed(lambda each: each.begin_pause("pause/1"))
+    await changed(lambda each: each.note_pause_problem("because", LATER))
+    await changed(lambda each: each.request_pause(PauseRequest(2**40 + 1, False), LATER))
+    await changed(lambda each: each.end_pause_transaction())
+    done = await changed(lambda each: each.finish_pause(2**33, LATER))
+    assert (done.pause_request, done.pause_request_version, done.pause_final_block) == (None, 2**40 + 1, 2**33)
 
 
 async def test_what_is_final_is_not_claimed(unit_of_work: UnitOfWorkFactory) -> None:

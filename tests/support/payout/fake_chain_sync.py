@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import grpc
 from masspayout.chain_sync.v1 import chain_sync_service_pb2 as pb
 from masspayout.chain_sync.v1 import chain_sync_service_pb2_grpc as pb_grpc
-from masspayout.type.v1 import account_pb2
+from masspayout.type.v1 import address_pb2
 
 from libs.chain.address import EvmAddress
 from libs.errors import AppError
 from libs.evm.rpc import Log
+from libs.grpc_kit.context import Context
 from libs.grpc_kit.errors import to_status
 
 
@@ -50,14 +51,14 @@ class FakeChainSync(pb_grpc.ChainSyncServiceServicer):
         if self._server:
             await self._server.stop(None)
 
-    async def GetListener(self, request: pb.GetListenerRequest, context: object) -> pb.Listener:
+    async def GetListener(self, request: pb.GetListenerRequest, context: Context) -> pb.Listener:
         assert request.name == f"listeners/{self.asset.removeprefix('assets/')}"
         await self._refuse(context)
-        account = account_pb2.AccountAddress(evm_address=str(self.lifecycle_contract))
+        account = address_pb2.AccountAddress(evm_address=str(self.lifecycle_contract))
         return pb.Listener(name=request.name, lifecycle_contract=account)
 
     async def ListChainEvents(
-        self, request: pb.ListChainEventsRequest, context: object
+        self, request: pb.ListChainEventsRequest, context: Context
     ) -> pb.ListChainEventsResponse:
         """Pages belong to one query: another query's token is refused as the service refuses it."""
         query = f"{list(request.kinds)} {request.from_block} {request.to_block}"
@@ -85,9 +86,8 @@ class FakeChainSync(pb_grpc.ChainSyncServiceServicer):
             position_block_number=last_block,
         )
 
-    async def _refuse(self, context: object) -> None:
+    async def _refuse(self, context: Context) -> None:
         if self.refusal:
-            assert isinstance(context, grpc.aio.ServicerContext)
             await context.abort_with_status(to_status(self.refusal))
 
     def _event(self, log: Log) -> pb.ChainEvent:

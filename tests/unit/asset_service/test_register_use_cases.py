@@ -155,6 +155,9 @@ async def test_an_event_that_builds_on_another_holding_is_applied_and_raises_an_
     [again] = world.discrepancies()
     assert (again.finding.register_value, again.refresh_round) == ("99+0+0+0+0", 2)
     assert len(world.chain.alarms) == len(world.database.state.discrepancy_events) == 1
+    # Another holder's difference says nothing about the first one's.
+    await world.apply_changes(changes_command(asset_id, 4, {"0xb": 1}, {"0xb": held(20)}))
+    assert [each.resolve_time for each in world.discrepancies()] == [None, None]
 
 
 async def test_one_event_records_a_bounded_number_of_differences(world: World) -> None:

@@ -116,7 +116,6 @@ async def test_deltas_of_an_event_without_holdings_are_added(world: World) -> No
         {"changes": [change(HOLDER, "-0")]},
         {"changes": [change(HOLDER, str(2**256))]},
         {"changes": [change(HOLDER, "1"), change(checksummed(HOLDER), "1")]},
-        {"changes": [change(HOLDER, "1", HOLDING), change("0x" + "cd" * 20, "1")]},
         {"changes": [change(HOLDER, "1", chain_sync_pb.Holding())]},
         {"changes": [change(HOLDER, "1", holding_with(balance_base_units="-1"))]},
         {"changes": [change(HOLDER, "1", holding_with(frozen_base_units="x"))]},
@@ -129,6 +128,11 @@ async def test_malformed_changes_are_refused(world: World, fields: dict[str, obj
     with pytest.raises(ValueError):
         await world.handle(**fields)
     assert not world.database.state.inbox
+
+
+async def test_holdings_are_told_of_all_holders_or_of_none(world: World) -> None:
+    with pytest.raises(ValueError, match="others do not"):
+        await world.handle(changes=[change(HOLDER, "1", HOLDING), change("0x" + "cd" * 20, "1")])
 
 
 def test_a_register_without_and_with_position() -> None:

@@ -68,6 +68,7 @@ LOG_BLOCK = b"""{"blocks": [{
   "number": 1,
   "timestamp": {"from": "1639010141.000000000", "to": "1639010141.500000000"}
 }], "links": {"next": null}}"""
+LOG_PARAMETERS = "timestamp=gte:1639010141.000000000&timestamp=lte:1639010141.500000000&order=asc&limit=100"
 RESULT_HASH = "0x4a563af33c4871b51a8b108aa2fe1dd5280a30dfb7236170ae5e5e7957eb6392"
 LOG_BY_HASH_HASH = "0xda1aee3c386763b2cb2e830765053e346d11deff1c343a5fefe84910f9dfe63b"
 # A link of SPECS contracts/results/logs/pagination-index-timestamp.json.
@@ -136,8 +137,7 @@ async def test_a_log() -> None:
     )
     assert [path for path, _ in served.requests] == [
         "/api/v1/blocks?block.number=gte:1&block.number=lte:1&order=asc&limit=100",
-        f"/api/v1/contracts/{LOG_CONTRACT}/results/logs?timestamp=gte:1639010141.000000000&timestamp="
-         "lte:1639010141.500000000&order=asc&limit=100",
+        f"/api/v1/contracts/{LOG_CONTRACT}/results/logs?{LOG_PARAMETERS}",
         f"/api/v1/contracts/results/{LOG_HASH}",
         f"/api/v1/contracts/results/logs?transaction.hash={LOG_HASH}&limit=1",
     ]

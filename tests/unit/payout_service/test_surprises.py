@@ -15,6 +15,7 @@ from payout_service.config import PayoutSettings
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.infrastructure.chain_sync_peer import ChainSyncPeer
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_node import Block
 from tests.support.payout.stage import Stage, engine_settings
@@ -174,13 +175,14 @@ async def test_15_balances_that_no_transfer_tells_of_are_paid_as_the_chain_has_t
 
 
 def test_15_no_payout_can_read_the_register() -> None:
-    """Neither by its events nor by a call: payout_service knows the address of no other service."""
+    """Neither by its events nor by a call: of the other services it asks one, for executions alone."""
     assert consumers()[("asset", "asset_import_started")] == ["payout_service"]
     hearing = [event for event, services in consumers().items() if "payout_service" in services]
     assert ("chain_sync", "holder_balances_changed") not in hearing
     assert {context for context, _ in hearing} == {"asset", "distribution"}
     addresses = [name for name in PayoutSettings.model_fields if name.endswith("_address")]
-    assert addresses == ["listen_address"]
+    assert addresses == ["listen_address", "chain_sync_address"]
+    assert [name for name in vars(ChainSyncPeer) if not name.startswith("_")] == ["execution_logs"]
 
 
 @pytest.mark.parametrize("date", ["record", "execution", "maturity"])

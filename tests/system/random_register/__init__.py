@@ -1,0 +1,1 @@
+"""Parts of the randomized test of the register."""
