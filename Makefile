@@ -64,6 +64,10 @@ simulate-mutants: setup ## the same with the engine broken on purpose: every mut
 chaos: setup ## kill -9 of the real service at every named failpoint; checks every balance
 	@$(VENV_PYTHON) -m tests.chaos $(if $(ONLY),--only $(ONLY))
 
+.PHONY: bench-register
+bench-register: setup ## how long imports of 10,000 and 100,000 holders take, memory, latency: ARGS="--holders 10000"
+	@$(VENV_PYTHON) -m tests.benchmarks.register $(ARGS)
+
 .PHONY: test-ats
 test-ats: setup ## the published Asset Tokenization Studio contracts (fetched from npm) on an embedded chain
 	@$(VENV_PYTHON) -m deploy.ats.package

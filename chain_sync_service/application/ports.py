@@ -209,9 +209,8 @@ class Facts(Protocol):
     async def take_back_unseen(
         self, asset_id: UUID, from_block: int, to_block: int, seen: Sequence[Fact]
     ) -> list[SeenFact]:
-        """Deletes what is recorded of these blocks and not among `seen`; returns what had been published.
-
-        A rate is left: no log tells of it.
+        """Deletes what is recorded of these blocks and not among `seen`, and what of `seen` is recorded under
+        another block; returns what had been published, in sequence. A rate is left: no log tells of it.
         """
         ...
 

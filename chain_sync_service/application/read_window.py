@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import itemgetter
 
 from chain_sync_service.application.ports import Alarms, ReadLog, TokenReader, UnitOfWorkFactory
 from chain_sync_service.application.record_window import RecordWindow, Window
@@ -82,7 +83,8 @@ class ReadWindow:
         if len(logs) > self._limits.max_window_logs and size > 1:
             await self._shrink(group, size, safe_block, "too many logs for one window")
             return
-        if not await self._are_proven(group, logs):
+        group = await self._without_unproven(group, logs)
+        if not group:
             return
         is_caught_up = end.number == safe_block
         rates = await self._watch_rates(group, end) if is_caught_up else RatesAsked()
@@ -104,9 +106,9 @@ class ReadWindow:
         is_caught_up: bool,
     ) -> list[Window]:
         """What the logs are to each listener, with the supply where the holdings are to be compared with it."""
-        by_contract: dict[str, list[RawLog]] = {}
-        for log in logs:
-            by_contract.setdefault(log.contract, []).append(log)
+        by_contract: dict[str, list[tuple[int, RawLog]]] = {}
+        for place, log in enumerate(logs):
+            by_contract.setdefault(log.contract, []).append((place, log))
         read = [self._of(listener.contracts, by_contract) for listener in group]
         # Only of a recent block: old states may be pruned, and old windows are not compared.
         compared = [
@@ -130,35 +132,39 @@ class ReadWindow:
         ]
 
     def _of(
-        self, contracts: Contracts, logs: Mapping[str, Sequence[RawLog]]
+        self, contracts: Contracts, logs: Mapping[str, Sequence[tuple[int, RawLog]]]
     ) -> list[Transfer | SupplyChange | Fact]:
-        """What the logs of an asset's contracts mean to it."""
-        followed = (contracts.token, contracts.lifecycle_contract, contracts.payment_token)
-        addresses = {each.value for each in followed if each is not None}
-        own = sorted(
-            (log for address in addresses for log in logs.get(address, ())),
-            key=lambda log: (log.block_number, log.log_index),
-        )
+        """What the logs of an asset's contracts mean to it, in the source's order: an index may not tell it."""
+        placed = (each for address in addresses_of(contracts) for each in logs.get(address, ()))
+        own = (log for _, log in sorted(placed, key=itemgetter(0)))
         read = (self._read_log(contracts, log) if log.has_result else _ghost(contracts, log) for log in own)
         return [each for each in read if each is not None]
 
-    async def _are_proven(self, group: Sequence[Listener], logs: Sequence[RawLog]) -> bool:
-        """False, with the group put off, while there are logs whose transaction may still turn up."""
+    async def _without_unproven(self, group: Sequence[Listener], logs: Sequence[RawLog]) -> list[Listener]:
+        """The listeners none of whose logs may still be proven; the others are put off."""
         ghosts = [log for log in logs if not log.has_result]
         if not ghosts:
-            return True
-        (block,) = await self._blocks([max(log.block_number for log in ghosts)])
-        named = f"log {ghosts[0].log_index} of transaction {ghosts[0].transaction_hash}"
-        if self._clock.now() - block.time < self._limits.ghost_patience:
-            await self._put_off(group, error=f"{named} has no result yet; {len(ghosts)} such logs")
-            return False
+            return list(group)
+        numbers = sorted({log.block_number for log in ghosts})
+        times = {block.number: block.time for block in await self._blocks(numbers)}
+        oldest_hoped_for = self._clock.now() - self._limits.ghost_patience
+        hoped_for = [log for log in ghosts if times[log.block_number] > oldest_hoped_for]
+        proven = []
+        for listener in group:
+            own = [log for log in hoped_for if log.contract in addresses_of(listener.contracts)]
+            if not own:
+                proven.append(listener)
+                continue
+            error = f"log {own[0].log_index} of transaction {own[0].transaction_hash} has no result yet"
+            await self._put_off([listener], error=error)
         for log in ghosts:
-            self._alarms.raise_alarm(
-                "GHOST_LOG",
-                f"log {log.log_index} of transaction {log.transaction_hash} never got a result; it is kept as "
-                "unknown, and the holdings that it names are read",
-            )
-        return True
+            if log not in hoped_for:
+                self._alarms.raise_alarm(
+                    "GHOST_LOG",
+                    f"log {log.log_index} of transaction {log.transaction_hash} never got a result; it is kept as "
+                    "unknown, and the holdings that it names are read",
+                )
+        return proven
 
     async def _blocks_of_facts(self, windows: Sequence[Window], end: Block) -> dict[int, Block]:
         """The blocks that facts are in, by number: they are told with their times."""
@@ -203,6 +209,12 @@ class ReadWindow:
                 Reason.CHAIN_UNAVAILABLE, f"the source told of a later block, but does not have {numbers} now"
             )
         return found
+
+
+def addresses_of(contracts: Contracts) -> set[str]:
+    """The contracts whose logs matter."""
+    followed = (contracts.token, contracts.lifecycle_contract, contracts.payment_token)
+    return {each.value for each in followed if each is not None}
 
 
 def _query(group: Sequence[Listener]) -> LogQuery:

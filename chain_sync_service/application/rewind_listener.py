@@ -52,10 +52,9 @@ class RewindListener:
             await uow.window_ends.remove_behind(listener.asset_id, number)
             counted, sequences = listener.next_fact_sequences(len(retracted))
             stale_count = await uow.holdings.count_stale(listener.asset_id)
-            rewound, events = counted.rewind(ancestor, has_stale=stale_count > 0, now=self._clock.now())
+            rewound = counted.rewind(ancestor, has_stale=stale_count > 0, now=self._clock.now())
             await uow.listeners.save([rewound])
             uow.publish_retractions(listener.asset_id, retracted, sequences)
-            uow.publish(events)
             await uow.commit()
         self._alarms.raise_alarm(
             "REORG_DEEPER_THAN_CONFIRMATIONS",

@@ -310,31 +310,27 @@ class Listener:
             return replace(left, position=None, position_time=None)
         return left._to(ListenerState.FOLLOWING)
 
-    def rewind(
-        self, ancestor: BlockRef | None, *, has_stale: bool, now: datetime
-    ) -> tuple["Listener", list[HolderBalancesChanged]]:
+    def rewind(self, ancestor: BlockRef | None, *, has_stale: bool, now: datetime) -> "Listener":
         """The blocks behind `ancestor` left the chain; None: all that were read did.
 
-        What they touched is read at the ancestor. An event takes the position back where one had gone beyond.
+        What they touched is read at the ancestor. Where an event had named a block beyond it, one for the ancestor
+        follows, after the holdings there were compared with the supply.
         """
         if self.position is None or (ancestor is not None and ancestor.number > self.position.number):
             raise ValueError("a rewind must lead back")
-        back = replace(self, position=ancestor, position_time=None, last_error="", due_time=now, doubt=Doubt.NONE)
-        if ancestor is None:
-            # Nothing can be read before there is a position again.
-            begun_anew = (
-                back if self._is_first_listing or self.reads_windows else back._to(ListenerState.FOLLOWING)
-            )
-            return begun_anew._changed(now, listing=ListingProgress(), is_range_open=self.last_sequence > 0), []
-        if self.state in (ListenerState.LISTING, ListenerState.BACKFILLING):
-            # A listing copies the list of one block only.
-            return back._changed(now, listing=ListingProgress(), is_range_open=self.last_sequence > 0), []
-        if has_stale:
-            target = back if self.state is ListenerState.READING else back._to(ListenerState.READING)
-            return target._changed(now, is_range_open=True), []
+        was_told = self.last_sequence > 0
+        back = self._changed(
+            now, position=ancestor, position_time=None, last_error="", due_time=now, doubt=Doubt.NONE
+        )
+        if ancestor is None or self.state in (ListenerState.LISTING, ListenerState.BACKFILLING):
+            anew = replace(back, listing=ListingProgress(), is_range_open=was_told)
+            # Nothing can be read at a block before there is a position again; a first listing makes one.
+            must_read_windows = ancestor is None and not self.reads_windows and not self._is_first_listing
+            return anew._to(ListenerState.FOLLOWING) if must_read_windows else anew
         was_announced = self.announced_block is not None and self.announced_block > ancestor.number
-        settled = back if self.state is ListenerState.FOLLOWING else back._to(ListenerState.FOLLOWING)
-        return settled._told((), completes=was_announced or self.is_range_open, now=now)
+        if has_stale or was_announced or self.is_range_open:
+            return replace(back, is_range_open=True)._to(ListenerState.READING)
+        return back._to(ListenerState.FOLLOWING)
 
     def replay(self, floor: BlockRef, *, now: datetime) -> "Listener":
         """Logs behind `floor` are read again."""
@@ -357,10 +353,17 @@ class Listener:
         return self._changed(now, is_stopped=False, last_error="", due_time=now) if self.is_stopped else self
 
     def follow(self, contracts: Contracts, now: datetime) -> "Listener":
-        """Follows these contracts of the same token from now on."""
+        """Follows these contracts of the same token from now on.
+
+        What an earlier position covers, it does not cover of the new contracts: `start_block` says so, until a
+        replay goes back.
+        """
         if contracts.token != self.contracts.token:
             raise ValueError("a listener keeps its token")
-        return self if contracts == self.contracts else self._changed(now, contracts=contracts)
+        if contracts == self.contracts:
+            return self
+        start_block = self.position.number + 1 if self.position else self.start_block
+        return self._changed(now, contracts=contracts, start_block=start_block)
 
     def obey(self, contracts: Contracts, *, is_enabled: bool, asset_version: int, now: datetime) -> "Listener":
         """As an event of the asset says, unless a newer one was carried out before."""
@@ -388,7 +391,8 @@ class Listener:
 
     @property
     def _is_first_listing(self) -> bool:
-        return self.state is ListenerState.LISTING and self.last_sequence == 0
+        is_imported_by_list = self.holder_source is HolderSource.LIST
+        return is_imported_by_list and self.state is ListenerState.LISTING and self.last_sequence == 0
 
     def _gap(self, supply_base_units: int) -> int:
         return supply_base_units - self.total_base_units

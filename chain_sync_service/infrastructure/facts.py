@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, delete, insert, literal, select, text, tuple_, update
+from sqlalchemy import Row, and_, delete, insert, literal, or_, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -60,19 +60,26 @@ class SqlFacts:
         self, asset_id: UUID, from_block: int, to_block: int, seen: Sequence[Fact]
     ) -> list[SeenFact]:
         """See the port."""
-        places = {
-            (each.kind.value, each.log.transaction_hash, each.log.log_index, each.log.block_hash) for each in seen
+        blocks = {
+            (each.kind.value, each.log.transaction_hash, each.log.log_index): each.log.block_hash for each in seen
         }
         rows = await self._connection.execute(
             select(table).where(
                 table.c.asset_id == asset_id,
-                table.c.block_number.between(from_block, to_block),
+                or_(
+                    table.c.block_number.between(from_block, to_block),
+                    table.c.transaction_hash.in_({place[1] for place in blocks}),
+                ),
                 # No log tells it.
                 table.c.kind != FactKind.CORPORATE_ACTION_RATE_SET.value,
             )
         )
         gone = [
-            row for row in rows if (row.kind, row.transaction_hash, row.log_index, row.block_hash) not in places
+            row
+            for row in rows
+            for place in [(row.kind, row.transaction_hash, row.log_index)]
+            if (from_block <= row.block_number <= to_block or place in blocks)
+            and row.block_hash != blocks.get(place)
         ]
         if gone:
             await self._connection.execute(delete(table).where(table.c.place.in_([row.place for row in gone])))

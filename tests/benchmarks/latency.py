@@ -45,11 +45,12 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class LatencyFigures:
-    """From the moment when the node has told that a transfer's block is made."""
+    """A block counts from the moment when the node has told that it is made."""
 
     transfer_count: int
-    to_event: Distribution
-    to_register: Distribution
+    block_to_event: Distribution
+    event_to_register: Distribution
+    block_to_register: Distribution
 
 
 async def measure_latency(world: World, asset: str, transfer_count: int) -> LatencyFigures:
@@ -60,8 +61,9 @@ async def measure_latency(world: World, asset: str, transfer_count: int) -> Late
     await world.ask_node("evm_setAutomine", False)
     await world.ask_node("anvil_setBalance", TREASURY, hex(10**20))
     await world.ask_node("anvil_impersonateAccount", TREASURY)
-    to_event: list[float] = []
-    to_register: list[float] = []
+    mined: list[float] = []
+    told: list[float] = []
+    shown: list[float] = []
     for number in range(transfer_count):
         is_new = generator.random() < _NEW_HOLDER_SHARE
         receiver = _stranger(number) if is_new else generator.choice(known)
@@ -69,12 +71,20 @@ async def measure_latency(world: World, asset: str, transfer_count: int) -> Late
         moved[receiver] = moved.get(receiver, world.stage.holders.get(receiver, 0)) + amount
         await asyncio.sleep(generator.uniform(0, _LONGEST_PAUSE_SECONDS))
         block_number, mined_at = await _transfer(world, receiver, amount)
-        told_at = await _told_at(world, receiver, block_number)
-        shown_at = await _shown_at(world, asset, receiver, moved[receiver])
-        to_event.append(told_at - mined_at)
-        to_register.append(shown_at - mined_at)
+        mined.append(mined_at)
+        told.append(await _told_at(world, receiver, block_number))
+        shown.append(await _shown_at(world, asset, receiver, moved[receiver]))
     await check_register(world, asset, [TREASURY, *moved])
-    return LatencyFigures(transfer_count, Distribution.of(to_event), Distribution.of(to_register))
+    return LatencyFigures(
+        transfer_count,
+        block_to_event=_between(mined, told),
+        event_to_register=_between(told, shown),
+        block_to_register=_between(mined, shown),
+    )
+
+
+def _between(begun: Sequence[float], ended: Sequence[float]) -> Distribution:
+    return Distribution.of([end - begin for begin, end in zip(begun, ended, strict=True)])
 
 
 async def _transfer(world: World, receiver: ChecksumAddress, amount: int) -> tuple[int, float]:
@@ -102,8 +112,9 @@ async def _shown_at(world: World, asset: str, holder: ChecksumAddress, balance: 
     shown: int | None = None
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            while (shown := await _balance_or_none(world, asset, holder)) != balance:
+            while shown != balance:
                 await asyncio.sleep(_POLL_SECONDS)
+                shown = await _balance_or_none(world, asset, holder)
     except TimeoutError:
         raise RegisterWrongError(f"{holder} has {shown} in the register, not {balance}") from None
     return time.monotonic()

@@ -7,7 +7,9 @@ fast enough. Exit status 1 when a register is not what the chain tells, or memor
 import argparse
 import asyncio
 import os
+import signal
 import sys
+import time
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -35,24 +37,31 @@ def main(arguments: Sequence[str]) -> int:
             # Once a size: where the holders came from is no matter for a transfer.
             transfer_count = options.transfers if source == options.sources[0] else 0
             measurements.append(asyncio.run(_measure(conditions, transfer_count)))
-            say("\n" + "\n".join(tables(measurements[-1:])))
+            say("\n" + "\n".join(tables(measurements)))
+            write_json(measurements, options.json)
     except (RegisterWrongError, PeakUnknownError) as error:
         say(f"{type(error).__name__}: {error}")
         return 1
-    say("\nAll together\n\n" + "\n".join(tables(measurements)))
-    write_json(measurements, options.json)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        say("interrupted")
+        return 130
     say(f"\nwritten to {options.json}")
     return 0
 
 
 async def _measure(conditions: Conditions, transfer_count: int) -> Measurement:
     """Raises RegisterWrongError and PeakUnknownError."""
-    say(
-        f"\nimport of {conditions.holder_count:,} holders by {conditions.source}: the stack and the token are made"
-    )
+    task = asyncio.current_task()
+    assert task is not None
+    # The stack would outlive this process.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    began = time.monotonic()
+    say(f"\n{conditions.holder_count:,} holders by {conditions.source}: the stack and the token are made")
     async with open_world(conditions) as world:
+        say(f"{time.monotonic() - began:.0f} s: the token is imported")
         load_average, _, _ = os.getloadavg()
         asset, imported = await measure_import(world)
+        say(f"{time.monotonic() - began:.0f} s: the register is complete and right")
         latency = await measure_latency(world, asset, transfer_count) if transfer_count else None
     return Measurement(conditions, load_average, imported, latency)
 

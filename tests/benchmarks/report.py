@@ -48,10 +48,9 @@ def tables(measurements: Sequence[Measurement]) -> list[str]:
 
 def _settings(measurements: Sequence[Measurement]) -> list[str]:
     conditions = measurements[0].conditions
-    return [
-        f"{os.cpu_count()} processors, confirmations {CONFIRMATIONS}, poll_seconds {conditions.poll_seconds:g}, "
-        f"PostgreSQL with fsync {'on' if conditions.is_fsync_on else 'off'}, seed {conditions.seed}"
-    ]
+    fsync = "on" if conditions.is_fsync_on else "off"
+    polled = f"confirmations {CONFIRMATIONS}, poll_seconds {conditions.poll_seconds:g}"
+    return [f"{os.cpu_count()} processors, {polled}, PostgreSQL with fsync {fsync}, seed {conditions.seed}"]
 
 
 def _imports(measurements: Sequence[Measurement]) -> list[str]:
@@ -130,12 +129,17 @@ def _processors(measurements: Sequence[Measurement]) -> list[str]:
 
 
 def _latencies(measurements: Sequence[Measurement]) -> list[str]:
-    heading = ("ms after the block", "holders", "transfers", "p50", "p90", "p99", "max")
+    heading = ("milliseconds", "holders", "transfers", "p50", "p90", "p99", "max")
     rows = []
     for each in measurements:
         if each.latency is None:
             continue
-        for name, spread in (("event on NATS", each.latency.to_event), ("register", each.latency.to_register)):
+        spreads = {
+            "block to event on NATS": each.latency.block_to_event,
+            "event to register": each.latency.event_to_register,
+            "block to register": each.latency.block_to_register,
+        }
+        for name, spread in spreads.items():
             seconds = (spread.p50, spread.p90, spread.p99, spread.longest)
             first = (name, f"{each.conditions.holder_count:,}", str(each.latency.transfer_count))
             rows.append((*first, *(f"{value * 1000:.0f}" for value in seconds)))

@@ -263,4 +263,22 @@ MUTANTS = (
             ),
         ),
     ),
+    # An older request to pause takes the place of a newer one.
+    Mutant(
+        "older_pause_request_wins",
+        "payout_service.domain.lifecycle",
+        (("if request.version <= newest_version:", "if request.version == newest_version:"),),
+    ),
+    # A pause that may still be taken back counts as carried out.
+    Mutant(
+        "pause_told_before_final",
+        _APPLICATION + "advance_pause",
+        (("final_block = max(0, head.number - engine.settings.confirmations)", "final_block = head.number"),),
+    ),
+    # A changed mind does not wait for the outcome of what has left.
+    Mutant(
+        "two_pauses_at_once",
+        _APPLICATION + "advance_pause",
+        (("    if not is_decided:", "    if not is_decided and intent.call == call:"),),
+    ),
 )

@@ -11,6 +11,7 @@ import aiohttp
 from eth_abi.abi import decode
 from eth_typing import ChecksumAddress
 from eth_utils.abi import function_signature_to_4byte_selector
+from eth_utils.crypto import keccak
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _CALLS_PER_BATCH = 500
@@ -115,6 +116,19 @@ class Node:
         """The token's total supply at a block."""
         answer = await self.ask("eth_call", {"to": token, "data": call_data("totalSupply()")}, hex(block.number))
         return int(answer, 16)
+
+    async def logs(
+        self, contract: ChecksumAddress, events: Sequence[str], first_block: int, last_block: int
+    ) -> list[tuple[str, str, int]]:
+        """Block hash, transaction hash and index of each log of these events, oldest first."""
+        query = {
+            "address": contract,
+            "topics": [["0x" + keccak(text=event).hex() for event in events]],
+            "fromBlock": hex(first_block),
+            "toBlock": hex(last_block),
+        }
+        found = await self.ask("eth_getLogs", query)
+        return [(log["blockHash"], log["transactionHash"], int(log["logIndex"], 16)) for log in found]
 
     # ------------------------------------------------------------------------------ internals
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from eth_abi.abi import encode
@@ -69,11 +68,11 @@ class Ledger:
 
     def copy(self) -> dict[ChecksumAddress, Account]:
         """What it holds now."""
-        return deepcopy(self._accounts)
+        return _copy(self._accounts)
 
     def take(self, copied: dict[ChecksumAddress, Account]) -> None:
         """Holds what it held then."""
-        self._accounts = deepcopy(copied)
+        self._accounts = _copy(copied)
 
     def draw(self, random: Random) -> Operation:
         """An operation of a random kind on random holders; an issue where that kind is not possible now."""
@@ -208,6 +207,10 @@ class Ledger:
 
     def _by_admin(self, kind: str, function: str, *arguments: ChecksumAddress | int) -> Operation:
         return Operation(kind, self._admin, call_data(function, *arguments))
+
+
+def _copy(accounts: dict[ChecksumAddress, Account]) -> dict[ChecksumAddress, Account]:
+    return {holder: replace(each, locks=dict(each.locks)) for holder, each in accounts.items()}
 
 
 def _amount(random: Random, most: int, *, least: int = 0) -> int:

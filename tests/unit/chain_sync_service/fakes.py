@@ -310,8 +310,8 @@ class FakeHoldings:
     async def count_stale(self, asset_id: UUID) -> int:
         return len(self._stale_keys(asset_id))
 
-    async def has_stale(self, asset_id: UUID) -> bool:
-        return bool(self._stale_keys(asset_id))
+    async def stale_among(self, asset_ids: Sequence[UUID]) -> set[UUID]:
+        return {asset_id for asset_id in asset_ids if self._stale_keys(asset_id)}
 
     async def stale(self, asset_id: UUID, limit: int) -> list[StaleHolding]:
         rows = [(key, self._state.holdings[key]) for key in self._stale_keys(asset_id)[:limit]]
@@ -369,15 +369,15 @@ class FakeFacts:
     async def take_back_unseen(
         self, asset_id: UUID, from_block: int, to_block: int, seen: Sequence[Fact]
     ) -> list[SeenFact]:
-        on_chain = {(_place(fact), fact.log.block_hash) for fact in seen}
+        on_chain = {_place(fact): fact.log.block_hash for fact in seen}
         return self._take_back(
             asset_id,
             [
                 place
                 for place, known in self._of(asset_id).items()
-                if from_block <= known.fact.log.block_number <= to_block
+                if (from_block <= known.fact.log.block_number <= to_block or place in on_chain)
                 and known.fact.kind is not FactKind.CORPORATE_ACTION_RATE_SET
-                and (place, known.fact.log.block_hash) not in on_chain
+                and known.fact.log.block_hash != on_chain.get(place)
             ],
         )
 
@@ -669,7 +669,8 @@ class Follower:
         alive = self.facts_alive(asset_id)
         rates = [each for each in alive if each.fact.kind is FactKind.CORPORATE_ACTION_RATE_SET]
         told = [(*_place(each.fact), each.fact.log.block_hash) for each in alive if each not in rates]
-        assert sorted(told) == sorted(expected)
+        assert len(told) == len(set(told)), "told twice"
+        assert set(told) == expected, (set(told) - expected, expected - set(told))
         announced = {
             fact.details["action_id"] for fact in facts if fact.kind is FactKind.CORPORATE_ACTION_ANNOUNCED
         }
