@@ -93,7 +93,7 @@ class Administer:
         """Raises AppError REQUEST_ID_REUSED, LISTENER_NOT_FOUND, LISTENER_BUSY, INVALID_BLOCK or
         CHAIN_UNAVAILABLE.
         """
-        floor = await self._floor(max(from_block - 1, 0))
+        floor = await self._floor(from_block)
 
         async def change(uow: UnitOfWork) -> None:
             listener = await self._lock(uow, asset_id)
@@ -159,10 +159,11 @@ class Administer:
             raise listener_not_found(asset_id)
         return listener
 
-    async def _floor(self, number: int) -> BlockRef:
-        (block,) = await self._source.blocks([number])
+    async def _floor(self, from_block: int) -> BlockRef:
+        """The block before the first that is read again."""
+        (block,) = await self._source.blocks([max(from_block - 1, 0)])
         if block is None:
-            raise AppError(Reason.INVALID_BLOCK, f"the chain has no block {number} yet", field="from_block")
+            raise AppError(Reason.INVALID_BLOCK, f"from_block {from_block} was not read yet", field="from_block")
         return block.ref
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 import tempfile
@@ -33,16 +34,21 @@ from deploy.docs.recording import (
     Excerpt,
     Session,
     SessionError,
-    call,
     preparation,
 )
 from deploy.local.errors import StackError
-from deploy.local.services import ASSET
+from deploy.local.services import ASSET, CHAIN_SYNC
 from deploy.local.settings import StackSettings
 from deploy.local.stack import Stack
 
 OUTPUT: Final = REPOSITORY / "docs" / "operations-register.md"
 _SETTINGS: Final = {**PORTS, "ASSET_SERVICE_REGISTER_CHECK_SECONDS": "2"}
+# Variables for the reader's shell, so that commands are short.
+_SERVICES: Final = {
+    "ASSET": f"{ASSET_URL}/{ASSET.grpc_service}",
+    "CHAIN_SYNC": f"{CHAIN_SYNC_URL}/{CHAIN_SYNC.grpc_service}",
+}
+# What happens on the chain, in base units of the security token; the deposit in those of the payment token.
 _HOLDERS: Final = 5
 _FROZEN: Final = 250_000
 _LOCKED: Final = 400_000
@@ -53,7 +59,13 @@ _DAY_SECONDS: Final = 86_400
 _NOBODY: Final = "0x000000000000000000000000000000000000dEaD"
 _FAR_BLOCK: Final = 1_000_000_000
 _ALL: Final = Excerpt()
+_STATE: Final = Excerpt(("name", "state"))
 _REFUSAL: Final = Excerpt(("code", "message"))
+_TOTALS: Final = (
+    "register.holderCount",
+    "register.totalBalanceBaseUnits",
+    "register.totalRestrictedBaseUnits",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,7 +95,7 @@ class _Recording:
 
     def __init__(self, scene: _Scene) -> None:
         self._scene = scene
-        self._session = Session(preparation(_SETTINGS))
+        self._session = Session(preparation(_SETTINGS | _SERVICES))
         self._asset = ""
 
     def record(self) -> list[str]:
@@ -111,10 +123,10 @@ class _Recording:
             "<!-- Made by `python -m deploy.docs.register_transcript`. Do not edit. -->",
         )
         self._session.say(
-            "Every command was run on a new local stack, made by `make up` after the lines below. Outputs are",
-            "what was printed, in fewer lines and with `...` for what is left out; ids differ each",
-            "time. chain_sync_service follows the chain, asset_service keeps the register of holders. All methods",
-            "and fields are in [api.md](api.md), reasons of refusals in [errors.md](errors.md).",
+            "Every command was run on a new local stack, as `make up` makes it after the lines below. Outputs are",
+            "what was printed, in fewer lines and with `...` for what is left out; ids differ each time.",
+            "chain_sync_service follows the chain, asset_service keeps the register of holders. All methods and",
+            "fields are in [api.md](api.md), reasons of refusals in [errors.md](errors.md).",
         )
         self._session.say_preparation()
 
@@ -172,7 +184,7 @@ class _Recording:
         session.say(
             "How this holding came to be, newest first; the deltas add up to it. `parent` may be the asset, too:"
         )
-        changes = ("deltaBaseUnits", "restrictedDeltaBaseUnits", "balanceBaseUnits", "blockNumber")
+        changes = ("deltaBaseUnits", "restrictedDeltaBaseUnits", "blockNumber")
         session.show(
             self._asset_call("ListHolderChanges", {"parent": self._holder(0)}),
             Excerpt([f"changes.{each}" for each in changes]),
@@ -180,7 +192,7 @@ class _Recording:
         session.say("The register in figures. The share is in millionths of all that is held, rounded down:")
         session.show(
             self._asset_call("GetRegisterSummary", {"name": self._asset, "top_count": 2}),
-            Excerpt(("register", "topHolders.account", "topHolders.totalBaseUnits", "topShareMillionths")),
+            Excerpt((*_TOTALS, "topHolders.account", "topHolders.totalBaseUnits", "topShareMillionths")),
         )
 
     def _find_and_sync_assets(self) -> None:
@@ -214,7 +226,7 @@ class _Recording:
         session.say("One kind, with the log as the node gave it (base64):")
         session.show(
             self._chain_call("ListChainEvents", {"asset": self._asset, "kinds": ["KIND_PAYMENT_TOKEN_DEPOSITED"]}),
-            _ALL,
+            Excerpt([f"events.{each}" for each in ("kind", "contract", "transactionHash", "topics", "data")]),
         )
 
     def _read_the_chain(self) -> None:
@@ -227,12 +239,12 @@ class _Recording:
             + " | grep --max-count 4 -E '(position|head)BlockNumber'"
         )
         session.say("Holdings as of any block that the node still knows, with the total supply there:")
-        holders = [self._scene.holders[0][0], self._scene.holders[1][0]]
+        holders = [self._scene.holders[1][0]]
         reading = {"asset": self._asset, "holders": holders, "block_number": status["positionBlockNumber"]}
         session.show(self._chain_call("ReadHoldings", reading), _ALL)
         session.show_refusal(self._chain_call("ReadHoldings", {**reading, "block_number": _FAR_BLOCK}), _REFUSAL)
         session.say(
-            "Have holdings read again and told to the register, changed or not: of these holders, of all that are",
+            "Have holdings read again and told to the register, changed or not: of some holders, of all that are",
             "known (`SCOPE_ALL_KNOWN`), or also of those that the token lists (`SCOPE_LIST_AGAIN`). While it is",
             "reading, another such call is refused as `LISTENER_BUSY`: repeat it with the same `request_id`.",
         )
@@ -263,7 +275,7 @@ class _Recording:
         session.show_when(
             self._asset_call("ImportHolders", _with_request_id(anew)),
             _has_succeeded,
-            Excerpt(("name", "syncState", "register")),
+            Excerpt(("name", "syncState")),
         )
         self._wait_until_following()
 
@@ -289,16 +301,15 @@ class _Recording:
             Excerpt(("name", "token", "holderSource", "state")),
         )
         session.say("Stop it where it is, and let it go on:")
-        brief = Excerpt(("name", "state", "positionBlockNumber"))
         for verb in ("StopListener", "StartListener"):
-            session.show(self._chain_call(verb, _with_request_id({"name": watched["name"]})), brief)
+            session.show(self._chain_call(verb, _with_request_id({"name": watched["name"]})), _STATE)
         session.say(
             "Read the chain again from a block, as after a node that hid logs. What was told is not told again,",
             "what was missed is:",
         )
         listener = session.run(self._chain_call("GetListener", {"name": self._listener})).json()
         replay = {"name": self._listener, "from_block": int(str(listener["positionBlockNumber"])) - 10}
-        session.show_when(self._chain_call("ReplayListener", _with_request_id(replay)), _has_succeeded, brief)
+        session.show_when(self._chain_call("ReplayListener", _with_request_id(replay)), _has_succeeded, _STATE)
         self._wait_until_following()
 
     def _disable_and_enable(self) -> None:
@@ -310,7 +321,7 @@ class _Recording:
             session.show(
                 self._asset_call(verb, _with_request_id({"name": self._asset})), Excerpt(("name", "syncState"))
             )
-            session.show_when(listener, _shows(state), Excerpt(("name", "state", "positionBlockNumber")))
+            session.show_when(listener, _shows(state), _STATE)
 
     def _pause_and_unpause(self) -> None:
         session = self._session
@@ -328,10 +339,10 @@ class _Recording:
     # ------------------------------------------------------------------------------------------- calls
 
     def _asset_call(self, method: str, request: Mapping[str, object]) -> str:
-        return call(ASSET_URL, f"masspayout.asset.v1.AssetService/{method}", request)
+        return f"call -d '{json.dumps(request)}' $ASSET/{method}"
 
     def _chain_call(self, method: str, request: Mapping[str, object]) -> str:
-        return call(CHAIN_SYNC_URL, f"masspayout.chain_sync.v1.ChainSyncService/{method}", request)
+        return f"call -d '{json.dumps(request)}' $CHAIN_SYNC/{method}"
 
     def _wait_until_following(self) -> None:
         listener = self._chain_call("GetListener", {"name": self._listener})

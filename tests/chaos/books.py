@@ -31,6 +31,8 @@ UNION ALL SELECT 'sweep ' || sweep_id || ' is ' || state || ' ' || waiting_for F
     WHERE state <> 'SUCCEEDED'
 UNION ALL SELECT amount_base_units || ' stay committed to ' || owner_id FROM commitment
     WHERE amount_base_units > 0
+UNION ALL SELECT 'the contract of ' || asset_id || ' is not as asked: ' || pause_problem FROM lifecycle_contract
+    WHERE pause_wanted IS NOT NULL
 UNION ALL SELECT 'the lane is halted: ' || halted_because FROM nonce_lane WHERE halted_because <> ''
 """
 
@@ -130,12 +132,11 @@ async def _read(connection: asyncpg.Connection[Any], whose: Whose) -> Books:
         "SELECT aggregate_version, event_name FROM outbox WHERE aggregate_id = $1", owner_id
     )
     requests = await connection.fetch("SELECT request_id FROM request_log")
+    contract = await connection.fetchrow("SELECT * FROM lifecycle_contract WHERE asset_id = $1", whose.asset_id)
     lane = await connection.fetchrow("SELECT * FROM nonce_lane WHERE signer = $1", whose.signer)
     return Books(
         payout=_payout(payout) if payout else None,
-        contract_state=str(
-            await connection.fetchval("SELECT state FROM lifecycle_contract WHERE asset_id = $1", whose.asset_id)
-        ),
+        contract_state=contract["state"] if contract else "",
         next_nonce=lane["next_nonce"] if lane else None,
         intents=tuple(_intent(row, attempts) for row in intents),
         batches=tuple(_batch(row) for row in batches),
@@ -148,6 +149,8 @@ async def _read(connection: asyncpg.Connection[Any], whose: Whose) -> Books:
         requests=frozenset(str(row["request_id"]) for row in requests),
         sweep_state=sweep["state"] if sweep else None,
         halted_because=lane["halted_because"] if lane else "",
+        wants_paused=contract["pause_wanted"] if contract else None,
+        pause_intent_key=contract["pause_intent_key"] if contract else "",
     )
 
 

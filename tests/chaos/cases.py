@@ -16,6 +16,7 @@ from payout_service.domain.transaction import Purpose
 from tests.chaos import checks, kind_checks
 from tests.chaos.checks import Check
 from tests.chaos.kinds import PayACoupon, PayADividend, PayTwiceBelowAMinimum, RedeemABond
+from tests.chaos.pauses import PauseAnAsset, UnpauseAnAsset
 from tests.chaos.scenarios import DeployAndPay, PayAReadyAsset, Scenario, Unmined
 from tests.chaos.unhappy import (
     BrokenContract,
@@ -32,6 +33,7 @@ _DEPLOY = DeployAndPay()
 _SWEEP = SweepLeftoverMoney()
 _CANCEL = Cancel()
 _REFUSED_PAYEE = RefusedPayee()
+_UNPAUSE = UnpauseAnAsset()
 _REDEEM = RedeemABond()
 _BELOW_A_MINIMUM = PayTwiceBelowAMinimum()
 # Tokens have moved between the plan and the first batch, or after it.
@@ -134,6 +136,11 @@ CASES: tuple[Case, ...] = (
     Case("sweep.stored", _SWEEP, checks.sweep_stored),
     *_journal(Purpose.SWEEP, _SWEEP, nth=1),
     Case("sweep.before_settle_commit", _SWEEP, checks.sweep_not_settled),
+    *_journal(Purpose.PAUSE, PauseAnAsset(), nth=1),
+    # The pause is final already.
+    Case("pause.journaled", _UNPAUSE, checks.signed_not_sent("PAUSE"), nth=2),
+    Case("pause.broadcast", _UNPAUSE, checks.sent_not_recorded("PAUSE"), nth=2),
+    Case("pause.outcome_recorded", _UNPAUSE, checks.outcome_recorded("PAUSE"), nth=2),
     Case("signer.before_reconcile_commit", ForeignUseOfTheKey(), checks.signer_not_reconciled),
     Case("deferred.before_release_commit", _BELOW_A_MINIMUM, kind_checks.deferred_not_released),
     Case("deferred.released", _BELOW_A_MINIMUM, kind_checks.deferred_released),

@@ -23,6 +23,8 @@ _CALLS_AT_ONCE = 100
 _TRANSFER = HexBytes(keccak(text="Transfer(address,address,uint256)"))
 _SNAPSHOT_TAKEN = HexBytes(keccak(text="SnapshotTaken(address,uint256)"))
 _SNAPSHOT_TRIGGERED = HexBytes(keccak(text="SnapshotTriggered(uint256,bytes)"))
+_PAUSED = HexBytes(keccak(text="LifeCycleCashFlowPaused(address)"))
+_UNPAUSED = HexBytes(keccak(text="LifeCycleCashFlowUnpaused(address)"))
 _POOL_EMPTY_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 
@@ -48,6 +50,7 @@ class ChainReader:
         # Its balanceOf is that of the security tokens, too.
         self._payment_token_abi = load_contract("PaymentToken").abi
         self._security_abi = load_contract("EquityToken").abi
+        self._lifecycle_abi = load_contract("LifeCycleCashFlow").abi
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,12 +91,14 @@ class ChainReader:
         moves = await self._logs(mark, last_block, token, [_TRANSFER])
         transfers: list[Transfer] = []
         contract_change = None
+        pauses: list[LogReceipt] = []
         if contract is not None:
             logs = await self._logs(mark, last_block, payment_token, [_TRANSFER, _topic(contract)])
             transfers = [
                 Transfer(_account(log["topics"][2]), int.from_bytes(log["data"]), _text(log["transactionHash"]))
                 for log in logs
             ]
+            pauses = await self._logs(mark, last_block, contract, [[_PAUSED, _UNPAUSED]])
             held = await self._balances(payment_token, [contract])
             contract_change = sum(held.values()) - mark.contract_balance
         # Also whom it has paid and nobody knew: new holders of a bond that is redeemed.
@@ -115,6 +120,7 @@ class ChainReader:
                 for log in moves
             ),
             live_balances=await self.live_balances(token),
+            pauses=tuple(log["topics"][0] == _PAUSED for log in pauses),
         )
 
     async def live_balances(self, token: ChecksumAddress) -> dict[str, int]:
@@ -123,6 +129,13 @@ class ChainReader:
         count = await asset.functions.getTotalSecurityHolders().call()
         holders = await asset.functions.getSecurityHolders(0, max(count, 1)).call()
         return await self._balances(token, holders)
+
+    async def is_paused(self, contract: ChecksumAddress | None) -> bool:
+        """Whether a lifecycle contract is paused now. Raises ValueError when there is none."""
+        if contract is None:
+            raise ValueError("there is no lifecycle contract")
+        treasury = self._web3.eth.contract(contract, abi=self._lifecycle_abi)
+        return bool(await treasury.functions.isPaused().call())
 
     async def pool_is_empty(self) -> None:
         """Waits until blocks hold all that the signer has sent. Raises TimeoutError."""

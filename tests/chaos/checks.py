@@ -24,8 +24,13 @@ def differs(what: str, found: object, expected: object) -> list[str]:
 
 
 def always(found: Found) -> list[str]:
-    """What holds at every moment: all that was sent is journaled, nobody overpaid, events with their states."""
-    return [*_all_sent_is_journaled(found), *_nobody_overpaid(found), *_events_go_with_states(found)]
+    """All that was sent is journaled, nobody is overpaid, events go with states, nothing is paused unasked."""
+    return [
+        *_all_sent_is_journaled(found),
+        *_nobody_overpaid(found),
+        *_events_go_with_states(found),
+        *_paused_as_asked_so_far(found),
+    ]
 
 
 def _all_sent_is_journaled(found: Found) -> list[str]:
@@ -62,6 +67,11 @@ def _events_go_with_states(found: Found) -> list[str]:
     differences = differs("the newest event's version", max(found.books.events, default=0), payout.version)
     has_final_event = "payout_completed" in found.books.events.values()
     return differences + differs("payout_completed in the outbox", has_final_event, payout.state == "COMPLETED")
+
+
+def _paused_as_asked_so_far(found: Found) -> list[str]:
+    pauses = found.chain.pauses
+    return differs("the contract's pauses (True) and unpauses", pauses, found.pauses_due[: len(pauses)])
 
 
 # -------------------------------------------------------------------------------- the journal's places
@@ -468,6 +478,8 @@ def in_words(found: Found) -> str:
         parts = [f"sweep {books.sweep_state}"]
     if books.halted_because:
         parts.append("signer halted")
+    if books.wants_paused is not None:
+        parts.append("to be paused" if books.wants_paused else "to be unpaused")
     for purpose in dict.fromkeys(intent.purpose for intent in books.intents):
         seen = Counter(f"{intent.state}{_place(found, intent)}" for intent in found.intents(purpose))
         parts.append(f"{purpose.lower()} " + ", ".join(f"{count} {state}" for state, count in seen.items()))
@@ -542,11 +554,23 @@ def _owner_waits(found: Found, purpose: str) -> list[str]:
         return payout_is(found, "SNAPSHOTTING")
     if purpose == "SWEEP":
         return _sweep_is_under_way(found)
+    if purpose == "PAUSE":
+        return _pause_is_under_way(found)
     open_batches = [batch for batch in found.books.batches if batch.settled_state is None]
     return [
         *payout_is(found, "EXECUTING"),
         *([] if open_batches else ["no batch is open"]),
         *(difference for batch in open_batches for difference in _payments_are(found, batch, "IN_FLIGHT")),
+    ]
+
+
+def _pause_is_under_way(found: Found) -> list[str]:
+    """The nth wish is open, and waits for the nth transaction."""
+    intents = found.intents("PAUSE")
+    return [
+        *differs("that the contract is to be paused", found.books.wants_paused, found.pauses_due[found.nth - 1]),
+        *differs("the number of transactions for pauses", len(intents), found.nth),
+        *differs("the one that is waited for", found.books.pause_intent_key, intents[-1].key if intents else None),
     ]
 
 

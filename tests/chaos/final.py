@@ -35,6 +35,7 @@ def at_the_end(found: Found, ledgers: Sequence[Sequence[LedgerEntry]], next_nonc
         *(_bond_is_redeemed(found, found.bond, ledgers) if found.bond else _everyone_is_paid(found, ledgers)),
         *_journal_agrees(found, next_nonce),
         *differs("the number of snapshots taken", len(found.chain.snapshots), found.snapshots_due),
+        *differs("the contract's pauses (True) and unpauses", found.chain.pauses, found.pauses_due),
     ]
 
 

@@ -76,6 +76,8 @@ class Books:
 
     `events` are the names in the outbox by the payout's version, published or not; `requests` the ids of the
     operators' calls on the payout that are recorded; `halted_because` why the signer may not sign.
+    `wants_paused`: what an operator has asked of the contract and is not done yet, None for nothing;
+    `pause_intent_key` names the transaction that is under way for it.
     """
 
     payout: Payout | None
@@ -90,6 +92,8 @@ class Books:
     requests: frozenset[str] = frozenset()
     sweep_state: str | None = None
     halted_because: str = ""
+    wants_paused: bool | None = None
+    pause_intent_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,8 @@ class Chain:
     # Every change of holders since then, in order, and who holds tokens now.
     moves: tuple[Move, ...] = ()
     live_balances: Mapping[str, int] = field(default_factory=dict)
+    # Every time the lifecycle contract was paused (True) or unpaused since then, in order.
+    pauses: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,8 @@ class Found:
     minimum_base_units: int = 0
     # Set where the bond is redeemed: `owed` is then what its holders would get if no token moved.
     bond: Bond | None = None
+    # Whether operators want the lifecycle contract paused, wish by wish.
+    pauses_due: tuple[bool, ...] = ()
 
     def intents(self, purpose: str) -> list[Intent]:
         """The intents of a purpose, in the order of their nonces; those without one at the end."""

@@ -156,6 +156,7 @@ async def _look(world: World, job: Job, nth: int) -> Found:
         payout_count=1 + len(job.earlier),
         minimum_base_units=job.minimum_base_units,
         bond=job.bond,
+        pauses_due=job.pauses_due,
     )
 
 

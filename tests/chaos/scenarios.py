@@ -48,6 +48,7 @@ class Job:
     earlier: tuple[str, ...] = ()
     minimum_base_units: int = 0
     bond: Bond | None = None
+    pauses_due: tuple[bool, ...] = ()
 
     @property
     def payout_id(self) -> UUID | None:

@@ -195,6 +195,73 @@ def test_a_check_of_what_an_operator_or_a_failure_does_tells_two_states_apart(
     assert check(other)
 
 
+def _pause(intent: Intent, *, wants_paused: bool | None = True, block: int | None = None) -> Found:
+    """An asset without a payout, whose contract is to be paused and later unpaused."""
+    found = _found(replace(intent, purpose="PAUSE"), block=block, is_sent=intent.state != "CREATED")
+    books = replace(
+        found.books,
+        payout=None,
+        batches=(),
+        payments=(),
+        committed_base_units=None,
+        events={},
+        wants_paused=wants_paused,
+        pause_intent_key=_KEY,
+    )
+    pauses = () if block is None else (True,)
+    chain = replace(found.chain, received={}, transfers=(), contract_change_base_units=0, pauses=pauses)
+    return replace(found, books=books, chain=chain, pauses_due=(True, False))
+
+
+_PAUSE_CREATED = _pause(_intent("CREATED", None))
+_PAUSE_SENT = _pause(_intent("SIGNED"))
+_PAUSE_FINAL = _pause(_intent("SUCCEEDED", is_recorded_as_sent=True), block=9)
+_PAUSE_STATES = [_PAUSE_CREATED, _PAUSE_SENT, _PAUSE_FINAL]
+
+
+@pytest.mark.parametrize(
+    ("check", "named"),
+    [
+        (checks.before_journal_commit("PAUSE"), _PAUSE_CREATED),
+        (checks.sent_not_recorded("PAUSE"), _PAUSE_SENT),
+        (checks.outcome_recorded("PAUSE"), _PAUSE_FINAL),
+    ],
+)
+def test_a_pause_waits_for_its_own_transaction(check: checks.Check, named: Found) -> None:
+    assert [state for state in _PAUSE_STATES if not check(state)] == [named]
+    assert checks.always(named) == []
+    for changes in ({"wants_paused": None}, {"wants_paused": False}, {"pause_intent_key": ""}):
+        assert check(replace(named, books=replace(named.books, **changes)))
+
+
+def test_the_end_of_a_pause_is_the_second_wish() -> None:
+    unpausing = _pause(_intent("SIGNED", 6), wants_paused=False)
+    pausing = _intent("SUCCEEDED", is_recorded_as_sent=True)
+    earlier = replace(
+        pausing, purpose="PAUSE", key="pause/1/1", outcome_hash="0x5", attempts=(Attempt("0x5", True),)
+    )
+    books = replace(unpausing.books, intents=(earlier, *unpausing.books.intents), next_nonce=7)
+    sent = {"0x5": Sent(5, 8), _HASH: Sent(6, None)}
+    chain = replace(unpausing.chain, sent=sent, pauses=(True,))
+    found = replace(unpausing, books=books, chain=chain, nth=2)
+    check = checks.sent_not_recorded("PAUSE")
+    assert [*check(found), *checks.always(found)] == []
+    assert check(replace(found, books=replace(books, wants_paused=True)))
+
+
+@pytest.mark.parametrize("pauses", [(False,), (True, True), (True, False, True)])
+def test_a_pause_that_nobody_has_asked_for_is_seen_at_every_kill(pauses: tuple[bool, ...]) -> None:
+    paused = replace(_PAUSE_FINAL, chain=replace(_PAUSE_FINAL.chain, pauses=pauses))
+    assert checks.always(paused)
+
+
+@pytest.mark.parametrize("pauses", [(), (True,), (False, True), (True, False, True, False)])
+def test_in_the_end_the_contract_was_paused_as_often_as_asked(pauses: tuple[bool, ...]) -> None:
+    asked = replace(_FINISHED, pauses_due=(True, False), chain=replace(_FINISHED.chain, pauses=(True, False)))
+    assert at_the_end(asked, [_LEDGER], 6) == []
+    assert at_the_end(replace(asked, chain=replace(asked.chain, pauses=pauses)), [_LEDGER], 6)
+
+
 def test_a_cancelled_payout_has_paid_nobody() -> None:
     cancelled = replace(_CANCELLED, is_given_up=True, chain=replace(_CREATED.chain, snapshots={"0x5": 1}))
     ledger = [replace(_LEDGER[0], state="CANCELLED", transaction_hash=""), _LEDGER[1]]

@@ -228,7 +228,7 @@ class _Run:
         return "\n".join(
             (
                 f"{sum(self.market.done.values())} operations: {done}",
-                f"{self.market.undone_count} of them undone by {reorgs} reorgs; registers went back {back} times",
+                f"{self.market.undone_count} of them undone by {reorgs} reorgs; {back} changes taken back",
                 f"faults: {faults}",
                 f"{compared} at {_ROUNDS + 1} blocks",
             )

@@ -150,6 +150,14 @@ async def test_holdings_are_set_and_what_the_register_lacked_is_told(ports: Port
     assert await ports.holders(asset_id) == [(one, held(0, 4)), (three, held(8))]
 
 
+async def test_a_delta_of_an_old_event_leaves_the_parts(ports: Ports) -> None:
+    asset_id = await ports.asset()
+    one, two = addresses(2)
+    await ports.apply(asset_id, {one: 5, two: 5}, [Holding(5, 1, 2, 3, 4), held(5)])
+    assert await ports.apply(asset_id, {one: -5, two: -5}) == AppliedChanges(0, 1, -10, 0)
+    assert await ports.holders(asset_id) == [(one, Holding(0, 1, 2, 3, 4))]
+
+
 async def test_history_tells_what_changed(ports: Ports) -> None:
     asset_id, other_id = await ports.asset(), await ports.asset()
     one, two = addresses(2)

@@ -115,9 +115,9 @@ class History:
     """What a register's history sums to, read on from where it was read last."""
 
     last_id: int = 0
-    # How often a change is of an older block than the change before it: a reorganisation was followed.
+    # How many changes are of an older block than their holder's change before: a reorganisation took that back.
     steps_back: int = 0
-    newest_block: int = 0
+    newest_block: dict[str, int] = field(default_factory=dict)
     # Balance and restricted parts by holder: the sum of all changes, and what the newest change tells.
     sums: dict[str, tuple[int, int]] = field(default_factory=dict)
     newest: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -127,9 +127,9 @@ class History:
         for change in reversed(changes):
             assert change.change_id > self.last_id
             self.last_id = change.change_id
-            self.steps_back += change.block_number < self.newest_block
-            self.newest_block = change.block_number
             holder = _address(change.holder)
+            self.steps_back += change.block_number < self.newest_block.get(holder, 0)
+            self.newest_block[holder] = change.block_number
             balance, restricted = self.sums.get(holder, (0, 0))
             balance += int(change.delta_base_units)
             restricted += int(change.restricted_delta_base_units)

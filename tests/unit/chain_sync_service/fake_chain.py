@@ -222,7 +222,9 @@ def announce_coupon(action_id: int, *, fixing_time: int = 0, token: EvmAddress =
         state = ledger.state(token)
         if action_id in state.coupons:
             raise RevertedError
-        ledger.tokens[token] = replace(state, coupons={**state.coupons, action_id: Coupon(0, 0, is_rate_set=False)})
+        ledger.tokens[token] = replace(
+            state, coupons={**state.coupons, action_id: Coupon(0, 0, is_rate_set=False)}
+        )
         ledger.log(token, "Coupon", action_id, fixing_time)
 
     return run
@@ -235,7 +237,9 @@ def set_rate(action_id: int, rate: int, token: EvmAddress = TOKEN) -> Operation:
         state = ledger.state(token)
         if action_id not in state.coupons or state.coupons[action_id].is_rate_set:
             raise RevertedError
-        ledger.tokens[token] = replace(state, coupons={**state.coupons, action_id: Coupon(rate, 2, is_rate_set=True)})
+        ledger.tokens[token] = replace(
+            state, coupons={**state.coupons, action_id: Coupon(rate, 2, is_rate_set=True)}
+        )
 
     return run
 
@@ -473,8 +477,7 @@ class FakeChain:
         split = set(with_parts)
         found = [state.holdings.get(account, NOTHING) for account in holders]
         return [
-            has if account in split else Holding(has.balance)
-            for account, has in zip(holders, found, strict=True)
+            has if account in split else Holding(has.balance) for account, has in zip(holders, found, strict=True)
         ]
 
     async def holder_count(self, token: EvmAddress, block_number: int) -> int | None:

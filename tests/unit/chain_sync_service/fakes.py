@@ -325,9 +325,7 @@ class FakeHoldings:
 
     def _mark(self, key: tuple[UUID, str], level: int, *, must_tell: bool = False) -> None:
         row = self._state.holdings.get(key, HoldingRow())
-        self._state.holdings[key] = replace(
-            row, stale=max(row.stale, level), must_tell=row.must_tell or must_tell
-        )
+        self._state.holdings[key] = replace(row, stale=max(row.stale, level), must_tell=row.must_tell or must_tell)
 
     def _keys(self, asset_id: UUID) -> list[tuple[UUID, str]]:
         return sorted(key for key in self._state.holdings if key[0] == asset_id)

@@ -114,7 +114,9 @@ class FollowerMachine(RuleBasedStateMachine):
     def let_time_pass(self, seconds: int) -> None:
         self.follower.chain.mine(seconds=seconds)
 
-    @rule(depth=st.integers(1, 12), seeds=st.lists(SEEDS, max_size=8), keeps=st.booleans(), steps=st.integers(0, 9))
+    @rule(
+        depth=st.integers(1, 12), seeds=st.lists(SEEDS, max_size=8), keeps=st.booleans(), steps=st.integers(0, 9)
+    )
     def reorganize(self, depth: int, seeds: list[int], keeps: bool, steps: int) -> None:
         """Other blocks instead of the newest; `keeps`: some of their transactions happen again, later."""
         dropped = self.follower.chain.drop(depth)
@@ -136,7 +138,9 @@ class FollowerMachine(RuleBasedStateMachine):
 
     # --- faults in the middle
 
-    @rule(request=st.sampled_from(REQUESTS), depth=st.integers(1, 9), seeds=st.lists(SEEDS, min_size=1, max_size=9))
+    @rule(
+        request=st.sampled_from(REQUESTS), depth=st.integers(1, 9), seeds=st.lists(SEEDS, min_size=1, max_size=9)
+    )
     def reorganize_while_it_reads(self, request: str, depth: int, seeds: list[int]) -> None:
         def fork(asked: str) -> None:
             if asked == request:

@@ -73,6 +73,8 @@ def test_every_row_of_the_seed_map_has_a_module_or_is_to_come() -> None:
 
 def test_the_failpoints_are_the_codes() -> None:
     section = _section("architecture.md", "### Failpoints")
+    (purposes,) = re.findall(r"`<purpose>` is (.+)\.$", section, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", purposes) == _purposes()
     told = {
         point
         for name in re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)

@@ -113,19 +113,15 @@ _STATEMENTS = (
     INSERT INTO listener
     SELECT asset_id, token, NULL, NULL, start_block, 'LOGS', state, false, position_block, position_hash, NULL,
            announced_block, true, last_sequence, 0,
-           coalesce((
-               SELECT sum(CASE WHEN sender = '0x0000000000000000000000000000000000000000' THEN amount ELSE 0 END)
-                    - sum(CASE WHEN receiver = '0x0000000000000000000000000000000000000000' THEN amount ELSE 0 END)
-               FROM transfer_effect WHERE transfer_effect.asset_id = followed_token.asset_id
-           ), 0),
+           0,
            0, 'NONE', 0, 0, 0, NULL, window_blocks, last_error, 0, version, due_time, update_time
     FROM followed_token
     """,
-    # Folded transfers are what the world was told. They may be wrong (locks, adjustments): all are read again, and
-    # told again.
+    # Folded transfers are what the world was told. They may be wrong (locks, adjustments, a start block behind the
+    # first issue), even below zero: all are read again, and told again.
     """
     INSERT INTO holding
-    SELECT asset_id, holder, sum(delta), 0, 0, 0, 0, 2, true, max(block_number)
+    SELECT asset_id, holder, greatest(sum(delta), 0), 0, 0, 0, 0, 2, true, max(block_number)
     FROM (
         SELECT asset_id, sender AS holder, -amount AS delta, block_number FROM transfer_effect
         UNION ALL
@@ -133,6 +129,11 @@ _STATEMENTS = (
     ) AS moved
     WHERE holder <> '0x0000000000000000000000000000000000000000'
     GROUP BY asset_id, holder
+    """,
+    """
+    UPDATE listener SET total = sums.total
+    FROM (SELECT asset_id, sum(balance) AS total FROM holding GROUP BY asset_id) AS sums
+    WHERE sums.asset_id = listener.asset_id
     """,
     """
     INSERT INTO fact (asset_id, kind, transaction_hash, log_index, contract, block_number, block_hash, block_time,
