@@ -20,7 +20,11 @@ class AssetEvents:
         """What is consumed."""
         return Subscription(
             "asset",
-            {"asset_imported": self.on_asset_imported, "asset_sync_changed": self.on_asset_sync_changed},
+            {
+                "asset_imported": self.on_asset_imported,
+                "asset_sync_changed": self.on_asset_sync_changed,
+                "asset_changed": self.on_asset_changed,
+            },
         )
 
     async def on_asset_imported(self, event: IncomingEvent) -> None:
@@ -29,7 +33,16 @@ class AssetEvents:
 
     async def on_asset_sync_changed(self, event: IncomingEvent) -> None:
         """An operator wants it followed, or not any more."""
-        await self._follow(event, events_pb2.AssetSyncChanged.FromString(event.payload).asset)
+        await self._follow_imported(event, events_pb2.AssetSyncChanged.FromString(event.payload).asset)
+
+    async def on_asset_changed(self, event: IncomingEvent) -> None:
+        """It tells the contracts to a listener of an earlier version, which did not know them."""
+        await self._follow_imported(event, events_pb2.AssetChanged.FromString(event.payload).asset)
+
+    async def _follow_imported(self, event: IncomingEvent, asset: asset_service_pb2.Asset) -> None:
+        # One that is still imported is followed by the event that ends its import.
+        if asset.state == asset_service_pb2.Asset.STATE_ACTIVE:
+            await self._follow(event, asset)
 
     async def _follow(self, event: IncomingEvent, asset: asset_service_pb2.Asset) -> None:
         await self._follow_asset(

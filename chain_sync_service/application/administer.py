@@ -93,21 +93,20 @@ class Administer:
         """Raises AppError REQUEST_ID_REUSED, LISTENER_NOT_FOUND, LISTENER_BUSY, INVALID_BLOCK or
         CHAIN_UNAVAILABLE.
         """
-        floor = await self._floor(from_block)
+        async with self._new_unit_of_work() as uow:
+            logged = await uow.find_request(key.request_id)
+            known = await self._lock(uow, asset_id)
+        if logged is not None:
+            repeated_resource_id(key, logged)
+            return
+        floor = await self._floor(known, from_block)
 
         async def change(uow: UnitOfWork) -> None:
             listener = await self._lock(uow, asset_id)
-            if listener.position is None or floor.number >= listener.position.number:
-                raise AppError(
-                    Reason.INVALID_BLOCK,
-                    f"from_block {from_block} was not read yet: the position is "
-                    f"{listener.position.number if listener.position else -1}",
-                    field="from_block",
-                )
-            if listener.state is not ListenerState.FOLLOWING:
+            if listener.state is not ListenerState.FOLLOWING or listener.position != known.position:
                 raise _busy(listener, "a replay can begin")
             # Coverage reaches back to where it was read from.
-            earlier = replace(listener, start_block=min(listener.start_block, max(from_block, 0)))
+            earlier = replace(listener, start_block=min(listener.start_block, from_block))
             await uow.listeners.save([earlier.replay(floor, now=self._clock.now())])
             # A reorg's ancestor lies before the position.
             await uow.window_ends.remove_behind(asset_id, floor.number)
@@ -159,12 +158,21 @@ class Administer:
             raise listener_not_found(asset_id)
         return listener
 
-    async def _floor(self, from_block: int) -> BlockRef:
-        """The block before the first that is read again."""
-        (block,) = await self._source.blocks([max(from_block - 1, 0)])
-        if block is None:
-            raise AppError(Reason.INVALID_BLOCK, f"from_block {from_block} was not read yet", field="from_block")
-        return block.ref
+    async def _floor(self, listener: Listener, from_block: int) -> BlockRef:
+        """The block before the first that is read again, on the fork that the position is on."""
+        number = max(from_block - 1, 0)
+        if listener.position is None or number >= listener.position.number:
+            raise AppError(
+                Reason.INVALID_BLOCK,
+                f"from_block {from_block} was not read yet: the position is "
+                f"{listener.position.number if listener.position else -1}",
+                field="from_block",
+            )
+        floor, position = await self._source.blocks([number, listener.position.number])
+        if floor is None or position is None or position.ref != listener.position:
+            # A reorg that was not looked at yet: what it took away is found by a rewind, not by a replay.
+            raise _busy(listener, "a replay can begin")
+        return floor.ref
 
 
 def _busy(listener: Listener, what: str) -> AppError:

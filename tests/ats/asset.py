@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from eth_abi.abi import encode
 from eth_typing import ChecksumAddress
+from eth_utils.abi import function_signature_to_4byte_selector
 from hexbytes import HexBytes
 from web3.contract import Contract
 from web3.logs import DISCARD
@@ -158,6 +160,19 @@ class Asset:
     def balance_of(self, holder: ChecksumAddress) -> int:
         """The free balance."""
         return int(self.read("balanceOf", holder))
+
+    def amounts(
+        self, view: str, accounts: Sequence[ChecksumAddress], block: int | None = None
+    ) -> dict[ChecksumAddress, int]:
+        """What a view of an account's amount tells of each, by one request, at the latest block or at one."""
+        selector = function_signature_to_4byte_selector(f"{view}(address)")
+        at = "latest" if block is None else hex(block)
+        calls = [
+            ({"to": self.address, "data": "0x" + (selector + encode(["address"], [account])).hex()}, at)
+            for account in accounts
+        ]
+        answers = self.chain.rpc_many("eth_call", calls)
+        return {account: int(answer, 16) for account, answer in zip(accounts, answers, strict=True)}
 
     def holders(self) -> Sequence[ChecksumAddress]:
         """The live list of holders."""

@@ -37,6 +37,7 @@ from tests.ats.asset import Asset
 from tests.ats.market import Listing, Market
 from tests.ats.scene import TOKEN_TERMS, UNIT, A, B, C, D
 from tests.ats.studio import ZERO_ADDRESS
+from tests.ats.test_events import CLEARING_ROLE, CLEARING_TRANSFER, CLEARING_VALIDATOR_ROLE, PARTITION
 from tests.system.harness import eventually, service_environment
 from tests.system.random_register.comparing import Register, dead_letters
 from tests.system.random_register.node import Block
@@ -57,7 +58,6 @@ _HOLD_SECONDS: Final = 10**8
 _SECONDS_TO_SCHEDULED_ADJUSTMENT: Final = 100_000
 # So that what no log tells of is looked for: chain_sync_service's POSITION_EVENT_BLOCKS.
 _QUIET_BLOCKS: Final = 100
-_PARTITION: Final = (1).to_bytes(32, "big")
 _MOST_OF_A_KIND: Final = 100
 _MAX_PAGES: Final = 100
 _EVENTS_PER_PAGE: Final = 37
@@ -254,7 +254,7 @@ class Trading:
             return False
         amount, until = self._part_of(balance), self.token.chain.now + _HOLD_SECONDS
         hold = (amount, until, self._escrow, ZERO_ADDRESS, b"")
-        receipt = self.token.send("createHoldByPartition", _PARTITION, hold, sender=holder)
+        receipt = self.token.send("createHoldByPartition", PARTITION, hold, sender=holder)
         self.expect_restriction(receipt, "TOKENS_HELD", holder, restricted=True, amount=amount)
         return True
 
@@ -270,8 +270,8 @@ class Trading:
         holder, _ = self._somebody_with("held")
         if holder is None:
             return False
-        held = self.token.read("getHoldsIdForByPartition", _PARTITION, holder, 0, _MOST_OF_A_KIND)
-        hold = (_PARTITION, holder, self.random.choice(held))
+        held = self.token.read("getHoldsIdForByPartition", PARTITION, holder, 0, _MOST_OF_A_KIND)
+        hold = (PARTITION, holder, self.random.choice(held))
         most, *_ = self.token.read("getHoldForByPartition", hold)
         amount = self._part_of(most)
         receipt = self.token.send(function, hold, *receiver, amount, sender=self._escrow)
@@ -306,9 +306,10 @@ class Trading:
 
     def _somebody_with(self, part: str) -> tuple[ChecksumAddress, int] | tuple[None, int]:
         """Somebody not on the control list who has something of the balance, or of a part, and how much."""
-        for account in self.random.sample(self.accounts, len(self.accounts)):
-            if account not in self.listed and (amount := self.token.read(_VIEWS[part], account)):
-                return account, amount
+        unlisted = [account for account in self.accounts if account not in self.listed]
+        found = [each for each in self.token.amounts(_VIEWS[part], unlisted).items() if each[1]]
+        if found:
+            return self.random.choice(found)
         return None, 0
 
     def _part_of(self, most: int) -> int:
@@ -420,11 +421,20 @@ def _settle(token: Asset, receipt: TxReceipt) -> Block:
     return _block_of(token, receipt["blockNumber"])
 
 
-def _pass_quietly(token: Asset, blocks: int) -> Block:
-    """Blocks pass without any log; returns the last one that has its confirmations."""
-    for _ in range(blocks):
-        token.chain.rpc("evm_mine")
-    return _block_of(token, token.chain.web3.eth.block_number - CONFIRMATIONS)
+async def _pass_quietly(followed: Followed) -> Block:
+    """So many blocks pass without any log that the register goes on all the same; returns how far it went."""
+    token, register = followed.listing.token, followed.register
+    first = token.chain.web3.eth.block_number
+    token.chain.rpc("anvil_mine", hex(_QUIET_BLOCKS + CONFIRMATIONS))
+    seen: list[int] = []
+
+    async def goes_on() -> bool:
+        position = await register.position()
+        seen[:] = [position.block_number if position else -1]
+        return seen[0] >= first
+
+    await eventually(goes_on, f"{register.asset} is at block {first} or behind it", lambda: seen)
+    return _block_of(token, seen[0])
 
 
 async def _assert_register_is_chain(followed: Followed, block: Block) -> None:
@@ -458,13 +468,9 @@ def _chain_holdings(followed: Followed, block: Block) -> dict[str, Holding]:
     total = token.read("getTotalSecurityHolders", block=block.number)
     listed = token.read("getSecurityHolders", 0, total, block=block.number)
     assert set(listed) <= set(accounts)
-    found = {}
-    for account in accounts:
-        parts = {part: token.read(view, account, block=block.number) for part, view in _VIEWS.items()}
-        holding = Holding(**parts)
-        if holding.total:
-            found[account.lower()] = holding
-    return found
+    parts = {part: token.amounts(view, accounts, block.number) for part, view in _VIEWS.items()}
+    found = {account.lower(): Holding(**{part: parts[part][account] for part in parts}) for account in accounts}
+    return {holder: holding for holder, holding in found.items() if holding.total}
 
 
 def _told(row: Holder) -> Holding:
@@ -580,7 +586,7 @@ async def test_the_register_is_the_chain_after_random_operations_and_adjustments
 
         supply = token.read("totalSupply")
         token.chain.advance_to(scheduled_for + 1)
-        await _assert_register_is_chain(followed, _pass_quietly(token, _QUIET_BLOCKS + CONFIRMATIONS))
+        await _assert_register_is_chain(followed, await _pass_quietly(followed))
         assert token.read("totalSupply") == 25 * supply
 
         triggered = token.trigger_pending()
@@ -626,6 +632,7 @@ async def test_what_was_seen_of_a_token_is_listed_with_its_figures(checked_marke
         _freeze_an_account(trading)
         _recover_an_account(trading)
         _cancel_an_adjustment_after_its_time(trading)
+        _let_transfers_await_clearing(trading)
         await _assert_register_is_chain(followed, _settle(token, trading.issue()))
 
         for is_paused in (True, False):
@@ -721,6 +728,23 @@ def _recover_an_account(trading: Trading) -> None:
     trading.expect_unknown(receipt, f"the holdings of {lost.lower()} were moved to {new.lower()}")
 
 
+def _let_transfers_await_clearing(trading: Trading) -> None:
+    """Two of them; one is approved, the other still awaits it."""
+    token = trading.token
+    for role in (CLEARING_ROLE, CLEARING_VALIDATOR_ROLE):
+        token.grant(role, token.chain.admin)
+    token.send("activateClearing")
+    sender, receiver = _two_new_accounts(trading.random)
+    trading.accounts += [sender, receiver]
+    token.issue({sender: 5 * UNIT})
+    operation = (PARTITION, token.chain.now + _HOLD_SECONDS, b"")
+    for amount in (UNIT, 2 * UNIT):
+        receipt = token.send("clearingTransferByPartition", operation, amount, receiver, sender=sender)
+        trading.expect_restriction(receipt, "TOKENS_HELD", sender, restricted=True, amount=amount)
+    approved = token.send("approveClearingOperationByPartition", (CLEARING_TRANSFER, PARTITION, sender, 1))
+    trading.expect_restriction(approved, "TOKENS_HELD", sender, restricted=False)
+
+
 def _cancel_an_adjustment_after_its_time(trading: Trading) -> None:
     """Balances show it already, and then not any more."""
     token = trading.token
@@ -730,8 +754,7 @@ def _cancel_an_adjustment_after_its_time(trading: Trading) -> None:
         receipt, f"all balances change by 2 with 1 more decimals at {time}: no log tells when they do"
     )
     token.chain.advance_to(time + 1)
-    for _ in range(_QUIET_BLOCKS + CONFIRMATIONS):
-        token.chain.rpc("evm_mine")
+    token.chain.rpc("anvil_mine", hex(_QUIET_BLOCKS + CONFIRMATIONS))
     supply = token.read("totalSupply")
     cancelled = token.send("forceCancelScheduledBalanceAdjustment", 1)
     trading.expect_unknown(cancelled, "the scheduled balance adjustment 1 was cancelled by force")

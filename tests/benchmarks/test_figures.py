@@ -10,7 +10,9 @@ import pytest
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
+from libs.evm.abi import Function
 from tests.benchmarks.imports import ImportFigures, RegisterWrongError, check_register
+from tests.benchmarks.issuing import issue_calldata
 from tests.benchmarks.latency import Distribution
 from tests.benchmarks.processes import PeakUnknownError, peak_rss_kib, used_between
 from tests.benchmarks.report import Measurement, tables
@@ -140,3 +142,9 @@ def test_the_largest_token_is_compared_with_the_smallest_of_its_source() -> None
     ]
     ratios = [line.split() for line in tables(measurements) if "ratio" in line]
     assert ratios == [["list,", "ratio", "100,000/10,000", "1.50"]]
+
+
+def test_what_is_issued_is_encoded_as_an_encoder_does() -> None:
+    entries = [(_ANNA, 10), (_BERT, 2**200)]
+    function = Function("issueBatch", ("address[]", "uint256[]"), ())
+    assert issue_calldata(entries) == ["0x" + function.encode([_ANNA, _BERT], [10, 2**200]).hex()]

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eth_typing import ChecksumAddress
@@ -18,6 +18,7 @@ from deploy.devnet.deployer import seeded_holders
 from deploy.local.settings import Mining, StackSettings
 from deploy.local.stack import Stack
 from tests.benchmarks.events import EventLog, listening
+from tests.benchmarks.issuing import issue
 from tests.system.harness import Harness, Stage, open_harness
 
 CONFIRMATIONS = 0
@@ -79,8 +80,10 @@ async def open_world(conditions: Conditions) -> AsyncIterator[World]:
         try:
             await asyncio.to_thread(stack.start)
             async with open_harness(stack) as harness, listening(_nats_url(stack)) as events:
-                stage = await harness.stage(holders=_holders(conditions))
-                yield World(conditions, harness, stage, events)
+                stage = await harness.stage(holders={})
+                holders = _holders(conditions)
+                await issue(harness.devnet, stage.token, holders)
+                yield World(conditions, harness, replace(stage, holders=holders), events)
         finally:
             await asyncio.to_thread(stack.destroy)
 

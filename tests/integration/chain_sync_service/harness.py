@@ -84,13 +84,23 @@ class Harness:
         """A security token of its own."""
         return await self.devnet.deploy_equity_token("Acme Shares", "ACME", "CH0012345678", 2)
 
-    async def follow(self, token: str, *, chain_id: int = DEVNET_CHAIN_ID, asset_id: UUID | None = None) -> UUID:
+    async def follow(
+        self,
+        token: str,
+        *,
+        chain_id: int = DEVNET_CHAIN_ID,
+        asset_id: UUID | None = None,
+        lifecycle_contract: str = "",
+        payment_token: str = "",
+    ) -> UUID:
         """Publishes that an asset was imported, as asset_service does; returns its id."""
         asset_id = asset_id or uuid4()
         event = asset_events.AssetImported(asset_id=str(asset_id), version=2)
         event.asset.name = f"assets/{asset_id}"
         event.asset.chain_id = chain_id
         event.asset.token.evm_address = token
+        event.asset.lifecycle_contract.evm_address = lifecycle_contract
+        event.asset.payment_token.evm_address = payment_token
         await self.jetstream.publish(
             event_subject("asset", "asset_imported", str(asset_id)),
             event.SerializeToString(),
@@ -127,7 +137,11 @@ class Harness:
 
         async def is_caught_up() -> bool:
             status = await self.status_or_none(asset_id)
-            return status is not None and status.position_block_number == await self.head() - CONFIRMATIONS
+            return (
+                status is not None
+                and status.state == pb.Listener.STATE_FOLLOWING
+                and status.position_block_number == await self.head() - CONFIRMATIONS
+            )
 
         await eventually(is_caught_up, f"{asset_id} caught up", seconds=seconds)
         return await self.status(asset_id)
@@ -147,15 +161,27 @@ class Harness:
         assert [event.sequence for event in found] == list(range(1, count + 1))
         return found
 
-    async def register(self, asset_id: UUID) -> dict[str, int]:
-        """What a consumer's register holds after all events."""
+    async def holdings(self, asset_id: UUID) -> dict[str, pb.Holding]:
+        """What a consumer's register holds after all events: it sets what it is told, and the deltas sum to it."""
+        holdings: dict[str, pb.Holding] = {}
         balances: dict[str, int] = {}
         for event in await self.events(asset_id):
             assert len(event.changes) <= 1000
             for change in event.changes:
+                holdings[change.holder] = change.holding
                 balances[change.holder] = balances.get(change.holder, 0) + int(change.delta_base_units)
-            assert not event.range_complete or all(balance >= 0 for balance in balances.values())
+                assert balances[change.holder] == int(change.holding.balance_base_units)
+        return holdings
+
+    async def register(self, asset_id: UUID) -> dict[str, int]:
+        """The balances of everybody who has something that can be moved."""
+        balances = {holder: int(has.balance_base_units) for holder, has in (await self.holdings(asset_id)).items()}
         return {holder: balance for holder, balance in balances.items() if balance}
+
+    async def chain_events(self, asset_id: UUID) -> list[pb.ChainEvent]:
+        """What was seen, as it is listed."""
+        answer = await self.chain_sync.ListChainEvents(pb.ListChainEventsRequest(asset=f"assets/{asset_id}"))
+        return list(answer.events)
 
     async def balances_on_chain(self, token: str, holders: Sequence[str]) -> dict[str, int]:
         """What balanceOf answers, for everybody who has something."""

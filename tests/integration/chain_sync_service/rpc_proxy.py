@@ -24,8 +24,8 @@ class RpcProxy:
         self.is_away = False
         self.refuses_calls = False
         self.told_chain_id: int | None = None
-        self.refused_windows: list[tuple[str, int]] = []
-        self.served_windows: list[tuple[str, int]] = []
+        self.refused_windows: list[tuple[list[str], int]] = []
+        self.served_windows: list[tuple[list[str], int]] = []
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
@@ -54,8 +54,8 @@ class RpcProxy:
         self.served_windows = []
 
     def served_to(self, token: str) -> list[int]:
-        """Sizes of the windows that were served for a token."""
-        return [size for address, size in self.served_windows if address == token.lower()]
+        """Sizes of the windows that were served for a token, alone or with others."""
+        return [size for addresses, size in self.served_windows if token.lower() in addresses]
 
     def _answer(self, body: bytes) -> tuple[int, bytes]:
         if self.is_away:
@@ -72,11 +72,12 @@ class RpcProxy:
     def _refusal(self, call: dict[str, Any]) -> dict[str, Any] | None:
         if call["method"] == "eth_getLogs":
             asked = call["params"][0]
+            addresses = [asked["address"]] if isinstance(asked["address"], str) else asked["address"]
             size = int(asked["toBlock"], 16) - int(asked["fromBlock"], 16) + 1
             if size > self.most_blocks:
-                self.refused_windows.append((asked["address"], size))
+                self.refused_windows.append((addresses, size))
                 return {"error": {"code": -32000, "message": f"exceeds {self.most_blocks} blocks"}}
-            self.served_windows.append((asked["address"], size))
+            self.served_windows.append((addresses, size))
         if call["method"] == "eth_call" and self.refuses_calls:
             return {"error": {"code": -32005, "message": "limit exceeded"}}
         if call["method"] == "eth_chainId" and self.told_chain_id is not None:

@@ -7,6 +7,7 @@ from uuid import UUID
 import grpc
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
+from masspayout.chain_sync.v1 import chain_sync_service_pb2 as pb
 
 from deploy.devnet.deployer import seeded_holders
 from libs.errors import Reason
@@ -142,13 +143,45 @@ async def test_a_reorg_behind_the_confirmations_is_taken_back(harness: Harness) 
     await harness.mine(5)
     await assert_register_is_right(harness, token, asset_id, [account(1), account(2), account(3)])
     assert await harness.register(asset_id) == {account(1).lower(): 95, account(3).lower(): 5}
-    compensation = (await harness.events(asset_id))[len(before)]
-    assert compensation.to_block < before[-1].to_block
-    assert {change.holder: change.delta_base_units for change in compensation.changes} == {
+    taken_back = (await harness.events(asset_id))[len(before)]
+    assert taken_back.to_block < before[-1].to_block
+    assert {change.holder: change.delta_base_units for change in taken_back.changes} == {
         account(1).lower(): "30",
         account(2).lower(): "-30",
     }
-    assert compensation.range_complete
+    assert taken_back.range_complete
+
+
+async def test_what_happens_to_the_contracts_is_told_in_one_sequence(harness: Harness) -> None:
+    token, payment_token = await harness.deploy_token(), await harness.devnet.deploy_payment_token()
+    lifecycle = await harness.devnet.deploy_lifecycle_contract(token, payment_token, await harness.devnet.admin())
+    await harness.devnet.issue(token, {account(1): 100, account(2): 50})
+    asset_id = await harness.follow(token, lifecycle_contract=lifecycle, payment_token=payment_token)
+    await harness.devnet.mint_payment_token(payment_token, lifecycle, 777)
+    await harness.devnet.mint_payment_token(payment_token, account(1), 5)
+    await harness.devnet.freeze(token, account(1), 30)
+    await harness.devnet.block_holder(token, account(2))
+    await harness.devnet.pause(token)
+    await harness.devnet.unpause(token)
+    await harness.devnet.adjust_balances(token, 3)
+    await harness.mine(CONFIRMATIONS)
+    await harness.caught_up(asset_id)
+    published = [event for event in await harness.chain_events(asset_id) if event.sequence]
+    assert [event.sequence for event in published] == list(range(1, len(published) + 1))
+    kinds = [event.kind for event in published]
+    for kind, count in (
+        (pb.ChainEvent.KIND_PAYMENT_TOKEN_DEPOSITED, 1),
+        (pb.ChainEvent.KIND_PAUSE_CHANGED, 2),
+        (pb.ChainEvent.KIND_HOLDER_RESTRICTION_CHANGED, 2),
+        (pb.ChainEvent.KIND_BALANCES_ADJUSTED, 1),
+    ):
+        assert kinds.count(kind) == count
+    (deposit,) = (each for each in published if each.kind == pb.ChainEvent.KIND_PAYMENT_TOKEN_DEPOSITED)
+    assert deposit.details["amount_base_units"] == "777"
+    holdings = await harness.holdings(asset_id)
+    frozen = holdings[account(1).lower()]
+    assert (frozen.balance_base_units, frozen.frozen_base_units) == ("210", "90")
+    assert holdings[account(2).lower()].balance_base_units == "150"
 
 
 async def test_a_node_that_is_away_for_a_while_is_waited_for(harness: Harness) -> None:
@@ -227,9 +260,10 @@ async def test_a_log_that_cannot_be_read_is_kept_and_passed(harness: Harness) ->
     asset_id = await harness.follow(contract)
     await harness.caught_up(asset_id)
     assert await harness.register(asset_id) == {account(1).lower(): 11, account(2).lower(): 22}
-    (row,) = await harness.database.fetch("SELECT * FROM undecodable_log WHERE asset_id = $1", asset_id)
-    assert "another layout" in row["problem"]
-    assert len(row["topics"]) == 1
+    (event,) = await harness.chain_events(asset_id)
+    assert event.kind == pb.ChainEvent.KIND_UNKNOWN
+    assert (event.sequence, len(event.topics)) == (0, 1)
+    assert event.problem
 
 
 async def test_idle_blocks_move_the_position_and_are_announced_now_and_then(harness: Harness) -> None:

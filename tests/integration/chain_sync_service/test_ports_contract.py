@@ -650,7 +650,8 @@ async def test_the_migrations_make_what_the_tables_say(engine: AsyncEngine) -> N
 
 _OLD_TOKEN = """
     INSERT INTO followed_token (asset_id, token, start_block, state, position_block, position_hash,
-                                announced_block, last_sequence, window_blocks, last_error, version, due_time, update_time)
+                                announced_block, last_sequence, window_blocks, last_error, version, due_time,
+                                update_time)
     VALUES (:asset_id, :token, 3, :state, 20, '0x20', 19, 4, 10, '', 7, :now, :now)
 """
 _OLD_TRANSFER = """

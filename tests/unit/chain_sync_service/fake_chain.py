@@ -111,7 +111,7 @@ def _word(value: int | str) -> bytes:
     return (int(value, 16) if isinstance(value, str) else value).to_bytes(32)
 
 
-# --- what can happen in a transaction --------------------------------------------------------------------------
+# --- what can happen in a transaction -------------------------------------------------------------------------
 
 
 def issue(to: str, amount: int, token: EvmAddress = TOKEN) -> Operation:
@@ -254,7 +254,7 @@ def tell_nonsense(token: EvmAddress = TOKEN) -> Operation:
     return lambda ledger: ledger.log(token, "Odd", 5)
 
 
-# --- what the logs mean -----------------------------------------------------------------------------------------
+# --- what the logs mean ----------------------------------------------------------------------------------------
 
 
 def read_log(contracts: Contracts, log: RawLog) -> Transfer | SupplyChange | Fact | None:
@@ -291,7 +291,7 @@ def read_log(contracts: Contracts, log: RawLog) -> Transfer | SupplyChange | Fac
     raise AssertionError(log)
 
 
-# --- the chain --------------------------------------------------------------------------------------------------
+# --- the chain -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from chain_sync_service.domain.tokens import (
 from libs.chain.address import EvmAddress
 from tests.unit.chain_sync_service.fake_chain import CONTRACTS, NOBODY, NOW, TOKEN, holder
 
-# --- effects of a window ------------------------------------------------------------------------------------------
+# --- effects of a window -----------------------------------------------------------------------------------------
 
 
 def log(transaction: int = 1, block: int = 1) -> RawLog:
@@ -132,7 +132,7 @@ def test_folds_sum_to_what_was_issued_less_what_was_redeemed(moves: list[tuple[i
     assert not found.to_read
 
 
-# --- the listener -------------------------------------------------------------------------------------------------
+# --- the listener ------------------------------------------------------------------------------------------------
 
 
 def new_listener(holder_source: HolderSource = HolderSource.LOGS, start_block: int = 0) -> Listener:
@@ -379,7 +379,7 @@ def test_verbs_of_another_state_are_defects() -> None:
         reading().begin_listing(block(9), 0, now=NOW)
 
 
-# --- pending rates ------------------------------------------------------------------------------------------------
+# --- pending rates -----------------------------------------------------------------------------------------------
 
 
 def coupon(kind: FactKind = FactKind.CORPORATE_ACTION_ANNOUNCED, **details: str) -> Fact:
@@ -406,7 +406,7 @@ def test_it_is_asked_for_less_and_less_often_but_once_an_hour_at_least() -> None
     assert rate.action_id == 7
 
 
-# --- tokens -------------------------------------------------------------------------------------------------------
+# --- tokens ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

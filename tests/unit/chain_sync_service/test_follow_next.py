@@ -66,7 +66,7 @@ async def run_until_state(follower: Follower, state: ListenerState) -> None:
     raise AssertionError(f"never {state}")
 
 
-# --- windows ----------------------------------------------------------------------------------------------------
+# --- windows ---------------------------------------------------------------------------------------------------
 
 
 async def test_the_backfill_reads_everything_that_is_confirmed() -> None:
@@ -221,7 +221,7 @@ async def test_deposits_count_only_for_the_contract_they_go_to() -> None:
     assert amounts == {ASSET: ["3"], other_asset: ["4"]}
 
 
-# --- what transfers do not tell -----------------------------------------------------------------------------------
+# --- what transfers do not tell ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ async def test_a_state_that_the_node_has_forgotten_is_read_at_a_later_block() ->
     assert left not in complete
 
 
-# --- ghosts -----------------------------------------------------------------------------------------------------
+# --- ghosts ----------------------------------------------------------------------------------------------------
 
 
 async def test_a_log_whose_transaction_may_still_turn_up_is_waited_for() -> None:
@@ -365,7 +365,7 @@ async def test_a_ghost_holds_up_its_own_asset_only() -> None:
     await settled(follower)
 
 
-# --- the list of holders ------------------------------------------------------------------------------------------
+# --- the list of holders -----------------------------------------------------------------------------------------
 
 
 async def test_an_import_by_list_reads_no_log_of_before() -> None:
@@ -423,7 +423,7 @@ async def test_a_crash_in_the_middle_of_an_import_by_list_loses_one_page_at_most
     await settled(follower)
 
 
-# --- rates ------------------------------------------------------------------------------------------------------
+# --- rates -----------------------------------------------------------------------------------------------------
 
 
 def coupon_requests(follower: Follower) -> int:
@@ -438,7 +438,7 @@ async def test_a_pending_rate_is_asked_for_from_its_fixing_time_less_and_less_of
     await settled(follower)
     assert coupon_requests(follower) == 0
     asked_at = []
-    for second in range(0, 40):
+    for second in range(40):
         follower.chain.mine(seconds=99 if second == 0 else 1)
         before = coupon_requests(follower)
         await follower.run_until_idle()
@@ -472,7 +472,7 @@ async def test_a_rate_that_a_reorg_took_back_is_asked_for_again() -> None:
     assert retracted == ["425"]
 
 
-# --- many assets ------------------------------------------------------------------------------------------------
+# --- many assets -----------------------------------------------------------------------------------------------
 
 
 async def requests_for(assets: int, *, is_busy: bool) -> list[str]:
@@ -534,7 +534,7 @@ async def test_several_workers_share_several_assets() -> None:
         follower.assert_settled(asset_id)
 
 
-# --- failures ---------------------------------------------------------------------------------------------------
+# --- failures --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("at", range(1, 12))
@@ -594,7 +594,7 @@ async def test_a_crash_before_the_commit_loses_and_doubles_nothing() -> None:
     await settled(follower)
 
 
-# --- reorgs -----------------------------------------------------------------------------------------------------
+# --- reorgs ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("depth", [1, 2])
@@ -708,7 +708,7 @@ async def test_a_fork_that_changes_while_holdings_are_read_is_not_mixed() -> Non
     await settled(follower)
 
 
-# --- operators --------------------------------------------------------------------------------------------------
+# --- operators -------------------------------------------------------------------------------------------------
 
 
 async def test_a_replay_tells_nothing_twice_and_finds_what_was_missed() -> None:
@@ -782,7 +782,7 @@ async def test_a_stopped_listener_stands_still_and_goes_on_where_it_stopped() ->
     await settled(follower)
 
 
-# --- two workers ------------------------------------------------------------------------------------------------
+# --- two workers -----------------------------------------------------------------------------------------------
 
 
 async def test_a_slow_worker_whose_lease_ran_out_writes_nothing() -> None:
@@ -871,7 +871,7 @@ async def test_a_slow_worker_takes_nothing_back_that_another_took_back() -> None
     follower.assert_settled(ASSET)
 
 
-# --- another chain ----------------------------------------------------------------------------------------------
+# --- another chain ---------------------------------------------------------------------------------------------
 
 
 async def test_another_chain_stops_everything_and_says_so() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from eth_abi.abi import encode
 
-from chain_sync_service.application.ports import ChainIdentity, WindowRefusedError
+from chain_sync_service.application.source import ChainIdentity, LogQuery, WindowRefusedError
 from chain_sync_service.domain.blocks import BlockRef
-from chain_sync_service.infrastructure.chain_reader import EvmChainReader
-from chain_sync_service.infrastructure.token_reader import EvmTokenReader
+from chain_sync_service.infrastructure.evm_source import EvmSource
+from chain_sync_service.infrastructure.token_reader import SourceTokenReader
 from libs.errors import AppError, Reason
 from libs.evm.abi import Function
 from libs.evm.interfaces import (
@@ -21,7 +21,7 @@ from libs.evm.interfaces import (
     TRANSFER,
 )
 from libs.evm.rpc import RpcUnavailableError
-from tests.unit.chain_sync_service.fakes import NOBODY, TOKEN, holder
+from tests.unit.chain_sync_service.fake_chain import NOBODY, TOKEN, holder
 from tests.unit.evm.canned import CannedRpc, error
 
 HASH = "0x" + "0c" * 32
@@ -63,15 +63,19 @@ def node(answers: Answers, code: str = "0x60") -> CannedRpc:
     return CannedRpc(say)
 
 
+def reader(answers: Answers, code: str = "0x60") -> SourceTokenReader:
+    return SourceTokenReader(EvmSource(node(answers, code)), 298)
+
+
 async def test_a_security_token_is_read_at_one_block() -> None:
-    described = await EvmTokenReader(node(SECURITY_TOKEN), 298).describe_token(TOKEN)
+    described = await SourceTokenReader(EvmSource(node(SECURITY_TOKEN)), 298).describe_token(TOKEN)
     assert (described.display_name, described.symbol, described.isin) == ("Acme", "ACM", "CH1")
     assert described.security_type.name == "BOND"
     assert (described.total_supply, described.holder_count, described.block_number) == (2**256 - 1, 3, 77)
 
 
 async def test_a_payment_token_is_read() -> None:
-    described = await EvmTokenReader(node(PAYMENT_TOKEN), 298).describe_payment_token(TOKEN)
+    described = await SourceTokenReader(EvmSource(node(PAYMENT_TOKEN)), 298).describe_payment_token(TOKEN)
     assert (described.symbol, described.decimals) == ("USD", 6)
 
 
@@ -97,7 +101,7 @@ async def test_a_token_that_answers_nonsense_is_no_security_token(function: Func
 
 async def assert_not_a_security_token(answers: Answers) -> None:
     with pytest.raises(AppError) as caught:
-        await EvmTokenReader(node(answers), 298).describe_token(TOKEN)
+        await SourceTokenReader(EvmSource(node(answers)), 298).describe_token(TOKEN)
     assert (caught.value.reason, caught.value.field) == (Reason.NOT_A_SECURITY_TOKEN, "token")
 
 
@@ -105,20 +109,18 @@ async def assert_not_a_security_token(answers: Answers) -> None:
 @pytest.mark.parametrize("odd", [error(3, "execution reverted"), {"result": "0x"}])
 async def test_a_token_that_does_not_answer_is_no_payment_token(function: Function, odd: dict[str, Any]) -> None:
     with pytest.raises(AppError) as caught:
-        await EvmTokenReader(node({**PAYMENT_TOKEN, function: odd}), 298).describe_payment_token(TOKEN)
+        await reader({**PAYMENT_TOKEN, function: odd}).describe_payment_token(TOKEN)
     assert (caught.value.reason, caught.value.field) == (Reason.NOT_A_PAYMENT_TOKEN, "token")
 
 
 async def test_too_many_decimals_are_no_payment_token() -> None:
     with pytest.raises(AppError) as caught:
-        await EvmTokenReader(node({**PAYMENT_TOKEN, DECIMALS: answer(DECIMALS, 78)}), 298).describe_payment_token(
-            TOKEN
-        )
+        await reader({**PAYMENT_TOKEN, DECIMALS: answer(DECIMALS, 78)}).describe_payment_token(TOKEN)
     assert caught.value.reason is Reason.NOT_A_PAYMENT_TOKEN
 
 
 async def test_an_account_without_code_is_no_contract() -> None:
-    reader = EvmTokenReader(node(SECURITY_TOKEN, code="0x"), 298)
+    reader = SourceTokenReader(EvmSource(node(SECURITY_TOKEN, code="0x")), 298)
     for describe in (reader.describe_token, reader.describe_payment_token):
         with pytest.raises(AppError) as caught:
             await describe(TOKEN)
@@ -138,35 +140,34 @@ def log(index: int, block: int = 5, address: str = TOKEN.value, *, topics: int =
     }
 
 
-def reader_of(*logs: dict[str, Any]) -> EvmChainReader:
-    return EvmChainReader(CannedRpc(lambda call: {"result": list(logs)}))
+QUERY = LogQuery(frozenset({TOKEN}))
 
 
-async def test_transfers_are_decoded_and_odd_logs_kept() -> None:
-    logs = await reader_of(log(1), log(2, topics=1), log(0, block=4)).transfers(TOKEN, 4, 5)
-    assert [(found.block_number, found.log_index) for found in logs.transfers] == [(4, 0), (5, 1)]
-    (first, _) = logs.transfers
-    assert (first.sender, first.receiver, first.amount) == (NOBODY, holder(1), 7)
-    (odd,) = logs.undecodable
-    assert (odd.log_index, odd.block_hash, odd.data) == (2, HASH, (7).to_bytes(32))
-    assert logs.end_block_hashes == {HASH}
-    assert logs.count == 3
+def source_of(*logs: dict[str, Any]) -> EvmSource:
+    return EvmSource(CannedRpc(lambda call: {"result": list(logs)}))
 
 
-@pytest.mark.parametrize("odd", [log(1, block=3), log(1, block=6), log(1, address=holder(9))])
-async def test_logs_that_were_not_asked_for_are_refused(odd: dict[str, Any]) -> None:
+async def test_logs_come_in_order_and_each_once() -> None:
+    logs = await source_of(log(1), log(2, topics=1), log(0, block=4), log(1)).logs(QUERY, 4, 5)
+    assert [(found.block_number, found.log_index) for found in logs] == [(4, 0), (5, 1), (5, 2)]
+    assert (logs[2].contract, logs[2].block_hash, logs[2].data) == (TOKEN.value, HASH, (7).to_bytes(32))
+    assert all(found.has_result for found in logs)
+
+
+@pytest.mark.parametrize("odd", [log(1, block=3), log(1, block=6), log(1, address=holder(9)), log(0, topics=1)])
+async def test_logs_that_were_not_asked_for_or_contradict_each_other_are_refused(odd: dict[str, Any]) -> None:
     with pytest.raises(WindowRefusedError):
-        await reader_of(log(0), odd).transfers(TOKEN, 4, 5)
+        await source_of(log(0), odd).logs(QUERY, 4, 5)
 
 
 async def test_a_refused_request_for_logs_is_a_refused_window() -> None:
     with pytest.raises(WindowRefusedError, match="too many"):
-        await EvmChainReader(CannedRpc(lambda call: error(-32005, "too many"))).transfers(TOKEN, 1, 2)
+        await EvmSource(CannedRpc(lambda call: error(-32005, "too many"))).logs(QUERY, 1, 2)
 
 
 async def test_any_other_refusal_is_no_answer() -> None:
-    reader = EvmChainReader(CannedRpc(lambda call: error(-32000, "no")))
-    for question in (reader.chain_id(), reader.identity(), reader.head(), reader.blocks([1])):
+    source = EvmSource(CannedRpc(lambda call: error(-32000, "no")))
+    for question in (source.identity(), source.head(), source.blocks([1])):
         with pytest.raises(RpcUnavailableError):
             await question
 
@@ -178,6 +179,8 @@ async def test_the_identity_is_chain_id_and_first_block() -> None:
         assert call["params"][0] == "0x0"
         return {"result": {"number": "0x0", "hash": HASH, "parentHash": HASH, "timestamp": "0x1"}}
 
-    reader = EvmChainReader(CannedRpc(say))
-    assert await reader.identity() == ChainIdentity(298, HASH)
-    assert await reader.blocks([0]) == [BlockRef(0, HASH)]
+    source = EvmSource(CannedRpc(say))
+    assert await source.identity() == ChainIdentity(298, HASH)
+    (block,) = await source.blocks([0])
+    assert block is not None
+    assert block.ref == BlockRef(0, HASH)
