@@ -45,7 +45,8 @@ class Chain:
     def __init__(self, url: str) -> None:
         """Connect to the node."""
         self.url = url
-        self.web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": REQUEST_TIMEOUT_S}))
+        self._provider = HTTPProvider(url, request_kwargs={"timeout": REQUEST_TIMEOUT_S})
+        self.web3 = Web3(self._provider)
         self.accounts: Sequence[ChecksumAddress] = list(self.web3.eth.accounts)
         self.admin = self.accounts[0]
 
@@ -117,7 +118,7 @@ class Chain:
     def rpc_many(self, method: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
         """The results of a method for each of many parameters, in one request; fails if one is an error."""
         asked = [(RPCEndpoint(method), list(each)) for each in parameters]
-        responses = self.web3.provider.make_batch_request(asked)
+        responses = self._provider.make_batch_request(asked)
         assert isinstance(responses, list), f"{method}: {responses}"
         errors = [response for response in responses if "error" in response]
         assert not errors, f"{method}: {errors}"

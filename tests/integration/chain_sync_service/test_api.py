@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -134,3 +135,59 @@ async def test_a_wrong_chain_id_is_refused_at_start_by_the_settings_name(harness
         "but the node of CHAIN_SYNC_SERVICE_RPC_URL serves chain 298"
     )
     assert "Traceback" not in errors.decode()
+
+
+async def test_listeners_are_made_stopped_started_replayed_and_listed(harness: Harness) -> None:
+    token = await harness.deploy_token()
+    await harness.devnet.issue(token, dict(seeded_holders(5, seed=1)))
+    await harness.mine(5)
+    asset_id, request_id = uuid4(), str(uuid4())
+    name = f"listeners/{asset_id}"
+    upsert = pb.UpsertListenerRequest(
+        request_id=request_id, name=name, token=token, holder_source=pb.Listener.HOLDER_SOURCE_LIST
+    )
+    made = await harness.chain_sync.UpsertListener(upsert)
+    assert (made.name, made.holder_source, made.source) == (name, pb.Listener.HOLDER_SOURCE_LIST, "evm")
+    assert (await harness.chain_sync.UpsertListener(upsert)).name == name
+    status = await harness.caught_up(asset_id)
+    assert (status.progress.holder_count, status.progress.listed_count, status.progress.unread_count) == (5, 5, 0)
+    assert await harness.register(asset_id) == {address.lower(): has for address, has in seeded_holders(5, seed=1)}
+    stop = pb.StopListenerRequest(request_id=str(uuid4()), name=name)
+    assert (await harness.chain_sync.StopListener(stop)).state == pb.Listener.STATE_STOPPED
+    start = pb.StartListenerRequest(request_id=str(uuid4()), name=name)
+    assert (await harness.chain_sync.StartListener(start)).state == pb.Listener.STATE_FOLLOWING
+    replay = pb.ReplayListenerRequest(request_id=str(uuid4()), name=name, from_block=1)
+    assert (await harness.chain_sync.ReplayListener(replay)).start_block_number == 1
+    await harness.caught_up(asset_id)
+    listed = await harness.chain_sync.ListListeners(pb.ListListenersRequest(page_size=1000))
+    assert name in {listener.name for listener in listed.listeners}
+
+
+async def test_holdings_are_read_and_told_again(harness: Harness) -> None:
+    token = await harness.deploy_token()
+    ((holder, amount),) = seeded_holders(1, seed=2)
+    await harness.devnet.issue(token, {holder: amount})
+    block_number = await harness.head()
+    await harness.mine(5)
+    asset_id = await harness.follow(token)
+    before = await harness.caught_up(asset_id)
+    read = await harness.chain_sync.ReadHoldings(
+        pb.ReadHoldingsRequest(asset=f"assets/{asset_id}", holders=[holder, NOWHERE], block_number=block_number)
+    )
+    assert [has.balance_base_units for has in read.holdings] == [str(amount), "0"]
+    assert read.total_supply_base_units == str(amount)
+    watch = harness.chain_sync.WatchSyncStatus(pb.WatchSyncStatusRequest(asset=f"assets/{asset_id}"))
+    async with asyncio.timeout(30):
+        assert (await watch.read()).last_sequence == before.last_sequence
+        await harness.chain_sync.RefreshHoldings(
+            pb.RefreshHoldingsRequest(
+                request_id=str(uuid4()),
+                asset=f"assets/{asset_id}",
+                scope=pb.RefreshHoldingsRequest.SCOPE_ALL_KNOWN,
+            )
+        )
+        while (await watch.read()).last_sequence == before.last_sequence:
+            continue
+    watch.cancel()
+    (told,) = (await harness.events(asset_id))[-1].changes
+    assert (told.holder, told.delta_base_units) == (holder.lower(), "0")

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import grpc
 from eth_typing import ChecksumAddress
@@ -258,12 +258,21 @@ async def test_a_log_that_cannot_be_read_is_kept_and_passed(harness: Harness) ->
     await send({"to": contract, "data": issue_call(account(2), 22)})
     await harness.mine(5)
     asset_id = await harness.follow(contract)
-    await harness.caught_up(asset_id)
-    assert await harness.register(asset_id) == {account(1).lower(): 11, account(2).lower(): 22}
+
+    async def says_so() -> bool:
+        status = await harness.status_or_none(asset_id)
+        return status is not None and "TOKEN_UNREADABLE" in status.last_error
+
+    # Its issues are not told as such, and it does not tell balances either: that is said, and nothing is guessed.
+    await eventually(says_so, "the status tells that the token does not tell balances")
+    assert await harness.register(asset_id) == {}
     (event,) = await harness.chain_events(asset_id)
     assert event.kind == pb.ChainEvent.KIND_UNKNOWN
     assert (event.sequence, len(event.topics)) == (0, 1)
     assert event.problem
+    name = f"listeners/{asset_id}"
+    stopped = await harness.chain_sync.StopListener(pb.StopListenerRequest(request_id=str(uuid4()), name=name))
+    assert stopped.state == pb.Listener.STATE_STOPPED
 
 
 async def test_idle_blocks_move_the_position_and_are_announced_now_and_then(harness: Harness) -> None:

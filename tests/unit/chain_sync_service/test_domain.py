@@ -382,8 +382,8 @@ def test_verbs_of_another_state_are_defects() -> None:
 # --- pending rates -----------------------------------------------------------------------------------------------
 
 
-def coupon(kind: FactKind = FactKind.CORPORATE_ACTION_ANNOUNCED, **details: str) -> Fact:
-    return Fact(kind, log(), {"kind": "COUPON", "action_id": "7", "rate_set": "false", **details})
+def coupon(seen_as: FactKind = FactKind.CORPORATE_ACTION_ANNOUNCED, **details: str) -> Fact:
+    return Fact(seen_as, log(), {"kind": "COUPON", "action_id": "7", "rate_set": "false", **details})
 
 
 def test_only_a_coupon_without_a_rate_is_asked_for() -> None:
