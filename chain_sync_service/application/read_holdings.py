@@ -8,7 +8,7 @@ from chain_sync_service.application.ports import (
     UnitOfWorkFactory,
 )
 from chain_sync_service.application.rewind_listener import RewindListener
-from chain_sync_service.application.source import Source
+from chain_sync_service.application.source import Source, StateUnavailableError
 from chain_sync_service.domain.blocks import Block, BlockRef
 from chain_sync_service.domain.holdings import Holding, HoldingChange
 from chain_sync_service.domain.listener import Listener, NextReading
@@ -64,7 +64,8 @@ class ReadHoldings:
             )
         except TokenUnreadableError as error:
             self._alarms.raise_alarm("TOKEN_UNREADABLE", f"asset {claimed.asset_id}: {error}")
-            raise AppError(Reason.CHAIN_UNAVAILABLE, f"TOKEN_UNREADABLE: {error}") from error
+            # The token's own fault, and no reason to stop telling what its logs tell: tried again at a later block.
+            raise StateUnavailableError(f"TOKEN_UNREADABLE: {error}") from error
 
     async def _record(
         self,
