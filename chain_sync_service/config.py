@@ -38,7 +38,7 @@ class ChainSyncSettings(ServiceSettings):
     group_size: int = Field(default=200, ge=1, le=1000, description="most assets read by the same requests")
     list_page: int = Field(default=500, ge=1, le=10_000, description="holders in a page of the token's list")
     read_page: int = Field(
-        default=500, ge=1, le=1000, description="holdings read and told in one step; a call or five for each"
+        default=1000, ge=1, le=1000, description="holdings read and told in one step; a call or five for each"
     )
     position_event_blocks: int = Field(
         default=100,
@@ -52,12 +52,12 @@ class ChainSyncSettings(ServiceSettings):
         description="how long a log whose transaction does not resolve holds its asset up before it is kept as "
         "unknown",
     )
-    poll_seconds: float = Field(default=0.5, gt=0, description="wait before the head is looked at again")
+    poll_seconds: float = Field(default=0.25, gt=0, description="wait before the head is looked at again")
     error_delay_seconds: float = Field(default=1.0, gt=0, description="wait before a failed asset is tried again")
     lease_seconds: float = Field(default=10.0, gt=0, description="how long an asset belongs to one worker")
     follow_workers: int = Field(default=2, ge=1, le=64, description="groups moved on at once by one process")
     max_watches: int = Field(default=100, ge=1, description="streams of WatchSyncStatus that one process serves")
-    rpc_batch_size: int = Field(default=20, ge=1, le=1000, description="calls in an HTTP request; 1: no batches")
+    rpc_batch_size: int = Field(default=100, ge=1, le=1000, description="calls in an HTTP request; 1: no batches")
     rpc_timeout_seconds: float = Field(default=10.0, gt=0, description="longest wait for the source's answer")
     relay_pacing: bool = Field(
         default=False,

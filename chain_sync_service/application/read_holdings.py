@@ -64,7 +64,7 @@ class ReadHoldings:
             )
         except TokenUnreadableError as error:
             self._alarms.raise_alarm("TOKEN_UNREADABLE", f"asset {claimed.asset_id}: {error}")
-            # The token's own fault, and no reason to stop telling what its logs tell: tried again at a later block.
+            # The token's own fault, and no reason to stop telling what its logs tell: read at a later block.
             raise StateUnavailableError(f"TOKEN_UNREADABLE: {error}") from error
 
     async def _record(

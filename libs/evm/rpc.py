@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,13 @@ class RpcRefusedError(Exception):
         self.code = code
         self.message = message
         self.data = data
+
+
+class AnswerTooLargeError(RpcRefusedError):
+    """The answer has more bytes than were to be read; what was read of it is dropped."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(0, f"the answer has more than {max_bytes} bytes", b"")
 
 
 class CallRevertedError(RpcRefusedError):
@@ -184,18 +192,22 @@ class JsonRpc:
         return await self.logs_of_many([address], topics, from_block, to_block)
 
     async def logs_of_many(
-        self, addresses: Sequence[str], topics: Sequence[object], from_block: int, to_block: int
+        self,
+        addresses: Sequence[str],
+        topics: Sequence[object],
+        from_block: int,
+        to_block: int,
+        *,
+        max_bytes: int | None = None,
     ) -> list[Log]:
-        """Logs of any of these contracts, as `logs`."""
-        answer = await self.request(
-            "eth_getLogs",
-            {
-                "address": addresses[0] if len(addresses) == 1 else list(addresses),
-                "topics": topics,
-                "fromBlock": hex(from_block),
-                "toBlock": hex(to_block),
-            },
-        )
+        """Logs of any of these contracts, as `logs`. Also raises AnswerTooLargeError; None: however large."""
+        wanted = {
+            "address": addresses[0] if len(addresses) == 1 else list(addresses),
+            "topics": topics,
+            "fromBlock": hex(from_block),
+            "toBlock": hex(to_block),
+        }
+        answer = await self._request_one("eth_getLogs", [wanted], allow_reverts=False, max_bytes=max_bytes)
         if not isinstance(answer, list):
             raise RpcUnavailableError("the node answered nonsense to eth_getLogs")
         found = [parse_log(entry) for entry in answer if not (isinstance(entry, dict) and entry.get("removed"))]
@@ -219,8 +231,10 @@ class JsonRpc:
             raise RpcUnavailableError(f"the node left out {len(missing)} answers of a batch of {method}")
         return [_result_or_revert(by_id[body["id"]], method, allow_reverts) for body in bodies]
 
-    async def _request_one(self, method: str, parameters: Sequence[object], allow_reverts: bool) -> Any:
-        answer = await self._post(self._body(method, parameters))
+    async def _request_one(
+        self, method: str, parameters: Sequence[object], allow_reverts: bool, max_bytes: int | None = None
+    ) -> Any:
+        answer = await self._post(self._body(method, parameters), max_bytes)
         if not isinstance(answer, dict):
             raise RpcUnavailableError(f"the node answered nonsense to {method}")
         return _result_or_revert(answer, method, allow_reverts)
@@ -228,7 +242,7 @@ class JsonRpc:
     def _body(self, method: str, parameters: Sequence[object]) -> dict[str, Any]:
         return {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(parameters)}
 
-    async def _post(self, body: dict[str, Any] | list[dict[str, Any]]) -> Any:
+    async def _post(self, body: dict[str, Any] | list[dict[str, Any]], max_bytes: int | None = None) -> Any:
         await self._wait_for_turn(body)
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
@@ -239,7 +253,7 @@ class JsonRpc:
                     raise RpcUnavailableError("the node answered HTTP 429: too many requests")
                 if response.status >= 500:
                     raise RpcUnavailableError(f"the node answered HTTP {response.status}")
-                answer = await response.json(content_type=None)
+                answer = json.loads(await _read(response, max_bytes))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # Not the URL: it may carry a key.
             raise RpcUnavailableError(f"the node did not answer: {type(error).__name__}") from error
@@ -258,6 +272,18 @@ class JsonRpc:
             await self._backoff.wait(self._timeout_seconds)
         except MustWaitError as error:
             raise RpcUnavailableError(f"the request was not sent: {error}") from error
+
+
+async def _read(response: aiohttp.ClientResponse, max_bytes: int | None) -> bytes:
+    """The whole body. Raises AnswerTooLargeError as soon as it is longer, however much more the node would send."""
+    if max_bytes is None:
+        return await response.read()
+    read = bytearray()
+    async for chunk in response.content.iter_any():
+        read += chunk
+        if len(read) > max_bytes:
+            raise AnswerTooLargeError(max_bytes)
+    return bytes(read)
 
 
 def describe_revert(data: bytes) -> str:

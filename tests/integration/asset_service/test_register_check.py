@@ -79,7 +79,7 @@ async def test_the_history_of_holders(harness: Harness) -> None:
     parent = f"assets/{asset_id}"
     listed: list[pb.HolderChange] = []
     token = ""
-    while True:
+    for _ in range(4):
         page: pb.ListHolderChangesResponse = await harness.assets.ListHolderChanges(
             pb.ListHolderChangesRequest(parent=parent, page_size=3, page_token=token)
         )

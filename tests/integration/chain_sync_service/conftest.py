@@ -40,6 +40,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceUnderTe
                     "CHAIN_SYNC_SERVICE_REDELIVERY_DELAY_SECONDS": "0.1",
                     "CHAIN_SYNC_SERVICE_POSITION_EVENT_BLOCKS": "20",
                     "CHAIN_SYNC_SERVICE_WINDOW_BLOCKS": "20",
+                    # Small, so that an import by list takes many steps.
+                    "CHAIN_SYNC_SERVICE_LIST_PAGE": "20",
+                    "CHAIN_SYNC_SERVICE_READ_PAGE": "20",
                 }
             }
         )

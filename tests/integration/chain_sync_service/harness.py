@@ -149,16 +149,19 @@ class Harness:
     async def events(self, asset_id: UUID) -> list[events_pb2.HolderBalancesChanged]:
         """The asset's events on the stream, all that the status tells of, each exactly once and in order."""
         count = (await self.status(asset_id)).last_sequence
+        messages = await self.messages(asset_id, "holder_balances_changed", count)
+        found = [events_pb2.HolderBalancesChanged.FromString(message) for message in messages]
+        assert [event.sequence for event in found] == list(range(1, count + 1))
+        return found
+
+    async def messages(self, asset_id: UUID, event_name: str, count: int) -> list[bytes]:
+        """The asset's events of one kind on the stream, in order. Fails unless there are exactly so many."""
         subscription = await self.jetstream.subscribe(
-            event_subject("chain_sync", "holder_balances_changed", str(asset_id)), ordered_consumer=True
+            event_subject("chain_sync", event_name, str(asset_id)), ordered_consumer=True
         )
-        found = []
-        for _ in range(count):
-            message = await subscription.next_msg(timeout=DEADLINE_SECONDS)
-            found.append(events_pb2.HolderBalancesChanged.FromString(message.data))
+        found = [(await subscription.next_msg(timeout=DEADLINE_SECONDS)).data for _ in range(count)]
         await assert_nothing_more(subscription)
         await subscription.unsubscribe()
-        assert [event.sequence for event in found] == list(range(1, count + 1))
         return found
 
     async def holdings(self, asset_id: UUID) -> dict[str, pb.Holding]:

@@ -16,7 +16,7 @@ class CannedRpc(JsonRpc):
         self._answer = answer
         self.posts: list[object] = []
 
-    async def _post(self, body: object) -> Any:
+    async def _post(self, body: object, max_bytes: int | None = None) -> Any:
         self.posts.append(body)
         if isinstance(body, list):
             # In reverse: JSON-RPC promises no order.

@@ -2,6 +2,7 @@
 
 import pytest
 from eth_abi.abi import encode
+from eth_abi.exceptions import EncodingError
 
 from libs.evm.abi import UndecodableError
 from libs.evm.interfaces import BALANCE_OF, GET_ERC20_METADATA, INVALID_ASSET, TRANSFER
@@ -55,3 +56,19 @@ def test_a_call_begins_with_the_selector() -> None:
 def test_an_errors_values_are_decoded() -> None:
     data = INVALID_ASSET.selector + encode(["address"], [SENDER])
     assert INVALID_ASSET.decode(data) == (SENDER,)
+
+
+@pytest.mark.parametrize("address", ["0x" + "00" * 20, "0x" + "ab" * 20, "0x" + "ff" * 20, "0x" + "AB" * 20])
+def test_one_address_is_encoded_as_eth_abi_does(address: str) -> None:
+    assert BALANCE_OF.encode(address) == BALANCE_OF.selector + encode(["address"], [address])
+
+
+@pytest.mark.parametrize("address", ["0x" + "ab" * 19, "0x" + "zz" * 20, 7])
+def test_what_is_no_address_is_not_encoded(address: object) -> None:
+    with pytest.raises(EncodingError):
+        BALANCE_OF.encode(address)
+
+
+@pytest.mark.parametrize("amount", [0, 1, 2**255, 2**256 - 1])
+def test_one_integer_is_decoded_as_eth_abi_does(amount: int) -> None:
+    assert BALANCE_OF.decode(encode(["uint256"], [amount])) == (amount,)

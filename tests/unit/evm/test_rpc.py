@@ -12,6 +12,7 @@ from libs.errors import Reason
 from libs.evm.interfaces import BALANCE_OF, TRANSFER
 from libs.evm.pacing import MethodPacing, TierLimits
 from libs.evm.rpc import (
+    AnswerTooLargeError,
     CallRevertedError,
     JsonRpc,
     RpcRefusedError,
@@ -200,6 +201,19 @@ async def opened(node: Node) -> AsyncIterator[Callable[..., JsonRpc]]:
     yield open_rpc
     for rpc in rpcs:
         await rpc.close()
+
+
+async def test_an_answer_is_read_up_to_a_bound(node: Node, opened: Callable[..., JsonRpc]) -> None:
+    rpc = opened()
+    for max_bytes, is_read in ((None, True), (10_000, True), (300, False)):
+        node.queued.append(web.json_response({"id": 1, "result": [LOG, LOG]}))
+        if is_read:
+            assert len(await rpc.logs_of_many([TOKEN], [], 0, 1, max_bytes=max_bytes)) == 2
+        else:
+            with pytest.raises(AnswerTooLargeError, match="300 bytes"):
+                await rpc.logs_of_many([TOKEN], [], 0, 1, max_bytes=max_bytes)
+    # The connection was left in the middle of an answer; the next request gets its own.
+    assert await rpc.chain_id() == 1
 
 
 async def test_http_429_is_not_repeated_and_holds_every_request_as_long_as_the_node_says(
