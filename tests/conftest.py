@@ -17,9 +17,11 @@ settings.load_profile("masspayout")
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
 
 _ROOT = Path(__file__).parent
+# Each has a stack of its own.
+_ALONE = ("system/test_register_random.py", "system/test_crashes.py")
 # Longest first, so that neither worker waits for the other at the end.
 _ORDER = (
-    "system/test_crashes.py",
+    *_ALONE,
     "integration/local_stack",
     "integration/chain_sync_service",
     "integration/asset_service",
@@ -33,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _rank(_place(item)))
     for item in items:
         place = _place(item)
-        is_alone = place.startswith("unit/") or place == _ORDER[0]
+        is_alone = place.startswith("unit/") or place in _ALONE
         item.add_marker(pytest.mark.xdist_group(place if is_alone else str(Path(place).parent)))
 
 

@@ -167,7 +167,7 @@ class Asset(JsonRpc):
     def blocks_asked_for(self) -> set[str]:
         return {parameters[1] for post in self.posts for method, parameters in post if method == "eth_call"}
 
-    async def _post(self, body: Any) -> Any:
+    async def _post(self, body: Any, max_bytes: int | None = None) -> Any:
         calls = body if isinstance(body, list) else [body]
         self.posts.append([(call["method"], call["params"]) for call in calls])
         answers = [{"id": call["id"], **self._answer(call["method"], call["params"])} for call in calls]
