@@ -10,6 +10,7 @@ from tests.ats.asset import Asset
 from tests.ats.chain import Chain
 from tests.ats.scene import AMOUNTS, NEW, SUPPLY, UNIT, A, B, C, D, refused
 from tests.ats.studio import ZERO_ADDRESS
+from tests.ats.test_events import PARTITION
 
 
 def folded(equity: Asset) -> dict[ChecksumAddress, int]:
@@ -71,6 +72,16 @@ def test_the_first_transfer_after_an_adjustment_comes_with_one_from_nobody_to_no
     assert sorted(event["value"] for event in catching_up) == [2 * AMOUNTS[A], 2 * AMOUNTS[B]]
     assert [event for event in events if event not in catching_up] == [{"from": A, "to": B, "value": 1}]
     assert equity.balance_of(A) == 3 * AMOUNTS[A] - 1
+
+
+def test_the_first_transfer_to_oneself_after_an_adjustment_may_be_no_more_than_the_old_balance(
+    equity: Asset,
+) -> None:
+    equity.adjust(3, 0)
+    with refused("InsufficientBalance(address,uint256,uint256,bytes32)", A, AMOUNTS[A], 3 * AMOUNTS[A], PARTITION):
+        equity.transfer(A, A, 3 * AMOUNTS[A])
+    equity.transfer(A, A, AMOUNTS[A])
+    equity.transfer(A, A, 3 * AMOUNTS[A])
 
 
 def test_a_scheduled_adjustment_needs_nothing_but_time(chain: Chain, equity: Asset) -> None:

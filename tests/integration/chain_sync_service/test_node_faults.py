@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
+from masspayout.chain_sync.v1 import chain_sync_service_pb2 as pb
+from masspayout.chain_sync.v1 import events_pb2
 
 from tests.integration.chain_sync_service.harness import CONFIRMATIONS, Harness, eventually
 from tests.integration.chain_sync_service.rpc_proxy import (
@@ -118,14 +120,20 @@ async def test_the_same_logs_told_otherwise_are_read_right(
 ) -> None:
     token, asset_id = await followed_token(harness)
     harness.proxy.set_fault(Fault(LOGS, change_results(LOGS, change)))
-    # Away meanwhile, so that one answer holds the logs of several blocks.
-    harness.proxy.is_away = True
+    # Stopped meanwhile, so that one answer holds the logs of several blocks.
+    name = f"listeners/{asset_id}"
+    await harness.chain_sync.StopListener(pb.StopListenerRequest(request_id=str(uuid4()), name=name))
+    await harness.devnet.pause(token)
+    await harness.devnet.unpause(token)
     await transfer_often(harness, token)
-    harness.proxy.is_away = False
+    await harness.chain_sync.StartListener(pb.StartListenerRequest(request_id=str(uuid4()), name=name))
     await assert_told_right(harness, token, asset_id)
     assert harness.proxy.spoilt_count > 0
     changes = [change for event in await harness.events(asset_id) for change in event.changes]
     assert [change.delta_base_units for change in changes if change.holder == BOB.lower()] == ["60"]
+    messages = await harness.messages(asset_id, "pause_changed", 2)
+    pauses = [events_pb2.PauseChanged.FromString(message) for message in messages]
+    assert [(pause.sequence, pause.paused) for pause in pauses] == [(1, True), (2, False)]
 
 
 async def test_logs_that_were_not_asked_for_are_refused(harness: Harness) -> None:
