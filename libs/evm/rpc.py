@@ -275,7 +275,7 @@ class JsonRpc:
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int | None) -> bytes:
-    """The whole body. Raises AnswerTooLargeError as soon as it is longer, however much more the node would send."""
+    """The whole body. Raises AnswerTooLargeError as soon as it is longer, however much more would come."""
     if max_bytes is None:
         return await response.read()
     read = bytearray()

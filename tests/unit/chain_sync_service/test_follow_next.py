@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from chain_sync_service.application.administer import RefreshScope
+from chain_sync_service.application.ports import ChainLook
 from chain_sync_service.application.source import ChainChangedError
 from chain_sync_service.domain.facts import FactKind
 from chain_sync_service.domain.listener import Contracts, HolderSource, ListenerState
@@ -55,6 +56,11 @@ async def settled(follower: Follower, asset_id: UUID = ASSET) -> None:
 
 async def carry_out(call: Callable[[RequestKey], Awaitable[None]]) -> None:
     await call(RequestKey(uuid4(), "Method", b"hash", "caller"))
+
+
+async def look(follower: Follower) -> ChainLook:
+    async with follower.store.new_unit_of_work() as uow:
+        return await uow.chain.last_look()
 
 
 async def run_until_state(follower: Follower, state: ListenerState) -> None:
@@ -285,11 +291,21 @@ async def test_a_token_whose_holding_cannot_be_read_waits_and_is_an_alarm() -> N
     follower.chain.unreadable = {holder(1)}
     await run_until_state(follower, ListenerState.READING)
     follower.clock.pass_time(2)
-    with pytest.raises(AppError, match="TOKEN_UNREADABLE"):
-        await follower.follow_next()
+    await follower.follow_next()
     assert "TOKEN_UNREADABLE" in follower.listener(ASSET).last_error
     assert follower.alarms.raised == ["TOKEN_UNREADABLE"]
+    # It is the token's fault, not the chain's; and what its logs tell goes on.
+    assert (await look(follower)).error == ""
+    left = follower.listener(ASSET).position
+    assert left is not None
+    follower.chain.mine_empty(3)
+    follower.clock.pass_time(2)
+    await follower.follow_next()
+    moved = follower.listener(ASSET).position
+    assert moved is not None
+    assert moved.number > left.number
     follower.chain.unreadable = set()
+    follower.chain.mine_empty(1)
     await settled(follower)
 
 
