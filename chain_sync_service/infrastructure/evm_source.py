@@ -20,7 +20,7 @@ from libs.evm.rpc import BlockHeader, JsonRpc, Log, RpcRefusedError, RpcUnavaila
 # Nobody has its key and nothing is deployed there: a call to it succeeds with an empty answer.
 _NO_CONTRACT = "0x000000000000000000000000000000000000dEaD"
 
-# Some 20,000 logs, which take ten times as much memory once they are read: a node need not have a limit of its own.
+# Some 20,000 logs, which take ten times as much memory once they are read; a node may have no limit of its own.
 _MAX_ANSWER_BYTES = 13_000_000
 
 
