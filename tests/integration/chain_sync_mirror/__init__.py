@@ -1,0 +1,1 @@
+"""chain_sync_service on a mirror node."""
