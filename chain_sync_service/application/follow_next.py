@@ -10,6 +10,7 @@ from chain_sync_service.application.ports import Alarms, ChainLook, UnitOfWorkFa
 from chain_sync_service.application.read_holdings import ReadHoldings
 from chain_sync_service.application.read_window import ReadWindow
 from chain_sync_service.application.source import ChainChangedError, Source, StateUnavailableError
+from chain_sync_service.application.steps import save_unless_moved
 from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.listener import Listener, ListenerState
 from libs.clock import Clock
@@ -107,7 +108,7 @@ class FollowNext:
                     if listener.reads_windows
                     else listener.leave_position(str(error), due_time=due_time)
                 )
-                await self._save(listener, left)
+                await save_unless_moved(self._new_unit_of_work, listener, left)
 
     async def _note_failure(self, error: AppError, claimed: Sequence[Listener]) -> None:
         self._gate.doubt()
@@ -119,7 +120,11 @@ class FollowNext:
         for listener in claimed:
             # The window may have been too much for the node to answer in time; it grows again by itself.
             size = listener.window_blocks // 2 if listener.reads_windows else listener.window_blocks
-            await self._save(listener, listener.with_window(size, error=error.message, due_time=due_time))
+            await save_unless_moved(
+                self._new_unit_of_work,
+                listener,
+                listener.with_window(size, error=error.message, due_time=due_time),
+            )
 
     async def _note(self, look: ChainLook) -> None:
         if look == self._look:
@@ -128,11 +133,3 @@ class FollowNext:
             await uow.chain.record_look(look, self._clock.now())
             await uow.commit()
         self._look = look
-
-    async def _save(self, before: Listener, after: Listener) -> None:
-        """Writes what changed, unless another worker has moved the listener since it was claimed."""
-        async with self._new_unit_of_work() as uow:
-            current = await uow.listeners.lock(before.asset_id)
-            if current is not None and current.version == before.version:
-                await uow.listeners.save([after])
-                await uow.commit()

@@ -3,11 +3,11 @@
 from chain_sync_service.application.ports import Alarms, TokenReader, UnitOfWorkFactory
 from chain_sync_service.application.rewind_listener import RewindListener
 from chain_sync_service.application.source import Source
+from chain_sync_service.application.steps import existing_blocks
 from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.listener import Listener
 from libs.chain.address import EvmAddress
 from libs.clock import Clock
-from libs.errors import AppError, Reason
 
 
 class ListHolders:
@@ -88,7 +88,5 @@ class ListHolders:
             await uow.commit()
 
     async def _block(self, number: int) -> Block:
-        (block,) = await self._source.blocks([number])
-        if block is None:
-            raise AppError(Reason.CHAIN_UNAVAILABLE, f"the source does not have block {number} now")
+        (block,) = await existing_blocks(self._source, [number])
         return block

@@ -9,11 +9,11 @@ from chain_sync_service.application.ports import (
 )
 from chain_sync_service.application.rewind_listener import RewindListener
 from chain_sync_service.application.source import Source, StateUnavailableError
-from chain_sync_service.domain.blocks import Block, BlockRef
+from chain_sync_service.application.steps import existing_blocks
+from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.holdings import Holding, HoldingChange
 from chain_sync_service.domain.listener import Listener, NextReading
 from libs.clock import Clock
-from libs.errors import AppError, Reason
 
 
 class ReadHoldings:
@@ -42,7 +42,7 @@ class ReadHoldings:
         """Raises AppError CHAIN_UNAVAILABLE and StateUnavailableError; then nothing has moved."""
         if claimed.position is None:
             raise ValueError(f"listener {claimed.asset_id} reads holdings without a position")
-        block = await self._block(claimed.position)
+        block = await self._block(claimed.position.number)
         if block.ref != claimed.position:
             await self._rewind_listener(claimed)
             return
@@ -51,7 +51,7 @@ class ReadHoldings:
         page, is_last = stale[: self._page_size], len(stale) <= self._page_size
         holdings = await self._read(claimed, page, block.number)
         supply = (await self._tokens.supplies([claimed.contracts.token], block.number))[0] if is_last else None
-        if await self._block(claimed.position) != block:
+        if await self._block(claimed.position.number) != block:
             # The fork changed while it was read: the next step finds the position gone.
             return
         await self._record(claimed, page, holdings, is_last=is_last, supply=supply)
@@ -105,8 +105,6 @@ class ReadHoldings:
                 f"{read.supply_gap_base_units} base units",
             )
 
-    async def _block(self, position: BlockRef) -> Block:
-        (block,) = await self._source.blocks([position.number])
-        if block is None:
-            raise AppError(Reason.CHAIN_UNAVAILABLE, f"the source does not have block {position.number} now")
+    async def _block(self, number: int) -> Block:
+        (block,) = await existing_blocks(self._source, [number])
         return block

@@ -9,13 +9,13 @@ from chain_sync_service.application.ports import Alarms, ReadLog, TokenReader, U
 from chain_sync_service.application.record_window import RecordWindow, Window
 from chain_sync_service.application.rewind_listener import RewindListener
 from chain_sync_service.application.source import LogQuery, Source, WindowRefusedError
+from chain_sync_service.application.steps import existing_blocks, save_unless_moved
 from chain_sync_service.application.watch_rates import RatesAsked, WatchRates
 from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.facts import Fact, FactKind, RawLog, SupplyChange, Transfer
 from chain_sync_service.domain.listener import Contracts, Listener
 from libs.chain.address import EvmAddress
 from libs.clock import Clock
-from libs.errors import AppError, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class ReadWindow:
             return
         # The end first, then the position, then the logs and supplies, then the end again: while the end stays,
         # all that was read in between belongs to the fork that it is on.
-        end, floor_now = await self._blocks([floor + size, floor])
+        end, floor_now = await existing_blocks(self._source, [floor + size, floor])
         if first.position is not None and floor_now.ref != first.position:
             for listener in group:
                 await self._rewind_listener(listener)
@@ -89,7 +89,7 @@ class ReadWindow:
         is_caught_up = end.number == safe_block
         rates = await self._watch_rates(group, end) if is_caught_up else RatesAsked()
         windows = await self._windows(group, logs, end, rates, is_caught_up=is_caught_up)
-        (end_now,) = await self._blocks([end.number])
+        (end_now,) = await existing_blocks(self._source, [end.number])
         if end_now != end or not {log.block_hash for log in logs if log.block_number == end.number} <= {end.hash}:
             # The fork changed meanwhile: read again.
             await self._put_off(group, delay=timedelta())
@@ -146,7 +146,7 @@ class ReadWindow:
         if not ghosts:
             return list(group)
         numbers = sorted({log.block_number for log in ghosts})
-        times = {block.number: block.time for block in await self._blocks(numbers)}
+        times = {block.number: block.time for block in await existing_blocks(self._source, numbers)}
         oldest_hoped_for = self._clock.now() - self._limits.ghost_patience
         hoped_for = [log for log in ghosts if times[log.block_number] > oldest_hoped_for]
         proven = []
@@ -169,7 +169,7 @@ class ReadWindow:
     async def _blocks_of_facts(self, windows: Sequence[Window], end: Block) -> dict[int, Block]:
         """The blocks that facts are in, by number: they are told with their times."""
         numbers = sorted({fact.log.block_number for each in windows for fact in each.facts} - {end.number})
-        blocks = await self._blocks(numbers) if numbers else []
+        blocks = await existing_blocks(self._source, numbers) if numbers else []
         return {block.number: block for block in (*blocks, end)}
 
     async def _shrink(self, group: Sequence[Listener], size: int, safe_block: int, problem: str) -> None:
@@ -177,7 +177,9 @@ class ReadWindow:
         now = self._clock.now()
         if size > 1:
             for listener in group:
-                await self._save(listener, listener.with_window(size // 2, error="", due_time=now))
+                await save_unless_moved(
+                    self._new_unit_of_work, listener, listener.with_window(size // 2, error="", due_time=now)
+                )
             return
         if len(group) > 1:
             for listener in group:
@@ -185,30 +187,18 @@ class ReadWindow:
             return
         error = f"the source refuses even the logs of a single block: {problem}"
         self._alarms.raise_alarm("WINDOW_REFUSED", f"asset {group[0].asset_id}: {error}")
-        await self._save(group[0], group[0].with_window(1, error=error, due_time=now + self._limits.error_delay))
+        await save_unless_moved(
+            self._new_unit_of_work,
+            group[0],
+            group[0].with_window(1, error=error, due_time=now + self._limits.error_delay),
+        )
 
     async def _put_off(
         self, group: Sequence[Listener], *, error: str = "", delay: timedelta | None = None
     ) -> None:
         due_time = self._clock.now() + (self._limits.error_delay if delay is None else delay)
         for listener in group:
-            await self._save(listener, listener.due_at(due_time, error=error))
-
-    async def _save(self, before: Listener, after: Listener) -> None:
-        """Writes what changed, unless another worker has moved the listener since it was claimed."""
-        async with self._new_unit_of_work() as uow:
-            current = await uow.listeners.lock(before.asset_id)
-            if current is not None and current.version == before.version:
-                await uow.listeners.save([after])
-                await uow.commit()
-
-    async def _blocks(self, numbers: list[int]) -> list[Block]:
-        found = [block for block in await self._source.blocks(numbers) if block is not None]
-        if len(found) != len(numbers):
-            raise AppError(
-                Reason.CHAIN_UNAVAILABLE, f"the source told of a later block, but does not have {numbers} now"
-            )
-        return found
+            await save_unless_moved(self._new_unit_of_work, listener, listener.due_at(due_time, error=error))
 
 
 def addresses_of(contracts: Contracts) -> set[str]:
