@@ -12,6 +12,8 @@ from tests.ats.scene import AMOUNTS, NEW, SUPPLY, UNIT, A, B, C, D, refused
 from tests.ats.studio import ZERO_ADDRESS
 from tests.ats.test_events import PARTITION
 
+INSUFFICIENT_BALANCE = "InsufficientBalance(address,uint256,uint256,bytes32)"
+
 
 def folded(equity: Asset) -> dict[ChecksumAddress, int]:
     """Balances by the Transfer events since the first block."""
@@ -74,17 +76,20 @@ def test_the_first_transfer_after_an_adjustment_comes_with_one_from_nobody_to_no
     assert equity.balance_of(A) == 3 * AMOUNTS[A] - 1
 
 
-def test_after_an_adjustment_a_transfer_to_oneself_leaves_the_partition_behind(equity: Asset) -> None:
-    """The balance is right, but what it grew by can then be passed on no more."""
+def test_what_an_adjustment_added_cannot_be_passed_to_oneself(equity: Asset) -> None:
     equity.adjust(3, 0)
-    equity.transfer(A, A, 1)
+    with refused(INSUFFICIENT_BALANCE, A, AMOUNTS[A], 3 * AMOUNTS[A], PARTITION):
+        equity.transfer(A, A, 3 * AMOUNTS[A])
+
+
+def test_passing_the_balance_before_an_adjustment_to_oneself_blocks_what_was_added(equity: Asset) -> None:
+    """The balance stays right, that of the partition does not follow: the register is right, the holder stuck."""
+    equity.adjust(3, 0)
+    equity.transfer(A, A, AMOUNTS[A])
     assert equity.balance_of(A) == 3 * AMOUNTS[A]
     assert equity.read("balanceOfByPartition", PARTITION, A) == AMOUNTS[A]
-    for receiver in (A, B):
-        with refused(
-            "InsufficientBalance(address,uint256,uint256,bytes32)", A, AMOUNTS[A], 3 * AMOUNTS[A], PARTITION
-        ):
-            equity.transfer(A, receiver, 3 * AMOUNTS[A])
+    with refused(INSUFFICIENT_BALANCE, A, AMOUNTS[A], 3 * AMOUNTS[A], PARTITION):
+        equity.transfer(A, B, 3 * AMOUNTS[A])
 
 
 def test_a_scheduled_adjustment_needs_nothing_but_time(chain: Chain, equity: Asset) -> None:

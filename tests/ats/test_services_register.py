@@ -190,7 +190,7 @@ class Trading:
         sender, balance = self._somebody_with("balance")
         if sender is None:
             return False
-        # One to oneself after an adjustment spoils the partition's balance (test_register.py).
+        # One to oneself after an adjustment may be refused (test_register.py).
         receiver = self._anybody(but=sender)
         self.token.transfer(sender, receiver, self._part_of(balance))
         return True
