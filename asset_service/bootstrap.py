@@ -30,13 +30,13 @@ from asset_service.application.queries import AssetQueries
 from asset_service.application.register_queries import RegisterQueries
 from asset_service.application.sync_asset import SyncAsset
 from asset_service.config import AssetServiceSettings
-from asset_service.infrastructure.alarms import TelemetryAlarms
 from asset_service.infrastructure.holdings_peer import HoldingsPeer
 from asset_service.infrastructure.peers import ChainSyncPeer, PayoutPeer
 from asset_service.infrastructure.reader import SqlAssetReader
 from asset_service.infrastructure.register_reader import SqlRegisterReader
 from asset_service.infrastructure.tables import shared
 from asset_service.infrastructure.unit_of_work import AssetUnitOfWork
+from libs.alarms import TelemetryAlarms
 from libs.clock import SystemClock
 from libs.config import ServiceSettings
 from libs.grpc_kit.peer import open_channel
@@ -71,7 +71,7 @@ async def assemble(settings: AssetServiceSettings, runtime: Runtime) -> Assembly
     runtime.stack.push_async_callback(payout.close)
     tokens = ChainSyncPeer(chain_sync)
     holdings = HoldingsPeer(chain_sync)
-    alarms = TelemetryAlarms()
+    alarms = TelemetryAlarms("asset")
     sync_asset = SyncAsset(unit_of_work, tokens, clock)
     queries = AssetQueries(SqlAssetReader(runtime.engine), tokens)
     servicer = AssetServicer(

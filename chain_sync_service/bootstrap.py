@@ -26,13 +26,13 @@ from chain_sync_service.application.source import Source
 from chain_sync_service.application.watch_rates import WatchRates
 from chain_sync_service.config import ChainSyncSettings
 from chain_sync_service.domain.listener import HolderSource
-from chain_sync_service.infrastructure.alarms import TelemetryAlarms
 from chain_sync_service.infrastructure.contract_logs import read_asset_log
 from chain_sync_service.infrastructure.evm_source import EvmSource
 from chain_sync_service.infrastructure.mirror_source import MirrorSource
 from chain_sync_service.infrastructure.tables import shared_tables
 from chain_sync_service.infrastructure.token_reader import SourceTokenReader
 from chain_sync_service.infrastructure.unit_of_work import ChainSyncUnitOfWork
+from libs.alarms import TelemetryAlarms
 from libs.clock import Clock, SystemClock
 from libs.config import SettingsError
 from libs.errors import AppError
@@ -129,7 +129,7 @@ def build_follow_next(
     clock: Clock,
 ) -> FollowNext:
     """The step of the workers."""
-    alarms = TelemetryAlarms()
+    alarms = TelemetryAlarms("chain_sync")
     error_delay = timedelta(seconds=settings.error_delay_seconds)
     rewind_listener = RewindListener(source, gate, new_unit_of_work, clock, alarms)
     read_window = ReadWindow(

@@ -12,7 +12,7 @@ from chain_sync_service.application.source import LogQuery, Source, WindowRefuse
 from chain_sync_service.application.steps import existing_blocks, save_unless_moved
 from chain_sync_service.application.watch_rates import RatesAsked, WatchRates
 from chain_sync_service.domain.blocks import Block
-from chain_sync_service.domain.facts import Fact, FactKind, RawLog, SupplyChange, Transfer
+from chain_sync_service.domain.facts import Fact, FactKind, RawLog, SupplyChange, Transfer, named_addresses
 from chain_sync_service.domain.listener import Contracts, Listener
 from libs.chain.address import EvmAddress
 from libs.clock import Clock
@@ -224,8 +224,5 @@ def _query(group: Sequence[Listener]) -> LogQuery:
 
 def _ghost(contracts: Contracts, log: RawLog) -> Fact | None:
     """A log that nothing proves. What it names in the token is read, so that it does not matter."""
-    if log.contract != contracts.token.value:
-        return Fact(FactKind.UNKNOWN, log, problem="its transaction has no result")
-    words = [*log.topics[1:], *(log.data[start : start + 32] for start in range(0, len(log.data), 32))]
-    touched = tuple("0x" + word[12:].hex() for word in words if len(word) == 32 and word[:12] == bytes(12))
+    touched = tuple(named_addresses(log)) if log.contract == contracts.token.value else ()
     return Fact(FactKind.UNKNOWN, log, touched=touched, problem="its transaction has no result")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from chain_sync_service.application.ports import Alarms, UnitOfWork, UnitOfWorkFactory
 from chain_sync_service.application.watch_rates import RatesAsked
 from chain_sync_service.domain.blocks import Block
-from chain_sync_service.domain.facts import Fact, FactKind, SeenFact, SupplyChange, Transfer
+from chain_sync_service.domain.facts import LATEST_TIME_SECONDS, Fact, FactKind, SeenFact, SupplyChange, Transfer
 from chain_sync_service.domain.holdings import HoldingChange, window_effects
 from chain_sync_service.domain.listener import Listener
 from chain_sync_service.domain.pending_rates import PendingRate, pending_rate
@@ -16,7 +16,6 @@ from libs.clock import Clock
 # Far more than the deepest reorg that is not another chain; one row each.
 KEPT_WINDOW_ENDS = 256
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_TIME_SECONDS = 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,4 +207,4 @@ def _pending(facts: Sequence[Fact]) -> list[PendingRate]:
 def _time(text: str) -> datetime:
     """A time that a token tells; what no calendar has is asked for at once, and then less and less often."""
     seconds = int(text) if text.isdecimal() else 0
-    return datetime.fromtimestamp(seconds, UTC) if seconds <= _LATEST_TIME_SECONDS else _EPOCH
+    return datetime.fromtimestamp(seconds, UTC) if seconds <= LATEST_TIME_SECONDS else _EPOCH

@@ -10,6 +10,13 @@ from libs.chain.address import EvmAddress
 ZERO_ADDRESS = EvmAddress("0x" + "0" * 40)
 
 
+# The end of the year 9999: no calendar here goes further.
+LATEST_TIME_SECONDS = 253_402_300_799
+
+_WORD_BYTES = 32
+_ADDRESS_PADDING = bytes(12)
+
+
 class ContractRole(StrEnum):
     """What a contract is to the asset; the same topic may mean different things in different roles."""
 
@@ -34,6 +41,17 @@ class RawLog:
     transaction_hash: str
     log_index: int
     has_result: bool = True
+
+
+def named_addresses(log: RawLog) -> list[str]:
+    """Whatever looks like an address among the topics and in the data, where a number may look like one, too."""
+    words = list(log.topics[1:])
+    words += [log.data[start : start + _WORD_BYTES] for start in range(0, len(log.data), _WORD_BYTES)]
+    return [
+        f"0x{word[len(_ADDRESS_PADDING) :].hex()}"
+        for word in words
+        if len(word) == _WORD_BYTES and word.startswith(_ADDRESS_PADDING)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from chain_sync_service.domain.facts import ZERO_ADDRESS, Fact, SupplyChange, Transfer
 
@@ -28,9 +28,6 @@ class Holding:
     def restricted(self) -> int:
         """What cannot be moved."""
         return self.frozen + self.locked + self.held + self.cleared
-
-
-PARTS = tuple(field.name for field in fields(Holding))[1:]
 
 
 @dataclass(frozen=True, slots=True)

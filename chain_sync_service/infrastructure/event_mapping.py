@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from google.protobuf.message import Message
 from masspayout.chain_sync.v1 import chain_sync_service_pb2 as pb
 from masspayout.chain_sync.v1 import events_pb2
 
-from chain_sync_service.domain.facts import FactKind, SeenFact
+from chain_sync_service.domain.facts import LATEST_TIME_SECONDS, FactKind, SeenFact
 from chain_sync_service.domain.holdings import Holding
 from chain_sync_service.domain.listener import HolderBalancesChanged
 
-_LATEST_SECONDS = 253_402_300_799
+Details = Mapping[str, str]
+Values = Mapping[str, Any]
 
 
 def holder_balances_changed_message(event: HolderBalancesChanged) -> events_pb2.HolderBalancesChanged:
@@ -60,7 +62,13 @@ def retraction_message(asset_id: UUID, seen: SeenFact, sequence: int) -> events_
 
 def fact_event_message(asset_id: UUID, seen: SeenFact) -> Message:
     """The event of a fact."""
-    return _EVENTS[seen.fact.kind](seen, str(asset_id))
+    event, values = _EVENTS[seen.fact.kind]
+    return event(
+        asset_id=str(asset_id),
+        sequence=seen.sequence,
+        position=_position(seen),
+        **values(seen.fact.details),
+    )
 
 
 def kind_of(kind: FactKind) -> str:
@@ -81,116 +89,75 @@ def _position(seen: SeenFact) -> events_pb2.ChainPosition:
     )
 
 
-def _deposited(seen: SeenFact, asset_id: str) -> Message:
-    details = seen.fact.details
-    return events_pb2.PaymentTokenDeposited(
-        asset_id=asset_id,
-        sequence=seen.sequence,
-        position=_position(seen),
-        sender=details["sender"],
-        lifecycle_contract=details["lifecycle_contract"],
-        amount_base_units=details["amount_base_units"],
-    )
+def _deposited(details: Details) -> Values:
+    return {
+        "sender": details["sender"],
+        "lifecycle_contract": details["lifecycle_contract"],
+        "amount_base_units": details["amount_base_units"],
+    }
 
 
-def _announced(seen: SeenFact, asset_id: str) -> Message:
-    return events_pb2.CorporateActionAnnounced(
-        asset_id=asset_id, sequence=seen.sequence, position=_position(seen), action=_action(seen.fact.details)
-    )
+def _of_action(details: Details) -> Values:
+    return {"action": _action(details)}
 
 
-def _rate_set(seen: SeenFact, asset_id: str) -> Message:
-    return events_pb2.CorporateActionRateSet(
-        asset_id=asset_id, sequence=seen.sequence, position=_position(seen), action=_action(seen.fact.details)
-    )
+def _cancelled(details: Details) -> Values:
+    return {
+        "kind": _action_kind(details["kind"]),
+        "action_id": _int64(details["action_id"]),
+        "forced": details["forced"] == "true",
+    }
 
 
-def _cancelled(seen: SeenFact, asset_id: str) -> Message:
-    details = seen.fact.details
-    return events_pb2.CorporateActionCancelled(
-        asset_id=asset_id,
-        sequence=seen.sequence,
-        position=_position(seen),
-        kind=_action_kind(details["kind"]),
-        action_id=_int64(details["action_id"]),
-        forced=details["forced"] == "true",
-    )
+def _snapshot(details: Details) -> Values:
+    return {"snapshot_id": _int64(details["snapshot_id"]), "scheduled": details["scheduled"] == "true"}
 
 
-def _snapshot(seen: SeenFact, asset_id: str) -> Message:
-    details = seen.fact.details
-    return events_pb2.SnapshotTaken(
-        asset_id=asset_id,
-        sequence=seen.sequence,
-        position=_position(seen),
-        snapshot_id=_int64(details["snapshot_id"]),
-        scheduled=details["scheduled"] == "true",
-    )
+def _pause(details: Details) -> Values:
+    return {
+        "lifecycle_contract": details["lifecycle_contract"] == "true",
+        "paused": details["paused"] == "true",
+    }
 
 
-def _pause(seen: SeenFact, asset_id: str) -> Message:
-    details = seen.fact.details
-    return events_pb2.PauseChanged(
-        asset_id=asset_id,
-        sequence=seen.sequence,
-        position=_position(seen),
-        lifecycle_contract=details["lifecycle_contract"] == "true",
-        paused=details["paused"] == "true",
-    )
+def _executed(details: Details) -> Values:
+    return {
+        "method": details["method"],
+        "reference_id": _int64(details["reference_id"]),
+        "succeeded_count": int(details["succeeded_count"]),
+        "failed_count": int(details["failed_count"]),
+        "paid_base_units": details["paid_base_units"],
+    }
 
 
-def _executed(seen: SeenFact, asset_id: str) -> Message:
-    details = seen.fact.details
-    return events_pb2.PayoutExecuted(
-        asset_id=asset_id,
-        sequence=seen.sequence,
-        position=_position(seen),
-        method=details["method"],
-        reference_id=_int64(details["reference_id"]),
-        succeeded_count=int(details["succeeded_count"]),
-        failed_count=int(details["failed_count"]),
-        paid_base_units=details["paid_base_units"],
-    )
+def _restriction(details: Details) -> Values:
+    return {
+        "holder": details["holder"],
+        "kind": f"KIND_{details['kind']}",
+        "restricted": details["restricted"] == "true",
+        "amount_base_units": details["amount_base_units"],
+    }
 
 
-def _restriction(seen: SeenFact, asset_id: str) -> Message:
-    details = seen.fact.details
-    return events_pb2.HolderRestrictionChanged(
-        asset_id=asset_id,
-        sequence=seen.sequence,
-        position=_position(seen),
-        holder=details["holder"],
-        kind=f"KIND_{details['kind']}",
-        restricted=details["restricted"] == "true",
-        amount_base_units=details["amount_base_units"],
-    )
+def _adjusted(details: Details) -> Values:
+    return {"factor": details["factor"], "more_decimals": int(details["more_decimals"])}
 
 
-def _adjusted(seen: SeenFact, asset_id: str) -> Message:
-    details = seen.fact.details
-    return events_pb2.BalancesAdjusted(
-        asset_id=asset_id,
-        sequence=seen.sequence,
-        position=_position(seen),
-        factor=details["factor"],
-        more_decimals=int(details["more_decimals"]),
-    )
-
-
-_EVENTS: Mapping[FactKind, Callable[[SeenFact, str], Message]] = {
-    FactKind.PAYMENT_TOKEN_DEPOSITED: _deposited,
-    FactKind.CORPORATE_ACTION_ANNOUNCED: _announced,
-    FactKind.CORPORATE_ACTION_CANCELLED: _cancelled,
-    FactKind.CORPORATE_ACTION_RATE_SET: _rate_set,
-    FactKind.SNAPSHOT_TAKEN: _snapshot,
-    FactKind.PAUSE_CHANGED: _pause,
-    FactKind.PAYOUT_EXECUTED: _executed,
-    FactKind.HOLDER_RESTRICTION_CHANGED: _restriction,
-    FactKind.BALANCES_ADJUSTED: _adjusted,
+# The event of each kind, and what it tells beside asset, sequence and position.
+_EVENTS: Mapping[FactKind, tuple[Callable[..., Message], Callable[[Details], Values]]] = {
+    FactKind.PAYMENT_TOKEN_DEPOSITED: (events_pb2.PaymentTokenDeposited, _deposited),
+    FactKind.CORPORATE_ACTION_ANNOUNCED: (events_pb2.CorporateActionAnnounced, _of_action),
+    FactKind.CORPORATE_ACTION_CANCELLED: (events_pb2.CorporateActionCancelled, _cancelled),
+    FactKind.CORPORATE_ACTION_RATE_SET: (events_pb2.CorporateActionRateSet, _of_action),
+    FactKind.SNAPSHOT_TAKEN: (events_pb2.SnapshotTaken, _snapshot),
+    FactKind.PAUSE_CHANGED: (events_pb2.PauseChanged, _pause),
+    FactKind.PAYOUT_EXECUTED: (events_pb2.PayoutExecuted, _executed),
+    FactKind.HOLDER_RESTRICTION_CHANGED: (events_pb2.HolderRestrictionChanged, _restriction),
+    FactKind.BALANCES_ADJUSTED: (events_pb2.BalancesAdjusted, _adjusted),
 }
 
 
-def _action(details: Mapping[str, str]) -> pb.CorporateAction:
+def _action(details: Details) -> pb.CorporateAction:
     action = pb.CorporateAction(
         kind=_action_kind(details["kind"]),
         action_id=_int64(details["action_id"]),
@@ -206,7 +173,7 @@ def _action(details: Mapping[str, str]) -> pb.CorporateAction:
         (action.fixing_time, "fixing_time"),
     ):
         seconds = int(details[name] or 0)
-        if 0 < seconds <= _LATEST_SECONDS:
+        if 0 < seconds <= LATEST_TIME_SECONDS:
             field.FromDatetime(datetime.fromtimestamp(seconds, UTC))
     return action
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from chain_sync_service.domain.facts import (
     DETAILS,
+    LATEST_TIME_SECONDS,
     ZERO_ADDRESS,
     ContractRole,
     Fact,
     FactKind,
     RawLog,
     Transfer,
+    named_addresses,
 )
 from libs.evm import interfaces
 from libs.evm.abi import Event, UndecodableError
@@ -28,7 +30,6 @@ _ADDRESS_PADDING = bytes(WORD_BYTES - ADDRESS_BYTES)
 _LAST_RESERVED_ADDRESS = 0xFFFF
 # What events can carry: 64-bit numbers, and times to the end of the year 9999.
 _MAX_NUMBER = 2**63 - 1
-_MAX_TIME_S = 253_402_300_799
 _MAX_PROBLEM_LENGTH = 300
 
 DIVIDEND = "DIVIDEND"
@@ -162,19 +163,8 @@ def _unknown(
 
 
 def _named_accounts(log: RawLog) -> list[str]:
-    """Whatever looks like an address among the topics and in the data, where a number may look like one, too.
-
-    What is not understood may have changed their holdings.
-    """
-    words = list(log.topics[1:])
-    words += [log.data[start : start + WORD_BYTES] for start in range(0, len(log.data), WORD_BYTES)]
-    return [
-        f"0x{word[-ADDRESS_BYTES:].hex()}"
-        for word in words
-        if len(word) == WORD_BYTES
-        and word.startswith(_ADDRESS_PADDING)
-        and int.from_bytes(word, "big") > _LAST_RESERVED_ADDRESS
-    ]
+    """Accounts that the log names: what is not understood may have changed their holdings."""
+    return [address for address in named_addresses(log) if int(address, 16) > _LAST_RESERVED_ADDRESS]
 
 
 def _holders(accounts: Iterable[str]) -> tuple[str, ...]:
@@ -199,7 +189,7 @@ def _number(value: int, what: str) -> str:
 
 def _time(value: int, what: str) -> str:
     """Seconds since 1970. Raises _UnreadableError for a time after the year 9999."""
-    if value > _MAX_TIME_S:
+    if value > LATEST_TIME_SECONDS:
         raise _UnreadableError(f"{what} {value} is no time")
     return str(value)
 

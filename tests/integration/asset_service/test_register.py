@@ -14,10 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from asset_service.application.apply_balance_changes import ApplyBalanceChanges, ApplyBalanceChangesCommand
 from asset_service.application.register_ports import HolderOrder, HolderPage
 from asset_service.domain.register import BalanceChanges, BlockPosition
-from asset_service.infrastructure.alarms import TelemetryAlarms
 from asset_service.infrastructure.register_reader import SqlRegisterReader
 from asset_service.infrastructure.unit_of_work import AssetUnitOfWork
 from deploy.local.database import run_async
+from libs.alarms import TelemetryAlarms
 from libs.clock import SystemClock
 from libs.errors import Reason
 from libs.grpc_kit.requests import next_page_token
@@ -207,10 +207,10 @@ async def test_a_broken_transaction_leaves_nothing(harness: Harness, service: Se
             event, asset_id, 1, BalanceChanges([holder.value], [5], [3]), 3, BlockPosition(3, BLOCK_HASH)
         )
         with pytest.raises(DBAPIError):
-            await ApplyBalanceChanges(dying, TelemetryAlarms(), SystemClock())(command)
+            await ApplyBalanceChanges(dying, TelemetryAlarms("asset"), SystemClock())(command)
         assert await harness.holders(asset_id) == ({}, pb.RegisterPosition())
         assert not await harness.database.fetchval("SELECT 1 FROM inbox WHERE event_id = $1", event.event_id)
-        await ApplyBalanceChanges(working, TelemetryAlarms(), SystemClock())(command)
+        await ApplyBalanceChanges(working, TelemetryAlarms("asset"), SystemClock())(command)
     assert (await harness.holders(asset_id))[0] == {holder.value: 5}
 
 

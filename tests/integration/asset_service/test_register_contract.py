@@ -29,9 +29,9 @@ from asset_service.domain.register import (
     Register,
 )
 from asset_service.domain.register_check import TOTAL, Discrepancy, Finding, holding_of
-from asset_service.infrastructure.alarms import TelemetryAlarms
 from asset_service.infrastructure.register_reader import SqlRegisterReader
 from asset_service.infrastructure.unit_of_work import AssetUnitOfWork
+from libs.alarms import TelemetryAlarms
 from libs.clock import SystemClock
 from tests.integration.asset_service.engines import asset_engine
 from tests.integration.asset_service.harness import BLOCK_HASH, ServiceUnderTest, new_address
@@ -114,7 +114,7 @@ def held(balance: int, frozen: int = 0) -> Holding:
 async def test_whatever_is_told_the_register_is_it(
     ports: Ports, events: list[tuple[bool, dict[str, Holding]]]
 ) -> None:
-    apply_changes = ApplyBalanceChanges(ports.unit_of_work, TelemetryAlarms(), SystemClock())
+    apply_changes = ApplyBalanceChanges(ports.unit_of_work, TelemetryAlarms("asset"), SystemClock())
     await require_register_follows(apply_changes, ports.reader, await ports.asset(), events)
 
 

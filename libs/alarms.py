@@ -8,9 +8,12 @@ _log = logging.getLogger(__name__)
 
 
 class TelemetryAlarms:
-    """The port Alarms."""
+    """The port Alarms of a service, named as in its metrics (`asset`)."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
 
     def raise_alarm(self, name: str, text: str) -> None:
         """Counts by name, and logs."""
-        telemetry.alarms.add(1, {"service": "asset", "alarm": name})
+        telemetry.alarms.add(1, {"service": self._service, "alarm": name})
         _log.error("%s: %s", name, text)
