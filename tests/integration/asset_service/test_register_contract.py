@@ -296,12 +296,11 @@ async def test_discrepancies_live_until_they_are_resolved(ports: Ports) -> None:
     found = [Finding(holding_of(one), 9, "1+0+0+0+0", "2+0+0+0+0"), Finding(TOTAL, 9, "1", "2")]
     async with ports.unit_of_work() as uow:
         assert await uow.discrepancies.add(asset_id, [], NOW) == []
+        # Not committed yet: the running service would ask for what is to be refreshed.
         first, second = await uow.discrepancies.add(asset_id, found, NOW)
-        await uow.commit()
-    assert second.discrepancy_id == first.discrepancy_id + 1
-    assert first == Discrepancy(first.discrepancy_id, asset_id, found[0], 1, NOW)
-    again = Finding(TOTAL, 12, "1", "3")
-    async with ports.unit_of_work() as uow:
+        assert second.discrepancy_id == first.discrepancy_id + 1
+        assert first == Discrepancy(first.discrepancy_id, asset_id, found[0], 1, NOW)
+        again = Finding(TOTAL, 12, "1", "3")
         assert await uow.discrepancies.open_of(asset_id) == [first, second]
         assert asset_id in await uow.discrepancies.assets_to_refresh(10_000)
         assert await uow.discrepancies.to_refresh(asset_id, 10) == [first, second]
