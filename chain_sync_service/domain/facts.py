@@ -71,11 +71,25 @@ class Transfer:
 class SupplyChange:
     """The token tells that it issued to, or redeemed from, a holder: the Transfer that goes with it is one.
 
-    A Transfer from or to nobody without it may be a lock or a freeze (contracts.md, 3.15).
+    A Transfer from or to nobody without it may be a lock or a freeze (contracts.md, 3.15). Versions before 8 tell
+    of some redemptions and issues by this log alone (3.20).
     """
 
     log: RawLog
     holder: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionTransfer:
+    """The token tells that tokens of one partition went from `sender` to `receiver`.
+
+    Most often a Transfer tells it, too. Versions before 8 tell of some moves by this log alone.
+    """
+
+    log: RawLog
+    sender: str
+    receiver: str
     amount: int
 
 
@@ -155,6 +169,10 @@ class Fact:
     touched: tuple[str, ...] = ()
     touches_everybody: bool = False
     problem: str = ""
+
+
+# What a log means to the asset whose it is.
+LogMeaning = Transfer | SupplyChange | PartitionTransfer | Fact
 
 
 @dataclass(frozen=True, slots=True)

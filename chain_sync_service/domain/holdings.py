@@ -4,7 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from chain_sync_service.domain.facts import ZERO_ADDRESS, Fact, SupplyChange, Transfer
+from chain_sync_service.domain.facts import (
+    ZERO_ADDRESS,
+    Fact,
+    FactKind,
+    PartitionTransfer,
+    SupplyChange,
+    Transfer,
+)
 
 _NOBODY = ZERO_ADDRESS.value
 
@@ -71,6 +78,7 @@ class WindowEffects:
 def window_effects(
     transfers: Sequence[Transfer],
     supply_changes: Sequence[SupplyChange],
+    partition_transfers: Sequence[PartitionTransfer],
     facts: Sequence[Fact],
     *,
     trusts_folding: bool,
@@ -78,14 +86,17 @@ def window_effects(
     """Transfers are folded, but for holders whose parts may have changed: their transfers may be no transfers.
 
     Locking and freezing tell a transfer to nobody though the supply stays (contracts.md, 3.15). A transfer from or
-    to nobody is believed only if the token tells of an issue or a redemption in the same transaction. Without
-    trust (a replay, whose transfers were folded before) everybody whom a transfer names is read.
+    to nobody is believed only if the token tells of an issue or a redemption in the same transaction. Who was
+    issued to, redeemed from, or moved tokens of a partition without a transfer that says the same is read
+    (3.20). Without trust (a replay, whose transfers were folded before) everybody whom a log names is read.
     """
     touched = {holder for fact in facts for holder in fact.touched}
     if trusts_folding:
-        touched |= _unexplained(transfers, supply_changes)
+        touched |= _unexplained(transfers, supply_changes) | _moved_silently(transfers, partition_transfers)
     else:
-        touched |= {party for transfer in transfers for party in (transfer.sender, transfer.receiver)}
+        moves: list[Transfer | PartitionTransfer] = [*transfers, *partition_transfers]
+        touched |= {party for move in moves for party in (move.sender, move.receiver)}
+        touched |= {change.holder for change in supply_changes}
     touched.discard(_NOBODY)
     return WindowEffects(
         folds=tuple(fold for fold in _net(transfers) if fold.holder not in touched),
@@ -95,7 +106,7 @@ def window_effects(
 
 
 def _unexplained(transfers: Sequence[Transfer], supply_changes: Sequence[SupplyChange]) -> set[str]:
-    """Who got from, or gave to, nobody without the token telling of an issue or a redemption."""
+    """Who got from, or gave to, nobody without an issue or a redemption being told, or the other way round."""
     told = Counter((each.log.transaction_hash, each.holder, each.amount) for each in supply_changes)
     unexplained = set()
     for transfer in transfers:
@@ -108,7 +119,33 @@ def _unexplained(transfers: Sequence[Transfer], supply_changes: Sequence[SupplyC
             told[explanation] -= 1
         else:
             unexplained.add(holder)
-    return unexplained
+    return unexplained | {holder for (_, holder, _), count in told.items() if count}
+
+
+def _moved_silently(transfers: Sequence[Transfer], partition_transfers: Sequence[PartitionTransfer]) -> set[str]:
+    """Between whom tokens of a partition moved without a transfer of the same."""
+
+    def moves(logs: Sequence[Transfer | PartitionTransfer]) -> Counter[tuple[str, str, str, int]]:
+        return Counter((each.log.transaction_hash, each.sender, each.receiver, each.amount) for each in logs)
+
+    silent = moves(partition_transfers) - moves(transfers)
+    return {party for _, sender, receiver, _ in silent for party in (sender, receiver)}
+
+
+def without_repeated_snapshots(facts: Sequence[Fact]) -> list[Fact]:
+    """Each snapshot once. Version 2 tells of one that was taken on request that it was triggered, too."""
+    taken = {
+        (fact.log.transaction_hash, fact.details["snapshot_id"])
+        for fact in facts
+        if fact.kind is FactKind.SNAPSHOT_TAKEN and fact.details["scheduled"] == "false"
+    }
+    return [
+        fact
+        for fact in facts
+        if fact.kind is not FactKind.SNAPSHOT_TAKEN
+        or fact.details["scheduled"] == "false"
+        or (fact.log.transaction_hash, fact.details["snapshot_id"]) not in taken
+    ]
 
 
 def _net(transfers: Iterable[Transfer]) -> list[Fold]:

@@ -46,10 +46,9 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     ResumePayoutRequest,
     RetryPaymentsRequest,
 )
-from tests.ats import roles
 from tests.ats.asset import Asset
 from tests.ats.lifecycle import deploy_lifecycle, deploy_payment_token
-from tests.ats.scene import PROJECT, SECONDS_TO_MATURITY, TOKEN_TERMS
+from tests.ats.scene import PROJECT, SECONDS_TO_MATURITY, SECONDS_TO_START, TOKEN_TERMS
 from tests.ats.studio import Studio
 from tests.system.harness import (
     NO_SETTINGS,
@@ -63,7 +62,6 @@ from tests.system.harness import (
 from tests.system.mining import Ticker
 
 EQUITY_TYPE: Final = 1
-_STARTS_IN_SECONDS: Final = 10
 # Few payees in a batch, and one batch after the other: time to do something in between.
 SMALL_BATCHES: Final = {"MAX_BATCH_GAS": "600000", "MAX_IN_FLIGHT_TRANSACTIONS": "1"}
 # What Hedera gives a transaction: the size of a batch is up to the engine, under this.
@@ -114,7 +112,7 @@ class Market(Harness):
         payer = deploy_lifecycle(self.studio.chain, asset, deploy_payment_token(self.studio.chain), self.signer)
         (_, security_type) = asset.read("getERC20Metadata")
         if security_type != EQUITY_TYPE:
-            asset.grant(roles.MATURITY_REDEEMER, payer.address)
+            asset.grant(asset.roles.maturity_redeemer, payer.address)
         holders = {holder: asset.balance_of(holder) for holder in asset.holders()}
         return Stage(asset.address, payer.payment_token.address, payer.address, holders)
 
@@ -124,7 +122,7 @@ class Market(Harness):
 
     async def list_bond(self, amounts: Mapping[ChecksumAddress, int]) -> Listing:
         """The same with a bond of variable rate that matures in SECONDS_TO_MATURITY."""
-        starts = self.studio.chain.now + _STARTS_IN_SECONDS
+        starts = self.studio.chain.now + SECONDS_TO_START
         matures = starts + SECONDS_TO_MATURITY
         return await self._list(
             lambda: self.studio.deploy_bond(TOKEN_TERMS, starts=starts, matures=matures), amounts

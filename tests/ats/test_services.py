@@ -8,7 +8,6 @@ from eth_utils.address import to_checksum_address
 from libs.protogen.typed.masspayout.asset.v1 import ImportAssetRequest
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import PaymentState
-from tests.ats import roles
 from tests.ats.lifecycle import deploy_payment_token
 from tests.ats.market import Market
 from tests.ats.scene import AMOUNTS, NEW, SECONDS_TO_MATURITY, SUPPLY, TOKEN_TERMS, UNIT, A, B, C, D
@@ -23,7 +22,7 @@ async def test_a_snapshot_payout_by_a_contract_that_the_import_deploys(market: M
     chain = market.studio.chain
     equity = market.studio.deploy_equity(TOKEN_TERMS)
     equity.issue(AMOUNTS)
-    equity.grant(roles.SNAPSHOT, market.signer)
+    equity.grant(equity.roles.snapshot, market.signer)
     payment_token = deploy_payment_token(chain).address
     request = ImportAssetRequest(request_id=str(uuid4()), token=equity.address, payment_token=payment_token)
     asset = await market.active((await market.call(market.client.assets.import_asset, request)).name)

@@ -83,7 +83,7 @@ async def pay_bond(market: Market) -> list[BatchSize]:
 
 async def redeem(market: Market, listing: Listing, call: str, before: Sequence[int] = ()) -> BatchSize:
     """Let the bond mature and pay the principal."""
-    market.studio.chain.advance_to(listing.token.read("getMaturityDate"))
+    market.studio.chain.advance_to(listing.token.matures)
     await market.deposit(listing.stage, NOMINAL_VALUE * TOKENS * BOND_HOLDERS)
     distribution = await market.create_kind(listing, redemption=True)
     size = await pay(market, listing, distribution, call, [*before, NOMINAL_VALUE * TOKENS])

@@ -63,14 +63,14 @@ async def test_the_scheduled_snapshot_is_taken_when_nobody_else_does(market: Mar
     equity = listing.token
     dividend_id, _, execution = announce(equity)
     market.studio.chain.advance_to(execution)
-    (_, snapshot_id), _ = equity.read("getDividend", dividend_id)
+    snapshot_id = equity.dividend(dividend_id).snapshot_id
     assert snapshot_id == 0
     await market.deposit(listing.stage, MONEY)
 
     distribution = await market.create_kind(listing, dividend_id=dividend_id)
     distribution = await market.in_state(distribution.name, DistributionState.COMPLETED)
 
-    (_, snapshot_id), _ = equity.read("getDividend", dividend_id)
+    snapshot_id = equity.dividend(dividend_id).snapshot_id
     assert (await market.payout(distribution.payout)).snapshot_id == str(snapshot_id)
     assert snapshot_id
     market.assert_paid(listing.stage, DUE, left=0)

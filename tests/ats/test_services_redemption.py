@@ -11,7 +11,6 @@ from eth_utils.address import to_checksum_address
 from libs.errors import Reason
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import PaymentState
-from tests.ats import roles
 from tests.ats.asset import Asset
 from tests.ats.market import Market, retry_request
 from tests.ats.scene import NEW, NOMINAL_VALUE, UNIT, A, B, C
@@ -43,16 +42,16 @@ async def test_everybody_is_paid_once_whoever_trades_and_whoever_has_to_wait(mar
     chain = market.studio.chain
     listing = await market.list_bond(AMOUNTS)
     bond, stage = listing.token, listing.stage
-    matures = int(bond.read("getMaturityDate"))
+    matures = bond.matures
     bond.freeze(A, UNIT)
     lock_id = lock(bond, B, 20 * UNIT, matures + LOCK_SECONDS)
     bond.block(C)
-    bond.send("revokeRole", roles.MATURITY_REDEEMER, stage.contract)
+    bond.send("revokeRole", bond.roles.maturity_redeemer, stage.contract)
     distribution = await market.create_kind(listing, redemption=True, allow_unfunded=True)
     await market.waits_for(distribution, "MATURITY_REACHED")
     chain.advance_to(matures)
     await market.waits_for(distribution, "REDEEMER_ROLE_HELD")
-    bond.grant(roles.MATURITY_REDEEMER, stage.contract)
+    bond.grant(bond.roles.maturity_redeemer, stage.contract)
     await market.in_state(distribution.name, DistributionState.WAITING_FOR_FUNDS)
 
     money = NOMINAL_VALUE * sum(AMOUNTS.values())
@@ -105,7 +104,7 @@ async def test_who_kept_tokens_after_being_paid_is_not_paid_again(market: Market
     bond, stage = listing.token, listing.stage
     bond.adjust(2, 0)
     bond.transfer(B, NEW, UNIT)
-    market.studio.chain.advance_to(bond.read("getMaturityDate"))
+    market.studio.chain.advance_to(bond.matures)
     assert bond.balance_of(A) == 20 * UNIT
     # More than all are due, so that nothing but the payout keeps A from being paid for the rest.
     spare = NOMINAL_VALUE * 20 * UNIT

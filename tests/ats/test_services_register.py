@@ -37,7 +37,7 @@ from tests.ats.asset import Asset
 from tests.ats.market import Listing, Market
 from tests.ats.scene import TOKEN_TERMS, UNIT, A, B, C, D
 from tests.ats.studio import ZERO_ADDRESS
-from tests.ats.test_events import CLEARING_ROLE, CLEARING_TRANSFER, CLEARING_VALIDATOR_ROLE, PARTITION
+from tests.ats.test_events import CLEARING_TRANSFER, PARTITION
 from tests.system.harness import eventually, service_environment
 from tests.system.random_register.comparing import Register, dead_letters
 from tests.system.random_register.node import Block
@@ -733,7 +733,7 @@ def _recover_an_account(trading: Trading) -> None:
 def _let_transfers_await_clearing(trading: Trading) -> None:
     """Two of them; one is approved, the other still awaits it."""
     token = trading.token
-    for role in (CLEARING_ROLE, CLEARING_VALIDATOR_ROLE):
+    for role in (token.roles.clearing, token.roles.clearing_validator):
         token.grant(role, token.chain.admin)
     token.send("activateClearing")
     sender, receiver = _two_new_accounts(trading.random)

@@ -15,7 +15,7 @@ from chain_sync_service.application.source import (
     WindowRefusedError,
 )
 from chain_sync_service.domain.blocks import Block
-from chain_sync_service.domain.facts import Fact, FactKind, RawLog, SupplyChange, Transfer
+from chain_sync_service.domain.facts import Fact, FactKind, LogMeaning, RawLog, SupplyChange, Transfer
 from chain_sync_service.domain.holdings import Holding
 from chain_sync_service.domain.listener import Contracts
 from chain_sync_service.domain.tokens import PaymentTokenDescription, SecurityType, TokenDescription
@@ -257,7 +257,7 @@ def tell_nonsense(token: EvmAddress = TOKEN) -> Operation:
 # --- what the logs mean ----------------------------------------------------------------------------------------
 
 
-def read_log(contracts: Contracts, log: RawLog) -> Transfer | SupplyChange | Fact | None:
+def read_log(contracts: Contracts, log: RawLog) -> LogMeaning | None:
     """The fake of `read_asset_log`: logs as the Ledger writes them."""
     words = [log.data[start : start + 32] for start in range(0, len(log.data), 32)]
     numbers = [int.from_bytes(word) for word in words]
