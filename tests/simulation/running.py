@@ -90,12 +90,16 @@ class _Run:
             self._disturbed_tick()
         self._heal()
         for _ in range(_MOST_HEALED_TICKS):
-            if self._is_at_rest() and not self.operators.try_redemptions_again():
+            if self._is_at_rest() and not self._last_calls():
                 break
             self._healed_tick()
         self.issuer.count_effects()
         check_end(self.world)
         self.pauser.check_end()
+
+    def _last_calls(self) -> bool:
+        """What an operator does once more before everything counts as at rest. False when it is done."""
+        return self.operators.try_redemptions_again() or self.operators.reconcile_each()
 
     def _disturbed_tick(self) -> None:
         world, rng = self.world, self.world.rng

@@ -416,14 +416,14 @@ class WatchedDatabase(MemoryDatabase):
         if payout.kind is not PayoutKind.REDEMPTION:
             is_settled = row.state in (PaymentState.PAID, PaymentState.CANCELLED)
             paid = was_paid(state, payout.kind, payout.reference_id, planned.holder) or 0
-            return 0 if is_settled else paid
+            return 0 if is_settled else max(0, paid - row.moved_base_units)
         if row.state is PaymentState.CANCELLED and payout.state is PayoutState.CANCELLING:
             # Promised until the payout is CANCELLED, although it was given up.
             return planned.amount_base_units
         if row.state not in OPEN_STATES:
             return 0
         principal = 0 if row.state is PaymentState.DISPUTED else free_principal(self._chain, state, planned.holder)
-        return max(0, planned.amount_base_units - principal)
+        return max(0, planned.amount_base_units - row.moved_base_units - principal)
 
     def _has_happened(self, key: str) -> bool:
         intent = self.intent(key)
