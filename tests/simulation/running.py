@@ -122,7 +122,8 @@ class _Run:
         self.pauser.end()
         chain = world.chain
         chain.poison_payees.clear()
-        chain.blocked_payees = {each for each in chain.blocked_payees if rng.random() < 0.3}
+        # Sorted: a set of strings has another order in every process, and dice are thrown for each.
+        chain.blocked_payees = {each for each in sorted(chain.blocked_payees) if rng.random() < 0.3}
         if not world.has_exact_money:
             chain.move_money(100_000)
         for payout_id in payout_ids(world):
