@@ -50,13 +50,29 @@ class Scheduler:
         """One await of one step that can go on. False when there is none."""
         tasks = self.tasks
         count = len(tasks)
-        first = int(self._rng.random() * count) if count else 0
-        for place in range(count):
-            task = tasks[(first + place) % count]
-            if task.waits_for is None or task.waits_for.done():
-                self._send(task)
-                return True
-        return False
+        if not count:
+            return False
+        first = int(self._rng.random() * count)
+        task = tasks[first]
+        if task.waits_for is not None and not task.waits_for.done():
+            behind = (tasks[(first + place) % count] for place in range(1, count))
+            free = next((each for each in behind if each.waits_for is None or each.waits_for.done()), None)
+            if free is None:
+                return False
+            task = free
+        task.awaits += 1
+        if task.awaits > _MOST_AWAITS:
+            raise RuntimeError(f"{task.name} never ends")
+        self.current = task
+        try:
+            task.waits_for = task.coroutine.send(None)
+        except StopIteration as ended:
+            tasks.remove(task)
+            task.on_end(task, ended.value, None)
+        except Exception as error:
+            tasks.remove(task)
+            task.on_end(task, None, error)
+        return True
 
     def kill(self, replica: int) -> int:
         """Ends a replica's steps where they are. Returns how many were under way."""
@@ -71,17 +87,3 @@ class Scheduler:
             # It never ran, or it went on after its death, which nothing may.
             task.coroutine.close()
         return sum(task.awaits > 0 for task in victims)
-
-    def _send(self, task: Task) -> None:
-        task.awaits += 1
-        if task.awaits > _MOST_AWAITS:
-            raise RuntimeError(f"{task.name} never ends")
-        self.current = task
-        try:
-            task.waits_for = task.coroutine.send(None)
-        except StopIteration as ended:
-            self.tasks.remove(task)
-            task.on_end(task, ended.value, None)
-        except Exception as error:
-            self.tasks.remove(task)
-            task.on_end(task, None, error)

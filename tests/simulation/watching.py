@@ -118,6 +118,9 @@ class WatchedDatabase(MemoryDatabase):
         self._confirmations = confirmations
 
     def apply(self, written: Mapping[Any, Mapping[Any, Any]], events: list[OutgoingEvent]) -> None:
+        if not written:
+            super().apply(written, events)
+            return
         before = {
             name: {key: self.rows(name).get(key) for key in rows}
             for name, rows in written.items()

@@ -91,25 +91,27 @@ class World:
         self.tick += 1
         self._allowance.clear()
         self._start_steps()
+        advance, broken = self.scheduler.advance, self.database.broken
         for _ in range(awaits):
-            if not self.scheduler.advance():
+            if not advance():
                 break
-            if self.database.broken:
-                raise self.database.broken[0]
+            if broken:
+                raise broken[0]
         self._count_races()
         self.clock.advance(seconds)
 
     def _start_steps(self) -> None:
+        busy = {(task.replica, task.name) for task in self.scheduler.tasks}
         for replica in _REPLICAS:
             if self.down_until.get(replica, 0) > self.tick:
                 continue
             for name, step in self._workers(replica):
-                self._start_worker(replica, name, step)
+                if (replica, name) not in busy:
+                    self._start_worker(replica, name, step)
 
     def _start_worker(self, replica: int, name: str, step: Callable[[], Coroutine[Any, Any, bool]]) -> None:
         slot = (replica, name)
-        is_busy = any(task.replica == replica and task.name == name for task in self.scheduler.tasks)
-        if is_busy or self._allowance[slot] >= _STEPS_PER_TICK:
+        if self._allowance[slot] >= _STEPS_PER_TICK:
             return
         self._allowance[slot] += 1
 

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 from libs.chain.address import EvmAddress
@@ -12,6 +12,7 @@ from payout_service.application.chain_ports import CallKind, ReceiptEvidence, Re
 from payout_service.domain.fees import Fees
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
 from payout_service.domain.transaction import NO_OP_GAS, ContractCall
+from tests.support.payout.copying import copied
 from tests.support.payout.memory_asset import Action, AssetState, Bond
 
 CHAIN_ID = 298
@@ -89,15 +90,19 @@ class State(AssetState):
 
     def copy(self, timestamp: int) -> Self:
         """For another block to change."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        own: dict[str, Any] = {
-            name: value.copy() for name, value in values.items() if isinstance(value, dict | list)
-        }
-        return replace(self, **own, timestamp=timestamp)
+        other = copied(self)
+        other.timestamp = timestamp
+        for name in _CONTAINERS:
+            setattr(other, name, getattr(self, name).copy())
+        return other
 
     def seen_at(self, timestamp: int) -> Self:
         """To look at: the contracts tell the time of the block that is asked about (contracts.md, 3.19)."""
-        return replace(self, timestamp=timestamp)
+        if timestamp == self.timestamp:
+            return self
+        other = copied(self)
+        other.timestamp = timestamp
+        return other
 
     @property
     def nonce(self) -> int:
@@ -113,6 +118,9 @@ class State(AssetState):
         if kind is ExecutionKind.AMOUNT_SNAPSHOT:
             return self.paid
         return self.distributed if kind is ExecutionKind.DISTRIBUTION else None
+
+
+_CONTAINERS = tuple(each.name for each in fields(State) if each.default_factory is not MISSING)
 
 
 def encode(function: str, **arguments: object) -> bytes:
