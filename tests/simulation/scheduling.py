@@ -18,7 +18,7 @@ class KilledError(BaseException):
     """kill -9: no handler of the engine catches it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Task:
     """A step under way. A lane's name is that of its worker."""
 

@@ -106,6 +106,7 @@ class WatchedDatabase(MemoryDatabase):
         self.broken: list[InvariantError] = []
         # Whose transaction it is, by hash: the intent's key. Never forgotten.
         self.owner_of: dict[str, str] = {}
+        self.owners_learned = 0
         # Every total that a payout ever had in a committed row.
         self.totals_of: dict[UUID, set[int]] = {}
         # The kind and the rules of every payout that there ever was.
@@ -140,7 +141,7 @@ class WatchedDatabase(MemoryDatabase):
     def _judge(self, name: Any, key: Any, old: Any, new: Any, written: Mapping[Any, Mapping[Any, Any]]) -> None:
         table = _table_of(name)
         if table in TABLES and old is not None:
-            self._count_transition(table, old.state, new.state, f"{name} {key}")
+            self._count_transition(table, old.state, new.state, name, key)
         match table:
             case "payout":
                 self._judge_payout(old, new, written)
@@ -156,14 +157,15 @@ class WatchedDatabase(MemoryDatabase):
                 self.fail("nonce_given_back", f"{new.signer}: {old.next_nonce} became {new.next_nonce}")
             case "attempt":
                 intent: TransactionIntent = self.rows("intent")[new]
+                self.owners_learned += self.owner_of.get(key) != intent.key
                 self.owner_of[key] = intent.key
 
-    def _count_transition(self, table: str, old: StrEnum, new: StrEnum, what: str) -> None:
+    def _count_transition(self, table: str, old: StrEnum, new: StrEnum, name: Any, key: Any) -> None:
         if old is new:
             return
         self.transitions[table, old.value, new.value] += 1
         if new not in TABLES[table][old]:
-            self.fail("illegal_transition", f"{what}: {old} became {new}")
+            self.fail("illegal_transition", f"{name} {key}: {old} became {new}")
 
     def _judge_payout(self, old: Payout | None, new: Payout, written: Mapping[Any, Mapping[Any, Any]]) -> None:
         self.totals_of.setdefault(new.payout_id, set()).add(new.total_base_units)

@@ -164,6 +164,7 @@ class MemoryContracts:
         # What befell calls and transactions, when it took effect.
         self.happened: Counter[str] = Counter()
         self._decoded: dict[bytes, dict[str, Any]] = {}
+        self._executions: dict[bytes, Execution] = {}
 
     # ------------------------------------------------------------------------------------ calls
 
@@ -196,7 +197,7 @@ class MemoryContracts:
             case "trigger":
                 return RecognisedCall(CallKind.TRIGGER_SNAPSHOTS)
             case "pay":
-                return RecognisedCall(CallKind.PAY_BATCH, _execution(content))
+                return RecognisedCall(CallKind.PAY_BATCH, self._execution_of(call))
             case "set paused":
                 return RecognisedCall(CallKind.SET_PAUSED)
             case "sweep":
@@ -213,6 +214,16 @@ class MemoryContracts:
             self._decoded[call.data] = found
         return found
 
+    def _execution_of(self, call: ContractCall) -> Execution:
+        """The execution of a call that pays."""
+        found = self._executions.get(call.data)
+        if found is None:
+            content = self.decode(call)
+            kind = ExecutionKind(content["kind"])
+            found = Execution(kind, content["reference"], content["total"], tuple(content["holders"]))
+            self._executions[call.data] = found
+        return found
+
     # ------------------------------------------------------------------------------------ rules
 
     def gas_of(self, call: ContractCall) -> int:
@@ -224,7 +235,7 @@ class MemoryContracts:
             case "snapshot" | "trigger":
                 return SNAPSHOT_GAS
             case "pay":
-                execution = _execution(content)
+                execution = self._execution_of(call)
                 gas_per_payee = self.gas_per_payee_of.get(execution.kind, self.gas_per_payee)
                 return GAS_BASE + gas_per_payee * len(execution.holders)
             case "sweep":
@@ -240,7 +251,7 @@ class MemoryContracts:
             case "snapshot":
                 return "" if self.has_snapshot_role else "AccountHasNoRole"
             case "pay":
-                return self._why_pay_reverts(_execution(content), state)
+                return self._why_pay_reverts(self._execution_of(call), state)
             case "sweep":
                 return self._why_sweep_reverts(content, state)
             case "set paused":
@@ -337,7 +348,7 @@ class MemoryContracts:
             case "set paused":
                 state.paused = content["paused"]
             case "pay":
-                evidence = self._pay(_execution(content), state)
+                evidence = self._pay(self._execution_of(call), state)
                 return Mined(transaction, block_number, succeeded=True, gas_used=gas, evidence=evidence)
             case "sweep":
                 state.move(CONTRACT.value, content["to"], content["amount"])
@@ -407,9 +418,3 @@ class MemoryContracts:
             case ExecutionKind.CASH_OUT:
                 assert self.bond is not None
                 return state.principal(self.bond, payee)
-
-
-def _execution(content: dict[str, Any]) -> Execution:
-    """The execution of a decoded call that pays."""
-    kind = ExecutionKind(content["kind"])
-    return Execution(kind, content["reference"], content["total"], tuple(content["holders"]))

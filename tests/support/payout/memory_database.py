@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType, coroutine
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
@@ -199,71 +199,6 @@ class MemoryDatabase(MemoryStore):
 
     def committed_base_units(self) -> int:
         return sum(amount for _, amount in self.rows("commitment").values())
-
-
-class MemoryUnitOfWork:
-    """See UnitOfWork."""
-
-    payouts: "MemoryPayouts"
-    payments: MemoryPayments
-    journal: "MemoryJournal"
-    treasury: "MemoryTreasury"
-    sweeps: "MemorySweeps"
-    lifecycle: "MemoryLifecycle"
-    discrepancies: "MemoryDiscrepancies"
-
-    def __init__(self, database: MemoryDatabase) -> None:
-        self._database = database
-        self._transaction = Transaction(database)
-
-    def __getattr__(self, name: str) -> Any:
-        """A repository, made when it is first asked for: most units of work need one or two of them."""
-        make = _REPOSITORIES.get(name)
-        if make is None:
-            raise AttributeError(name)
-        made = make(self._transaction)
-        setattr(self, name, made)
-        return made
-
-    @coroutine
-    def __aenter__(self) -> Generator[None, None, Self]:
-        for _ in range(self._database.pauses_of_turn()):
-            yield
-        self._transaction.is_open = True
-        return self
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._transaction.is_open = False
-        self._transaction.end()
-
-    @coroutine
-    def commit(self) -> Generator[None, None, None]:
-        yield from self._transaction.statement()
-        for _ in range(self._database.pauses_of_turn()):
-            yield
-        self._transaction.commit()
-        # Durable, and the caller may die before it knows.
-        for _ in range(self._database.pauses_of_turn()):
-            yield
-
-    async def record_incoming(self, event: IncomingEvent) -> bool:
-        await self._transaction.statement()
-        return await self._transaction.insert_or_ignore("inbox", event.event_id, event.subject)
-
-    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
-        await self._transaction.statement()
-        found: LoggedRequest | None = self._transaction.get("request", request_id)
-        return found
-
-    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
-        await self._transaction.statement()
-        logged = LoggedRequest(key, resource_id)
-        return await self._transaction.insert_or_ignore("request", key.request_id, logged)
 
 
 class _Claims:
@@ -509,9 +444,9 @@ class MemoryJournal:
         saved = _copy(intent)
         # As the SQL does: of bytes that are durable only the time of the last send changes.
         saved.attempts = [
-            replace(stored[each.number], last_broadcast_time=each.last_broadcast_time)
-            if each.number in stored
-            else each
+            each
+            if each.number not in stored or each is stored[each.number]
+            else replace(stored[each.number], last_broadcast_time=each.last_broadcast_time)
             for each in intent.attempts
         ]
         await self._transaction.update("intent", intent.intent_id, saved)
@@ -806,15 +741,75 @@ class MemoryDiscrepancies:
         return None if found.resolve_time else found
 
 
-_REPOSITORIES: Mapping[str, Callable[[Transaction], Any]] = {
-    "payouts": MemoryPayouts,
-    "payments": MemoryPayments,
-    "journal": MemoryJournal,
-    "treasury": MemoryTreasury,
-    "sweeps": MemorySweeps,
-    "lifecycle": MemoryLifecycle,
-    "discrepancies": MemoryDiscrepancies,
-}
+class _Repository(Generic[Row]):
+    """Made when it is first asked for: most units of work need one or two of them."""
+
+    def __init__(self, make: Callable[[Transaction], Row]) -> None:
+        self._make = make
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, work: "MemoryUnitOfWork", owner: type) -> Row:
+        made = work.__dict__[self._name] = self._make(work.transaction)
+        return made
+
+
+class MemoryUnitOfWork:
+    """See UnitOfWork."""
+
+    payouts = _Repository(MemoryPayouts)
+    payments = _Repository(MemoryPayments)
+    journal = _Repository(MemoryJournal)
+    treasury = _Repository(MemoryTreasury)
+    sweeps = _Repository(MemorySweeps)
+    lifecycle = _Repository(MemoryLifecycle)
+    discrepancies = _Repository(MemoryDiscrepancies)
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
+        self.transaction = Transaction(database)
+
+    @coroutine
+    def __aenter__(self) -> Generator[None, None, Self]:
+        for _ in range(self._database.pauses_of_turn()):
+            yield
+        self.transaction.is_open = True
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.transaction.is_open = False
+        self.transaction.end()
+
+    @coroutine
+    def commit(self) -> Generator[None, None, None]:
+        yield from self.transaction.statement()
+        for _ in range(self._database.pauses_of_turn()):
+            yield
+        self.transaction.commit()
+        # Durable, and the caller may die before it knows.
+        for _ in range(self._database.pauses_of_turn()):
+            yield
+
+    async def record_incoming(self, event: IncomingEvent) -> bool:
+        await self.transaction.statement()
+        return await self.transaction.insert_or_ignore("inbox", event.event_id, event.subject)
+
+    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
+        await self.transaction.statement()
+        found: LoggedRequest | None = self.transaction.get("request", request_id)
+        return found
+
+    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
+        await self.transaction.statement()
+        logged = LoggedRequest(key, resource_id)
+        return await self.transaction.insert_or_ignore("request", key.request_id, logged)
 
 
 def _copy(row: Row) -> Row:

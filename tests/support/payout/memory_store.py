@@ -74,9 +74,12 @@ class _Table:
     indexes: Mapping[str, Index]
     rows: dict[Any, Any] = field(default_factory=dict)
     keys: dict[str, dict[Any, dict[Any, None]]] = field(default_factory=dict)
+    # How often a row was stored.
+    changes: int = 0
 
     def store(self, key: Any, row: Any) -> None:
         """None: the row is deleted."""
+        self.changes += 1
         before = self.rows.get(key)
         if row is None:
             self.rows.pop(key, None)
@@ -123,7 +126,8 @@ class MemoryStore:
         # By name; made when they are asked for.
         self.tables = _Tables(schema)
         self._outbox_keys: set[tuple[Any, ...]] = set()
-        self._random = random.Random(seed) if seed is not None else None
+        # Decides who goes first; None lets everybody run as they come.
+        self.dice = random.Random(seed) if seed is not None else None
         self._position = 0
 
     def rows(self, table: Any) -> dict[Any, Any]:
@@ -147,16 +151,12 @@ class MemoryStore:
 
     def pauses_of_turn(self) -> int:
         """How often other tasks go first when it is somebody's turn to let them."""
-        if self._random is None:
+        if self.dice is None:
             return 0
-        pauses = self._random.getrandbits(_BITS_PER_TURN)
+        pauses = self.dice.getrandbits(_BITS_PER_TURN)
         while pauses >= _PAUSES_PER_TURN:
-            pauses = self._random.getrandbits(_BITS_PER_TURN)
+            pauses = self.dice.getrandbits(_BITS_PER_TURN)
         return pauses
-
-    def wants_pause(self) -> bool:
-        """Whether other tasks go first at a statement: now and then."""
-        return self._random is not None and self._random.random() < _CHANCE_OF_PAUSE_PER_STATEMENT
 
     def backup(self) -> Backup:
         """What `restore` brings back."""
@@ -224,7 +224,9 @@ class Transaction:
     @coroutine
     def statement(self) -> Generator[None, None, None]:
         """Every statement begins with this: other tasks may go first, or the process may die here."""
-        if self.store.wants_pause():
+        dice = self.store.dice
+        # Now and then.
+        if dice is not None and dice.random() < _CHANCE_OF_PAUSE_PER_STATEMENT:
             yield
         if not self.is_open or self._is_aborted:
             raise RuntimeError("the transaction is not open, or an error has aborted it")
