@@ -6,7 +6,7 @@ ended at any await, as kill -9 ends a process: what its transaction has not comm
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,33 +46,35 @@ class Scheduler:
     def start(self, task: Task) -> None:
         self.tasks.append(task)
 
-    def advance(self) -> bool:
-        """One await of one step that can go on. False when there is none."""
-        tasks = self.tasks
-        count = len(tasks)
-        if not count:
-            return False
-        first = int(self._rng.random() * count)
-        task = tasks[first]
-        if task.waits_for is not None and not task.waits_for.done():
-            behind = (tasks[(first + place) % count] for place in range(1, count))
-            free = next((each for each in behind if each.waits_for is None or each.waits_for.done()), None)
-            if free is None:
-                return False
-            task = free
-        task.awaits += 1
-        if task.awaits > _MOST_AWAITS:
-            raise RuntimeError(f"{task.name} never ends")
-        self.current = task
-        try:
-            task.waits_for = task.coroutine.send(None)
-        except StopIteration as ended:
-            tasks.remove(task)
-            task.on_end(task, ended.value, None)
-        except Exception as error:
-            tasks.remove(task)
-            task.on_end(task, None, error)
-        return True
+    def run(self, awaits: int, broken: Sequence[Exception]) -> None:
+        """So many awaits at most, each of one step that can go on. Raises the first of `broken` once there is one."""
+        tasks, throw = self.tasks, self._rng.random
+        for _ in range(awaits):
+            count = len(tasks)
+            if not count:
+                return
+            first = int(throw() * count)
+            task = tasks[first]
+            if task.waits_for is not None and not task.waits_for.done():
+                others = (tasks[(first + place) % count] for place in range(1, count))
+                free = next((each for each in others if each.waits_for is None or each.waits_for.done()), None)
+                if free is None:
+                    return
+                task = free
+            task.awaits += 1
+            if task.awaits > _MOST_AWAITS:
+                raise RuntimeError(f"{task.name} never ends")
+            self.current = task
+            try:
+                task.waits_for = task.coroutine.send(None)
+            except StopIteration as ended:
+                tasks.remove(task)
+                task.on_end(task, ended.value, None)
+            except Exception as error:
+                tasks.remove(task)
+                task.on_end(task, None, error)
+            if broken:
+                raise broken[0]
 
     def kill(self, replica: int) -> int:
         """Ends a replica's steps where they are. Returns how many were under way."""

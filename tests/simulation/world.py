@@ -110,12 +110,7 @@ class World:
         self.tick += 1
         self._steps.clear()
         self._start_steps()
-        advance, broken = self.scheduler.advance, self.database.broken
-        for _ in range(awaits):
-            if not advance():
-                break
-            if broken:
-                raise broken[0]
+        self.scheduler.run(awaits, self.database.broken)
         self._count_races()
         self.clock.advance(seconds)
 

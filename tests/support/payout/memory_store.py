@@ -249,6 +249,9 @@ class Transaction:
 
     def find(self, table: Any, index: str, value: Any) -> list[Any]:
         """Rows with a value, in no order."""
+        if table not in self._written:
+            stored = self.store.tables[table]
+            return [stored.rows[key] for key in stored.keys_with(index, value)]
         return [row for _, row in self._with(table, index, value)]
 
     def by_age(self, table: str, rows: Mapping[Any, Any]) -> list[Any]:
