@@ -41,6 +41,8 @@ TABLES: Mapping[str, Mapping[Any, frozenset[Any]]] = {
     "sweep": SWEEP_TRANSITIONS,
     "lifecycle": LIFECYCLE_TRANSITIONS,
 }
+# Tables whose rows are judged when they are written.
+_JUDGED = frozenset({*TABLES, "batch", "lane", "attempt"})
 Transition = tuple[str, str, str]
 
 
@@ -67,7 +69,7 @@ _REPRICED = frozenset(
 
 
 def _table_of(name: Any) -> str:
-    table: str = name[0] if isinstance(name, tuple) else name
+    table: str = name if type(name) is str else name[0]
     return table
 
 
@@ -119,20 +121,16 @@ class WatchedDatabase(MemoryDatabase):
         self._confirmations = confirmations
 
     def apply(self, written: Mapping[Any, Mapping[Any, Any]], events: list[OutgoingEvent]) -> None:
-        if not written:
-            super().apply(written, events)
-            return
-        before = {
-            name: {key: self.rows(name).get(key) for key in rows}
-            for name, rows in written.items()
-            if _table_of(name) in TABLES or name in ("batch", "lane")
-        }
-        rows_written = {name: dict(rows) for name, rows in written.items()}
+        judged = [name for name in written if _table_of(name) in _JUDGED]
+        before: dict[Any, Mapping[Any, Any]] = {}
+        for name in judged:
+            rows = self.rows(name)
+            before[name] = {key: rows.get(key) for key in written[name]}
         super().apply(written, events)
-        for name, rows in rows_written.items():
-            for key, row in rows.items():
+        for name in judged:
+            for key, row in written[name].items():
                 if row is not None:
-                    self._judge(name, key, before.get(name, {}).get(key), row, rows_written)
+                    self._judge(name, key, before[name][key], row, written)
         self._judge_releases(before)
 
     def fail(self, name: str, what: str) -> None:
@@ -331,7 +329,7 @@ class WatchedDatabase(MemoryDatabase):
             self.happened["deferral_paid_by_name"] += len(left)
             return
         self.happened["deferral_released"] += len(left)
-        for holder in {holder for _, holder in left}:
+        for holder in sorted({holder for _, holder in left}):
             for payout_id in self._due_of(holder, before):
                 if (payout_id, holder) not in left:
                     self.fail("deferrals_released_in_part", f"{holder}: {left}, without {payout_id}")
