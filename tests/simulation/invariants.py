@@ -8,7 +8,7 @@ from payout_service.domain.payout import Payout, PayoutState
 from tests.simulation.chain_invariants import check_executions, check_payout_at_rest
 from tests.simulation.dues import was_paid
 from tests.simulation.watching import InvariantError
-from tests.simulation.world import World, payout_ids
+from tests.simulation.world import Checked, World, payout_ids
 from tests.support.payout.memory_chain import TREASURER
 from tests.support.payout.memory_database import PaymentRow
 
@@ -27,10 +27,11 @@ def check_tick(world: World) -> None:
     """Cheap enough for every tick that has changed something."""
     check_executions(world)
     _promises_are_covered(world)
-    for payout_id in payout_ids(world):
-        payout, rows = world.database.payout(payout_id), world.database.payments(payout_id)
-        _figures_are_those_of_the_rows(payout, rows)
-        _promise_is_what_is_owed(world, payout, rows)
+    for payout_id, payout in world.database.rows("payout").items():
+        if _has_changed(world, payout):
+            rows = world.database.payments(payout_id)
+            _figures_are_those_of_the_rows(payout, rows)
+            _promise_is_what_is_owed(world, payout, rows)
 
 
 def check_end(world: World) -> None:
@@ -50,6 +51,24 @@ def check_end(world: World) -> None:
 
 def _fail(name: str, what: str) -> None:
     raise InvariantError(name, what)
+
+
+def _has_changed(world: World, payout: Payout) -> bool:
+    """Whether it, its payments or its promise are others than when this was last asked. Remembers them.
+
+    Rows are never changed in place, and what is remembered cannot be another object's place in memory.
+    """
+    payments = world.database.table(("payment", payout.payout_id))
+    promise = world.database.rows("commitment").get(payout.payout_id)
+    before = world.checked.get(payout.payout_id)
+    world.checked[payout.payout_id] = Checked(payout, payments, payments.changes, promise)
+    return (
+        before is None
+        or before.payout is not payout
+        or before.payments is not payments
+        or before.changes != payments.changes
+        or before.promise is not promise
+    )
 
 
 def _promises_are_covered(world: World) -> None:

@@ -1,6 +1,5 @@
 """Payments and batches in memory, as payment_repository.py keeps them in PostgreSQL."""
 
-import copy
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from payout_service.domain.payments import (
 )
 from payout_service.domain.payout import RELEASING_STATES, Payout
 from payout_service.domain.plan import Entitlement, PlannedPayment, Treatment
+from tests.support.payout.copying import copied
 from tests.support.payout.memory_store import Transaction
 
 _UNSENT_STATES = frozenset(
@@ -71,7 +71,6 @@ class MemoryPayments:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self._new_intent_keys: list[str] = []
 
     async def add_planned(self, payout_id: UUID, payments: Sequence[PlannedPayment], now: datetime) -> None:
         await self._transaction.statement()
@@ -173,9 +172,9 @@ class MemoryPayments:
     async def add_batch(self, payout_id: UUID, batch: Batch, payees: Sequence[PlannedPayment]) -> None:
         await self._transaction.statement()
         self._transaction.check(batch.number > 0, "batch: number")
-        stored = StoredBatch(payout_id, copy.copy(batch))
+        stored = StoredBatch(payout_id, copied(batch))
         await self._transaction.insert("batch", (payout_id, batch.number), stored)
-        self._new_intent_keys.append(batch.intent_key)
+        self._transaction.deferred_checks.append(lambda: self._check_intent(batch.intent_key))
         ordinals = {payee.ordinal for payee in payees}
         taken = await self._move(
             payout_id,
@@ -373,11 +372,9 @@ class MemoryPayments:
             if row.planned.ordinal >= after
         ][:limit]
 
-    def check_intents(self) -> None:
+    def _check_intent(self, key: str) -> None:
         """The deferred foreign key: a batch's transaction is journaled in the same commit."""
-        for key in self._new_intent_keys:
-            self._transaction.check(bool(self._transaction.find("intent", "key", key)), f"batch: no intent {key}")
-        self._new_intent_keys.clear()
+        self._transaction.check(bool(self._transaction.find("intent", "key", key)), f"batch: no intent {key}")
 
     async def _settle(self, payout_id: UUID, number: int, state: BatchState) -> Batch:
         """Ends an open batch. Raises RuntimeError when it has ended before."""
@@ -494,4 +491,4 @@ def _tallies(rows: Iterable[PaymentRow]) -> Tallies:
 
 
 def _by_number(stored: Iterable[StoredBatch]) -> list[Batch]:
-    return sorted((copy.copy(each.batch) for each in stored), key=lambda batch: batch.number)
+    return sorted((copied(each.batch) for each in stored), key=lambda batch: batch.number)
