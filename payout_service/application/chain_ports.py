@@ -78,12 +78,12 @@ class Head:
 class ReceiptEvidence:
     """What a batch's receipt holds: the contract's event, its transfers of the payment token by receiver.
 
-    `redeemed`: base units of the security token burned, by holder; only of a cash-out.
+    `redeemed`: base units of the security token burned, by holder; only of a cash-out. See `burned_tokens`.
     """
 
     event: ExecutionEvent | None
     transferred: Mapping[str, int]
-    redeemed: Mapping[str, int] = field(default_factory=dict)
+    redeemed: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

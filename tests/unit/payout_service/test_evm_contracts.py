@@ -56,6 +56,31 @@ def transfer(token: EvmAddress, sender: str, receiver: str, amount: int) -> dict
     return log(token, topics, encode(["uint256"], [amount]))
 
 
+def redemption(token: EvmAddress, holder: str, amount: int, partition: int = 1) -> dict[str, object]:
+    """RedeemedByPartition; the operator is the lifecycle contract."""
+    topics = [
+        interfaces.REDEEMED_BY_PARTITION.topic,
+        encode(["uint256"], [partition]),
+        encode(["address"], [str(CONTRACT)]),
+        encode(["address"], [holder]),
+    ]
+    return log(token, topics, encode(["uint256", "bytes", "bytes"], [amount, b"", b""]))
+
+
+def by_partition(
+    token: EvmAddress, sender: str, receiver: str, amount: int, partition: int = 1
+) -> dict[str, object]:
+    """TransferByPartition."""
+    topics = [
+        interfaces.TRANSFER_BY_PARTITION.topic,
+        encode(["uint256"], [partition]),
+        encode(["address"], [sender]),
+        encode(["address"], [receiver]),
+    ]
+    data = encode(["address", "uint256", "bytes", "bytes"], [str(CONTRACT), amount, b"", b""])
+    return log(token, topics, data)
+
+
 # The padded arrays of each event, and what its call was.
 PADDED: list[object] = [[B, NOBODY, NOBODY], [A, C, NOBODY], [600, 0, 0]]
 HOLDERS = (A, B, C)
@@ -107,14 +132,16 @@ async def test_logs_of_another_layout_prove_nothing(event: Any, call: list[objec
 async def test_tokens_are_redeemed_by_a_cash_out_alone(
     event: Any, call: list[object], execution: Execution
 ) -> None:
-    """A lock tells a transfer to nobody, version 8 an adjustment as one by nobody (contracts.md, 3.15)."""
+    """Version 8 tells an adjustment as a transfer by nobody, beside its burns (contract-surprises.md, 15)."""
     logs = [
         transfer(TOKEN, A, NOBODY, 40),
+        redemption(TOKEN, A, 40),
         transfer(TOKEN, NOBODY, NOBODY, 3),
         transfer(TOKEN, A, NOBODY, 2),
+        redemption(TOKEN, A, 2),
         transfer(TOKEN, A, B, 5),
         transfer(TOKEN, NOBODY, A, 7),
-        transfer(PAYMENT_TOKEN, C, NOBODY, 9),
+        redemption(PAYMENT_TOKEN, C, 9),
         log(CONTRACT, [event.topic], encode(event.inputs, [*call, *PADDED])),
     ]
     evidence = await EvmContracts(CannedReceipt(logs)).receipt_evidence("0xt", CONTRACT, PAYMENT_TOKEN, TOKEN)
@@ -122,6 +149,71 @@ async def test_tokens_are_redeemed_by_a_cash_out_alone(
     assert evidence.event.execution == execution
     is_cash_out = execution.kind is ExecutionKind.CASH_OUT
     assert dict(evidence.redeemed) == ({A: 42} if is_cash_out else {})
+
+
+CASH_OUT_LOG = log(CONTRACT, [CASH_OUT.topic], encode(CASH_OUT.inputs, [HOLDERS, *PADDED]))
+
+
+@pytest.mark.parametrize(
+    ("logs", "burned"),
+    [
+        # Version 7, one partition and two; the published contracts' own order.
+        ([by_partition(TOKEN, A, NOBODY, 42), redemption(TOKEN, A, 42)], {A: 42}),
+        (
+            [
+                by_partition(TOKEN, A, NOBODY, 40),
+                redemption(TOKEN, A, 40),
+                by_partition(TOKEN, A, NOBODY, 2, partition=2),
+                redemption(TOKEN, A, 2, partition=2),
+            ],
+            {A: 42},
+        ),
+        # npm package 2.0.0.
+        ([redemption(TOKEN, A, 42), redemption(TOKEN, B, 1)], {A: 42, B: 1}),
+        # Version 8; and version 7's burn(), which is no cash-out's: three forms of one burn.
+        ([transfer(TOKEN, A, NOBODY, 42), redemption(TOKEN, A, 42)], {A: 42}),
+        (
+            [
+                by_partition(TOKEN, A, NOBODY, 42),
+                redemption(TOKEN, A, 42),
+                transfer(TOKEN, A, NOBODY, 42),
+            ],
+            {A: 42},
+        ),
+        # A lock or a hold alone, then one beside a burn: both tell transfers to nobody and burn nothing.
+        ([by_partition(TOKEN, A, NOBODY, 5), transfer(TOKEN, A, NOBODY, 5)], {}),
+        (
+            [
+                by_partition(TOKEN, A, NOBODY, 5),
+                transfer(TOKEN, A, NOBODY, 5),
+                by_partition(TOKEN, A, NOBODY, 42),
+                redemption(TOKEN, A, 42),
+            ],
+            {A: 42},
+        ),
+        # Another holder's lock, another token's burn, a transfer between holders.
+        (
+            [
+                by_partition(TOKEN, B, NOBODY, 5),
+                redemption(PAYMENT_TOKEN, A, 9),
+                by_partition(TOKEN, A, C, 9),
+                redemption(TOKEN, A, 42),
+            ],
+            {A: 42},
+        ),
+        # Less went to nobody than was redeemed: the asset contradicts itself.
+        ([by_partition(TOKEN, A, NOBODY, 41), redemption(TOKEN, A, 42)], {A: None}),
+        ([transfer(TOKEN, A, NOBODY, 1), redemption(TOKEN, A, 42)], {A: None}),
+        # Another layout proves nothing.
+        ([redemption(TOKEN, A, 42) | {"data": "0x"}], {}),
+    ],
+)
+async def test_a_burn_is_counted_once_in_whatever_form_it_is_told(
+    logs: list[dict[str, object]], burned: dict[str, int | None]
+) -> None:
+    receipt = CannedReceipt([*logs, CASH_OUT_LOG])
+    evidence = await EvmContracts(receipt).receipt_evidence("0xt", CONTRACT, PAYMENT_TOKEN, TOKEN)
+    assert dict(evidence.redeemed) == burned
 
 
 async def test_an_event_of_another_contract_is_none_of_ours() -> None:
