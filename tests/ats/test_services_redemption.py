@@ -1,7 +1,7 @@
 """Redemption of bonds of the studio by the four services, as far as each version allows.
 
 Version 8 tells the principal of all tokens of a holder and burns the free ones (test_redemption.py): whoever has
-others must not be in a call. Version 2 tells the principal of the free ones, and a burn by RedeemedByPartition alone.
+others must not be in a call. Version 2 tells the principal of the free ones, and a burn without a Transfer.
 """
 
 import pytest
