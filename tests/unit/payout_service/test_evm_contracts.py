@@ -8,6 +8,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from libs.chain.address import EvmAddress
+from libs.errors import AppError, Reason
 from libs.evm import interfaces
 from libs.evm.abi import Function
 from libs.evm.rpc import JsonRpc, Log, RpcUnavailableError
@@ -228,6 +229,7 @@ async def test_an_event_of_another_contract_is_none_of_ours() -> None:
 Answer = Callable[..., tuple[Sequence[str], Sequence[object]]]
 _INPUTS = {
     "getCoupon": ["uint256"],
+    "getDividends": ["uint256"],
     "getCouponFor": ["uint256", "address"],
     "getCouponAmountFor": ["uint256", "address"],
     "getDividendFor": ["uint256", "address"],
@@ -379,6 +381,35 @@ async def test_a_coupon_is_told_with_its_rates_status(status: int, is_rate_set: 
     found = await contracts.corporate_action(TOKEN, PayoutKind.COUPON, 5)
     assert found == CorporateAction(100, 200, 17, is_cancelled, is_rate_set)
     assert await contracts.corporate_action(TOKEN, PayoutKind.DIVIDEND, 5) is None, "it has no such function"
+
+
+def dividends_of_version_2(action_id: int) -> tuple[list[str], list[object]]:
+    return ["uint256", "uint256", "uint256", "uint8", "uint256"], [100, 200, 5, 2, 0]
+
+
+def coupon_of_version_2(action_id: int) -> tuple[list[str], list[object]]:
+    return ["uint256", "uint256", "uint256", "uint8", "uint256", "uint256"], [100, 200, 5, 2, 300, 0]
+
+
+def coupon_of_versions_4_and_5(action_id: int) -> tuple[list[str], list[object]]:
+    return [*_COUPON_TYPES, "uint256"], [*COUPON_TERMS, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "answers", "missing", "found"),
+    [
+        (PayoutKind.DIVIDEND, {"getDividends": dividends_of_version_2}, "0x0ecfcaa4", "0x3837ac88"),
+        (PayoutKind.COUPON, {"getCoupon": coupon_of_version_2}, "0x936e3169", "0x936e3169"),
+        (PayoutKind.COUPON, {"getCoupon": coupon_of_versions_4_and_5}, "0x936e3169", "0x936e3169"),
+    ],
+)
+async def test_an_action_that_the_lifecycle_contract_cannot_read_is_refused_by_name(
+    kind: PayoutKind, answers: Mapping[str, Answer], missing: str, found: str
+) -> None:
+    with pytest.raises(AppError, match=f"{missing}.* {found}|{found}") as caught:
+        await EvmContracts(Asset(answers)).corporate_action(TOKEN, kind, 5)
+    assert caught.value.reason is Reason.ASSET_VERSION_NOT_SUPPORTED
+    assert missing in caught.value.message
 
 
 def metadata(security_type: int) -> Answer:
