@@ -127,7 +127,7 @@ class EvmEntitlements(EvmReader):
     ) -> list[Entitlement]:
         """See Contracts."""
         getter, block = _GETTERS[source.kind].page, hex(block_number)
-        (holders,) = await self._read(source.token.value, getter, *_action(source), page, length, block=block)
+        holders = await self._page_of_holders(source.token.value, getter, _action(source), page, length, block)
         return await self._entitlements(source, holders, block)
 
     async def entitlements(

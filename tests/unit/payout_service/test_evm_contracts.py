@@ -230,6 +230,9 @@ Answer = Callable[..., tuple[Sequence[str], Sequence[object]]]
 _INPUTS = {
     "getCoupon": ["uint256"],
     "getDividends": ["uint256"],
+    "getTokenHoldersAtSnapshot": ["uint256", "uint256", "uint256"],
+    "balanceOfAtSnapshot": ["uint256", "address"],
+    "getDividendHolders": ["uint256", "uint256", "uint256"],
     "getCouponFor": ["uint256", "address"],
     "getCouponAmountFor": ["uint256", "address"],
     "getDividendFor": ["uint256", "address"],
@@ -410,6 +413,41 @@ async def test_an_action_that_the_lifecycle_contract_cannot_read_is_refused_by_n
         await EvmContracts(Asset(answers)).corporate_action(TOKEN, kind, 5)
     assert caught.value.reason is Reason.ASSET_VERSION_NOT_SUPPORTED
     assert missing in caught.value.message
+
+
+LISTED = [holder(number) for number in range(5)]
+
+
+def pages(*, are_right: bool) -> Answer:
+    """A snapshot's list of holders in pages; those of versions 2 to 6 have the right length and begin at 0."""
+
+    def page(_: int, index: int, length: int) -> tuple[list[str], list[object]]:
+        right = LISTED[index * length : (index + 1) * length]
+        return ["address[]"], [right if are_right else LISTED[: len(right)]]
+
+    return page
+
+
+@pytest.mark.parametrize("are_right", [True, False])
+async def test_pages_that_begin_at_the_first_holder_are_read_as_one(are_right: bool) -> None:
+    asset = Asset(
+        {
+            "getTokenHoldersAtSnapshot": pages(are_right=are_right),
+            "balanceOfAtSnapshot": lambda _, account: (["uint256"], [LISTED.index(account)]),
+            "getDividendHolders": pages(are_right=are_right),
+            "getDividendFor": lambda _, account: (["uint256"] * 8, [LISTED.index(account), *[0] * 7]),
+            "getDividendAmountFor": lambda _, account: (["uint256", "uint256", "bool"], [1, 1, True]),
+        }
+    )
+    contracts = EvmContracts(asset)
+    snapshot = [await contracts.snapshot_page(TOKEN, 1, page, 2, 7) for page in range(4)]
+    source = EntitlementSource(TOKEN, PayoutKind.DIVIDEND, 1, payment_token_decimals=2)
+    dividend = [await contracts.entitled_page(source, page, 2, 7) for page in range(4)]
+
+    listed = [LISTED[:2], LISTED[2:4], LISTED[4:], []]
+    assert [[each for each, _ in page] for page in snapshot] == listed
+    assert [[each.holder for each in page] for page in dividend] == listed
+    assert [balance for page in snapshot for _, balance in page] == [0, 1, 2, 3, 4]
 
 
 def metadata(security_type: int) -> Answer:
