@@ -330,7 +330,10 @@ class Contracts(Protocol):
     async def corporate_action(
         self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: int | None = None
     ) -> CorporateAction | None:
-        """A dividend or coupon at a block (None: the newest); None when the asset has none with this id."""
+        """A dividend or coupon at a block (None: the newest); None when the asset has none with this id.
+
+        Raises AppError ASSET_VERSION_NOT_SUPPORTED: the asset has it as the lifecycle contract cannot read it.
+        """
         ...
 
     async def maturity_time(self, token: EvmAddress) -> int | None:

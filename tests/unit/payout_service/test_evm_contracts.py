@@ -8,6 +8,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from libs.chain.address import EvmAddress
+from libs.errors import AppError, Reason
 from libs.evm import interfaces
 from libs.evm.abi import Function
 from libs.evm.rpc import JsonRpc, Log, RpcUnavailableError
@@ -228,6 +229,10 @@ async def test_an_event_of_another_contract_is_none_of_ours() -> None:
 Answer = Callable[..., tuple[Sequence[str], Sequence[object]]]
 _INPUTS = {
     "getCoupon": ["uint256"],
+    "getDividends": ["uint256"],
+    "getTokenHoldersAtSnapshot": ["uint256", "uint256", "uint256"],
+    "balanceOfAtSnapshot": ["uint256", "address"],
+    "getDividendHolders": ["uint256", "uint256", "uint256"],
     "getCouponFor": ["uint256", "address"],
     "getCouponAmountFor": ["uint256", "address"],
     "getDividendFor": ["uint256", "address"],
@@ -379,6 +384,70 @@ async def test_a_coupon_is_told_with_its_rates_status(status: int, is_rate_set: 
     found = await contracts.corporate_action(TOKEN, PayoutKind.COUPON, 5)
     assert found == CorporateAction(100, 200, 17, is_cancelled, is_rate_set)
     assert await contracts.corporate_action(TOKEN, PayoutKind.DIVIDEND, 5) is None, "it has no such function"
+
+
+def dividends_of_version_2(action_id: int) -> tuple[list[str], list[object]]:
+    return ["uint256", "uint256", "uint256", "uint8", "uint256"], [100, 200, 5, 2, 0]
+
+
+def coupon_of_version_2(action_id: int) -> tuple[list[str], list[object]]:
+    return ["uint256", "uint256", "uint256", "uint8", "uint256", "uint256"], [100, 200, 5, 2, 300, 0]
+
+
+def coupon_of_versions_4_and_5(action_id: int) -> tuple[list[str], list[object]]:
+    return [*_COUPON_TYPES, "uint256"], [*COUPON_TERMS, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "answers", "missing", "found"),
+    [
+        (PayoutKind.DIVIDEND, {"getDividends": dividends_of_version_2}, "0x0ecfcaa4", "0x3837ac88"),
+        (PayoutKind.COUPON, {"getCoupon": coupon_of_version_2}, "0x936e3169", "0x936e3169"),
+        (PayoutKind.COUPON, {"getCoupon": coupon_of_versions_4_and_5}, "0x936e3169", "0x936e3169"),
+    ],
+)
+async def test_an_action_that_the_lifecycle_contract_cannot_read_is_refused_by_name(
+    kind: PayoutKind, answers: Mapping[str, Answer], missing: str, found: str
+) -> None:
+    with pytest.raises(AppError, match=f"{missing}.* {found}|{found}") as caught:
+        await EvmContracts(Asset(answers)).corporate_action(TOKEN, kind, 5)
+    assert caught.value.reason is Reason.ASSET_VERSION_NOT_SUPPORTED
+    assert missing in caught.value.message
+
+
+LISTED = [holder(number) for number in range(5)]
+
+
+def pages(*, are_right: bool) -> Answer:
+    """A snapshot's list of holders in pages; those of versions 2 to 6 have the right length and begin at 0."""
+
+    def page(_: int, index: int, length: int) -> tuple[list[str], list[object]]:
+        right = LISTED[index * length : (index + 1) * length]
+        return ["address[]"], [right if are_right else LISTED[: len(right)]]
+
+    return page
+
+
+@pytest.mark.parametrize("are_right", [True, False])
+async def test_pages_that_begin_at_the_first_holder_are_read_as_one(are_right: bool) -> None:
+    asset = Asset(
+        {
+            "getTokenHoldersAtSnapshot": pages(are_right=are_right),
+            "balanceOfAtSnapshot": lambda _, account: (["uint256"], [LISTED.index(account)]),
+            "getDividendHolders": pages(are_right=are_right),
+            "getDividendFor": lambda _, account: (["uint256"] * 8, [LISTED.index(account), *[0] * 7]),
+            "getDividendAmountFor": lambda _, account: (["uint256", "uint256", "bool"], [1, 1, True]),
+        }
+    )
+    contracts = EvmContracts(asset)
+    snapshot = [await contracts.snapshot_page(TOKEN, 1, page, 2, 7) for page in range(4)]
+    source = EntitlementSource(TOKEN, PayoutKind.DIVIDEND, 1, payment_token_decimals=2)
+    dividend = [await contracts.entitled_page(source, page, 2, 7) for page in range(4)]
+
+    listed = [LISTED[:2], LISTED[2:4], LISTED[4:], []]
+    assert [[each for each, _ in page] for page in snapshot] == listed
+    assert [[each.holder for each in page] for page in dividend] == listed
+    assert [balance for page in snapshot for _, balance in page] == [0, 1, 2, 3, 4]
 
 
 def metadata(security_type: int) -> Answer:
