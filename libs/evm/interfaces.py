@@ -290,7 +290,7 @@ PAID_FLAG_SNAPSHOTS_OFFSET = 3
 
 # --- The asset, version 8 alone -----------------------------------------------------------------------------
 # Free, locked, frozen, held and cleared tokens together: what getPrincipalFor tells the principal of.
-GET_TOTAL_BALANCE_FOR_V8 = Function("getTotalBalanceFor", ("address",), ("uint256",))
+GET_TOTAL_BALANCE_FOR = Function("getTotalBalanceFor", ("address",), ("uint256",))
 
 # --- Events of the asset, as version 2 alone emits them -----------------------------------------------------
 # tests/ats compares them with the published interface, too.

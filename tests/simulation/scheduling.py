@@ -47,7 +47,7 @@ class Scheduler:
         self.tasks.append(task)
 
     def run(self, awaits: int, broken: Sequence[Exception]) -> None:
-        """So many awaits at most, each of one step that can go on. Raises the first of `broken` once there is one."""
+        """So many awaits at most, each of one step that can go on. Raises the first of `broken`, if any."""
         tasks, throw = self.tasks, self._rng.random
         for _ in range(awaits):
             count = len(tasks)

@@ -278,7 +278,7 @@ class WatchedDatabase(MemoryDatabase):
             self.fail("sent_without_principal", f"{key} redeems {planned.holder}, who has nothing")
         if planned.amount_base_units not in principals:
             self.fail("batch_with_old_amount", f"{key}: {planned} was due {sorted(principals)} of late")
-        if bond.pays_for_frozen and all(state.frozen.get(planned.holder) for state in states):
+        if all(state.frozen.get(planned.holder) for state in states):
             self.fail("sent_in_spite_of_obstacle", f"{key} redeems {planned.holder}, who has frozen tokens")
 
     # ------------------------------------------------------------------------------------ pauses
