@@ -153,7 +153,8 @@ class World:
             else:
                 ended(result, error)
 
-        self.scheduler.start(Task(name, replica, coroutine, on_end, len(self.chain.blocks) - 1, self.database.commits))
+        newest_block, commits = len(self.chain.blocks) - 1, self.database.commits
+        self.scheduler.start(Task(name, replica, coroutine, on_end, newest_block, commits))
 
     def judge_end(self, name: str, error: BaseException | None) -> None:
         """A step may find the node away, or on another chain. Anything else is a defect."""
