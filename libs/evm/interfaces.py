@@ -103,6 +103,11 @@ REDEEMED_BY_PARTITION = Event(
     ("bytes32", "address", "address", "uint256", "bytes", "bytes"),
     (True, True, True, False, False, False),
 )
+TRANSFER_BY_PARTITION = Event(
+    "TransferByPartition",
+    ("bytes32", "address", "address", "address", "uint256", "bytes", "bytes"),
+    (True, False, True, True, False, False, False),
+)
 # In versions 7 and 8. The lifecycle contract itself must have the redeemer's.
 MATURITY_REDEEMER_ROLES = (
     bytes.fromhex("a0d696902e9ed231892dc96649f0c62b808a1cb9dd1269e78e0adc1cc4b8358c"),
@@ -558,16 +563,6 @@ HARMLESS_ASSET_EVENTS = (
     _event("RoleRevoked", "address indexed", "address indexed", "bytes32 indexed"),
     _event("RolesApplied", "bytes32[]", "bool[]", "address"),
     _event("ScheduledBalanceAdjustmentCancelled", "uint256", "address indexed"),
-    _event(
-        "TransferByPartition",
-        "bytes32 indexed",
-        "address",
-        "address indexed",
-        "address indexed",
-        "uint256",
-        "bytes",
-        "bytes",
-    ),
     _event("TransferFromWithData", "address indexed", "address indexed", "address indexed", "uint256", "bytes"),
     _event("TransferWithData", "address indexed", "address indexed", "uint256", "bytes"),
     _event("UpdatedTokenInformation", "string indexed", "string indexed", "uint8", "string", "address indexed"),
