@@ -72,6 +72,9 @@ DIVIDEND_SET = Event(
 )
 DIVIDEND_CANCELLED = Event("DividendCancelled", ("uint256", "address"), (False, True))
 
+# Of versions 2 to 5, whose dividends and coupons the lifecycle contract cannot pay: read only to say so.
+GET_DIVIDENDS_V2 = Function("getDividends", ("uint256",), (f"({DIVIDEND},uint256)",))
+
 SET_COUPON = Function("setCoupon", (COUPON,), ("uint256",))
 CANCEL_COUPON = Function("cancelCoupon", ("uint256",), ("bool",))
 GET_COUPON = Function("getCoupon", ("uint256",), (f"({COUPON},uint256)", "bool"))

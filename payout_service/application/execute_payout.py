@@ -49,13 +49,12 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
             what = lacking or f"PAYMENTS_WAITING: {waiting} payments are tried again from {retry_time}; see theirs"
             return StepResult(_seconds_until(engine, retry_time), what)
         kept = tally_of(tallies, PaymentState.FAILED, PaymentState.DISPUTED, PaymentState.DEFERRED)
-        open_base_units = kept.amount_base_units
-        locked.finish(open_base_units, engine.now())
+        locked.finish(kept.amount_base_units, engine.now())
         if locked.wants_round:
             locked.wait_for(f"ROUNDS_EXHAUSTED: tokens still moved in round {locked.round_number}", engine.now())
         # What failed or is deferred stays promised to its payees.
         await work.treasury.lock(key)
-        if await work.treasury.committed_to(key, payout.payout_id) != open_base_units:
+        if await work.treasury.committed_to(key, payout.payout_id) != kept.promised_base_units:
             raise RuntimeError(f"payout {payout.payout_id}: the commitment is not what is still owed")
         await work.payouts.save(locked)
         await engine.failpoints.reach("payout.before_finish_commit")

@@ -1,5 +1,6 @@
 """Compares plan, ledger and chain of a payout, again and again. A difference gets a name; nothing is mended here.
 
+Only what is in dispute, or deferred, is settled where the chain proves by now what became of it (settle_again.py).
 What each kind of difference means stands in docs/errors.md.
 """
 
@@ -13,6 +14,7 @@ from payout_service.application.reconcile_evidence import compare_evidence
 from payout_service.application.reconcile_findings import DiscrepancyAlarms, Look, begin_look, end_look
 from payout_service.application.reconcile_ledger import compare_books, compare_plan
 from payout_service.application.reconcile_treasury import look_again_at_executions, reconcile_treasury
+from payout_service.application.settle_again import settle_deferred, settle_disputed
 from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout
@@ -58,6 +60,7 @@ async def reconcile_payout(engine: Engine, payout_id: UUID, alarms: DiscrepancyA
         first_block = payout.snapshot.block_number if payout.snapshot else None
         checked_block = await reconcile_treasury(engine, contract, first_block, final_block, alarms)
         compared_block = min(final_block, checked_block or 0)
+    payout = await _settle_again(engine, payout, contract)
     look = await begin_look(engine, payout.asset_id, payout_id)
     payment_count = await _compare(engine, payout, contract, look)
     await end_look(engine, look, alarms)
@@ -78,6 +81,16 @@ async def _compare(engine: Engine, payout: Payout, contract: LifecycleContract, 
     payment_count = await compare_books(engine, payout, contract, look)
     await compare_evidence(engine, payout, contract, look)
     return payment_count
+
+
+async def _settle_again(engine: Engine, payout: Payout, contract: LifecycleContract) -> Payout:
+    """What evidence settles by now is no difference. Returns the payout as it is then."""
+    if not payout.may_be_settled_again:
+        return payout
+    if not await settle_disputed(engine, payout, contract) + await settle_deferred(engine, payout, contract):
+        return payout
+    async with engine.unit_of_work() as work:
+        return await work.payouts.get(payout.payout_id) or payout
 
 
 async def _read(engine: Engine, payout_id: UUID) -> tuple[Payout, LifecycleContract]:

@@ -81,6 +81,8 @@ PAUSABLE_STATES = frozenset(state for state, after in TRANSITIONS.items() if _S.
 CANCELLABLE_STATES = frozenset(state for state, after in TRANSITIONS.items() if _S.CANCELLING in after)
 # Deferred payments whose time has come go back into the plan: the money is committed, nothing stops them.
 RELEASING_STATES = frozenset({_S.EXECUTING, _S.INCOMPLETE, _S.DEFERRED})
+# The money is promised and nothing of the plan is being made: evidence may settle single payments once more.
+SETTLED_AGAIN_STATES = frozenset({_S.EXECUTING, _S.INCOMPLETE, _S.DEFERRED, _S.CANCELLED})
 # Batches may be under way.
 SETTLING_STATES = frozenset({_S.EXECUTING, _S.PAUSED, _S.CANCELLING})
 
@@ -349,6 +351,37 @@ class Payout:
         self.progress = self.progress.moved(entered, left)
         self._changed(now)
 
+    def settle_again(self, entered: Tallies, left: Tallies, now: datetime) -> None:
+        """Evidence has settled payments after all: disputed ones, or deferred ones that somebody else has paid.
+
+        An INCOMPLETE payout in which nothing has failed any more goes back to EXECUTING, where it is finished; so
+        does a DEFERRED one. Amounts of a redemption become what was paid.
+        """
+        if not self.may_be_settled_again:
+            raise IllegalTransitionError(f"payout {self.payout_id} is {self.state}: nothing is settled again")
+        before, after = sum(left.values(), Tally()), sum(entered.values(), Tally())
+        self.progress = self.progress.moved(entered, left)
+        self.reprice(after.amount_base_units - before.amount_base_units, now)
+        zero_due = tally_of(entered, PaymentState.ZERO_DUE).count
+        if self.kind is PayoutKind.REDEMPTION:
+            self.found_nothing_due(zero_due)
+        is_settled = self.state is PayoutState.INCOMPLETE and not self.progress.failed_count
+        if is_settled or self.state is PayoutState.DEFERRED:
+            self._move_to(PayoutState.EXECUTING, now)
+        else:
+            self._changed(now)
+
+    @property
+    def may_be_settled_again(self) -> bool:
+        """Whether evidence may settle single payments now."""
+        return self.plan is not None and (self.paused_from or self.state) in SETTLED_AGAIN_STATES
+
+    def give_up(self, left: Tallies, now: datetime) -> None:
+        """Payments of a CANCELLED payout that turned out not to be paid are cancelled with the others."""
+        self._require(PayoutState.CANCELLED)
+        self.progress = self.progress.moved({PaymentState.CANCELLED: sum(left.values(), Tally())}, left)
+        self._changed(now)
+
     def finish(self, open_base_units: int, now: datetime) -> None:
         """No payment is under way any more. Asserts the accounting identity (design.md, 5.10).
 
@@ -396,8 +429,12 @@ class Payout:
         self._move_to(PayoutState.CANCELLING, now)
 
     def retry(self, left: Tallies, now: datetime) -> None:
-        """An operator wants these payments tried, or paid, now. Raises IllegalTransitionError."""
+        """An operator wants these payments tried, or paid, now. Raises IllegalTransitionError.
+
+        A redemption lists the live holders once more: tokens may have moved to holders that nothing names.
+        """
         self._require(PayoutState.INCOMPLETE, PayoutState.DEFERRED, PayoutState.EXECUTING, PayoutState.PAUSED)
+        self.is_listing_stale = True
         self.progress = self.progress.moved({}, left)
         if self.state in (PayoutState.INCOMPLETE, PayoutState.DEFERRED):
             self._move_to(PayoutState.EXECUTING, now)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from libs.chain.address import EvmAddress
+from libs.errors import AppError, Reason
 from libs.evm import interfaces
 from libs.evm.abi import Function
 from libs.evm.tokens import security_token_metadata, try_call
@@ -58,6 +59,12 @@ _GETTERS = {
     PayoutKind.REDEMPTION: _PRINCIPAL,
 }
 
+# What only another version of the asset answers, of a coupon its first word.
+_OTHER_VERSIONS = {
+    PayoutKind.DIVIDEND: interfaces.GET_DIVIDENDS_V2,
+    PayoutKind.COUPON: replace(interfaces.GET_COUPON, outputs=("uint256",)),
+}
+
 
 class EvmEntitlements(EvmReader):
     """See Contracts."""
@@ -72,11 +79,31 @@ class EvmEntitlements(EvmReader):
         block = "latest" if block_number is None else hex(block_number)
         answer = await try_call(self._rpc, token.value, getter, action_id, block=block)
         if answer is None:
+            await self._refuse_another_version(token, kind, action_id, block)
             return None
         (terms, snapshot_id), is_cancelled = answer
         record_time, execution_time, *_ = terms
         is_rate_set = kind is not PayoutKind.COUPON or terms[-1] == interfaces.COUPON_RATE_SET
         return CorporateAction(record_time, execution_time, snapshot_id, is_cancelled, is_rate_set)
+
+    async def _refuse_another_version(
+        self, token: EvmAddress, kind: PayoutKind, action_id: int, block: str
+    ) -> None:
+        """Versions 2 to 5 tell no cancellation: the lifecycle contract reverts when it reads their actions.
+
+        Their dividends have another getter, their coupons fewer words. Raises AppError
+        ASSET_VERSION_NOT_SUPPORTED.
+        """
+        known, other = _GETTERS[kind].action, _OTHER_VERSIONS[kind]
+        if known is None or await try_call(self._rpc, token.value, other, action_id, block=block) is None:
+            return
+        raise AppError(
+            Reason.ASSET_VERSION_NOT_SUPPORTED,
+            f"the asset {token} has {kind.value.lower()} {action_id} and does not tell it by {known.signature}"
+            f" (0x{known.selector.hex()}) as the lifecycle contract needs it, but as versions 2 to 5 of the asset"
+            f" do, by {other.signature} (0x{other.selector.hex()})",
+            field=f"{kind.value.lower()}_id",
+        )
 
     async def maturity_time(self, token: EvmAddress) -> int | None:
         """See Contracts."""
@@ -100,7 +127,7 @@ class EvmEntitlements(EvmReader):
     ) -> list[Entitlement]:
         """See Contracts."""
         getter, block = _GETTERS[source.kind].page, hex(block_number)
-        (holders,) = await self._read(source.token.value, getter, *_action(source), page, length, block=block)
+        holders = await self._page_of_holders(source.token.value, getter, _action(source), page, length, block)
         return await self._entitlements(source, holders, block)
 
     async def entitlements(

@@ -32,7 +32,7 @@ class Faults:
         world = self.world
         self.restores_left = world.odds.restores
         world.chain.fault_of = lambda raw: self._fault_of_broadcast()
-        world.chain.lag_of = lambda: world.rng.randrange(4) if self._holds("lag") else 0
+        world.chain.lag_of = self._lag
         world.chain.before_answer = self._refuse_now_and_then
 
     def end(self) -> None:
@@ -103,8 +103,12 @@ class Faults:
             dice -= chance
         return ""
 
+    def _lag(self) -> int:
+        # Asked for each question: without a window that has been opened there is nothing to look up.
+        return self.world.rng.randrange(4) if "lag" in self.until and self._holds("lag") else 0
+
     def _refuse_now_and_then(self, question: str) -> None:
-        if self._holds("flaky") and self._happens(0.2):
+        if "flaky" in self.until and self._holds("flaky") and self._happens(0.2):
             self.world.chain.happened["rpc_down"] += 1
             raise AppError(Reason.CHAIN_UNAVAILABLE, f"the node does not answer {question}")
 

@@ -2,12 +2,13 @@
 
 from libs.payout_terms import PayoutKind
 from payout_service.application.chain_ports import CallKind
+from payout_service.domain.discrepancy import DiscrepancyKind
 from payout_service.domain.payments import OPEN_STATES, PaymentState
 from payout_service.domain.payout import Payout, PayoutState
 from tests.simulation.chain_invariants import check_executions, check_payout_at_rest
 from tests.simulation.dues import was_paid
 from tests.simulation.watching import InvariantError
-from tests.simulation.world import World, payout_ids
+from tests.simulation.world import Checked, World, payout_ids
 from tests.support.payout.memory_chain import TREASURER
 from tests.support.payout.memory_database import PaymentRow
 
@@ -26,10 +27,11 @@ def check_tick(world: World) -> None:
     """Cheap enough for every tick that has changed something."""
     check_executions(world)
     _promises_are_covered(world)
-    for payout_id in payout_ids(world):
-        payout, rows = world.database.payout(payout_id), world.database.payments(payout_id)
-        _figures_are_those_of_the_rows(payout, rows)
-        _promise_is_what_is_owed(world, payout, rows)
+    for payout_id, payout in world.database.rows("payout").items():
+        if _has_changed(world, payout):
+            rows = world.database.payments(payout_id)
+            _figures_are_those_of_the_rows(payout, rows)
+            _promise_is_what_is_owed(world, payout, rows)
 
 
 def check_end(world: World) -> None:
@@ -49,6 +51,24 @@ def check_end(world: World) -> None:
 
 def _fail(name: str, what: str) -> None:
     raise InvariantError(name, what)
+
+
+def _has_changed(world: World, payout: Payout) -> bool:
+    """Whether it, its payments or its promise are others than when this was last asked. Remembers them.
+
+    Rows are never changed in place, and what is remembered cannot be another object's place in memory.
+    """
+    payments = world.database.table(("payment", payout.payout_id))
+    promise = world.database.rows("commitment").get(payout.payout_id)
+    before = world.checked.get(payout.payout_id)
+    world.checked[payout.payout_id] = Checked(payout, payments, payments.changes, promise)
+    return (
+        before is None
+        or before.payout is not payout
+        or before.payments is not payments
+        or before.changes != payments.changes
+        or before.promise is not promise
+    )
 
 
 def _promises_are_covered(world: World) -> None:
@@ -85,7 +105,8 @@ def _promise_is_what_is_owed(world: World, payout: Payout, rows: list[PaymentRow
     open_states = OPEN_STATES
     if payout.state is PayoutState.CANCELLED:
         open_states = frozenset({PaymentState.DISPUTED})
-    owed = sum(row.planned.amount_base_units for row in rows if row.state in open_states)
+    # What has moved to a payee in dispute is not there to be promised.
+    owed = sum(row.planned.amount_base_units - row.moved_base_units for row in rows if row.state in open_states)
     if payout.state is PayoutState.CANCELLING:
         cancelled = sum(row.planned.amount_base_units for row in rows if row.state is PaymentState.CANCELLED)
         # Given up before it was paid from: all of it, of a percentage the whole total. A redemption's round that
@@ -154,7 +175,9 @@ def _no_redemption_counts_twice(world: World) -> None:
 def _identity(payout: Payout, rows: list[PaymentRow]) -> None:
     if payout.plan is None:
         return
-    open_base_units = sum(row.planned.amount_base_units for row in rows if row.state in OPEN_STATES)
+    # Rows of a round that is not frozen yet are no part of the plan: a payout may rest PAUSED in the midst of one.
+    planned = [row for row in rows if row.planned.ordinal < payout.plan.holder_count]
+    open_base_units = sum(row.planned.amount_base_units for row in planned if row.state in OPEN_STATES)
     payout.plan.assert_identity(
         declared_base_units=payout.total_base_units,
         paid_base_units=payout.progress.paid_base_units,
@@ -198,4 +221,6 @@ def _no_false_alarms(world: World) -> None:
     if meddled:
         return
     for each in world.database.discrepancies():
-        _fail("false_alarm", f"{each.finding}")
+        if each.finding.kind is not DiscrepancyKind.PAYMENT_DISPUTED:
+            _fail("false_alarm", f"{each.finding}")
+        # Version 8 of the bond pays for frozen tokens; check_payout_at_rest says whether that was so.

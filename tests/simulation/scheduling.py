@@ -6,7 +6,7 @@ ended at any await, as kill -9 ends a process: what its transaction has not comm
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ class KilledError(BaseException):
     """kill -9: no handler of the engine catches it."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Task:
     """A step under way. A lane's name is that of its worker."""
 
@@ -46,17 +46,35 @@ class Scheduler:
     def start(self, task: Task) -> None:
         self.tasks.append(task)
 
-    def advance(self) -> bool:
-        """One await of one step that can go on. False when there is none."""
-        tasks = self.tasks
-        count = len(tasks)
-        first = int(self._rng.random() * count) if count else 0
-        for place in range(count):
-            task = tasks[(first + place) % count]
-            if task.waits_for is None or task.waits_for.done():
-                self._send(task)
-                return True
-        return False
+    def run(self, awaits: int, broken: Sequence[Exception]) -> None:
+        """So many awaits at most, each of one step that can go on. Raises the first of `broken` once there is one."""
+        tasks, throw = self.tasks, self._rng.random
+        for _ in range(awaits):
+            count = len(tasks)
+            if not count:
+                return
+            first = int(throw() * count)
+            task = tasks[first]
+            if task.waits_for is not None and not task.waits_for.done():
+                others = (tasks[(first + place) % count] for place in range(1, count))
+                free = next((each for each in others if each.waits_for is None or each.waits_for.done()), None)
+                if free is None:
+                    return
+                task = free
+            task.awaits += 1
+            if task.awaits > _MOST_AWAITS:
+                raise RuntimeError(f"{task.name} never ends")
+            self.current = task
+            try:
+                task.waits_for = task.coroutine.send(None)
+            except StopIteration as ended:
+                tasks.remove(task)
+                task.on_end(task, ended.value, None)
+            except Exception as error:
+                tasks.remove(task)
+                task.on_end(task, None, error)
+            if broken:
+                raise broken[0]
 
     def kill(self, replica: int) -> int:
         """Ends a replica's steps where they are. Returns how many were under way."""
@@ -71,17 +89,3 @@ class Scheduler:
             # It never ran, or it went on after its death, which nothing may.
             task.coroutine.close()
         return sum(task.awaits > 0 for task in victims)
-
-    def _send(self, task: Task) -> None:
-        task.awaits += 1
-        if task.awaits > _MOST_AWAITS:
-            raise RuntimeError(f"{task.name} never ends")
-        self.current = task
-        try:
-            task.waits_for = task.coroutine.send(None)
-        except StopIteration as ended:
-            self.tasks.remove(task)
-            task.on_end(task, ended.value, None)
-        except Exception as error:
-            self.tasks.remove(task)
-            task.on_end(task, None, error)

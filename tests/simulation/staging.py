@@ -1,6 +1,6 @@
 """What the seed makes of an asset and its payouts before the first tick: kinds, dates, rules and money."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from uuid import UUID
 
@@ -123,7 +123,9 @@ class Staging:
         payout_id = UUID(int=0xD0 + self._payouts)
         self._payouts += 1
         rules = self._rules(kind)
-        world.note(f"{payout_id} is a {kind} {action_id or total or percentage}, {rules}")
+        excluded = f", of them excluded {sorted(rules.excluded)}" if rules.excluded else ""
+        rest = replace(rules, excluded=frozenset())
+        world.note(f"{payout_id} is a {kind} {action_id or total or percentage}, {rest}{excluded}")
         command = RequestPayout(payout_id, ASSET_ID, world.clock.now(), total, percentage, kind, action_id, rules)
         self.events.publish(command, tick)
 

@@ -41,6 +41,8 @@ TABLES: Mapping[str, Mapping[Any, frozenset[Any]]] = {
     "sweep": SWEEP_TRANSITIONS,
     "lifecycle": LIFECYCLE_TRANSITIONS,
 }
+# Tables whose rows are judged when they are written.
+_JUDGED = frozenset({*TABLES, "batch", "lane", "attempt"})
 Transition = tuple[str, str, str]
 
 
@@ -67,7 +69,7 @@ _REPRICED = frozenset(
 
 
 def _table_of(name: Any) -> str:
-    table: str = name[0] if isinstance(name, tuple) else name
+    table: str = name if type(name) is str else name[0]
     return table
 
 
@@ -106,6 +108,7 @@ class WatchedDatabase(MemoryDatabase):
         self.broken: list[InvariantError] = []
         # Whose transaction it is, by hash: the intent's key. Never forgotten.
         self.owner_of: dict[str, str] = {}
+        self.owners_learned = 0
         # Every total that a payout ever had in a committed row.
         self.totals_of: dict[UUID, set[int]] = {}
         # The kind and the rules of every payout that there ever was.
@@ -118,17 +121,16 @@ class WatchedDatabase(MemoryDatabase):
         self._confirmations = confirmations
 
     def apply(self, written: Mapping[Any, Mapping[Any, Any]], events: list[OutgoingEvent]) -> None:
-        before = {
-            name: {key: self.rows(name).get(key) for key in rows}
-            for name, rows in written.items()
-            if _table_of(name) in TABLES or name in ("batch", "lane")
-        }
-        rows_written = {name: dict(rows) for name, rows in written.items()}
+        judged = [name for name in written if _table_of(name) in _JUDGED]
+        before: dict[Any, Mapping[Any, Any]] = {}
+        for name in judged:
+            rows = self.rows(name)
+            before[name] = {key: rows.get(key) for key in written[name]}
         super().apply(written, events)
-        for name, rows in rows_written.items():
-            for key, row in rows.items():
+        for name in judged:
+            for key, row in written[name].items():
                 if row is not None:
-                    self._judge(name, key, before.get(name, {}).get(key), row, rows_written)
+                    self._judge(name, key, before[name][key], row, written)
         self._judge_releases(before)
 
     def fail(self, name: str, what: str) -> None:
@@ -137,7 +139,7 @@ class WatchedDatabase(MemoryDatabase):
     def _judge(self, name: Any, key: Any, old: Any, new: Any, written: Mapping[Any, Mapping[Any, Any]]) -> None:
         table = _table_of(name)
         if table in TABLES and old is not None:
-            self._count_transition(table, old.state, new.state, f"{name} {key}")
+            self._count_transition(table, old.state, new.state, name, key)
         match table:
             case "payout":
                 self._judge_payout(old, new, written)
@@ -153,14 +155,15 @@ class WatchedDatabase(MemoryDatabase):
                 self.fail("nonce_given_back", f"{new.signer}: {old.next_nonce} became {new.next_nonce}")
             case "attempt":
                 intent: TransactionIntent = self.rows("intent")[new]
+                self.owners_learned += self.owner_of.get(key) != intent.key
                 self.owner_of[key] = intent.key
 
-    def _count_transition(self, table: str, old: StrEnum, new: StrEnum, what: str) -> None:
+    def _count_transition(self, table: str, old: StrEnum, new: StrEnum, name: Any, key: Any) -> None:
         if old is new:
             return
         self.transitions[table, old.value, new.value] += 1
         if new not in TABLES[table][old]:
-            self.fail("illegal_transition", f"{what}: {old} became {new}")
+            self.fail("illegal_transition", f"{name} {key}: {old} became {new}")
 
     def _judge_payout(self, old: Payout | None, new: Payout, written: Mapping[Any, Mapping[Any, Any]]) -> None:
         self.totals_of.setdefault(new.payout_id, set()).add(new.total_base_units)
@@ -326,7 +329,7 @@ class WatchedDatabase(MemoryDatabase):
             self.happened["deferral_paid_by_name"] += len(left)
             return
         self.happened["deferral_released"] += len(left)
-        for holder in {holder for _, holder in left}:
+        for holder in sorted({holder for _, holder in left}):
             for payout_id in self._due_of(holder, before):
                 if (payout_id, holder) not in left:
                     self.fail("deferrals_released_in_part", f"{holder}: {left}, without {payout_id}")
@@ -416,14 +419,14 @@ class WatchedDatabase(MemoryDatabase):
         if payout.kind is not PayoutKind.REDEMPTION:
             is_settled = row.state in (PaymentState.PAID, PaymentState.CANCELLED)
             paid = was_paid(state, payout.kind, payout.reference_id, planned.holder) or 0
-            return 0 if is_settled else paid
+            return 0 if is_settled else max(0, paid - row.moved_base_units)
         if row.state is PaymentState.CANCELLED and payout.state is PayoutState.CANCELLING:
             # Promised until the payout is CANCELLED, although it was given up.
             return planned.amount_base_units
         if row.state not in OPEN_STATES:
             return 0
         principal = 0 if row.state is PaymentState.DISPUTED else free_principal(self._chain, state, planned.holder)
-        return max(0, planned.amount_base_units - principal)
+        return max(0, planned.amount_base_units - row.moved_base_units - principal)
 
     def _has_happened(self, key: str) -> bool:
         intent = self.intent(key)

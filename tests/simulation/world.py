@@ -20,13 +20,14 @@ from payout_service.application.reconcile_payout import reconcile_one
 from payout_service.application.sweep_leftover import advance_one_sweep
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.discrepancy import Discrepancy
+from payout_service.domain.payout import Payout
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.transaction import ContractCall
 from tests.simulation.scheduling import Scheduler, Task
 from tests.simulation.themes import Odds, theme_of
 from tests.simulation.watching import InvariantError, WatchedDatabase
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, GWEI, OTHER_SIGNER, SIGNER, MemoryChain, holder
-from tests.support.payout.memory_contract import Mined
+from tests.support.payout.memory_contract import Mined, State
 from tests.support.payout.memory_database import CountingIds, MemoryClock
 from tests.support.payout.stage import ASSET_ID, MAX_BATCH_GAS
 
@@ -36,6 +37,8 @@ _MAX_BATCH_GAS = (180_000, 250_000, MAX_BATCH_GAS)
 _REPLICAS = (0, 1)
 _STEPS_PER_TICK = 4
 _NEWCOMERS = 3
+# A worker's name, and what makes its next step.
+Worker = tuple[str, Callable[[], Coroutine[Any, Any, bool]]]
 
 
 class Alarms:
@@ -46,6 +49,16 @@ class Alarms:
 
     def discrepancies_open(self, count: int) -> None:
         """Not looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A payout, the table of its payments with how often that was changed, and its promise: at one look."""
+
+    payout: Payout
+    payments: object
+    changes: int
+    promise: object
 
 
 @dataclass(slots=True)
@@ -63,7 +76,8 @@ class World:
     clock: MemoryClock
     ids: CountingIds
     scheduler: Scheduler
-    engines: list[Engine] = field(default_factory=list)
+    engines: dict[int, Engine] = field(default_factory=dict)
+    workers: dict[int, list[Worker]] = field(default_factory=dict)
     happened: Counter[str] = field(default_factory=Counter)
     # Replicas that are down, and until which tick.
     down_until: dict[int, int] = field(default_factory=dict)
@@ -81,7 +95,12 @@ class World:
     people: list[str] = field(default_factory=list)
     # Executions that were judged, by hash, as they were mined.
     judged: dict[str, Mined] = field(default_factory=dict)
-    _allowance: Counter[tuple[int, str]] = field(default_factory=Counter)
+    # The chain's state, and how often it was learned whose a transaction is, when executions were looked at last.
+    executions_checked: tuple[State | None, int] = (None, 0)
+    # Of each payout what was there when it was looked at last.
+    checked: dict[UUID, "Checked"] = field(default_factory=dict)
+    # Begun in this tick, by replica and worker.
+    _steps: dict[tuple[int, str], int] = field(default_factory=dict)
     _log: list[str] = field(default_factory=list)
 
     # ------------------------------------------------------------------------------------ time
@@ -89,29 +108,27 @@ class World:
     def run_tick(self, awaits: int, seconds: float) -> None:
         """Some awaits of whatever is under way, then time goes on."""
         self.tick += 1
-        self._allowance.clear()
+        self._steps.clear()
         self._start_steps()
-        for _ in range(awaits):
-            if not self.scheduler.advance():
-                break
-            if self.database.broken:
-                raise self.database.broken[0]
+        self.scheduler.run(awaits, self.database.broken)
         self._count_races()
         self.clock.advance(seconds)
 
     def _start_steps(self) -> None:
+        busy = {(task.replica, task.name) for task in self.scheduler.tasks}
         for replica in _REPLICAS:
             if self.down_until.get(replica, 0) > self.tick:
                 continue
-            for name, step in self._workers(replica):
-                self._start_worker(replica, name, step)
+            for name, step in self.workers[replica]:
+                if (replica, name) not in busy:
+                    self._start_worker(replica, name, step)
 
     def _start_worker(self, replica: int, name: str, step: Callable[[], Coroutine[Any, Any, bool]]) -> None:
         slot = (replica, name)
-        is_busy = any(task.replica == replica and task.name == name for task in self.scheduler.tasks)
-        if is_busy or self._allowance[slot] >= _STEPS_PER_TICK:
+        steps = self._steps.get(slot, 0)
+        if steps >= _STEPS_PER_TICK:
             return
-        self._allowance[slot] += 1
+        self._steps[slot] = steps + 1
 
         def ended(task: Task, result: object, error: BaseException | None) -> None:
             self.judge_end(task.name, error)
@@ -119,21 +136,7 @@ class World:
             if error is None and result:
                 self._start_worker(replica, name, step)
 
-        self.scheduler.start(Task(name, replica, step(), ended, self._newest_block))
-
-    def _workers(self, replica: int) -> list[tuple[str, Callable[[], Coroutine[Any, Any, bool]]]]:
-        engine = self.engines[replica]
-        lanes = [
-            (f"lane {signer.value[:4]}", lambda signer=signer: drive_transactions(engine, signer))
-            for signer in self.signers
-        ]
-        return [
-            ("payout", lambda: advance_one_payout(engine)),
-            *lanes,
-            ("sweep", lambda: advance_one_sweep(engine)),
-            ("lifecycle", lambda: advance_one_lifecycle(engine)),
-            ("reconcile", lambda: reconcile_one(engine, Alarms())),
-        ]
+        self.scheduler.start(Task(name, replica, step(), ended, len(self.chain.blocks) - 1))
 
     def start(
         self,
@@ -150,7 +153,7 @@ class World:
             else:
                 ended(result, error)
 
-        self.scheduler.start(Task(name, replica, coroutine, on_end, self._newest_block))
+        self.scheduler.start(Task(name, replica, coroutine, on_end, len(self.chain.blocks) - 1))
 
     def judge_end(self, name: str, error: BaseException | None) -> None:
         """A step may find the node away, or on another chain. Anything else is a defect."""
@@ -167,7 +170,14 @@ class World:
         if self.scheduler.kill(replica):
             self.happened["crash"] += 1
         self.down_until[replica] = self.tick + ticks
-        self.engines[replica] = make_engine(self)
+        if replica in _REPLICAS:
+            self.begin(replica)
+
+    def begin(self, replica: int) -> None:
+        """A fresh process in a replica's place."""
+        engine = make_engine(self)
+        self.engines[replica] = engine
+        self.workers[replica] = _workers(engine)
 
     def _count_races(self) -> None:
         """Both replicas have a step under way on the same lane; each pair of steps counts once."""
@@ -180,10 +190,6 @@ class World:
                 self.happened["two_replicas_raced"] += 1
                 for task in tasks:
                     task.has_raced = True
-
-    @property
-    def _newest_block(self) -> int:
-        return len(self.chain.blocks) - 1
 
     def note(self, what: str) -> None:
         """For whoever replays the seed."""
@@ -259,13 +265,30 @@ def make_world(seed: int) -> World:
         database=database,
         chain=chain,
         clock=clock,
-        ids=CountingIds(),
+        # Far from those of payouts and requests: a sweep once had the id of a payout.
+        ids=CountingIds(behind=1 << 24),
         scheduler=Scheduler(rng),
         people=[holder(number) for number in range(len(balances) + _NEWCOMERS)],
     )
     database.scheduler = world.scheduler
-    world.engines = [make_engine(world) for _ in _REPLICAS]
+    for replica in _REPLICAS:
+        world.begin(replica)
     return world
+
+
+def _workers(engine: Engine) -> list[Worker]:
+    """A replica's, by name."""
+    lanes = [
+        (f"lane {signer.value[:4]}", lambda signer=signer: drive_transactions(engine, signer))
+        for signer in engine.signers
+    ]
+    return [
+        ("payout", lambda: advance_one_payout(engine)),
+        *lanes,
+        ("sweep", lambda: advance_one_sweep(engine)),
+        ("lifecycle", lambda: advance_one_lifecycle(engine)),
+        ("reconcile", lambda: reconcile_one(engine, Alarms())),
+    ]
 
 
 def make_engine(world: World) -> Engine:

@@ -1,6 +1,7 @@
 """The chain in memory as the engine's ports see it: Rail and Contracts over one node."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from types import coroutine
 
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
@@ -78,10 +79,11 @@ class MemoryChain(MemoryIssuer):
         # Called with the name of each question; may raise.
         self.before_answer: Callable[[str], None] = lambda question: None
 
-    async def _ask(self, question: str) -> list[Block]:
+    @coroutine
+    def _ask(self, question: str) -> Generator[None, None, list[Block]]:
         """The blocks that the node knows when it answers."""
-        if self._database is not None:
-            await self._database.turn()
+        for _ in range(self._database.pauses_of_turn() if self._database is not None else 0):
+            yield
         self.before_answer(question)
         if self.is_down:
             self.happened["rpc_down"] += 1

@@ -2,16 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 from libs.chain.address import EvmAddress
 from libs.payout_terms import PayoutKind
 from payout_service.application.chain_ports import CallKind, ReceiptEvidence, RecognisedCall
+from payout_service.domain.burns import BurnForm, BurnLog, burned_tokens
 from payout_service.domain.fees import Fees
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
 from payout_service.domain.transaction import NO_OP_GAS, ContractCall
+from tests.support.payout.copying import copied
 from tests.support.payout.memory_asset import Action, AssetState, Bond
 
 CHAIN_ID = 298
@@ -89,15 +91,19 @@ class State(AssetState):
 
     def copy(self, timestamp: int) -> Self:
         """For another block to change."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        own: dict[str, Any] = {
-            name: value.copy() for name, value in values.items() if isinstance(value, dict | list)
-        }
-        return replace(self, **own, timestamp=timestamp)
+        other = copied(self)
+        other.timestamp = timestamp
+        for name in _CONTAINERS:
+            setattr(other, name, getattr(self, name).copy())
+        return other
 
     def seen_at(self, timestamp: int) -> Self:
         """To look at: the contracts tell the time of the block that is asked about (contracts.md, 3.19)."""
-        return replace(self, timestamp=timestamp)
+        if timestamp == self.timestamp:
+            return self
+        other = copied(self)
+        other.timestamp = timestamp
+        return other
 
     @property
     def nonce(self) -> int:
@@ -113,6 +119,9 @@ class State(AssetState):
         if kind is ExecutionKind.AMOUNT_SNAPSHOT:
             return self.paid
         return self.distributed if kind is ExecutionKind.DISTRIBUTION else None
+
+
+_CONTAINERS = tuple(each.name for each in fields(State) if each.default_factory is not MISSING)
 
 
 def encode(function: str, **arguments: object) -> bytes:
@@ -156,6 +165,7 @@ class MemoryContracts:
         # What befell calls and transactions, when it took effect.
         self.happened: Counter[str] = Counter()
         self._decoded: dict[bytes, dict[str, Any]] = {}
+        self._executions: dict[bytes, Execution] = {}
 
     # ------------------------------------------------------------------------------------ calls
 
@@ -188,7 +198,7 @@ class MemoryContracts:
             case "trigger":
                 return RecognisedCall(CallKind.TRIGGER_SNAPSHOTS)
             case "pay":
-                return RecognisedCall(CallKind.PAY_BATCH, _execution(content))
+                return RecognisedCall(CallKind.PAY_BATCH, self._execution_of(call))
             case "set paused":
                 return RecognisedCall(CallKind.SET_PAUSED)
             case "sweep":
@@ -205,6 +215,16 @@ class MemoryContracts:
             self._decoded[call.data] = found
         return found
 
+    def _execution_of(self, call: ContractCall) -> Execution:
+        """The execution of a call that pays."""
+        found = self._executions.get(call.data)
+        if found is None:
+            content = self.decode(call)
+            kind = ExecutionKind(content["kind"])
+            found = Execution(kind, content["reference"], content["total"], tuple(content["holders"]))
+            self._executions[call.data] = found
+        return found
+
     # ------------------------------------------------------------------------------------ rules
 
     def gas_of(self, call: ContractCall) -> int:
@@ -216,7 +236,7 @@ class MemoryContracts:
             case "snapshot" | "trigger":
                 return SNAPSHOT_GAS
             case "pay":
-                execution = _execution(content)
+                execution = self._execution_of(call)
                 gas_per_payee = self.gas_per_payee_of.get(execution.kind, self.gas_per_payee)
                 return GAS_BASE + gas_per_payee * len(execution.holders)
             case "sweep":
@@ -232,7 +252,7 @@ class MemoryContracts:
             case "snapshot":
                 return "" if self.has_snapshot_role else "AccountHasNoRole"
             case "pay":
-                return self._why_pay_reverts(_execution(content), state)
+                return self._why_pay_reverts(self._execution_of(call), state)
             case "sweep":
                 return self._why_sweep_reverts(content, state)
             case "set paused":
@@ -329,7 +349,7 @@ class MemoryContracts:
             case "set paused":
                 state.paused = content["paused"]
             case "pay":
-                evidence = self._pay(_execution(content), state)
+                evidence = self._pay(self._execution_of(call), state)
                 return Mined(transaction, block_number, succeeded=True, gas_used=gas, evidence=evidence)
             case "sweep":
                 state.move(CONTRACT.value, content["to"], content["amount"])
@@ -360,7 +380,7 @@ class MemoryContracts:
         failed: list[str] = []
         paid: Counter[str] = Counter()
         transferred: Counter[str] = Counter()
-        redeemed: Counter[str] = Counter()
+        burns: list[BurnLog] = []
         for payee in execution.holders:
             key = (execution.reference_id, payee)
             if flags is not None and key in flags:
@@ -380,9 +400,19 @@ class MemoryContracts:
                 flags[key] = moved
             else:
                 state.cashed_out[payee] = state.cashed_out.get(payee, 0) + moved
-                if burned := state.burn(payee):
-                    redeemed[payee] += burned
-        return ReceiptEvidence(ExecutionEvent(execution, tuple(failed), dict(paid)), transferred, redeemed)
+                burns += self._burn_logs(payee, state.burn(payee))
+        event = ExecutionEvent(execution, tuple(failed), dict(paid))
+        return ReceiptEvidence(event, transferred, burned_tokens(burns))
+
+    def _burn_logs(self, payee: str, burned: int) -> Iterator[BurnLog]:
+        """As the versions tell it (contracts.md, 3.20), for each of the holder's partitions: here one or two."""
+        parts = [burned // 3, burned - burned // 3] if int(payee, 16) % 2 else [burned]
+        is_version_8 = self.bond is not None and self.bond.pays_for_frozen
+        beside = BurnForm.TRANSFER if is_version_8 else BurnForm.TRANSFER_BY_PARTITION
+        for part in parts:
+            if part:
+                yield BurnLog(BurnForm.REDEEMED_BY_PARTITION, payee, part)
+                yield BurnLog(beside, payee, part)
 
     def _is_refused(self, payee: str, amount: int, money: int) -> bool:
         """Of nothing no transfer is tried, so that nobody refuses it."""
@@ -399,9 +429,3 @@ class MemoryContracts:
             case ExecutionKind.CASH_OUT:
                 assert self.bond is not None
                 return state.principal(self.bond, payee)
-
-
-def _execution(content: dict[str, Any]) -> Execution:
-    """The execution of a decoded call that pays."""
-    kind = ExecutionKind(content["kind"])
-    return Execution(kind, content["reference"], content["total"], tuple(content["holders"]))

@@ -1,11 +1,10 @@
 """The service's database in memory, with row locks, and a clock and ids that tests own."""
 
-import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from types import TracebackType, coroutine
+from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
@@ -35,6 +34,7 @@ from payout_service.infrastructure.event_encoding import (
     lifecycle_event,
     payout_event,
 )
+from tests.support.payout.copying import copied
 from tests.support.payout.memory_payments import MemoryPayments, PaymentRow
 from tests.support.payout.memory_store import (
     CheckViolationError,
@@ -82,10 +82,10 @@ class MemoryClock:
 
 
 class CountingIds:
-    """1, 2, 3."""
+    """1, 2, 3, behind a number that no other id has reached."""
 
-    def __init__(self) -> None:
-        self._count = 0
+    def __init__(self, behind: int = 0) -> None:
+        self._count = behind
 
     def new(self) -> UUID:
         self._count += 1
@@ -168,7 +168,7 @@ class MemoryDatabase(MemoryStore):
 
     def payout(self, payout_id: UUID) -> Payout:
         found: Payout = self.rows("payout")[payout_id]
-        return copy.copy(found)
+        return copied(found)
 
     def payments(self, payout_id: UUID) -> list[PaymentRow]:
         return [row for _, row in sorted(self.rows(("payment", payout_id)).items())]
@@ -201,65 +201,18 @@ class MemoryDatabase(MemoryStore):
         return sum(amount for _, amount in self.rows("commitment").values())
 
 
-class MemoryUnitOfWork:
-    """See UnitOfWork."""
-
-    def __init__(self, database: MemoryDatabase) -> None:
-        self._database = database
-        self._transaction = Transaction(database)
-        self.lifecycle = MemoryLifecycle(self._transaction)
-        self.payouts = MemoryPayouts(self._transaction, self.lifecycle)
-        self.payments = MemoryPayments(self._transaction)
-        self.journal = MemoryJournal(self._transaction)
-        self.treasury = MemoryTreasury(self._transaction)
-        self.sweeps = MemorySweeps(self._transaction)
-        self.discrepancies = MemoryDiscrepancies(self._transaction)
-
-    async def __aenter__(self) -> Self:
-        await self._database.turn()
-        self._transaction.is_open = True
-        return self
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._transaction.is_open = False
-        self._transaction.end()
-
-    async def commit(self) -> None:
-        await self._transaction.statement()
-        await self._database.turn()
-        self.payments.check_intents()
-        self._transaction.commit()
-        # Durable, and the caller may die before it knows.
-        await self._database.turn()
-
-    async def record_incoming(self, event: IncomingEvent) -> bool:
-        await self._transaction.statement()
-        return await self._transaction.insert_or_ignore("inbox", event.event_id, event.subject)
-
-    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
-        await self._transaction.statement()
-        found: LoggedRequest | None = self._transaction.get("request", request_id)
-        return found
-
-    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
-        await self._transaction.statement()
-        logged = LoggedRequest(key, resource_id)
-        return await self._transaction.insert_or_ignore("request", key.request_id, logged)
-
-
 class _Claims:
     """Due times and leases of one table's rows; who writes them holds the row's lock."""
 
-    def __init__(self, transaction: Transaction, table: str, is_worked: Callable[[Any], bool]) -> None:
+    _table: str
+    _due: str
+
+    def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self._table = table
-        self._due = f"due {table}"
-        self._is_worked = is_worked
+
+    def _is_worked(self, row: Any) -> bool:
+        """Whether a worker moves it on."""
+        raise NotImplementedError
 
     async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
         await self._transaction.statement()
@@ -269,7 +222,7 @@ class _Claims:
             if each.at <= now and is_free and self._is_worked(self._transaction.get(self._table, key)):
                 if not self._transaction.try_lock(self._table, key):
                     continue
-                self._transaction.write(self._due, key, replace(each, lease_until=lease_until))
+                self._transaction.write(self._due, key, Due(each.at, lease_until))
                 assert isinstance(key, UUID)
                 return key
         return None
@@ -285,7 +238,7 @@ class _Claims:
         if self._transaction.get(self._table, key):
             await self._transaction.lock(self._table, key)
             each = self._transaction.get(self._due, key)
-            self._transaction.write(self._due, key, replace(each, at=now))
+            self._transaction.write(self._due, key, Due(now, each.lease_until))
 
     async def _lock(self, key: UUID) -> Any:
         """A copy of the row, locked."""
@@ -299,9 +252,15 @@ class _Claims:
 class MemoryLifecycle(_Claims):
     """See LifecycleRepository."""
 
+    _table = "lifecycle"
+    _due = "due lifecycle"
+
     def __init__(self, transaction: Transaction) -> None:
-        super().__init__(transaction, "lifecycle", lambda row: row.state is not LifecycleState.FAILED)
+        super().__init__(transaction)
         self._loaded_versions: dict[UUID, int] = {}
+
+    def _is_worked(self, row: LifecycleContract) -> bool:
+        return row.state is not LifecycleState.FAILED
 
     async def add(self, contract: LifecycleContract) -> bool:
         await self._transaction.statement()
@@ -338,10 +297,15 @@ class MemoryLifecycle(_Claims):
 class MemoryPayouts(_Claims):
     """See PayoutRepository."""
 
-    def __init__(self, transaction: Transaction, lifecycle: MemoryLifecycle) -> None:
-        super().__init__(transaction, "payout", lambda row: row.state in WORKED_STATES)
-        self._lifecycle = lifecycle
+    _table = "payout"
+    _due = "due payout"
+
+    def __init__(self, transaction: Transaction) -> None:
+        super().__init__(transaction)
         self._loaded_versions: dict[UUID, int] = {}
+
+    def _is_worked(self, row: Payout) -> bool:
+        return row.state in WORKED_STATES
 
     async def add(self, payout: Payout) -> bool:
         await self._transaction.statement()
@@ -438,7 +402,7 @@ class MemoryPayouts(_Claims):
         check(min(moved) >= 0 and sum(moved) <= payable, "payout: never_more_than_planned")
 
     async def _publish(self, payout: Payout) -> None:
-        contract = await self._lifecycle.get(payout.asset_id)
+        contract = await MemoryLifecycle(self._transaction).get(payout.asset_id)
         if contract is None:
             raise RuntimeError(f"payout {payout.payout_id} has no asset")
         self._transaction.events.append(payout_event(payout, contract))
@@ -480,9 +444,9 @@ class MemoryJournal:
         saved = _copy(intent)
         # As the SQL does: of bytes that are durable only the time of the last send changes.
         saved.attempts = [
-            replace(stored[each.number], last_broadcast_time=each.last_broadcast_time)
-            if each.number in stored
-            else each
+            each
+            if each.number not in stored or each is stored[each.number]
+            else replace(stored[each.number], last_broadcast_time=each.last_broadcast_time)
             for each in intent.attempts
         ]
         await self._transaction.update("intent", intent.intent_id, saved)
@@ -697,8 +661,11 @@ class MemoryTreasury:
 class MemorySweeps(_Claims):
     """See SweepRepository."""
 
-    def __init__(self, transaction: Transaction) -> None:
-        super().__init__(transaction, "sweep", lambda row: row.state is SweepState.SENDING)
+    _table = "sweep"
+    _due = "due sweep"
+
+    def _is_worked(self, row: Sweep) -> bool:
+        return row.state is SweepState.SENDING
 
     async def add(self, sweep: Sweep) -> None:
         await self._transaction.statement()
@@ -774,11 +741,84 @@ class MemoryDiscrepancies:
         return None if found.resolve_time else found
 
 
+class _Repository(Generic[Row]):
+    """Made when it is first asked for: most units of work need one or two of them."""
+
+    def __init__(self, make: Callable[[Transaction], Row]) -> None:
+        self._make = make
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, work: "MemoryUnitOfWork", owner: type) -> Row:
+        made = work.__dict__[self._name] = self._make(work.transaction)
+        return made
+
+
+class MemoryUnitOfWork:
+    """See UnitOfWork."""
+
+    payouts = _Repository(MemoryPayouts)
+    payments = _Repository(MemoryPayments)
+    journal = _Repository(MemoryJournal)
+    treasury = _Repository(MemoryTreasury)
+    sweeps = _Repository(MemorySweeps)
+    lifecycle = _Repository(MemoryLifecycle)
+    discrepancies = _Repository(MemoryDiscrepancies)
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
+        self.transaction = Transaction(database)
+
+    @coroutine
+    def __aenter__(self) -> Generator[None, None, Self]:
+        for _ in range(self._database.pauses_of_turn()):
+            yield
+        self.transaction.is_open = True
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.transaction.is_open = False
+        self.transaction.end()
+
+    @coroutine
+    def commit(self) -> Generator[None, None, None]:
+        yield from self.transaction.statement()
+        for _ in range(self._database.pauses_of_turn()):
+            yield
+        self.transaction.commit()
+        # Durable, and the caller may die before it knows.
+        for _ in range(self._database.pauses_of_turn()):
+            yield
+
+    async def record_incoming(self, event: IncomingEvent) -> bool:
+        await self.transaction.statement()
+        return await self.transaction.insert_or_ignore("inbox", event.event_id, event.subject)
+
+    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
+        await self.transaction.statement()
+        found: LoggedRequest | None = self.transaction.get("request", request_id)
+        return found
+
+    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
+        await self.transaction.statement()
+        logged = LoggedRequest(key, resource_id)
+        return await self.transaction.insert_or_ignore("request", key.request_id, logged)
+
+
 def _copy(row: Row) -> Row:
     """Deep enough: rows hold values, and the lists and dicts that their verbs replace or extend."""
-    copied = copy.copy(row)
-    if isinstance(copied, TransactionIntent):
-        copied.attempts = list(copied.attempts)
-    elif isinstance(copied, LifecycleContract):
-        copied.created = dict(copied.created)
-    return copied
+    if row is None:
+        return row
+    other = copied(row)
+    if isinstance(other, TransactionIntent):
+        other.attempts = list(other.attempts)
+    elif isinstance(other, LifecycleContract):
+        other.created = dict(other.created)
+    return other

@@ -50,11 +50,11 @@ class Block:
     externals: list[External] = field(default_factory=list)
     executions: list[SeenExecution] = field(default_factory=list)
     transfers: list[SeenTransfer] = field(default_factory=list)
+    # Seconds since 1970.
+    timestamp: int = field(init=False)
 
-    @property
-    def timestamp(self) -> int:
-        """Seconds since 1970."""
-        return int(self.time.timestamp())
+    def __post_init__(self) -> None:
+        self.timestamp = int(self.time.timestamp())
 
     @property
     def seen(self) -> State:

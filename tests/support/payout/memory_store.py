@@ -7,15 +7,18 @@ changed in place: whoever changes one writes another.
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import coroutine
 from typing import Any
 
 from libs.messaging.events import OutgoingEvent
 
 # A deadlock is seen at once; this bounds the wait for a task that holds a lock and never comes back.
 _LONGEST_LOCK_WAIT_SECONDS = 5.0
+# A turn is this many pauses less one at most; their number is drawn from as many bits as `randrange` takes.
 _PAUSES_PER_TURN = 4
+_BITS_PER_TURN = _PAUSES_PER_TURN.bit_length()
 _CHANCE_OF_PAUSE_PER_STATEMENT = 0.2
 _NO_INDEXES: Mapping[str, "Index"] = {}
 
@@ -71,9 +74,12 @@ class _Table:
     indexes: Mapping[str, Index]
     rows: dict[Any, Any] = field(default_factory=dict)
     keys: dict[str, dict[Any, dict[Any, None]]] = field(default_factory=dict)
+    # How often a row was stored.
+    changes: int = 0
 
     def store(self, key: Any, row: Any) -> None:
         """None: the row is deleted."""
+        self.changes += 1
         before = self.rows.get(key)
         if row is None:
             self.rows.pop(key, None)
@@ -94,6 +100,17 @@ class _Table:
         return self.keys.get(index, {}).get(value, {})
 
 
+class _Tables(dict[Any, _Table]):
+    def __init__(self, schema: Schema) -> None:
+        super().__init__()
+        self._schema = schema
+
+    def __missing__(self, name: Any) -> _Table:
+        kind = name[0] if isinstance(name, tuple) else name
+        made = self[name] = _Table(self._schema.indexes.get(kind, _NO_INDEXES))
+        return made
+
+
 class MemoryStore:
     """Committed rows by table and key, and the locks of the transactions that are open.
 
@@ -106,72 +123,94 @@ class MemoryStore:
         self.commits = 0
         # Who holds the lock of a row, or of a value that must be unique.
         self.locks: dict[tuple[Any, ...], Transaction] = {}
-        self._tables: dict[Any, _Table] = {}
+        # By name; made when they are asked for.
+        self.tables = _Tables(schema)
         self._outbox_keys: set[tuple[Any, ...]] = set()
-        self._random = random.Random(seed) if seed is not None else None
+        # Decides who goes first; None lets everybody run as they come.
+        self.dice = random.Random(seed) if seed is not None else None
         self._position = 0
 
     def rows(self, table: Any) -> dict[Any, Any]:
         """Committed rows by key."""
-        return self.table(table).rows
+        return self.tables[table].rows
 
     def table(self, name: Any) -> _Table:
-        found = self._tables.get(name)
-        if found is None:
-            kind = name[0] if isinstance(name, tuple) else name
-            found = self._tables[name] = _Table(self.schema.indexes.get(kind, _NO_INDEXES))
-        return found
+        """Committed rows, and what finds them."""
+        return self.tables[name]
 
     def next_position(self) -> int:
         self._position += 1
         return self._position
 
-    async def turn(self) -> None:
+    @coroutine
+    def turn(self) -> Generator[None, None, None]:
         """Lets other tasks go first, perhaps."""
-        for _ in range(self._random.randrange(_PAUSES_PER_TURN) if self._random else 0):
-            await asyncio.sleep(0)
+        for _ in range(self.pauses_of_turn()):
+            # As asyncio.sleep(0) does it.
+            yield
 
-    async def pause(self) -> None:
-        """Lets other tasks go first, now and then."""
-        if self._random and self._random.random() < _CHANCE_OF_PAUSE_PER_STATEMENT:
-            await asyncio.sleep(0)
+    def pauses_of_turn(self) -> int:
+        """How often other tasks go first when it is somebody's turn to let them."""
+        if self.dice is None:
+            return 0
+        pauses = self.dice.getrandbits(_BITS_PER_TURN)
+        while pauses >= _PAUSES_PER_TURN:
+            pauses = self.dice.getrandbits(_BITS_PER_TURN)
+        return pauses
 
     def backup(self) -> Backup:
         """What `restore` brings back."""
-        tables = {name: dict(table.rows) for name, table in self._tables.items()}
+        tables = {name: dict(table.rows) for name, table in self.tables.items()}
         return Backup(tables, tuple(self.events))
 
     def restore(self, backup: Backup) -> None:
         """The database is again as it was then. No transaction may be open."""
         if self.locks:
             raise RuntimeError("a transaction is open")
-        self._tables.clear()
+        self.tables.clear()
         for name, rows in backup.tables.items():
             for key, row in rows.items():
-                self.table(name).store(key, row)
+                self.tables[name].store(key, row)
         self.events[:] = backup.events
         self._outbox_keys = {_outbox_key(event) for event in self.events}
 
     def apply(self, written: Mapping[Any, Mapping[Any, Any]], events: list[OutgoingEvent]) -> None:
         """A commit: all or nothing. Raises UniqueViolationError for an event that was published before."""
-        keys = [_outbox_key(event) for event in events]
-        if len(set(keys)) != len(keys) or not self._outbox_keys.isdisjoint(keys):
-            raise UniqueViolationError("outbox: an event of this version was published before")
+        if events:
+            keys = [_outbox_key(event) for event in events]
+            if len(set(keys)) != len(keys) or not self._outbox_keys.isdisjoint(keys):
+                raise UniqueViolationError("outbox: an event of this version was published before")
+            self.events.extend(events)
+            self._outbox_keys.update(keys)
         for name, rows in written.items():
-            table = self.table(name)
+            table = self.tables[name]
             for key, row in rows.items():
                 table.store(key, row)
-        self.events.extend(events)
-        self._outbox_keys.update(keys)
         self.commits += 1
 
 
 class Transaction:
     """A transaction's own writes over the committed rows, and the locks that it holds."""
 
+    __slots__ = (
+        "_deleted_from",
+        "_held",
+        "_held_tables",
+        "_is_aborted",
+        "_waiters",
+        "_waits_for",
+        "_written",
+        "deferred_checks",
+        "events",
+        "is_open",
+        "store",
+    )
+
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
         self.events: list[OutgoingEvent] = []
+        # Deferred constraints: looked at when the transaction commits.
+        self.deferred_checks: list[Callable[[], None]] = []
         self.is_open = False
         self._is_aborted = False
         # None for a row that is deleted.
@@ -182,9 +221,13 @@ class Transaction:
         self._waits_for: Transaction | None = None
         self._waiters: list[asyncio.Future[None]] = []
 
-    async def statement(self) -> None:
+    @coroutine
+    def statement(self) -> Generator[None, None, None]:
         """Every statement begins with this: other tasks may go first, or the process may die here."""
-        await self.store.pause()
+        dice = self.store.dice
+        # Now and then.
+        if dice is not None and dice.random() < _CHANCE_OF_PAUSE_PER_STATEMENT:
+            yield
         if not self.is_open or self._is_aborted:
             raise RuntimeError("the transaction is not open, or an error has aborted it")
 
@@ -195,7 +238,7 @@ class Transaction:
         own = self._written.get(table)
         if own is not None and key in own:
             return own[key]
-        return self.store.rows(table).get(key)
+        return self.store.tables[table].rows.get(key)
 
     def rows(self, table: Any) -> Mapping[Any, Any]:
         """All rows of a table by key."""
@@ -206,6 +249,9 @@ class Transaction:
 
     def find(self, table: Any, index: str, value: Any) -> list[Any]:
         """Rows with a value, in no order."""
+        if table not in self._written:
+            stored = self.store.tables[table]
+            return [stored.rows[key] for key in stored.keys_with(index, value)]
         return [row for _, row in self._with(table, index, value)]
 
     def by_age(self, table: str, rows: Mapping[Any, Any]) -> list[Any]:
@@ -217,7 +263,7 @@ class Transaction:
         return self.by_age(table, dict(self._with(table, index, value)))
 
     def _with(self, table: Any, index: str, value: Any) -> Iterator[tuple[Any, Any]]:
-        stored, own = self.store.table(table), self._written.get(table) or {}
+        stored, own = self.store.tables[table], self._written.get(table) or {}
         for key in stored.keys_with(index, value):
             if key not in own:
                 yield key, stored.rows[key]
@@ -233,13 +279,18 @@ class Transaction:
 
         Raises DeadlockError, TimeoutError, or LockOrderError when it could wait in a circle.
         """
-        if self.store.locks.get((table, key)) is self:
+        slot = (table, key)
+        owner = self.store.locks.get(slot)
+        if owner is self:
             return
         forbidden = self.store.schema.may_not_follow.get(table)
         if forbidden and not forbidden.isdisjoint(self._held_tables):
             self._is_aborted = True
             raise LockOrderError(f"{table} is locked while {sorted(forbidden & self._held_tables)} are held")
-        await self._take((table, key))
+        if owner is None:
+            self._hold(slot)
+        else:
+            await self._take(slot)
         self._held_tables.add(table)
 
     def try_lock(self, table: Any, key: Any) -> bool:
@@ -340,7 +391,7 @@ class Transaction:
             raise CheckViolationError(what)
 
     async def _claim_values(self, table: Any, key: Any, before: Any, row: Any) -> None:
-        for name, index in self.store.table(table).indexes.items():
+        for name, index in self.store.tables[table].indexes.items():
             if not index.is_unique or (before is not None and index.value_of(before) == index.value_of(row)):
                 continue
             if not await self._claim_value(table, key, name, row):
@@ -348,7 +399,7 @@ class Transaction:
 
     async def _claim_value(self, table: Any, key: Any, index: str, row: Any) -> bool:
         """Takes the row's value in a unique index for this transaction. False: another row has it."""
-        value = self.store.table(table).indexes[index].value_of(row)
+        value = self.store.tables[table].indexes[index].value_of(row)
         if value is None:
             return True
         if any(other != key for other, _ in self._with(table, index, value)):
@@ -360,6 +411,8 @@ class Transaction:
 
     def commit(self) -> None:
         """Everything at once, or an error and nothing."""
+        for check in self.deferred_checks:
+            check()
         if self._is_aborted:
             raise RuntimeError("an error has aborted the transaction")
         self._is_aborted = True
@@ -369,9 +422,12 @@ class Transaction:
 
     def end(self) -> None:
         """Gives up what is not committed, and all locks."""
+        if not (self._written or self._held or self.events):
+            return
         self._written.clear()
         self._deleted_from.clear()
         self.events.clear()
+        self.deferred_checks.clear()
         for slot in self._held:
             del self.store.locks[slot]
         self._held.clear()
