@@ -791,6 +791,22 @@ async def test_a_reorg_in_the_middle_of_a_replay_loses_no_fact() -> None:
     await settled(follower)
 
 
+async def test_a_transfer_that_a_reorg_takes_back_behind_a_replays_position_leaves_no_holding_wrong() -> None:
+    """The supply stays, and in the end no log names the two."""
+    follower = Follower(confirmations=0, window_blocks=2)
+    follower.chain.mine(issue(holder(1), 10), issue(holder(2), 10))
+    follower.chain.mine_empty(8)
+    follower.chain.mine(transfer(holder(1), holder(2), 3))
+    follower.follow(ASSET)
+    await settled(follower)
+    await carry_out(lambda key: follower.administer.replay(key, ASSET, 3))
+
+    follower.chain.drop(1)
+    follower.chain.mine_empty(12)
+
+    await settled(follower)
+
+
 @pytest.mark.parametrize("scope", RefreshScope)
 async def test_a_refresh_tells_who_was_asked_for_changed_or_not(scope: RefreshScope) -> None:
     follower = seeded(Follower())
