@@ -71,8 +71,8 @@ class Transfer:
 class SupplyChange:
     """The token tells that it issued to, or redeemed from, a holder: the Transfer that goes with it is one.
 
-    A Transfer from or to nobody without it may be a lock or a freeze (contracts.md, 3.15). Versions before 8 tell
-    of some redemptions and issues by this log alone (3.20).
+    A Transfer from or to nobody without it may be a lock or a freeze (contracts.md, 3.15). Version 7 tells no
+    Transfer of a redemption at maturity (3.20).
     """
 
     log: RawLog
@@ -82,9 +82,9 @@ class SupplyChange:
 
 @dataclass(frozen=True, slots=True)
 class PartitionTransfer:
-    """The token tells that tokens of one partition went from `sender` to `receiver`.
+    """The token tells a movement of tokens of one partition, locks and issues included.
 
-    Most often a Transfer tells it, too. Versions before 8 tell of some moves by this log alone.
+    Version 8 tells a Transfer with each; version 7 only where the call was one of ERC-20's own.
     """
 
     log: RawLog
@@ -171,10 +171,6 @@ class Fact:
     problem: str = ""
 
 
-# What a log means to the asset whose it is.
-LogMeaning = Transfer | SupplyChange | PartitionTransfer | Fact
-
-
 @dataclass(frozen=True, slots=True)
 class SeenFact:
     """A fact with the time of its block. `sequence` is that of its event; 0 where none is published."""
@@ -182,3 +178,7 @@ class SeenFact:
     fact: Fact
     block_time: datetime
     sequence: int
+
+
+# What a log may mean to an asset.
+LogMeaning = Transfer | SupplyChange | PartitionTransfer | Fact

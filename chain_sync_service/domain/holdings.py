@@ -86,17 +86,18 @@ def window_effects(
     """Transfers are folded, but for holders whose parts may have changed: their transfers may be no transfers.
 
     Locking and freezing tell a transfer to nobody though the supply stays (contracts.md, 3.15). A transfer from or
-    to nobody is believed only if the token tells of an issue or a redemption in the same transaction. Who was
-    issued to, redeemed from, or moved tokens of a partition without a transfer that says the same is read
-    (3.20). Without trust (a replay, whose transfers were folded before) everybody whom a log names is read.
+    to nobody is believed only if the token tells of an issue or a redemption in the same transaction. What the
+    token tells by partition and by no transfer, as version 7 does (3.20), is not folded either: who is named is
+    read. Without trust (a replay, whose transfers were folded before) everybody whom a log names is read.
     """
     touched = {holder for fact in facts for holder in fact.touched}
     if trusts_folding:
-        touched |= _unexplained(transfers, supply_changes) | _moved_silently(transfers, partition_transfers)
+        touched |= _without_counterpart(transfers, supply_changes)
+        touched |= _told_by_partition_alone(transfers, partition_transfers)
     else:
-        moves: list[Transfer | PartitionTransfer] = [*transfers, *partition_transfers]
-        touched |= {party for move in moves for party in (move.sender, move.receiver)}
-        touched |= {change.holder for change in supply_changes}
+        touched |= {party for transfer in transfers for party in (transfer.sender, transfer.receiver)}
+        touched |= {party for moved in partition_transfers for party in (moved.sender, moved.receiver)}
+        touched |= {each.holder for each in supply_changes}
     touched.discard(_NOBODY)
     return WindowEffects(
         folds=tuple(fold for fold in _net(transfers) if fold.holder not in touched),
@@ -105,47 +106,54 @@ def window_effects(
     )
 
 
-def _unexplained(transfers: Sequence[Transfer], supply_changes: Sequence[SupplyChange]) -> set[str]:
-    """Who got from, or gave to, nobody without an issue or a redemption being told, or the other way round."""
+def _without_counterpart(transfers: Sequence[Transfer], supply_changes: Sequence[SupplyChange]) -> set[str]:
+    """Whose transfers from or to nobody and whose issues and redemptions are not one and one of an amount."""
     told = Counter((each.log.transaction_hash, each.holder, each.amount) for each in supply_changes)
-    unexplained = set()
+    without = set()
     for transfer in transfers:
         if (transfer.sender == _NOBODY) == (transfer.receiver == _NOBODY):
-            # Between two holders; or by nobody to nobody, which version 8 tells when it adjusts an account.
+            # Between two holders; or by nobody to nobody, which tells that an account was adjusted.
             continue
         holder = transfer.receiver if transfer.sender == _NOBODY else transfer.sender
-        explanation = (transfer.log.transaction_hash, holder, transfer.amount)
-        if told[explanation]:
-            told[explanation] -= 1
+        counterpart = (transfer.log.transaction_hash, holder, transfer.amount)
+        if told[counterpart]:
+            told[counterpart] -= 1
         else:
-            unexplained.add(holder)
-    return unexplained | {holder for (_, holder, _), count in told.items() if count}
+            without.add(holder)
+    return without | {holder for (_, holder, _), count in told.items() if count}
 
 
-def _moved_silently(transfers: Sequence[Transfer], partition_transfers: Sequence[PartitionTransfer]) -> set[str]:
-    """Between whom tokens of a partition moved without a transfer of the same."""
+def _told_by_partition_alone(
+    transfers: Sequence[Transfer], partition_transfers: Sequence[PartitionTransfer]
+) -> set[str]:
+    """The parties of movements that a partition tells and no transfer does."""
+    told = Counter(_movement(each) for each in transfers)
+    alone = set()
+    for each in partition_transfers:
+        movement = _movement(each)
+        if told[movement]:
+            told[movement] -= 1
+        else:
+            alone |= {each.sender, each.receiver}
+    return alone
 
-    def moves(logs: Sequence[Transfer | PartitionTransfer]) -> Counter[tuple[str, str, str, int]]:
-        return Counter((each.log.transaction_hash, each.sender, each.receiver, each.amount) for each in logs)
 
-    silent = moves(partition_transfers) - moves(transfers)
-    return {party for _, sender, receiver, _ in silent for party in (sender, receiver)}
+def _movement(told: Transfer | PartitionTransfer) -> tuple[str, str, str, int]:
+    return (told.log.transaction_hash, told.sender, told.receiver, told.amount)
 
 
 def without_repeated_snapshots(facts: Sequence[Fact]) -> list[Fact]:
     """Each snapshot once. Version 2 tells of one that was taken on request that it was triggered, too."""
-    taken = {
-        (fact.log.transaction_hash, fact.details["snapshot_id"])
-        for fact in facts
-        if fact.kind is FactKind.SNAPSHOT_TAKEN and fact.details["scheduled"] == "false"
-    }
-    return [
-        fact
-        for fact in facts
-        if fact.kind is not FactKind.SNAPSHOT_TAKEN
-        or fact.details["scheduled"] == "false"
-        or (fact.log.transaction_hash, fact.details["snapshot_id"]) not in taken
-    ]
+    taken = {_snapshot(fact) for fact in facts if _is_snapshot(fact, scheduled="false")}
+    return [fact for fact in facts if not (_is_snapshot(fact, scheduled="true") and _snapshot(fact) in taken)]
+
+
+def _is_snapshot(fact: Fact, *, scheduled: str) -> bool:
+    return fact.kind is FactKind.SNAPSHOT_TAKEN and fact.details["scheduled"] == scheduled
+
+
+def _snapshot(fact: Fact) -> tuple[str, str]:
+    return fact.log.transaction_hash, fact.details["snapshot_id"]
 
 
 def _net(transfers: Iterable[Transfer]) -> list[Fold]:

@@ -582,7 +582,6 @@ HARMLESS_ASSET_EVENTS = (
     _event("RoleRevoked", "address indexed", "address indexed", "bytes32 indexed"),
     _event("RolesApplied", "bytes32[]", "bool[]", "address"),
     _event("ScheduledBalanceAdjustmentCancelled", "uint256", "address indexed"),
-    TRANSFER_BY_PARTITION,
     _event("TransferFromWithData", "address indexed", "address indexed", "address indexed", "uint256", "bytes"),
     _event("TransferWithData", "address indexed", "address indexed", "uint256", "bytes"),
     _event("UpdatedTokenInformation", "string indexed", "string indexed", "uint8", "string", "address indexed"),

@@ -56,16 +56,16 @@ def told(account: str, amount: int, *, transaction: int = 1) -> SupplyChange:
     return SupplyChange(log(transaction), account, amount)
 
 
-def moved(sender: str, receiver: str, amount: int, *, transaction: int = 1) -> PartitionTransfer:
+def by_partition(sender: str, receiver: str, amount: int, *, transaction: int = 1) -> PartitionTransfer:
     return PartitionTransfer(log(transaction), sender, receiver, amount)
 
 
 def effects(
     transfers: list[Transfer],
     supply_changes: list[SupplyChange] | None = None,
+    partition_transfers: list[PartitionTransfer] | None = None,
     facts: list[Fact] | None = None,
     *,
-    partition_transfers: list[PartitionTransfer] | None = None,
     trusts_folding: bool = True,
 ) -> WindowEffects:
     return window_effects(
@@ -92,8 +92,7 @@ def test_an_issue_and_a_redemption_that_are_told_are_folded() -> None:
 )
 def test_a_transfer_to_nobody_that_nothing_explains_is_read(supply_changes: list[SupplyChange]) -> None:
     found = effects([transfer(holder(1), NOBODY, 10), transfer(holder(3), holder(4), 1)], supply_changes)
-    # What is told of others or at another time has no transfer of its own, and is read, too.
-    assert found.to_read == {holder(1)} | {each.holder for each in supply_changes}
+    assert found.to_read == {holder(1), *(each.holder for each in supply_changes)}
     assert [fold.holder for fold in found.folds] == [holder(3), holder(4)]
 
 
@@ -103,45 +102,32 @@ def test_one_redemption_explains_one_transfer() -> None:
     assert effects(twice, [told(holder(1), 10)] * 2).to_read == frozenset()
 
 
-def test_an_issue_or_a_redemption_without_its_transfer_is_read() -> None:
-    assert effects([], [told(holder(1), 10)]).to_read == {holder(1)}
-    found = effects([transfer(holder(1), NOBODY, 10)], [told(holder(1), 10), told(holder(1), 10)])
-    assert found == WindowEffects((), frozenset({holder(1)}), reads_everybody=False)
+@pytest.mark.parametrize("partition_transfers", [[], [by_partition(holder(1), NOBODY, 4)]])
+def test_a_redemption_without_a_transfer_is_read(partition_transfers: list[PartitionTransfer]) -> None:
+    """Version 7 tells it by partition, the npm package 2.0.0 not even that (contracts.md, 3.20)."""
+    bought = transfer(holder(2), holder(1), 4)
+    found = effects([bought], [told(holder(1), 4)], [by_partition(holder(2), holder(1), 4), *partition_transfers])
+    assert found == WindowEffects((Fold(holder(2), -4, 1),), frozenset({holder(1)}), reads_everybody=False)
 
 
-@pytest.mark.parametrize(
-    "transfers",
-    [
-        [],
-        [transfer(holder(1), holder(2), 9)],
-        [transfer(holder(2), holder(1), 10)],
-        [transfer(holder(1), holder(2), 10, transaction=2)],
-    ],
-)
-def test_who_moved_tokens_of_a_partition_without_a_transfer_is_read(transfers: list[Transfer]) -> None:
-    found = effects(transfers, partition_transfers=[moved(holder(1), holder(2), 10)])
-    assert found == WindowEffects((), frozenset({holder(1), holder(2)}), reads_everybody=False)
+def test_of_two_partitions_that_are_redeemed_each_is_told_and_the_holder_read() -> None:
+    burns = [told(holder(1), 4), told(holder(1), 6)]
+    transfers = [transfer(holder(1), NOBODY, 4)]
+    assert effects(transfers, burns).to_read == {holder(1)}
+    assert effects([*transfers, transfer(holder(1), NOBODY, 6)], burns).to_read == frozenset()
 
 
-def test_one_transfer_tells_of_one_move_of_a_partition() -> None:
-    once = [transfer(holder(1), holder(2), 10)]
-    told_once = effects(once, partition_transfers=[moved(holder(1), holder(2), 10)])
-    told_twice = effects(once, partition_transfers=[moved(holder(1), holder(2), 10)] * 2)
-    assert told_once.to_read == frozenset()
-    assert len(told_once.folds) == 2
-    assert told_twice.to_read == {holder(1), holder(2)}
-    assert told_twice.folds == ()
-
-
-def test_a_redemption_of_version_7_reads_the_holder() -> None:
-    found = effects([], [told(holder(1), 10)], partition_transfers=[moved(holder(1), NOBODY, 10)])
-    assert found.to_read == {holder(1)}
-
-
-def test_a_move_to_nobody_by_partition_explains_no_transfer_to_nobody() -> None:
-    """Version 7 tells a lock so."""
-    found = effects([transfer(holder(1), NOBODY, 10)], partition_transfers=[moved(holder(1), NOBODY, 10)])
-    assert found.to_read == {holder(1)}
+def test_who_is_named_by_a_partition_alone_is_read() -> None:
+    partition_transfers = [
+        by_partition(holder(1), holder(2), 5),
+        by_partition(holder(1), holder(2), 5),
+        by_partition(holder(3), holder(4), 7),
+        by_partition(holder(5), holder(6), 7, transaction=2),
+    ]
+    transfers = [transfer(holder(1), holder(2), 5), transfer(holder(3), holder(4), 7)]
+    found = effects(transfers, [], partition_transfers)
+    assert found.to_read == {holder(1), holder(2), holder(5), holder(6)}
+    assert [fold.holder for fold in found.folds] == [holder(3), holder(4)]
 
 
 def test_a_snapshot_that_is_told_as_taken_and_as_triggered_is_one() -> None:
@@ -169,12 +155,8 @@ def test_whom_a_fact_touches_is_read_and_not_folded() -> None:
 
 def test_without_trust_everybody_whom_a_transfer_names_is_read() -> None:
     transfers = [transfer(NOBODY, holder(1), 10), transfer(holder(2), holder(3), 1)]
-    found = effects(
-        transfers,
-        [told(holder(1), 10), told(holder(4), 1)],
-        partition_transfers=[moved(holder(5), holder(6), 1)],
-        trusts_folding=False,
-    )
+    supply_changes = [told(holder(1), 10), told(holder(4), 3)]
+    found = effects(transfers, supply_changes, [by_partition(holder(5), holder(6), 1)], trusts_folding=False)
     assert found.to_read == {holder(number) for number in range(1, 7)}
     assert found.folds == ()
 
@@ -195,7 +177,7 @@ def test_folds_sum_to_what_was_issued_less_what_was_redeemed(moves: list[tuple[i
     supply_changes = [
         told(each.receiver if each.sender == NOBODY else each.sender, each.amount)
         for each in transfers
-        if NOBODY in (each.sender, each.receiver)
+        if (each.sender == NOBODY) != (each.receiver == NOBODY)
     ]
     found = effects(transfers, supply_changes)
     issued = sum(amount for sender, _, amount in moves if sender == 0)
