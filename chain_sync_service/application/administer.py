@@ -110,6 +110,9 @@ class Administer:
             await uow.listeners.save([earlier.replay(floor, now=self._clock.now())])
             # A reorg's ancestor lies before the position.
             await uow.window_ends.remove_behind(asset_id, floor.number)
+            # One of blocks behind the floor passes unseen until they are read again: no log may name then whose
+            # holdings it took back.
+            await uow.holdings.mark_stale_behind(asset_id, floor.number)
             await uow.window_ends.add([asset_id], floor, KEPT_WINDOW_ENDS)
 
         await self._once(key, asset_id, change)

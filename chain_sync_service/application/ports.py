@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chain_sync_service.application.source import ChainIdentity
 from chain_sync_service.domain.blocks import BlockRef
-from chain_sync_service.domain.facts import Fact, FactKind, RawLog, SeenFact, SupplyChange, Transfer
+from chain_sync_service.domain.facts import Fact, FactKind, LogMeaning, RawLog, SeenFact
 from chain_sync_service.domain.holdings import Fold, Holding, HoldingChange
 from chain_sync_service.domain.listener import Contracts, HolderBalancesChanged, Listener
 from chain_sync_service.domain.pending_rates import PendingRate
@@ -79,7 +79,7 @@ class TokenUnreadableError(Exception):
     """A token does not tell the balance of a holder."""
 
 
-ReadLog = Callable[[Contracts, RawLog], Transfer | SupplyChange | Fact | None]
+ReadLog = Callable[[Contracts, RawLog], LogMeaning | None]
 
 
 class ChainRecord(Protocol):

@@ -12,7 +12,16 @@ from chain_sync_service.application.source import LogQuery, Source, WindowRefuse
 from chain_sync_service.application.steps import existing_blocks, save_unless_moved
 from chain_sync_service.application.watch_rates import RatesAsked, WatchRates
 from chain_sync_service.domain.blocks import Block
-from chain_sync_service.domain.facts import Fact, FactKind, RawLog, SupplyChange, Transfer, named_addresses
+from chain_sync_service.domain.facts import (
+    Fact,
+    FactKind,
+    LogMeaning,
+    PartitionTransfer,
+    RawLog,
+    SupplyChange,
+    Transfer,
+    named_addresses,
+)
 from chain_sync_service.domain.listener import Contracts, Listener
 from libs.chain.address import EvmAddress
 from libs.clock import Clock
@@ -124,6 +133,7 @@ class ReadWindow:
                 end=end,
                 transfers=tuple(each for each in found if isinstance(each, Transfer)),
                 supply_changes=tuple(each for each in found if isinstance(each, SupplyChange)),
+                partition_transfers=tuple(each for each in found if isinstance(each, PartitionTransfer)),
                 facts=(*(each for each in found if isinstance(each, Fact)), *rates.facts(listener.asset_id)),
                 supply_base_units=supplies.get(listener.asset_id),
                 is_caught_up=is_caught_up,
@@ -131,9 +141,7 @@ class ReadWindow:
             for listener, found in zip(group, read, strict=True)
         ]
 
-    def _of(
-        self, contracts: Contracts, logs: Mapping[str, Sequence[tuple[int, RawLog]]]
-    ) -> list[Transfer | SupplyChange | Fact]:
+    def _of(self, contracts: Contracts, logs: Mapping[str, Sequence[tuple[int, RawLog]]]) -> list[LogMeaning]:
         """What the logs of an asset's contracts mean to it, in the source's order: an index may not tell it."""
         placed = (each for address in addresses_of(contracts) for each in logs.get(address, ()))
         own = (log for _, log in sorted(placed, key=itemgetter(0)))

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from chain_sync_service.application.ports import Alarms, UnitOfWork, UnitOfWorkFactory
 from chain_sync_service.application.watch_rates import RatesAsked
 from chain_sync_service.domain.blocks import Block
-from chain_sync_service.domain.facts import LATEST_TIME_SECONDS, Fact, FactKind, SeenFact, SupplyChange, Transfer
+from chain_sync_service.domain.facts import (
+    LATEST_TIME_SECONDS,
+    Fact,
+    FactKind,
+    PartitionTransfer,
+    SeenFact,
+    SupplyChange,
+    Transfer,
+)
 from chain_sync_service.domain.holdings import HoldingChange, window_effects
 from chain_sync_service.domain.listener import Listener
 from chain_sync_service.domain.pending_rates import PendingRate, pending_rate
@@ -29,6 +37,7 @@ class Window:
     end: Block
     transfers: tuple[Transfer, ...]
     supply_changes: tuple[SupplyChange, ...]
+    partition_transfers: tuple[PartitionTransfer, ...]
     facts: tuple[Fact, ...]
     supply_base_units: int | None
     is_caught_up: bool
@@ -36,7 +45,7 @@ class Window:
     @property
     def is_quiet(self) -> bool:
         """True if no log was for the listener."""
-        return not (self.transfers or self.supply_changes or self.facts)
+        return not (self.transfers or self.supply_changes or self.partition_transfers or self.facts)
 
 
 class RecordWindow:
@@ -128,7 +137,11 @@ class RecordWindow:
 
     async def _record_transfers(self, uow: UnitOfWork, listener: Listener, window: Window) -> list[HoldingChange]:
         effects = window_effects(
-            window.transfers, window.supply_changes, window.facts, trusts_folding=not listener.is_replaying
+            window.transfers,
+            window.supply_changes,
+            window.partition_transfers,
+            window.facts,
+            trusts_folding=not listener.is_replaying,
         )
         if effects.reads_everybody:
             await uow.holdings.mark_everybody_stale(listener.asset_id)

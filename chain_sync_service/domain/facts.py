@@ -71,11 +71,25 @@ class Transfer:
 class SupplyChange:
     """The token tells that it issued to, or redeemed from, a holder: the Transfer that goes with it is one.
 
-    A Transfer from or to nobody without it may be a lock or a freeze (contracts.md, 3.15).
+    A Transfer from or to nobody without it may be a lock or a freeze (contracts.md, 3.15). Version 7 tells no
+    Transfer of a redemption at maturity (3.20).
     """
 
     log: RawLog
     holder: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionTransfer:
+    """The token tells a movement of tokens of one partition, locks and issues included.
+
+    Version 8 tells a Transfer with each; version 7 only where the call was one of ERC-20's own.
+    """
+
+    log: RawLog
+    sender: str
+    receiver: str
     amount: int
 
 
@@ -164,3 +178,7 @@ class SeenFact:
     fact: Fact
     block_time: datetime
     sequence: int
+
+
+# What a log may mean to an asset.
+LogMeaning = Transfer | SupplyChange | PartitionTransfer | Fact

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from chain_sync_service.domain.facts import ZERO_ADDRESS, Fact, SupplyChange, Transfer
+from chain_sync_service.domain.facts import ZERO_ADDRESS, Fact, PartitionTransfer, SupplyChange, Transfer
 
 _NOBODY = ZERO_ADDRESS.value
 
@@ -71,6 +71,7 @@ class WindowEffects:
 def window_effects(
     transfers: Sequence[Transfer],
     supply_changes: Sequence[SupplyChange],
+    partition_transfers: Sequence[PartitionTransfer],
     facts: Sequence[Fact],
     *,
     trusts_folding: bool,
@@ -78,14 +79,18 @@ def window_effects(
     """Transfers are folded, but for holders whose parts may have changed: their transfers may be no transfers.
 
     Locking and freezing tell a transfer to nobody though the supply stays (contracts.md, 3.15). A transfer from or
-    to nobody is believed only if the token tells of an issue or a redemption in the same transaction. Without
-    trust (a replay, whose transfers were folded before) everybody whom a transfer names is read.
+    to nobody is believed only if the token tells of an issue or a redemption in the same transaction. What the
+    token tells by partition and by no transfer, as version 7 does (3.20), is not folded either: who is named is
+    read. Without trust (a replay, whose transfers were folded before) everybody whom a log names is read.
     """
     touched = {holder for fact in facts for holder in fact.touched}
     if trusts_folding:
-        touched |= _unexplained(transfers, supply_changes)
+        touched |= _without_counterpart(transfers, supply_changes)
+        touched |= _told_by_partition_alone(transfers, partition_transfers)
     else:
         touched |= {party for transfer in transfers for party in (transfer.sender, transfer.receiver)}
+        touched |= {party for moved in partition_transfers for party in (moved.sender, moved.receiver)}
+        touched |= {each.holder for each in supply_changes}
     touched.discard(_NOBODY)
     return WindowEffects(
         folds=tuple(fold for fold in _net(transfers) if fold.holder not in touched),
@@ -94,21 +99,40 @@ def window_effects(
     )
 
 
-def _unexplained(transfers: Sequence[Transfer], supply_changes: Sequence[SupplyChange]) -> set[str]:
-    """Who got from, or gave to, nobody without the token telling of an issue or a redemption."""
+def _without_counterpart(transfers: Sequence[Transfer], supply_changes: Sequence[SupplyChange]) -> set[str]:
+    """Whose transfers from or to nobody and whose issues and redemptions are not one and one of an amount."""
     told = Counter((each.log.transaction_hash, each.holder, each.amount) for each in supply_changes)
-    unexplained = set()
+    without = set()
     for transfer in transfers:
         if (transfer.sender == _NOBODY) == (transfer.receiver == _NOBODY):
-            # Between two holders; or by nobody to nobody, which version 8 tells when it adjusts an account.
+            # Between two holders; or by nobody to nobody, which tells that an account was adjusted.
             continue
         holder = transfer.receiver if transfer.sender == _NOBODY else transfer.sender
-        explanation = (transfer.log.transaction_hash, holder, transfer.amount)
-        if told[explanation]:
-            told[explanation] -= 1
+        counterpart = (transfer.log.transaction_hash, holder, transfer.amount)
+        if told[counterpart]:
+            told[counterpart] -= 1
         else:
-            unexplained.add(holder)
-    return unexplained
+            without.add(holder)
+    return without | {holder for (_, holder, _), count in told.items() if count}
+
+
+def _told_by_partition_alone(
+    transfers: Sequence[Transfer], partition_transfers: Sequence[PartitionTransfer]
+) -> set[str]:
+    """The parties of movements that a partition tells and no transfer does."""
+    told = Counter(_movement(each) for each in transfers)
+    alone = set()
+    for each in partition_transfers:
+        movement = _movement(each)
+        if told[movement]:
+            told[movement] -= 1
+        else:
+            alone |= {each.sender, each.receiver}
+    return alone
+
+
+def _movement(told: Transfer | PartitionTransfer) -> tuple[str, str, str, int]:
+    return (told.log.transaction_hash, told.sender, told.receiver, told.amount)
 
 
 def _net(transfers: Iterable[Transfer]) -> list[Fold]:

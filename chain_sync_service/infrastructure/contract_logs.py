@@ -1,6 +1,6 @@
 """What a log means to an asset, by which of its contracts told it."""
 
-from chain_sync_service.domain.facts import ContractRole, Fact, RawLog, SupplyChange, Transfer
+from chain_sync_service.domain.facts import ContractRole, LogMeaning, RawLog, SupplyChange
 from chain_sync_service.domain.listener import Contracts
 from chain_sync_service.infrastructure.log_reading import read_log
 from libs.evm import interfaces
@@ -13,7 +13,7 @@ _SUPPLY_CHANGES = {
 }
 
 
-def read_asset_log(contracts: Contracts, log: RawLog) -> Transfer | SupplyChange | Fact | None:
+def read_asset_log(contracts: Contracts, log: RawLog) -> LogMeaning | None:
     """None for what tells nothing that matters to the asset. A contract in two roles is the token first."""
     if log.contract == contracts.token.value:
         event = _SUPPLY_CHANGES.get(log.topics[0]) if log.topics else None
@@ -24,7 +24,7 @@ def read_asset_log(contracts: Contracts, log: RawLog) -> Transfer | SupplyChange
     return read_log(ContractRole.PAYMENT_TOKEN, log, (lifecycle.value,) if lifecycle else ())
 
 
-def _supply_change(event: Event, log: RawLog) -> Transfer | SupplyChange | Fact | None:
+def _supply_change(event: Event, log: RawLog) -> LogMeaning | None:
     """Of another layout it explains no transfer, whose holder is then read."""
     try:
         values = event.decode(log.topics, log.data)

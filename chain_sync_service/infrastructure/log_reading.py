@@ -16,6 +16,7 @@ from chain_sync_service.domain.facts import (
     ContractRole,
     Fact,
     FactKind,
+    PartitionTransfer,
     RawLog,
     Transfer,
     named_addresses,
@@ -58,11 +59,13 @@ class _Layout:
     read: _Reader | None
 
 
-def read_log(role: ContractRole, log: RawLog, lifecycle_contracts: Collection[str] = ()) -> Transfer | Fact | None:
+def read_log(
+    role: ContractRole, log: RawLog, lifecycle_contracts: Collection[str] = ()
+) -> Transfer | PartitionTransfer | Fact | None:
     """What a log of an asset's contract in this role tells; None if nothing that matters to the asset.
 
     `lifecycle_contracts` are lower-case addresses: of a payment token's logs only transfers to them matter. A
-    transfer from nobody to nobody, with which version 8 tells of an old adjustment, changes nothing: None.
+    transfer from nobody to nobody, which tells of an old adjustment, changes nothing: None.
     """
     try:
         match role:
@@ -78,11 +81,15 @@ def read_log(role: ContractRole, log: RawLog, lifecycle_contracts: Collection[st
         return _unknown(log, str(error), touched=touched)
 
 
-def _read_token_log(log: RawLog) -> Transfer | Fact | None:
-    if not _is_transfer(log):
+def _read_token_log(log: RawLog) -> Transfer | PartitionTransfer | Fact | None:
+    told: Transfer | PartitionTransfer
+    if _is_transfer(log):
+        told = _transfer(log)
+    elif log.topics and log.topics[0] == interfaces.TRANSFER_BY_PARTITION.topic:
+        told = _partition_transfer(log)
+    else:
         return _read_by_layouts(_TOKEN_LAYOUTS, log)
-    transfer = _transfer(log)
-    return None if transfer.sender == transfer.receiver == ZERO_ADDRESS.value else transfer
+    return None if told.sender == told.receiver == ZERO_ADDRESS.value else told
 
 
 def _read_payment_token_log(log: RawLog, lifecycle_contracts: Collection[str]) -> Fact | None:
@@ -119,6 +126,20 @@ def _transfer(log: RawLog) -> Transfer:
             f"Transfer: a log with {len(log.topics)} topics and {len(log.data)} bytes of data has another layout"
         )
     return Transfer(log, _address(log.topics[1]), _address(log.topics[2]), int.from_bytes(log.data, "big"))
+
+
+def _partition_transfer(log: RawLog) -> PartitionTransfer:
+    """Reads by hand what matters of it, as there is one with every transfer. Raises _UnreadableError.
+
+    Of its data, (operator, value, data, operator data), the value is the second word.
+    """
+    if len(log.topics) != 4 or len(log.data) < 2 * WORD_BYTES:
+        raise _UnreadableError(
+            f"TransferByPartition: a log with {len(log.topics)} topics and {len(log.data)} bytes of data has "
+            "another layout"
+        )
+    value = int.from_bytes(log.data[WORD_BYTES : 2 * WORD_BYTES], "big")
+    return PartitionTransfer(log, _address(log.topics[2]), _address(log.topics[3]), value)
 
 
 def _address(word: bytes) -> str:

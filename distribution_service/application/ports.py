@@ -175,6 +175,7 @@ class PayoutPeer(Protocol):
         what the asset computes holder by holder also total and shortfall.
 
         Raises AppError ASSET_NOT_YET_KNOWN, CHAIN_UNAVAILABLE, PEER_UNAVAILABLE, AMOUNT_TOO_LARGE,
-        CORPORATE_ACTION_NOT_FOUND, CORPORATE_ACTION_CANCELLED, NOT_A_BOND, RULE_NOT_SUPPORTED.
+        CORPORATE_ACTION_NOT_FOUND, CORPORATE_ACTION_CANCELLED, ASSET_VERSION_NOT_SUPPORTED, NOT_A_BOND,
+        RULE_NOT_SUPPORTED.
         """
         ...

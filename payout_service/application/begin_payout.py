@@ -2,12 +2,12 @@
 
 from libs.errors import AppError, Reason
 from payout_service.application.engine import Engine, StepResult
-from payout_service.application.payout_conditions import payout_conditions
+from payout_service.application.payout_conditions import UNPAYABLE_ACTION, payout_conditions
 from payout_service.application.ports import UnitOfWork
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import Payout, PayoutState
 
-_NEVER_READY = frozenset({Reason.CORPORATE_ACTION_NOT_FOUND, Reason.CORPORATE_ACTION_CANCELLED, Reason.NOT_A_BOND})
+_NEVER_READY = UNPAYABLE_ACTION | {Reason.NOT_A_BOND}
 # Nothing of the action is paid, and nothing will be.
 _GIVEN_UP = frozenset({PayoutState.FAILED, PayoutState.CANCELLED})
 

@@ -78,12 +78,12 @@ class Head:
 class ReceiptEvidence:
     """What a batch's receipt holds: the contract's event, its transfers of the payment token by receiver.
 
-    `redeemed`: base units of the security token burned, by holder; only of a cash-out.
+    `redeemed`: base units of the security token burned, by holder; only of a cash-out. See `burned_tokens`.
     """
 
     event: ExecutionEvent | None
     transferred: Mapping[str, int]
-    redeemed: Mapping[str, int] = field(default_factory=dict)
+    redeemed: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +330,10 @@ class Contracts(Protocol):
     async def corporate_action(
         self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: int | None = None
     ) -> CorporateAction | None:
-        """A dividend or coupon at a block (None: the newest); None when the asset has none with this id."""
+        """A dividend or coupon at a block (None: the newest); None when the asset has none with this id.
+
+        Raises AppError ASSET_VERSION_NOT_SUPPORTED: the asset has it as the lifecycle contract cannot read it.
+        """
         ...
 
     async def maturity_time(self, token: EvmAddress) -> int | None:

@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 
-from libs.errors import AppError, Reason
+from libs.errors import AppError
 from libs.payout_terms import PayoutKind
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.follow_live_balances import follow_live_balances
-from payout_service.application.payout_conditions import entitlement_source, payable_action, told_time
+from payout_service.application.payout_conditions import (
+    UNPAYABLE_ACTION,
+    entitlement_source,
+    payable_action,
+    told_time,
+)
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout
 from payout_service.domain.plan import PlannedPayment
@@ -76,7 +81,7 @@ async def _action_changed(engine: Engine, payout: Payout, contract: LifecycleCon
     try:
         action = await payable_action(engine, contract, payout.kind, payout.action_id)
     except AppError as error:
-        if error.reason not in (Reason.CORPORATE_ACTION_NOT_FOUND, Reason.CORPORATE_ACTION_CANCELLED):
+        if error.reason not in UNPAYABLE_ACTION:
             raise
         return f"{error.reason}: {error.message}; CancelPayout gives up"
     head = await engine.rail.head()

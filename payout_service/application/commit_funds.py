@@ -4,6 +4,7 @@ from payout_service.application.available_money import look_at_balance
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.ports import TreasuryKey
 from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payments import PaymentState, tally_of
 from payout_service.domain.payout import Payout, PayoutState
 
 
@@ -19,8 +20,6 @@ async def commit_funds(engine: Engine, payout: Payout, contract: LifecycleContra
     if payout.plan is None:
         raise RuntimeError(f"payout {payout.payout_id} waits for funds without a plan")
     key = treasury_key(contract)
-    # Of a redemption's later rounds: what is paid needs no promise any more.
-    needed = payout.plan.payable_base_units - payout.progress.paid_base_units
     look = await look_at_balance(engine, key)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
@@ -28,6 +27,9 @@ async def commit_funds(engine: Engine, payout: Payout, contract: LifecycleContra
             return StepResult(0)
         if await work.treasury.lock(key) != look.version:
             return StepResult(0)
+        # Of a redemption's later rounds: what is paid, or has moved to a payee in dispute, needs no promise.
+        moved = tally_of(await work.payments.tallies(payout.payout_id), PaymentState.DISPUTED).moved_base_units
+        needed = payout.plan.payable_base_units - payout.progress.paid_base_units - moved
         # A percentage was promised its whole total when the total was fixed; what nobody is due goes back.
         own = await work.treasury.committed_to(key, locked.payout_id)
         available = look.balance_base_units - await work.treasury.committed(key) + own

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
+from libs.payout_terms import PayoutKind
 from payout_service.application.engine import Engine
 from payout_service.application.ports import UnitOfWork
 from payout_service.application.snapshot_intents import newest_snapshot_intent, snapshot_key
@@ -89,7 +90,8 @@ async def cancel_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Pay
 async def retry_payments(engine: Engine, key: RequestKey, payout_id: UUID, holders: tuple[str, ...]) -> Payout:
     """Puts failed and waiting payments back into the plan; those of the holders listed, or (none listed) all.
 
-    A deferred payment only where its holder is listed: it is made now, whatever the minimum.
+    A deferred payment only where its holder is listed: it is made now, whatever the minimum. A redemption also
+    lists the live holders once more, for tokens that have moved since it became INCOMPLETE.
 
     Raises as `pause_payout`; also AppError TOO_MANY_HOLDERS, PAYMENT_NOT_RETRIABLE naming the holder: nothing is
     retried then.
@@ -104,7 +106,9 @@ async def retry_payments(engine: Engine, key: RequestKey, payout_id: UUID, holde
         _require_state(payout, states, "retried")
         await _require_retriable(work, payout_id, holders)
         left = await work.payments.retry(payout_id, holders or None, engine.now())
-        if not left:
+        # A redemption that is INCOMPLETE can always look again who holds tokens now.
+        may_list = payout.kind is PayoutKind.REDEMPTION and payout.state is PayoutState.INCOMPLETE
+        if not left and not may_list:
             raise AppError(
                 Reason.PAYMENT_NOT_RETRIABLE, "no payment has failed for a reason that can pass", field="name"
             )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from libs.chain.address import EvmAddress
 from payout_service.application.engine import Engine
+from payout_service.application.recorded_payments import recorded_payments
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import FailureReason
 from payout_service.domain.payout import Payout
@@ -43,44 +44,9 @@ async def evidence_of_failed(
     refused = [payee for payee in payees if not flags[payee.holder]]
     return FailedEvidence(
         paid_flags=flags,
-        recorded=await _recorded(engine, payout, contract, paid_before, block_number),
+        recorded=await recorded_payments(engine, payout, contract, paid_before, block_number),
         refusals=await _refusals(engine, contract.address, contract.payment_token, refused),
     )
-
-
-async def _recorded(
-    engine: Engine, payout: Payout, contract: LifecycleContract, holders: list[str], block_number: int
-) -> dict[str, RecordedPayment]:
-    """The executions that paid these holders, by the contract's event and the token's Transfer log."""
-    if not holders or contract.address is None:
-        return {}
-    found: dict[str, RecordedPayment] = {}
-    wanted = frozenset(holders)
-    first_block = await _first_block(engine, payout)
-    for execution in await engine.contracts.executions(contract.address, first_block, block_number):
-        event = execution.event
-        paid = wanted & event.paid.keys()
-        if not paid or not event.execution.is_of(payout.execution_kind, payout.reference_id):
-            continue
-        receipt = await engine.contracts.receipt_evidence(
-            execution.transaction_hash, contract.address, contract.payment_token, contract.token
-        )
-        for holder in paid:
-            found[holder] = RecordedPayment(
-                execution.transaction_hash, event.paid[holder], receipt.transferred.get(holder, 0)
-            )
-    return found
-
-
-async def _first_block(engine: Engine, payout: Payout) -> int:
-    """Where executions may begin: at the snapshot, or at that of an earlier payout of the same action."""
-    async with engine.unit_of_work() as work:
-        same = (
-            await work.payouts.of_action(payout.asset_id, payout.kind, payout.action_id)
-            if payout.kind.is_corporate_action
-            else [payout]
-        )
-    return min(each.snapshot.block_number for each in [payout, *same] if each.snapshot)
 
 
 async def _refusals(

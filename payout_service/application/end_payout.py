@@ -37,15 +37,15 @@ async def finish_cancelling(engine: Engine, payout: Payout, contract: LifecycleC
         tallies = await work.payments.tallies(payout.payout_id)
         if tallies.get(PaymentState.IN_FLIGHT):
             return StepResult(0)
-        # A disputed payee may have been paid: its money stays promised.
-        disputed = tally_of(tallies, PaymentState.DISPUTED).amount_base_units
-        locked.finish(disputed, engine.now())
+        # A disputed payee may have to be paid yet: what has not moved to it stays promised.
+        disputed = tally_of(tallies, PaymentState.DISPUTED)
+        locked.finish(disputed.amount_base_units, engine.now())
         if contract.address is not None:
             key = treasury_key(contract)
             await work.treasury.lock(key)
             committed = await work.treasury.committed_to(key, payout.payout_id)
-            if committed > disputed:
-                await work.treasury.reduce(key, payout.payout_id, committed - disputed)
+            if committed > disputed.promised_base_units:
+                await work.treasury.reduce(key, payout.payout_id, committed - disputed.promised_base_units)
         await work.payouts.save(locked)
         await engine.failpoints.reach("payout.before_cancelled_commit")
         await work.commit()

@@ -7,12 +7,12 @@ from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.hold_back import hold_back
 from payout_service.application.payout_conditions import entitlement_source
-from payout_service.application.reconcile_evidence import recorded_pages
+from payout_service.application.recorded_payments import cash_outs_of, recorded_pages
 from payout_service.domain.lifecycle import LifecycleContract
-from payout_service.domain.payments import FailureReason, PaymentOutcome, PaymentState, Tally
+from payout_service.domain.payments import FailureReason, PaymentOutcome, PaymentState, Tally, tally_of
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.plan import Entitlement, PlannedPayment
-from payout_service.domain.settlement import ExecutionKind, Refusal
+from payout_service.domain.settlement import ExecutionKind, Refusal, redeemed
 
 _NOT_FREE = FailureReason.TOKENS_NOT_FREE
 _INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
@@ -77,27 +77,25 @@ async def _bring_up(engine: Engine, payout: Payout, contract: LifecycleContract,
 async def _without_batch(
     engine: Engine, payout: Payout, contract: LifecycleContract, holders: list[str], final_block: int
 ) -> list[PaymentOutcome]:
-    """PAID where another execution has redeemed the holder since the listing, else ZERO_DUE."""
+    """What executions that are no batch of ours have made of these holders since the listing; else ZERO_DUE.
+
+    PAID needs what it needs in a batch: the event, the token's transfer and the burn of that execution agree.
+    """
     if not holders:
         return []
     if payout.snapshot is None or contract.address is None:
         raise RuntimeError(f"payout {payout.payout_id} redeems without a listing or a contract")
     # The listing is what was left after its block.
     first_block = payout.snapshot.block_number + 1
-    paid: dict[str, PaymentOutcome] = {}
+    found: dict[str, PaymentOutcome] = {}
     for seen in await engine.contracts.executions(contract.address, first_block, final_block):
         if seen.event.execution.kind is not ExecutionKind.CASH_OUT:
             continue
-        for holder, amount in seen.event.paid.items():
-            if amount:
-                paid[holder] = PaymentOutcome(
-                    holder,
-                    PaymentState.PAID,
-                    transaction_hash=seen.transaction_hash,
-                    amount_base_units=amount,
-                )
+        redeemed_there = [each for each in holders if seen.event.paid.get(each)]
+        for holder, payment in (await cash_outs_of(engine, contract, seen, redeemed_there)).items():
+            found[holder] = redeemed(holder, payment)
     nothing = PaymentState.ZERO_DUE
-    return [paid.get(holder) or PaymentOutcome(holder, nothing, amount_base_units=0) for holder in holders]
+    return [found.get(holder) or PaymentOutcome(holder, nothing, amount_base_units=0) for holder in holders]
 
 
 async def _store(
@@ -115,17 +113,19 @@ async def _store(
             return ""
         if await work.treasury.lock(key) != look.version:
             return ""
-        before = await work.payments.settle_unsent(payout.payout_id, outcomes, engine.now())
-        given_up = sum((tally.amount_base_units for tally in before.values()), 0)
+        before = await work.payments.conclude(payout.payout_id, PaymentState.PLANNED, outcomes, engine.now())
+        given_up = tally_of(before, PaymentState.PAID, PaymentState.ZERO_DUE).amount_base_units
         paid = [each.amount_base_units or 0 for each in outcomes if each.state is PaymentState.PAID]
         locked.tokens_moved()
         if outcomes:
             locked.found_nothing_due(before.get(PaymentState.ZERO_DUE, Tally()).count)
-        locked.move_payments({PaymentState.PAID: Tally(len(paid), sum(paid))}, {}, engine.now())
+        disputed = before.get(PaymentState.DISPUTED, Tally())
+        entered = {PaymentState.PAID: Tally(len(paid), sum(paid)), PaymentState.DISPUTED: disputed}
+        locked.move_payments(entered, {}, engine.now())
         rise = await work.payments.reprice(payout.payout_id, repriced, engine.now())
         locked.reprice(rise + sum(paid) - given_up, engine.now())
-        # What another execution has paid has left the contract already, promised or not.
-        more = rise - given_up
+        # What another execution has paid, or moved to a payee in dispute, has left the contract already.
+        more = rise - given_up - disputed.moved_base_units
         if more > 0:
             available = look.balance_base_units - await work.treasury.committed(key)
             if available < more:

@@ -44,7 +44,9 @@ async def make_batch(engine: Engine, payout_id: UUID, contract: LifecycleContrac
     try:
         sized = await sizing.size(candidates)
     except CallWouldRevertError as error:
-        return await _explain_revert(sizing, candidates[0], error.reason)
+        # Of a redemption the payee may hold nothing any more: then nothing is to be called for.
+        moved = await check_amounts(engine, payout, contract, candidates[:1])
+        return moved or await _explain_revert(sizing, candidates[0], error.reason)
     if sized is None:
         return StepResult(
             engine.settings.blocked_poll_seconds,

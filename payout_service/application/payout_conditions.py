@@ -12,6 +12,14 @@ from payout_service.domain.lifecycle import Condition, ConditionKind, LifecycleC
 
 # Only a snapshot payout takes a snapshot of its own; anyone may trigger a scheduled one. PAYOUT_ROLE is asked for
 # of a redemption too: without it nobody can tell whether the contract is the asset's.
+# Why a dividend or coupon is not, or no longer, paid; none of it passes by itself.
+UNPAYABLE_ACTION = frozenset(
+    {
+        Reason.CORPORATE_ACTION_NOT_FOUND,
+        Reason.CORPORATE_ACTION_CANCELLED,
+        Reason.ASSET_VERSION_NOT_SUPPORTED,
+    }
+)
 _NOT_NEEDED: Mapping[PayoutKind, frozenset[ConditionKind]] = {
     PayoutKind.SNAPSHOT: frozenset(),
     PayoutKind.DIVIDEND: frozenset({ConditionKind.SNAPSHOT_ROLE_HELD}),
@@ -25,8 +33,7 @@ async def payout_conditions(
 ) -> tuple[Condition, ...]:
     """The conditions for a payout of this kind.
 
-    Raises AppError CORPORATE_ACTION_NOT_FOUND, CORPORATE_ACTION_CANCELLED, NOT_A_BOND: these never become ready;
-    CHAIN_UNAVAILABLE.
+    Raises AppError NOT_A_BOND and those of UNPAYABLE_ACTION: these never become ready; CHAIN_UNAVAILABLE.
     """
     of_kind: tuple[Condition, ...] = ()
     if kind.is_corporate_action:
@@ -42,8 +49,8 @@ async def payable_action(
 ) -> CorporateAction:
     """The dividend or coupon at a block (None: the newest).
 
-    Raises AppError CORPORATE_ACTION_NOT_FOUND, CORPORATE_ACTION_CANCELLED: the lifecycle contract would pay a
-    cancelled dividend all the same (contracts.md, 3.11).
+    Raises AppError, with one of UNPAYABLE_ACTION: the lifecycle contract would pay a cancelled dividend all the
+    same (contracts.md, 3.11).
     """
     field = f"{kind.value.lower()}_id"
     action = await engine.contracts.corporate_action(contract.token, kind, action_id, block_number)
@@ -94,7 +101,8 @@ async def _of_redemption(engine: Engine, contract: LifecycleContract) -> tuple[C
     if maturity_time is None:
         raise AppError(Reason.NOT_A_BOND, f"the asset {contract.token} has no maturity date", field="redemption")
     head = await engine.rail.head()
-    is_mature = maturity_time <= head.timestamp
+    # Not in the very second: the lifecycle contract would pay then, and version 7 of the bond refuses to redeem.
+    is_mature = maturity_time < head.timestamp
     maturity = Condition(
         ConditionKind.MATURITY_REACHED,
         is_satisfied=is_mature,

@@ -17,7 +17,15 @@ from libs.payout_terms import PayoutKind
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.discrepancy import Discrepancy, Finding
 from payout_service.domain.lifecycle import LifecycleContract
-from payout_service.domain.payments import Batch, BatchState, PaymentOutcome, PaymentState, Tallies, Tally
+from payout_service.domain.payments import (
+    Batch,
+    BatchState,
+    FailureReason,
+    PaymentOutcome,
+    PaymentState,
+    Tallies,
+    Tally,
+)
 from payout_service.domain.payout import Payout
 from payout_service.domain.plan import Entitlement, PlannedPayment
 from payout_service.domain.retry import RetryPolicy
@@ -93,6 +101,22 @@ class RecordedState:
     transaction_hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class DisputedPayment:
+    """A payment in dispute, with the transaction that it is about.
+
+    `batch_number` is None where an execution that is no batch of ours is in dispute. `moved_base_units` is what of
+    the amount has moved to the payee as far as was seen.
+    """
+
+    planned: PlannedPayment
+    batch_number: int | None
+    transaction_hash: str
+    reason: FailureReason
+    detail: str
+    moved_base_units: int
+
+
 class PayoutRepository(Protocol):
     """Payouts."""
 
@@ -159,6 +183,10 @@ class PaymentRepository(Protocol):
         """Forgets the rows of a redemption's round that was never frozen."""
         ...
 
+    async def planned_holders(self, payout_id: UUID, round_number: int, holders: Sequence[str]) -> set[str]:
+        """Those of the holders that have a row in this round of the plan."""
+        ...
+
     async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
         """Those of the holders that have a payment in an open state (OPEN_STATES)."""
         ...
@@ -170,11 +198,22 @@ class PaymentRepository(Protocol):
         """
         ...
 
-    async def settle_unsent(self, payout_id: UUID, outcomes: Sequence[PaymentOutcome], now: datetime) -> Tallies:
-        """PLANNED payments of a redemption become ZERO_DUE, or PAID by another execution, without a batch.
+    async def conclude(
+        self, payout_id: UUID, state: PaymentState, outcomes: Sequence[PaymentOutcome], now: datetime
+    ) -> Tallies:
+        """Payments in this state become what the outcomes say, by holder, without a batch of their own.
 
-        Their amounts become the outcomes' amounts. Returns what they were due before, by their new state.
+        Their amounts become the outcomes' amounts. Returns what they were due before, and what of it has moved
+        (of DISPUTED), by their new state.
         """
+        ...
+
+    async def disputed(self, payout_id: UUID, after: int, limit: int) -> list[DisputedPayment]:
+        """DISPUTED payments behind a place (from 1), in the order of the ordinals."""
+        ...
+
+    async def deferred(self, payout_id: UUID, after: int, limit: int) -> list[PlannedPayment]:
+        """DEFERRED payments behind a place (from 1), in the order of the ordinals."""
         ...
 
     async def unbatched(self, payout_id: UUID, limit: int) -> list[PlannedPayment]:

@@ -73,7 +73,8 @@ async def preview_payout(
     Of what the asset computes holder by holder, total and shortfall are known only `with_amounts`: 0 without.
 
     Raises UnsupportedRuleError; AppError ASSET_NOT_YET_KNOWN, CORPORATE_ACTION_NOT_FOUND,
-    CORPORATE_ACTION_CANCELLED, NOT_A_BOND, NO_HOLDERS (the rules exclude everybody) or CHAIN_UNAVAILABLE.
+    CORPORATE_ACTION_CANCELLED, ASSET_VERSION_NOT_SUPPORTED, NOT_A_BOND, NO_HOLDERS (the rules exclude everybody)
+    or CHAIN_UNAVAILABLE.
     """
     terms.rules.refuse_for(terms.kind)
     contract = await known_contract(engine, asset_id)

@@ -4,7 +4,7 @@ Memory holds one small entry per settled batch, and the evidence of a few; never
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,13 +14,13 @@ from payout_service.application.chain_ports import ReceiptEvidence
 from payout_service.application.engine import Engine
 from payout_service.application.ports import RecordedState
 from payout_service.application.reconcile_findings import Look
+from payout_service.application.recorded_payments import recorded_pages
 from payout_service.domain.discrepancy import DiscrepancyKind, Finding
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import Payout
 from payout_service.domain.transaction import Outcome
 
-_PAGE_ROWS = 1000
 _PAGE_BATCHES = 200
 # Evidence of so many transactions at hand; payments of one batch stand near each other in the plan.
 _MOST_EVIDENCE_KEPT = 64
@@ -29,7 +29,12 @@ _MOST_TO_NAME = 100
 # A transaction that no node tells of is asked for so often.
 _MOST_QUESTIONS = 3
 _NO_EVIDENCE = ReceiptEvidence(None, {})
-_KINDS_OF_A_PAYMENT = (DiscrepancyKind.PAYMENT_WITHOUT_EVIDENCE, DiscrepancyKind.EVIDENCE_WITHOUT_PAYMENT)
+_DISPUTED = DiscrepancyKind.PAYMENT_DISPUTED
+_KINDS_OF_A_PAYMENT = (
+    DiscrepancyKind.PAYMENT_WITHOUT_EVIDENCE,
+    DiscrepancyKind.EVIDENCE_WITHOUT_PAYMENT,
+    _DISPUTED,
+)
 
 
 @dataclass(slots=True)
@@ -48,7 +53,7 @@ class _Settled:
 
 
 async def compare_evidence(engine: Engine, payout: Payout, contract: LifecycleContract, look: Look) -> None:
-    """PAYMENT_WITHOUT_EVIDENCE, EVIDENCE_WITHOUT_PAYMENT, SETTLED_TRANSACTION_GONE.
+    """PAYMENT_WITHOUT_EVIDENCE, EVIDENCE_WITHOUT_PAYMENT, PAYMENT_DISPUTED, SETTLED_TRANSACTION_GONE.
 
     A transaction that a reorg put into another block, with the same evidence, is no difference: the journal is
     told its new place. Raises AppError CHAIN_UNAVAILABLE, also when the node lags behind what is recorded.
@@ -56,32 +61,6 @@ async def compare_evidence(engine: Engine, payout: Payout, contract: LifecycleCo
     if contract.address is None:
         raise RuntimeError(f"payout {payout.payout_id} has a plan and no lifecycle contract")
     await _Comparison(engine, payout, contract, contract.address, look).run()
-
-
-async def recorded_pages(engine: Engine, payout_id: UUID) -> AsyncIterator[list[RecordedState]]:
-    """The ledger's rows in the order of the ordinals; no transaction is open between two pages."""
-    after = 0
-    while True:
-        async with engine.unit_of_work() as work:
-            page = await work.payments.recorded_payments(payout_id, after, _PAGE_ROWS)
-        if not page:
-            return
-        yield page
-        after = page[-1].ordinal + 1
-
-
-async def hashes_named_by_paid(engine: Engine, payout_id: UUID, hashes: Collection[str]) -> set[str]:
-    """Those of the transactions that PAID payments of the payout name as the one that paid them."""
-    named: set[str] = set()
-    if not hashes:
-        return named
-    async for page in recorded_pages(engine, payout_id):
-        named.update(
-            row.transaction_hash
-            for row in page
-            if row.state is PaymentState.PAID and row.transaction_hash in hashes
-        )
-    return named
 
 
 class _Comparison:
@@ -141,7 +120,7 @@ class _Comparison:
 
     def _transaction_of(self, row: RecordedState) -> str:
         """The transaction that can prove what the row says; empty when there is none."""
-        if row.state is PaymentState.PAID:
+        if row.state in (PaymentState.PAID, PaymentState.DISPUTED):
             return row.transaction_hash
         return self._hash_of_batch.get(row.batch_number, "") if row.batch_number is not None else ""
 
@@ -164,7 +143,9 @@ class _Comparison:
         transferred = evidence.transferred.get(row.holder, 0)
         if is_paid and not paid == transferred == row.amount_base_units:
             self._without_evidence(row, f"the event says {paid}, the token says {transferred}")
-        elif not is_paid and paid and row.state is not PaymentState.DISPUTED:
+        elif row.state is PaymentState.DISPUTED:
+            self._in_dispute(row, f"the event says {paid}, the token says {transferred}")
+        elif not is_paid and paid:
             self._without_payment(row.holder, transaction_hash, paid, row.state.value)
 
     # ------------------------------------------------------------------------------------ the chain's side
@@ -313,6 +294,11 @@ class _Comparison:
                 row.transaction_hash,
             )
         )
+
+    def _in_dispute(self, row: RecordedState, actual: str) -> None:
+        expected = f"paid {row.amount_base_units}, or not at all"
+        finding = Finding(_DISPUTED, row.holder, expected, actual, row.transaction_hash)
+        self._look.find(finding)
 
     def _without_payment(self, holder: str, transaction_hash: str, paid_base_units: int, actual: str) -> None:
         self._blame(transaction_hash)

@@ -110,13 +110,13 @@ def _expected_commitments(payout: Payout, plan: PlanTotals, tallies: Tallies) ->
     """Base units; more than one where the state does not tell whether the money was committed before."""
     # A percentage was promised its whole total when the total was fixed.
     uncommitted = payout.total_base_units if payout.percentage_basis_points is not None else 0
-    owed = _amount(tallies, *OPEN_STATES)
+    owed = tally_of(tallies, *OPEN_STATES).promised_base_units
     state = payout.paused_from or payout.state
     if state is PayoutState.WAITING_FOR_FUNDS:
         return (uncommitted,)
     if state is PayoutState.CANCELLED:
-        # A disputed payee may have been paid: its money stays promised.
-        return (_amount(tallies, _S.DISPUTED),)
+        # A disputed payee may have to be paid yet: what has not moved to it stays promised.
+        return (tally_of(tallies, _S.DISPUTED).promised_base_units,)
     if state is PayoutState.CANCELLING:
         # What was given up is released at the end, together.
         committed = owed + _amount(tallies, _S.CANCELLED)

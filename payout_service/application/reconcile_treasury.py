@@ -12,7 +12,6 @@ from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine
 from payout_service.application.payouts_of_executions import payout_of_execution, told_reference
 from payout_service.application.ports import TreasuryKey
-from payout_service.application.reconcile_evidence import hashes_named_by_paid
 from payout_service.application.reconcile_findings import (
     DiscrepancyAlarms,
     Look,
@@ -20,6 +19,7 @@ from payout_service.application.reconcile_findings import (
     begin_look,
     end_look,
 )
+from payout_service.application.recorded_payments import hashes_named_by_paid
 from payout_service.domain.discrepancy import DiscrepancyKind, Finding
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.settlement import ExecutionKind

@@ -1,21 +1,19 @@
 """Settles batches whose transaction is final: by evidence; one that paid nobody goes back into the plan."""
 
-from libs.payout_terms import PayoutKind
+from payout_service.application.batch_evidence import batch_evidence
 from payout_service.application.chain_ports import CallWouldRevertError
 from payout_service.application.commit_funds import treasury_key
-from payout_service.application.diagnose_refusals import evidence_of_failed
 from payout_service.application.engine import Engine, what_it_waits_for
 from payout_service.application.hold_back import reverting_payee
 from payout_service.application.journaled_intents import is_lost_and_accounted
-from payout_service.application.payout_conditions import entitlement_source
 from payout_service.application.ports import UnitOfWork
 from payout_service.application.send_transactions import NEVER_FITS
 from payout_service.application.sign_transactions import NO_LONGER_FITS
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import Batch, BatchState, PaymentOutcome, PaymentState, Tallies, Tally
 from payout_service.domain.payout import SETTLING_STATES, Payout, PayoutState
-from payout_service.domain.plan import Entitlement, PlannedPayment
-from payout_service.domain.settlement import BatchEvidence, ExpectedBatch, settle
+from payout_service.domain.plan import PlannedPayment
+from payout_service.domain.settlement import ExpectedBatch, settle
 from payout_service.domain.transaction import IntentState, Outcome, TransactionIntent
 
 _NEEDS_NO_PROMISE = frozenset({PaymentState.PAID, PaymentState.ZERO_DUE})
@@ -56,11 +54,15 @@ async def _settle(
     if not payees:
         # Another replica has settled it, and its payees have gone on.
         return
-    outcomes = await _outcomes(engine, payout, contract, payees, outcome)
+    execution = payout.execution_of([payee.holder for payee in payees], payees[0].withholding_basis_points)
+    evidence = await batch_evidence(engine, payout, contract, payees, outcome)
+    outcomes = settle(ExpectedBatch(execution, tuple(payees)), evidence, engine.settings.retry, engine.now())
     entered = _tallied(payees, outcomes)
     # Promised to payees that need no promise any more, and what a redemption has paid more or less than that.
     planned = {payee.holder: payee.amount_base_units for payee in payees}
     kept_base_units = sum(planned[each.holder] for each in outcomes if each.state in _NEEDS_NO_PROMISE)
+    # What has moved to a payee in dispute is gone, too.
+    kept_base_units += entered.get(PaymentState.DISPUTED, Tally()).moved_base_units
     rise = sum(
         each.amount_base_units - planned[each.holder] for each in outcomes if each.amount_base_units is not None
     )
@@ -84,42 +86,6 @@ async def _settle(
         await engine.failpoints.reach("batch.before_settle_commit")
         await work.commit()
     await engine.failpoints.reach("batch.settled")
-
-
-async def _outcomes(
-    engine: Engine,
-    payout: Payout,
-    contract: LifecycleContract,
-    payees: list[PlannedPayment],
-    outcome: Outcome,
-) -> list[PaymentOutcome]:
-    if payout.snapshot is None or contract.address is None:
-        raise RuntimeError(f"payout {payout.payout_id} settles without a snapshot or a contract")
-    receipt = await engine.contracts.receipt_evidence(
-        outcome.transaction_hash, contract.address, contract.payment_token, contract.token
-    )
-    failed = frozenset(receipt.event.failed if receipt.event else ())
-    of_failed = await evidence_of_failed(
-        engine, payout, contract, [payee for payee in payees if payee.holder in failed], outcome.block_number
-    )
-    holders = [payee.holder for payee in payees]
-    execution = payout.execution_of(holders, payees[0].withholding_basis_points)
-    owed_before: dict[str, Entitlement] = {}
-    if payout.kind is PayoutKind.REDEMPTION:
-        source = entitlement_source(contract, payout.kind, payout.action_id)
-        before = await engine.contracts.entitlements(source, holders, outcome.block_number - 1)
-        owed_before = {each.holder: each for each in before}
-    expected = ExpectedBatch(execution, tuple(payees))
-    evidence = BatchEvidence(
-        receipt.event,
-        receipt.transferred,
-        of_failed.paid_flags,
-        of_failed.recorded,
-        of_failed.refusals,
-        owed_before,
-        receipt.redeemed,
-    )
-    return settle(expected, evidence, engine.settings.retry, engine.now())
 
 
 async def _take_back(
@@ -192,7 +158,8 @@ def _tallied(payees: list[PlannedPayment], outcomes: list[PaymentOutcome]) -> Ta
     tallies: dict[PaymentState, Tally] = {}
     for each in outcomes:
         amount = owed[each.holder] if each.amount_base_units is None else each.amount_base_units
-        tallies[each.state] = tallies.get(each.state, Tally()) + Tally(1, amount)
+        tally = Tally(1, amount, min(each.moved_base_units, amount))
+        tallies[each.state] = tallies.get(each.state, Tally()) + tally
     return tallies
 
 

@@ -8,7 +8,12 @@ from payout_service.application.begin_payout import check_before_begin, fail_pay
 from payout_service.application.chain_ports import CorporateAction
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
 from payout_service.application.journaled_intents import is_lost_and_accounted
-from payout_service.application.payout_conditions import entitlement_source, payable_action, told_time
+from payout_service.application.payout_conditions import (
+    UNPAYABLE_ACTION,
+    entitlement_source,
+    payable_action,
+    told_time,
+)
 from payout_service.application.snapshot_intents import (
     ask_again,
     find_snapshot_intent,
@@ -63,7 +68,7 @@ async def record_action(engine: Engine, payout: Payout, contract: LifecycleContr
     try:
         action = await payable_action(engine, contract, payout.kind, payout.action_id, final_block)
     except AppError as error:
-        if error.reason not in (Reason.CORPORATE_ACTION_NOT_FOUND, Reason.CORPORATE_ACTION_CANCELLED):
+        if error.reason not in UNPAYABLE_ACTION:
             raise
         reason = f"{error.reason}: {error.message}"
         return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)

@@ -17,6 +17,8 @@ class DiscrepancyKind(StrEnum):
     PAYMENT_WITHOUT_EVIDENCE = "PAYMENT_WITHOUT_EVIDENCE"
     # The chain has paid a payee and the ledger does not say so.
     EVIDENCE_WITHOUT_PAYMENT = "EVIDENCE_WITHOUT_PAYMENT"
+    # What a transaction shows of a payee does not agree; the payment is looked at again by itself.
+    PAYMENT_DISPUTED = "PAYMENT_DISPUTED"
     # The transaction that settled a batch is not on the chain any more: a reorg deeper than the confirmations.
     SETTLED_TRANSACTION_GONE = "SETTLED_TRANSACTION_GONE"
     # An execution on one of our snapshots that no batch of ours made.
@@ -25,6 +27,8 @@ class DiscrepancyKind(StrEnum):
     OUTSIDE_TRANSFER = "OUTSIDE_TRANSFER"
     # The contract holds less than what is promised.
     BALANCE_BELOW_COMMITMENTS = "BALANCE_BELOW_COMMITMENTS"
+    # A redemption is COMPLETED, and tokens of the bond are still there: frozen ones, or of unlisted holders.
+    TOKENS_LEFT = "TOKENS_LEFT"
     # What is promised to a payout is not what it still owes.
     COMMITMENT_DIFFERS = "COMMITMENT_DIFFERS"
 

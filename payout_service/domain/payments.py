@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
+
+from payout_service.domain.proof import PaidProof
 
 
 class PaymentState(StrEnum):
@@ -24,9 +27,10 @@ class PaymentState(StrEnum):
 _S = PaymentState
 # The one table; docs/state-machines.md draws it. Rows change in bulk, each UPDATE names the state it comes from.
 PAYMENT_TRANSITIONS: Mapping[PaymentState, frozenset[PaymentState]] = {
-    # Not sent at all where a simulation already shows that this payee makes the whole call revert. ZERO_DUE
-    # and PAID where a redemption's holder has nothing left to redeem: sold, or redeemed by another execution.
-    _S.PLANNED: frozenset({_S.IN_FLIGHT, _S.WAITING, _S.FAILED, _S.CANCELLED, _S.ZERO_DUE, _S.PAID}),
+    # Not sent at all where a simulation already shows that this payee makes the whole call revert. ZERO_DUE,
+    # PAID and DISPUTED where a redemption's holder has nothing left to redeem: sold, or redeemed by another
+    # execution, whose evidence may disagree.
+    _S.PLANNED: frozenset({_S.IN_FLIGHT, _S.WAITING, _S.FAILED, _S.CANCELLED, _S.ZERO_DUE, _S.PAID, _S.DISPUTED}),
     # Back to PLANNED only after it is proven that the batch paid nobody: reverted or voided, finally.
     _S.IN_FLIGHT: frozenset({_S.PAID, _S.WAITING, _S.FAILED, _S.DISPUTED, _S.PLANNED, _S.CANCELLED, _S.ZERO_DUE}),
     _S.WAITING: frozenset({_S.PLANNED, _S.CANCELLED}),
@@ -34,15 +38,17 @@ PAYMENT_TRANSITIONS: Mapping[PaymentState, frozenset[PaymentState]] = {
     # Only by an operator: RetryPayments or CancelPayout.
     _S.FAILED: frozenset({_S.PLANNED, _S.CANCELLED}),
     _S.ZERO_DUE: frozenset(),
-    _S.DISPUTED: frozenset(),
+    # Looked at again until the evidence agrees: it was paid, nothing was due, or it was refused after all.
+    _S.DISPUTED: frozenset({_S.PAID, _S.ZERO_DUE, _S.FAILED, _S.CANCELLED}),
     _S.CANCELLED: frozenset(),
     _S.EXCLUDED: frozenset(),
-    # Due less than the minimum; paid once the holder's deferrals reach it.
-    _S.DEFERRED: frozenset({_S.PLANNED, _S.CANCELLED}),
+    # Due less than the minimum; paid once the holder's deferrals reach it. An execution that is none of this
+    # payout's may have paid the holder meanwhile.
+    _S.DEFERRED: frozenset({_S.PLANNED, _S.CANCELLED, _S.PAID, _S.FAILED, _S.DISPUTED}),
 }
-# What a final batch makes of a payee; ZERO_DUE only of a redemption's that had sold all tokens.
+# What evidence makes of a payee; ZERO_DUE only of a redemption's that had nothing left to redeem.
 SETTLED_STATES = frozenset({_S.PAID, _S.WAITING, _S.FAILED, _S.DISPUTED, _S.ZERO_DUE})
-# Money is still promised to the payee.
+# The payee is still owed something, as far as we know, and the money for it is promised.
 OPEN_STATES = frozenset({_S.PLANNED, _S.IN_FLIGHT, _S.WAITING, _S.FAILED, _S.DISPUTED, _S.DEFERRED})
 
 
@@ -88,11 +94,12 @@ RETRIABLE_REASONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PaymentOutcome:
-    """What became of one payee in a final batch.
+    """What became of one payee.
 
     `transaction_hash` is set where another transaction than the batch's has paid; `retry_time` where the payee is
-    tried again by itself. `amount_base_units` is set where it is not what the plan says: a redemption pays the
-    balance at its moment.
+    tried again by itself. `amount_base_units` is set where it may differ from the plan's: a redemption pays the
+    balance at its moment. `proof` is there if the payee is PAID, and only then. `moved_base_units`, of a DISPUTED
+    payee, is what the token has moved to it all the same: that money is gone, whatever the dispute comes to.
     """
 
     holder: str
@@ -102,6 +109,20 @@ class PaymentOutcome:
     transaction_hash: str = ""
     retry_time: datetime | None = None
     amount_base_units: int | None = None
+    proof: PaidProof | None = None
+    moved_base_units: int = 0
+
+    @classmethod
+    def paid(cls, holder: str, proof: PaidProof, transaction_hash: str = "") -> Self:
+        """PAID. The hash names the transaction where it is not the batch's own."""
+        amount = proof.transferred_base_units
+        return cls(
+            holder,
+            PaymentState.PAID,
+            transaction_hash=transaction_hash,
+            amount_base_units=amount,
+            proof=proof,
+        )
 
     def __post_init__(self) -> None:
         needs_no_reason = self.state in (PaymentState.PAID, PaymentState.ZERO_DUE)
@@ -110,17 +131,33 @@ class PaymentOutcome:
             raise ValueError(f"{self.holder}: {self.state} with reason {self.reason} is no outcome")
         if waits != (self.retry_time is not None) or (waits and self.reason not in RETRIABLE_REASONS):
             raise ValueError(f"{self.holder}: {self.state} for {self.reason} at {self.retry_time} is no outcome")
+        if (self.state is PaymentState.PAID) != (self.proof is not None):
+            raise ValueError(f"{self.holder}: {self.state} with the proof {self.proof} is no outcome")
+        if self.proof and self.amount_base_units != self.proof.transferred_base_units:
+            raise ValueError(f"{self.holder}: PAID {self.amount_base_units} is not what its proof says")
+        if self.moved_base_units and self.state is not PaymentState.DISPUTED:
+            raise ValueError(f"{self.holder}: {self.state} with money moved is no outcome")
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Payments and what they are due together."""
+    """Payments, what they are due together, and what of it has moved to disputed payees already."""
 
     count: int = 0
     amount_base_units: int = 0
+    moved_base_units: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
-        return Tally(self.count + other.count, self.amount_base_units + other.amount_base_units)
+        return Tally(
+            self.count + other.count,
+            self.amount_base_units + other.amount_base_units,
+            self.moved_base_units + other.moved_base_units,
+        )
+
+    @property
+    def promised_base_units(self) -> int:
+        """What is promised to payees in an open state: money that has moved is not there to be promised."""
+        return self.amount_base_units - self.moved_base_units
 
 
 # Payments by state.

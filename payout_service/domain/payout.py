@@ -81,6 +81,8 @@ PAUSABLE_STATES = frozenset(state for state, after in TRANSITIONS.items() if _S.
 CANCELLABLE_STATES = frozenset(state for state, after in TRANSITIONS.items() if _S.CANCELLING in after)
 # Deferred payments whose time has come go back into the plan: the money is committed, nothing stops them.
 RELEASING_STATES = frozenset({_S.EXECUTING, _S.INCOMPLETE, _S.DEFERRED})
+# The money is promised and nothing of the plan is being made: evidence may settle single payments once more.
+SETTLED_AGAIN_STATES = frozenset({_S.EXECUTING, _S.INCOMPLETE, _S.DEFERRED, _S.CANCELLED})
 # Batches may be under way.
 SETTLING_STATES = frozenset({_S.EXECUTING, _S.PAUSED, _S.CANCELLING})
 
@@ -349,10 +351,45 @@ class Payout:
         self.progress = self.progress.moved(entered, left)
         self._changed(now)
 
-    def finish(self, open_base_units: int, now: datetime) -> None:
+    def settle_again(self, entered: Tallies, left: Tallies, now: datetime) -> None:
+        """Evidence has settled payments after all: disputed ones, or deferred ones that somebody else has paid.
+
+        An INCOMPLETE payout in which nothing has failed any more goes back to EXECUTING, where it is finished; so
+        does a DEFERRED one. Amounts of a redemption become what was paid.
+        """
+        if not self.may_be_settled_again:
+            raise IllegalTransitionError(f"payout {self.payout_id} is {self.state}: nothing is settled again")
+        before, after = sum(left.values(), Tally()), sum(entered.values(), Tally())
+        self.progress = self.progress.moved(entered, left)
+        self.reprice(after.amount_base_units - before.amount_base_units, now)
+        zero_due = tally_of(entered, PaymentState.ZERO_DUE).count
+        if self.kind is PayoutKind.REDEMPTION:
+            self.found_nothing_due(zero_due)
+        is_settled = self.state is PayoutState.INCOMPLETE and not self.progress.failed_count
+        if is_settled or self.state is PayoutState.DEFERRED:
+            self._move_to(PayoutState.EXECUTING, now)
+        else:
+            self._changed(now)
+
+    @property
+    def may_be_settled_again(self) -> bool:
+        """Whether evidence may settle single payments now."""
+        state = self.paused_from or self.state
+        # Of a redemption's later round the money of the earlier ones is promised, whatever becomes of this one.
+        is_later_round = self.round_number > 1 and state in (PayoutState.PLANNING, PayoutState.WAITING_FOR_FUNDS)
+        return self.plan is not None and (state in SETTLED_AGAIN_STATES or is_later_round)
+
+    def give_up(self, left: Tallies, now: datetime) -> None:
+        """Payments of a CANCELLED payout that turned out not to be paid are cancelled with the others."""
+        self._require(PayoutState.CANCELLED)
+        self.progress = self.progress.moved({PaymentState.CANCELLED: sum(left.values(), Tally())}, left)
+        self._changed(now)
+
+    def finish(self, open_base_units: int, now: datetime, *, are_tokens_left: bool = False) -> None:
         """No payment is under way any more. Asserts the accounting identity (design.md, 5.10).
 
-        `open_base_units` is what failed, disputed and deferred payments are still owed.
+        `open_base_units` is what failed, disputed and deferred payments are still owed. `are_tokens_left`: a
+        redemption has paid all that it could, and tokens are still there; it is INCOMPLETE then.
         """
         self._require(PayoutState.EXECUTING, PayoutState.CANCELLING)
         if self.plan is not None:
@@ -367,10 +404,10 @@ class Payout:
         elif self.plan is None:
             raise ValueError("a payout without a plan cannot be finished")
         else:
-            self._move_to(self._end(), now)
+            self._move_to(self._end(are_tokens_left), now)
 
-    def _end(self) -> PayoutState:
-        if self.progress.failed_count or self.wants_round:
+    def _end(self, are_tokens_left: bool) -> PayoutState:
+        if self.progress.failed_count or self.wants_round or are_tokens_left:
             return PayoutState.INCOMPLETE
         return PayoutState.DEFERRED if self.progress.deferred_count else PayoutState.COMPLETED
 
@@ -396,8 +433,12 @@ class Payout:
         self._move_to(PayoutState.CANCELLING, now)
 
     def retry(self, left: Tallies, now: datetime) -> None:
-        """An operator wants these payments tried, or paid, now. Raises IllegalTransitionError."""
+        """An operator wants these payments tried, or paid, now. Raises IllegalTransitionError.
+
+        A redemption lists the live holders once more: tokens may have moved to holders that nothing names.
+        """
         self._require(PayoutState.INCOMPLETE, PayoutState.DEFERRED, PayoutState.EXECUTING, PayoutState.PAUSED)
+        self.is_listing_stale = True
         self.progress = self.progress.moved({}, left)
         if self.state in (PayoutState.INCOMPLETE, PayoutState.DEFERRED):
             self._move_to(PayoutState.EXECUTING, now)

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from payout_service.domain.payments import FailureReason, PaymentOutcome, PaymentState
 from payout_service.domain.plan import Entitlement, PlannedPayment
+from payout_service.domain.proof import FixedDue, PrincipalDue, prove_paid
 from payout_service.domain.retry import RetryPolicy
 
 
@@ -52,11 +53,19 @@ class ExecutionEvent:
 
 @dataclass(frozen=True, slots=True)
 class RecordedPayment:
-    """What another execution on the chain has paid a payee, by its event and the token's Transfer log."""
+    """What one execution on the chain has paid a payee, by its event and the token's Transfer log.
 
+    Of a cash-out also the tokens that it burned (None: the asset's logs contradict each other), and what the asset
+    said that the payee was owed in the block before.
+    """
+
+    # Empty for the batch's own.
     transaction_hash: str
-    event_base_units: int
+    # None: the event does not list the payee as paid.
+    event_base_units: int | None
     transferred_base_units: int
+    burned_tokens: int | None = 0
+    owed_before: Entitlement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +91,9 @@ class BatchEvidence:
     recorded: Mapping[str, RecordedPayment]
     refusals: Mapping[str, Refusal]
     # Of a redemption: what the asset says that each payee was owed at the parent block, and the tokens of each
-    # that the batch's transaction has burned.
+    # that the batch's transaction has burned; see burned_tokens.
     owed_before: Mapping[str, Entitlement] = field(default_factory=dict)
-    redeemed: Mapping[str, int] = field(default_factory=dict)
+    redeemed: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +116,16 @@ def settle(
     """
     event = evidence.event
     if event is None or event.execution != expected.execution:
-        return [_disputed(payee.holder, "the receipt holds no event of this call") for payee in expected.payees]
+        what = "the receipt holds no event of this call"
+        moved = evidence.transferred
+        return [_disputed(payee.holder, what, moved.get(payee.holder, 0)) for payee in expected.payees]
     failed = frozenset(event.failed)
-    paid = _redeemed if expected.execution.kind is ExecutionKind.CASH_OUT else _paid
     return [
-        _refused(payee, evidence, policy, now)
-        if payee.holder in failed and payee.holder not in event.paid and not evidence.transferred.get(payee.holder)
-        else _disputed_as_failed(payee, event.paid.get(payee.holder), evidence)
+        _of_failed(payee, event, evidence, policy, now)
         if payee.holder in failed
-        else paid(payee, event.paid.get(payee.holder), evidence)
+        else redeemed(payee.holder, _seen(payee.holder, event, evidence))
+        if expected.execution.kind is ExecutionKind.CASH_OUT
+        else _of_planned(payee, _seen(payee.holder, event, evidence))
         for payee in expected.payees
     ]
 
@@ -129,62 +139,36 @@ def refused(
     return PaymentOutcome(payee.holder, state, refusal.reason, refusal.detail, retry_time=retry_time)
 
 
-def _paid(payee: PlannedPayment, event_paid: int | None, evidence: BatchEvidence) -> PaymentOutcome:
-    transferred = evidence.transferred.get(payee.holder, 0)
-    if event_paid == payee.amount_base_units == transferred:
-        return PaymentOutcome(payee.holder, PaymentState.PAID)
-    return _disputed_as_paid(payee, event_paid, transferred)
+def redeemed(holder: str, seen: RecordedPayment) -> PaymentOutcome:
+    """What a cash-out has made of a payee. The amount is the event's.
 
-
-def _redeemed(payee: PlannedPayment, event_paid: int | None, evidence: BatchEvidence) -> PaymentOutcome:
-    """The amount is the event's. It must be what the token transferred, and the principal of what was burned."""
-    transferred = evidence.transferred.get(payee.holder, 0)
-    burned = evidence.redeemed.get(payee.holder, 0)
-    if event_paid == transferred == burned == 0:
-        # All was sold, or redeemed, before this call came.
-        return PaymentOutcome(payee.holder, PaymentState.ZERO_DUE, amount_base_units=0)
-    before = evidence.owed_before.get(payee.holder)
-    agrees = event_paid is not None and event_paid == transferred
-    if not agrees or before is None or before.obstacle or not _is_principal(before, burned, transferred):
-        principal = f"{before.amount_base_units} for {before.balance} tokens" if before else "unknown"
-        return _disputed(
-            payee.holder,
-            f"the event says {event_paid}, the token says {transferred}, {burned} tokens were burned, "
-            f"the principal in the block before was {principal}",
-        )
-    return PaymentOutcome(payee.holder, PaymentState.PAID, amount_base_units=transferred)
-
-
-def _is_principal(before: Entitlement, burned: int, paid_base_units: int) -> bool:
-    """Whether an amount is the principal of the tokens burned, by the principal of the balance before.
-
-    Exactly, where no token moved in between; else in proportion, give or take what two roundings leave: before
-    rounding, the balance was worth the amount or more, and less than one base unit more.
+    It must be what the token transferred, and the principal of what was burned. ZERO_DUE where all was sold, or
+    redeemed, before the call came, or where what was left is worth less than a base unit.
     """
-    if before.balance == burned:
-        return paid_base_units == before.amount_base_units
-    if before.balance == 0:
-        return False
-    low = before.amount_base_units * burned // before.balance
-    too_high = -(-(before.amount_base_units + 1) * burned // before.balance)
-    return low <= paid_base_units < too_high
-
-
-def _disputed_as_failed(payee: PlannedPayment, event_paid: int | None, evidence: BatchEvidence) -> PaymentOutcome:
-    """Listed as failed, and yet something was paid."""
-    return _disputed_as_paid(payee, event_paid, evidence.transferred.get(payee.holder, 0))
-
-
-def _disputed_as_paid(payee: PlannedPayment, event_paid: int | None, transferred: int) -> PaymentOutcome:
+    before = seen.owed_before
+    is_nothing = seen.event_base_units == seen.transferred_base_units == 0
+    if is_nothing and seen.burned_tokens == 0:
+        return _nothing_due(holder, seen)
+    if before is not None and not before.is_overpaid and seen.burned_tokens is not None:
+        due = PrincipalDue(before.balance, before.amount_base_units, seen.burned_tokens)
+        proof = prove_paid(seen.event_base_units, seen.transferred_base_units, due)
+        if proof:
+            return PaymentOutcome.paid(holder, proof, seen.transaction_hash)
+        if is_nothing and due.allows(0):
+            return _nothing_due(holder, seen)
+    principal = f"{before.amount_base_units} for {before.balance} tokens" if before else "unknown"
+    burned = "unknown how many" if seen.burned_tokens is None else seen.burned_tokens
     return _disputed(
-        payee.holder, f"owed {payee.amount_base_units}, the event says {event_paid}, the token says {transferred}"
+        holder,
+        f"the event says {seen.event_base_units}, the token says {seen.transferred_base_units}, {burned} tokens "
+        f"were burned, the principal in the block before was {principal}",
+        seen.transferred_base_units,
+        seen.transaction_hash,
     )
 
 
-def _refused(payee: PlannedPayment, evidence: BatchEvidence, policy: RetryPolicy, now: datetime) -> PaymentOutcome:
-    if not evidence.paid_flags[payee.holder]:
-        return refused(payee, payee.tries, evidence.refusals[payee.holder], policy, now)
-    recorded = evidence.recorded.get(payee.holder)
+def paid_elsewhere(payee: PlannedPayment, recorded: RecordedPayment | None) -> PaymentOutcome:
+    """A payee whose paid flag is set, by the execution that has paid it as far as one is found."""
     if recorded is None:
         return PaymentOutcome(
             payee.holder,
@@ -192,8 +176,10 @@ def _refused(payee: PlannedPayment, evidence: BatchEvidence, policy: RetryPolicy
             FailureReason.ALREADY_PAID_ELSEWHERE,
             "the contract's paid flag is set, and no execution on the chain is found that paid this payee",
         )
-    if recorded.event_base_units == recorded.transferred_base_units == payee.amount_base_units:
-        return PaymentOutcome(payee.holder, PaymentState.PAID, transaction_hash=recorded.transaction_hash)
+    due = FixedDue(payee.amount_base_units)
+    proof = prove_paid(recorded.event_base_units, recorded.transferred_base_units, due)
+    if proof:
+        return PaymentOutcome.paid(payee.holder, proof, recorded.transaction_hash)
     return PaymentOutcome(
         payee.holder,
         PaymentState.DISPUTED,
@@ -201,11 +187,62 @@ def _refused(payee: PlannedPayment, evidence: BatchEvidence, policy: RetryPolicy
         f"owed {payee.amount_base_units}, an execution paid {recorded.event_base_units} "
         f"and its token transferred {recorded.transferred_base_units}",
         transaction_hash=recorded.transaction_hash,
+        moved_base_units=recorded.transferred_base_units,
     )
 
 
-def _disputed(holder: str, detail: str) -> PaymentOutcome:
-    return PaymentOutcome(holder, PaymentState.DISPUTED, FailureReason.EVIDENCE_DISAGREES, detail)
+def _seen(holder: str, event: ExecutionEvent, evidence: BatchEvidence) -> RecordedPayment:
+    """What the batch's own transaction shows of a payee."""
+    return RecordedPayment(
+        "",
+        event.paid.get(holder),
+        evidence.transferred.get(holder, 0),
+        evidence.redeemed.get(holder, 0),
+        evidence.owed_before.get(holder),
+    )
+
+
+def _of_planned(payee: PlannedPayment, seen: RecordedPayment) -> PaymentOutcome:
+    """Listed as paid: what the plan owes, or disputed."""
+    proof = prove_paid(seen.event_base_units, seen.transferred_base_units, FixedDue(payee.amount_base_units))
+    return PaymentOutcome.paid(payee.holder, proof) if proof else _disputed_as_paid(payee, seen)
+
+
+def _of_failed(
+    payee: PlannedPayment, event: ExecutionEvent, evidence: BatchEvidence, policy: RetryPolicy, now: datetime
+) -> PaymentOutcome:
+    """Listed as failed: refused or paid before. Disputed where something was paid all the same."""
+    seen = _seen(payee.holder, event, evidence)
+    if seen.event_base_units is not None or seen.transferred_base_units:
+        return _disputed_as_paid(payee, seen)
+    if evidence.paid_flags[payee.holder]:
+        return paid_elsewhere(payee, evidence.recorded.get(payee.holder))
+    return refused(payee, payee.tries, evidence.refusals[payee.holder], policy, now)
+
+
+def _disputed_as_paid(payee: PlannedPayment, seen: RecordedPayment) -> PaymentOutcome:
+    return _disputed(
+        payee.holder,
+        f"owed {payee.amount_base_units}, the event says {seen.event_base_units}, "
+        f"the token says {seen.transferred_base_units}",
+        seen.transferred_base_units,
+    )
+
+
+def _nothing_due(holder: str, seen: RecordedPayment) -> PaymentOutcome:
+    hash_elsewhere = seen.transaction_hash
+    return PaymentOutcome(holder, PaymentState.ZERO_DUE, transaction_hash=hash_elsewhere, amount_base_units=0)
+
+
+def _disputed(holder: str, detail: str, moved_base_units: int, transaction_hash: str = "") -> PaymentOutcome:
+    return PaymentOutcome(
+        holder,
+        PaymentState.DISPUTED,
+        FailureReason.EVIDENCE_DISAGREES,
+        detail,
+        transaction_hash=transaction_hash,
+        moved_base_units=moved_base_units,
+    )
 
 
 def strip_padding(

@@ -1,7 +1,8 @@
 """What the lifecycle contract has done: executions by addresses, transfers out of it, receipts, paid flags."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from eth_abi.abi import encode
@@ -12,6 +13,7 @@ from libs.evm import interfaces
 from libs.evm.abi import Event, UndecodableError
 from libs.evm.rpc import Log, quantity
 from payout_service.application.chain_ports import ReceiptEvidence, SeenExecution, SeenTransfer
+from payout_service.domain.burns import BurnForm, BurnLog, burned_tokens
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind, strip_padding
 from payout_service.infrastructure.evm_reader import EvmReader
 
@@ -73,8 +75,7 @@ class EvmExecutions(EvmReader):
         return ReceiptEvidence(
             event=event,
             transferred=_transferred(logs, payment_token, contract),
-            # Locking tokens tells a transfer to nobody, too (contracts.md, 3.15), but not in a cash-out.
-            redeemed=_burned(logs, token) if is_cash_out else {},
+            redeemed=burned_tokens(_burn_logs(logs, token)) if is_cash_out else {},
         )
 
     async def paid_flags(
@@ -137,13 +138,23 @@ def _transferred(logs: Sequence[Log], payment_token: EvmAddress, contract: EvmAd
     return sums
 
 
-def _burned(logs: Sequence[Log], token: EvmAddress) -> Counter[str]:
-    """Tokens that went from a holder to nobody. Version 8 tells an adjustment as a transfer by nobody."""
-    sums: Counter[str] = Counter()
-    for sender, receiver, amount in _transfers(logs, token):
-        if receiver == _NOBODY and sender != _NOBODY:
-            sums[sender] += amount
-    return sums
+def _burn_logs(logs: Sequence[Log], token: EvmAddress) -> Iterator[BurnLog]:
+    """The asset's logs of tokens that were redeemed, or went to nobody; other layouts prove nothing."""
+    for log in logs:
+        if log.address != token.value or not log.topics:
+            continue
+        with suppress(UndecodableError):
+            if _is(log, interfaces.REDEEMED_BY_PARTITION):
+                _, _, holder, amount, *_ = interfaces.REDEEMED_BY_PARTITION.decode(log.topics, log.data)
+                yield BurnLog(BurnForm.REDEEMED_BY_PARTITION, holder, amount)
+            elif _is(log, interfaces.TRANSFER_BY_PARTITION):
+                _, _, sender, receiver, amount, *_ = interfaces.TRANSFER_BY_PARTITION.decode(log.topics, log.data)
+                if receiver == _NOBODY:
+                    yield BurnLog(BurnForm.TRANSFER_BY_PARTITION, sender, amount)
+            elif _is(log, interfaces.TRANSFER):
+                sender, receiver, amount = interfaces.TRANSFER.decode(log.topics, log.data)
+                if receiver == _NOBODY and sender != _NOBODY:
+                    yield BurnLog(BurnForm.TRANSFER, sender, amount)
 
 
 def _transfers(logs: Sequence[Log], token: EvmAddress) -> list[tuple[str, str, int]]:

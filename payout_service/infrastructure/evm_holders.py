@@ -25,7 +25,7 @@ class EvmHolders(EvmReader):
         """See Contracts."""
         function = interfaces.GET_TOKEN_HOLDERS_AT_SNAPSHOT
         block = hex(block_number)
-        (holders,) = await self._read(token.value, function, snapshot_id, page, length, block=block)
+        holders = await self._page_of_holders(token.value, function, [snapshot_id], page, length, block)
         balances = await self.snapshot_balances(token, snapshot_id, holders, block_number)
         return [(holder, balances[holder]) for holder in holders]
 

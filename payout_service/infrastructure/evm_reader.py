@@ -34,6 +34,24 @@ class EvmReader:
         """Decoded answers for many arguments, in order, in as few requests as may be. Raises as `_read`."""
         return await _answered(self._rpc.call_many(contract, function, arguments, block), function, block)
 
+    async def _page_of_holders(
+        self, token: str, function: Function, arguments: Sequence[object], page: int, length: int, block: str
+    ) -> list[str]:
+        """A page of a list of holders. Raises as `_read`.
+
+        Versions 2 to 6 of the asset begin every page of a snapshot's list with its first holder: such a page is
+        the end of one that begins there and is longer.
+        """
+        (holders,) = await self._read(token, function, *arguments, page, length, block=block)
+        if page == 0 or not holders:
+            return list(holders)
+        (first,) = await self._read(token, function, *arguments, 0, 1, block=block)
+        if list(first) != [holders[0]]:
+            return list(holders)
+        start = page * length
+        (longer,) = await self._read(token, function, *arguments, 0, start + len(holders), block=block)
+        return list(longer[start:])
+
     async def _newest_block(self) -> str:
         """The newest block's number, so that several reads see the same."""
         return hex((await self._rpc.latest_block()).number)

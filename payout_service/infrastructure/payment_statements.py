@@ -63,23 +63,27 @@ class PaymentStatements:
 
     async def _move(self, statement: Update) -> Tally:
         """Carries out an update and sums what it changed, in the database."""
-        moved = statement.returning(payment.c.amount_base_units).cte("moved")
-        count, amount = (await self._connection.execute(select(*sums(moved.c.amount_base_units)))).one()
-        return Tally(count, int(amount))
+        changed = statement.returning(payment.c.amount_base_units, payment.c.moved_base_units).cte("changed")
+        row = (
+            await self._connection.execute(select(*sums(changed.c.amount_base_units, changed.c.moved_base_units)))
+        ).one()
+        return _tally_of(row)
 
     async def _move_by_state(
         self, payout_id: UUID, is_meant: ColumnElement[bool], values: Mapping[str, Any]
     ) -> Tallies:
         """Updates payments and sums what was changed by the states that it left."""
         meant = locked(payout_id, is_meant)
-        moved = (
+        changed = (
             update(payment)
             .where(payment.c.payout_id == payout_id, payment.c.ordinal == meant.c.ordinal)
             .values(values)
-            .returning(meant.c.state, payment.c.amount_base_units)
-            .cte("moved")
+            .returning(meant.c.state, payment.c.amount_base_units, payment.c.moved_base_units)
+            .cte("changed")
         )
-        by_state = select(moved.c.state, *sums(moved.c.amount_base_units)).group_by(moved.c.state)
+        by_state = select(
+            changed.c.state, *sums(changed.c.amount_base_units, changed.c.moved_base_units)
+        ).group_by(changed.c.state)
         return tallies_of((await self._connection.execute(by_state)).all())
 
 
@@ -96,8 +100,10 @@ def conclusion(
             "retry_time": (DateTime(timezone=True), [each.retry_time for each in outcomes]),
             "transaction_hash": (Text(), [each.transaction_hash or transaction_hash for each in outcomes]),
             "amount": (BaseUnits(), [each.amount_base_units for each in outcomes]),
+            "moved": (BaseUnits(), [each.moved_base_units for each in outcomes]),
         }
     )
+    amount = func.coalesce(concluded.c.amount, payment.c.amount_base_units)
     return (
         update(payment)
         .where(is_meant, payment.c.holder == concluded.c.holder)
@@ -107,7 +113,8 @@ def conclusion(
             detail=concluded.c.detail,
             retry_time=concluded.c.retry_time,
             transaction_hash=concluded.c.transaction_hash,
-            amount_base_units=func.coalesce(concluded.c.amount, payment.c.amount_base_units),
+            amount_base_units=amount,
+            moved_base_units=func.least(concluded.c.moved, amount),
             update_time=now,
         )
     )
@@ -186,11 +193,19 @@ def planned_of(row: Row[Any], tries: int) -> PlannedPayment:
     )
 
 
-def sums(amount: ColumnElement[int]) -> tuple[ColumnElement[int], ColumnElement[int]]:
-    """How many, and how much: 0 for none."""
-    return func.count().label("payment_count"), func.coalesce(func.sum(amount), 0).label("base_units")
+def sums(amount: ColumnElement[int], moved: ColumnElement[int]) -> Sequence[ColumnElement[int]]:
+    """What `tallies_of` needs besides the state: 0 for none."""
+    return (
+        func.count().label("payment_count"),
+        func.coalesce(func.sum(amount), 0).label("base_units"),
+        func.coalesce(func.sum(moved), 0).label("moved_base_units"),
+    )
 
 
 def tallies_of(rows: Sequence[Row[Any]]) -> Tallies:
     """Rows of a state and its sums."""
-    return {PaymentState(row.state): Tally(row.payment_count, int(row.base_units)) for row in rows}
+    return {PaymentState(row.state): _tally_of(row) for row in rows}
+
+
+def _tally_of(row: Any) -> Tally:
+    return Tally(row.payment_count, int(row.base_units), int(row.moved_base_units))

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Integer, Text, delete, func, insert, literal, select, update
 
 from libs.persistence.columns import BaseUnits
-from payout_service.application.ports import RecordedState
-from payout_service.domain.payments import OPEN_STATES, PaymentState, Tallies
+from payout_service.application.ports import DisputedPayment, RecordedState
+from payout_service.domain.payments import OPEN_STATES, FailureReason, PaymentState, Tallies
 from payout_service.domain.plan import Entitlement, PlannedPayment
 from payout_service.infrastructure.payment_statements import (
     PaymentStatements,
@@ -77,6 +77,13 @@ class SqlPlanRows(PaymentStatements):
         if (await self._connection.execute(moved_on)).scalar_one():
             raise RuntimeError(f"payout {payout_id}: rows from {from_ordinal} on are no longer only planned")
 
+    async def planned_holders(self, payout_id: UUID, round_number: int, holders: Sequence[str]) -> set[str]:
+        """See PaymentRepository."""
+        statement = select(payment.c.holder).where(
+            payment.c.payout_id == payout_id, of_holders(holders), payment.c.round_number == round_number
+        )
+        return set((await self._connection.execute(statement)).scalars())
+
     async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
         """See PaymentRepository."""
         statement = select(payment.c.holder).where(
@@ -112,11 +119,47 @@ class SqlPlanRows(PaymentStatements):
     async def tallies(self, payout_id: UUID) -> Tallies:
         """See PaymentRepository."""
         statement = (
-            select(payment.c.state, *sums(payment.c.amount_base_units))
+            select(payment.c.state, *sums(payment.c.amount_base_units, payment.c.moved_base_units))
             .where(payment.c.payout_id == payout_id)
             .group_by(payment.c.state)
         )
         return tallies_of((await self._connection.execute(statement)).all())
+
+    async def disputed(self, payout_id: UUID, after: int, limit: int) -> list[DisputedPayment]:
+        """See PaymentRepository."""
+        statement = (
+            select_planned(
+                payment.c.batch_number,
+                payment.c.transaction_hash,
+                payment.c.reason,
+                payment.c.detail,
+                payment.c.moved_base_units,
+            )
+            .where(payment.c.payout_id == payout_id, in_state(PaymentState.DISPUTED), payment.c.ordinal >= after)
+            .order_by(payment.c.ordinal)
+            .limit(limit)
+        )
+        return [
+            DisputedPayment(
+                planned_of(row, row.tries),
+                row.batch_number,
+                row.transaction_hash,
+                FailureReason(row.reason),
+                row.detail,
+                row.moved_base_units,
+            )
+            for row in await self._connection.execute(statement)
+        ]
+
+    async def deferred(self, payout_id: UUID, after: int, limit: int) -> list[PlannedPayment]:
+        """See PaymentRepository."""
+        statement = (
+            select_planned()
+            .where(payment.c.payout_id == payout_id, in_state(PaymentState.DEFERRED), payment.c.ordinal >= after)
+            .order_by(payment.c.ordinal)
+            .limit(limit)
+        )
+        return [planned_of(row, row.tries) for row in await self._connection.execute(statement)]
 
     async def recorded_payments(self, payout_id: UUID, after: int, limit: int) -> list[RecordedState]:
         """See PaymentRepository."""

@@ -259,12 +259,18 @@ payment = Table(
     Column("batch_number", Integer, nullable=True),
     Column("tries", Integer, nullable=False),
     Column("transaction_hash", Text, nullable=False),
+    # Of a disputed payment: what of its amount the token has moved to the payee all the same.
+    Column("moved_base_units", BaseUnits, nullable=False, server_default=text("0")),
     _time("update_time"),
     # Every holder in exactly one place, of a redemption in each round. Holders are looked up by it, too.
     UniqueConstraint("payout_id", "holder", "round_number"),
     CheckConstraint("(state = 'WAITING') = (retry_time IS NOT NULL)", name="waiting_until"),
     CheckConstraint("(state = 'EXCLUDED') = (treatment = 'EXCLUDE')", name="excluded_for_ever"),
     CheckConstraint("state <> 'DEFERRED' OR treatment = 'DEFER'", name="deferred_by_the_rules"),
+    CheckConstraint(
+        "moved_base_units >= 0 AND moved_base_units <= amount_base_units", name="moved_within_the_amount"
+    ),
+    CheckConstraint("state = 'DISPUTED' OR moved_base_units = 0", name="moved_only_while_disputed"),
     CheckConstraint(
         "CASE WHEN treatment = 'EXCLUDE' THEN amount_base_units + withheld_base_units = 0 "
         "ELSE excluded_base_units = 0 END",
@@ -280,6 +286,7 @@ Index(
     payment.c.ordinal,
     postgresql_where=text("state = 'PLANNED'"),
 )
+Index("payment_disputed", payment.c.payout_id, payment.c.ordinal, postgresql_where=text("state = 'DISPUTED'"))
 Index("payment_waiting", payment.c.payout_id, payment.c.retry_time, postgresql_where=text("state = 'WAITING'"))
 # By holder over the payouts of an asset; the amounts in it, so that summing them reads nothing else.
 Index(

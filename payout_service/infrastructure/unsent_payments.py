@@ -56,20 +56,24 @@ class SqlUnsentPayments(PaymentStatements):
         if held != len(outcomes):
             raise RuntimeError(f"payout {payout_id}: a payee to hold back is not free any more")
 
-    async def settle_unsent(self, payout_id: UUID, outcomes: Sequence[PaymentOutcome], now: datetime) -> Tallies:
-        """See PaymentRepository. Raises RuntimeError if one of the payees is not PLANNED any more."""
+    async def conclude(
+        self, payout_id: UUID, state: PaymentState, outcomes: Sequence[PaymentOutcome], now: datetime
+    ) -> Tallies:
+        """See PaymentRepository. Raises RuntimeError if one of the payees is not in this state any more."""
         holders = [each.holder for each in outcomes]
-        meant = locked(payout_id, and_(in_state(PaymentState.PLANNED), of_holders(holders)))
+        meant = locked(payout_id, and_(in_state(state), of_holders(holders)))
         is_meant = and_(payment.c.payout_id == payout_id, payment.c.ordinal == meant.c.ordinal)
         settled = (
             conclusion(is_meant, outcomes, "", now)
-            .returning(payment.c.state, meant.c.amount_base_units)
+            .returning(payment.c.state, meant.c.amount_base_units, payment.c.moved_base_units)
             .cte("settled")
         )
-        by_state = select(settled.c.state, *sums(settled.c.amount_base_units)).group_by(settled.c.state)
+        by_state = select(
+            settled.c.state, *sums(settled.c.amount_base_units, settled.c.moved_base_units)
+        ).group_by(settled.c.state)
         tallies = tallies_of((await self._connection.execute(by_state)).all())
         if sum(each.count for each in tallies.values()) != len(outcomes):
-            raise RuntimeError(f"payout {payout_id}: a payee to settle is not free any more")
+            raise RuntimeError(f"payout {payout_id}: a payee to settle is not {state} any more")
         return tallies
 
     async def due_waiting(self, payout_id: UUID, now: datetime, limit: int) -> list[WaitingPayment]:

@@ -106,7 +106,7 @@ def _total_is_the_payees(
 
 def _no_more_than_burned(world: World, key: str, mined: Mined, payee: str, amount: int) -> None:
     """Version 7 of the bond pays for the tokens that it burns; version 8 for others, which only we can prevent."""
-    burned = mined.evidence.redeemed.get(payee, 0) if mined.evidence else 0
+    burned = (mined.evidence.redeemed.get(payee) if mined.evidence else None) or 0
     if amount <= principal_of(world.chain, burned):
         return
     if world.chain.bond is None or not world.chain.bond.pays_for_frozen:
@@ -174,7 +174,7 @@ def _overpaid_are_disputed(world: World, payout: Payout, rows: list[PaymentRow])
                 row for row in rows if row.transaction_hash == transaction_hash and row.planned.holder == payee
             ]
             states = {row.state for row in mine}
-            too_much = amount > principal_of(world.chain, mined.evidence.redeemed.get(payee, 0))
+            too_much = amount > principal_of(world.chain, mined.evidence.redeemed.get(payee) or 0)
             if too_much and states != {PaymentState.DISPUTED}:
                 _fail("overpaid_not_named", f"{key} paid {payee} {amount}; its payments are {states}")
             if amount and not states & _PAID_OR_ASKED_ABOUT:

@@ -65,6 +65,9 @@ class Dice:
     def begin(self, task: Task) -> None:
         """A step begins."""
 
+    def rest(self) -> None:
+        """No step goes on until the next tick."""
+
     def pick(self, tasks: Sequence[Task]) -> Task | None:
         """Who goes on: somebody, or whoever stands behind and can; None when nobody can."""
         count = len(tasks)

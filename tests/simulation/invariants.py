@@ -2,6 +2,7 @@
 
 from libs.payout_terms import PayoutKind
 from payout_service.application.chain_ports import CallKind
+from payout_service.domain.discrepancy import DiscrepancyKind
 from payout_service.domain.payments import OPEN_STATES, PaymentState
 from payout_service.domain.payout import Payout, PayoutState
 from tests.simulation.chain_invariants import check_executions, check_payout_at_rest
@@ -104,7 +105,8 @@ def _promise_is_what_is_owed(world: World, payout: Payout, rows: list[PaymentRow
     open_states = OPEN_STATES
     if payout.state is PayoutState.CANCELLED:
         open_states = frozenset({PaymentState.DISPUTED})
-    owed = sum(row.planned.amount_base_units for row in rows if row.state in open_states)
+    # What has moved to a payee in dispute is not there to be promised.
+    owed = sum(row.planned.amount_base_units - row.moved_base_units for row in rows if row.state in open_states)
     if payout.state is PayoutState.CANCELLING:
         cancelled = sum(row.planned.amount_base_units for row in rows if row.state is PaymentState.CANCELLED)
         # Given up before it was paid from: all of it, of a percentage the whole total. A redemption's round that
@@ -173,7 +175,9 @@ def _no_redemption_counts_twice(world: World) -> None:
 def _identity(payout: Payout, rows: list[PaymentRow]) -> None:
     if payout.plan is None:
         return
-    open_base_units = sum(row.planned.amount_base_units for row in rows if row.state in OPEN_STATES)
+    # Rows of a round that is not frozen yet are no part of the plan: a payout may rest PAUSED in the midst of one.
+    planned = [row for row in rows if row.planned.ordinal < payout.plan.holder_count]
+    open_base_units = sum(row.planned.amount_base_units for row in planned if row.state in OPEN_STATES)
     payout.plan.assert_identity(
         declared_base_units=payout.total_base_units,
         paid_base_units=payout.progress.paid_base_units,
@@ -217,4 +221,6 @@ def _no_false_alarms(world: World) -> None:
     if meddled:
         return
     for each in world.database.discrepancies():
-        _fail("false_alarm", f"{each.finding}")
+        # Frozen tokens are paid for by version 8 of the bond and not redeemed; check_payout_at_rest judges that.
+        if each.finding.kind not in (DiscrepancyKind.PAYMENT_DISPUTED, DiscrepancyKind.TOKENS_LEFT):
+            _fail("false_alarm", f"{each.finding}")

@@ -13,6 +13,7 @@ from payout_service.application.chain_identity import WrongChainError
 from payout_service.application.chain_ports import CallKind
 from payout_service.application.control_payout import cancel_payout, pause_payout, resume_payout, retry_payments
 from payout_service.application.engine import Engine
+from payout_service.application.reconcile_payout import reconcile_payout
 from payout_service.application.reconcile_signer import reconcile_signer
 from payout_service.application.register_asset import RegisterAsset, register_asset
 from payout_service.application.request_pause import RequestPause, request_pause
@@ -20,7 +21,7 @@ from payout_service.application.request_payout import RequestPayout, request_pay
 from payout_service.application.sweep_leftover import SweepLeftover, sweep_leftover
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import PayoutState
-from tests.simulation.world import ASSET_ID, World, payout_ids
+from tests.simulation.world import ASSET_ID, Alarms, World, payout_ids
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN, TOKEN, TREASURER
 
 # What is told by no event and no operator: a replica of its own, so that its steps do not die with the others.
@@ -126,6 +127,7 @@ class Operators:
     _reconciling: set[EvmAddress] = field(default_factory=set)
     _given_up: set[UUID] = field(default_factory=set)
     _tried_again: set[UUID] = field(default_factory=set)
+    _reconciled: set[UUID] = field(default_factory=set)
 
     def tick(self) -> None:
         """Perhaps a verb, perhaps a sweep; halted signers are always looked after."""
@@ -201,6 +203,16 @@ class Operators:
             self._tried_again.add(payout_id)
             self.call("retry", payout_id)
         return bool(again)
+
+    def reconcile_each(self) -> bool:
+        """ReconcilePayout, once for each: it settles what evidence settles by now."""
+        planned = [each.payout_id for each in self.world.database.rows("payout").values() if each.plan is not None]
+        missing = [each for each in planned if each not in self._reconciled]
+        for payout_id in missing:
+            self._reconciled.add(payout_id)
+            coroutine = reconcile_payout(self._engine(), payout_id, Alarms())
+            self.world.start("reconcile payout", OUTSIDE, coroutine, self._refusable("reconcile payout"))
+        return bool(missing)
 
     def sweep(self, amount: int | None) -> None:
         """The treasurer wants what is left over."""

@@ -121,6 +121,10 @@ class _PlacedDice(Dice):
         tick = self.recording.tick(self.tick)
         self._steps[task.label] = tick.steps.setdefault(name, {}), tick.pauses.setdefault(name, [])
 
+    def rest(self) -> None:
+        """What is decided now has a place of its own."""
+        self._step = ""
+
     def _letter_of(self, task: Task) -> str:
         workers = self.recording.workers
         if task.name not in workers:
@@ -139,6 +143,8 @@ class _PlacedDice(Dice):
     @property
     def pauses(self) -> list[int]:
         """Of the step whose await it is."""
+        if not self._step:
+            raise RuntimeError("somebody paused who is no step")
         _, pauses = self._steps[self._step]
         return pauses
 

@@ -126,12 +126,16 @@ class _Run:
         with self.world.dice.at("heal"):
             self._heal()
         for _ in range(_MOST_HEALED_TICKS):
-            if self._is_at_rest() and not self.operators.try_redemptions_again():
+            if self._is_at_rest() and not self._last_calls():
                 break
             self._healed_tick()
         self.issuer.count_effects()
         check_end(self.world)
         self.pauser.check_end()
+
+    def _last_calls(self) -> bool:
+        """What an operator does once more before everything counts as at rest. False when it is done."""
+        return self.operators.try_redemptions_again() or self.operators.reconcile_each()
 
     def _disturbed_tick(self) -> None:
         world, dice = self.world, self.world.dice
@@ -179,6 +183,7 @@ class _Run:
         world = self.world
         self.events.tick()
         self.operators.look_after_signers()
+        self.pauser.look_after()
         self.operators.give_up_what_cannot_go_on()
         with world.dice.at("rates"):
             self.issuer.set_rates()

@@ -27,6 +27,8 @@ class Task:
     on_end: Callable[["Task", object, BaseException | None], None]
     # The newest block when it was started.
     began_at_block: int = 0
+    # How many commits there were then.
+    began_at_commit: int = 0
     waits_for: asyncio.Future[None] | None = None
     awaits: int = 0
     # It was seen under way together with the other replica's step on the same lane.

@@ -113,6 +113,7 @@ class World:
         self._steps.clear()
         self._start_steps()
         self.scheduler.run(awaits, self.database.broken)
+        self.dice.rest()
         self._count_races()
         self.clock.advance(seconds)
 
@@ -138,7 +139,7 @@ class World:
             if error is None and result:
                 self._start_worker(replica, name, step)
 
-        self.scheduler.start(Task(name, replica, step(), ended, len(self.chain.blocks) - 1))
+        self.scheduler.start(Task(name, replica, step(), ended, len(self.chain.blocks) - 1, self.database.commits))
 
     def start(
         self,
@@ -155,7 +156,8 @@ class World:
             else:
                 ended(result, error)
 
-        self.scheduler.start(Task(name, replica, coroutine, on_end, len(self.chain.blocks) - 1))
+        newest_block, commits = len(self.chain.blocks) - 1, self.database.commits
+        self.scheduler.start(Task(name, replica, coroutine, on_end, newest_block, commits))
 
     def judge_end(self, name: str, error: BaseException | None) -> None:
         """A step may find the node away, or on another chain. Anything else is a defect."""
@@ -251,7 +253,8 @@ def make_world(seed: int, theme: str, odds: Odds, dice: Dice, pauses: Pauses) ->
             database=database,
             chain=chain,
             clock=clock,
-            ids=CountingIds(),
+            # Far from those of payouts and requests: a sweep once had the id of a payout.
+            ids=CountingIds(behind=1 << 24),
             scheduler=Scheduler(dice),
             people=[holder(number) for number in range(len(balances) + _NEWCOMERS)],
         )

@@ -86,11 +86,14 @@ def entries_of_fragments(fragments: Iterable[object]) -> list[Entry]:
 
 
 def own_fragments() -> list[object]:
-    """Our fragments but version 8's events, whose table is the published interface (tests/ats/test_events.py)."""
+    """Our fragments but those of version 2 alone, and the events of version 8.
+
+    Their table is the published interface (tests/ats/test_events.py).
+    """
     return [
         value
         for name, value in vars(interfaces).items()
-        if not (isinstance(value, Event) and name.endswith("_V8"))
+        if not name.endswith("_V2") and not (isinstance(value, Event) and name.endswith("_V8"))
     ]
 
 

@@ -27,13 +27,14 @@ from tests.integration.payout_service.rows import (
     holder,
 )
 from tests.support.payout.memory_database import START
+from tests.support.payout.outcomes import paid_outcome
 
 # Amounts differ, so that sums tell who is in them.
 BALANCES = (1, 2, 4, 8, 16, 32)
 
 
 def paid(payee: PlannedPayment) -> PaymentOutcome:
-    return PaymentOutcome(payee.holder, PaymentState.PAID)
+    return paid_outcome(payee.holder, payee.amount_base_units)
 
 
 def failed(payee: PlannedPayment, reason: FailureReason = FailureReason.TRANSFER_REFUSED) -> PaymentOutcome:
@@ -151,7 +152,7 @@ async def test_a_batch_has_one_number_and_one_transaction(unit_of_work: UnitOfWo
 async def test_a_batch_is_settled_payee_by_payee_and_once(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await executing(unit_of_work, BALANCES)
     payees = await batched(unit_of_work, payout_id, 1, 4)
-    elsewhere = PaymentOutcome(payees[1].holder, PaymentState.PAID, transaction_hash="0xother")
+    elsewhere = paid_outcome(payees[1].holder, payees[1].amount_base_units, "0xother")
     outcomes = [
         waiting(payees[3]),
         paid(payees[0]),

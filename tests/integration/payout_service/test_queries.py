@@ -32,6 +32,7 @@ from tests.integration.payout_service.rows import (
     signed,
 )
 from tests.support.payout.memory_database import START
+from tests.support.payout.outcomes import paid_outcome
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ async def test_a_batch_is_shown_with_every_attempt(engine: AsyncEngine, unit_of_
     intent.conclude(True, Outcome(first.transaction_hash, 7, "0xb", 40_000, None))
     async with unit_of_work() as work:
         await work.journal.save(intent)
-        outcomes = [PaymentOutcome(each.holder, PaymentState.PAID) for each in payees]
+        outcomes = [paid_outcome(each.holder, each.amount_base_units) for each in payees]
         await work.payments.settle_batch(payout_id, 1, BatchState.SETTLED, outcomes, first.transaction_hash, LATER)
         await work.commit()
     (settled,) = await read.batches(payout_id, 0, 1)

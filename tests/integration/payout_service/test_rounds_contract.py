@@ -12,6 +12,7 @@ from payout_service.domain.payments import BatchState, FailureReason, PaymentOut
 from payout_service.domain.plan import Entitlement, PlannedPayment
 from tests.integration.payout_service.rows import HUGE, LATER, batched, frozen_entitlements, holder
 from tests.support.payout.memory_database import START
+from tests.support.payout.outcomes import paid_outcome
 
 AMOUNTS = (10, 20, 40, 80)
 _SHORT_SECONDS = 0.05
@@ -52,7 +53,7 @@ async def paid_once(unit_of_work: UnitOfWorkFactory) -> UUID:
     """Holder 0 is PAID in round 1, and PLANNED again in round 2; the others are PLANNED in round 1."""
     payout_id = await redemption(unit_of_work)
     await batched(unit_of_work, payout_id, 1, 1)
-    await settle(unit_of_work, payout_id, 1, PaymentOutcome(holder(0), PaymentState.PAID, amount_base_units=10))
+    await settle(unit_of_work, payout_id, 1, paid_outcome(holder(0), 10))
     await add(unit_of_work, payout_id, of_round_2(4, 0))
     return payout_id
 
@@ -126,7 +127,7 @@ async def test_open_holders_are_those_that_are_promised_something(unit_of_work: 
         unit_of_work,
         payout_id,
         1,
-        PaymentOutcome(holder(0), PaymentState.PAID),
+        paid_outcome(holder(0), 10),
         PaymentOutcome(holder(1), PaymentState.FAILED, refused),
         PaymentOutcome(holder(2), PaymentState.WAITING, refused, retry_time=LATER),
         PaymentOutcome(holder(3), PaymentState.DISPUTED, FailureReason.EVIDENCE_DISAGREES),
@@ -191,12 +192,12 @@ async def test_only_planned_payments_are_repriced(unit_of_work: UnitOfWorkFactor
 async def test_payments_are_settled_that_were_not_sent(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await paid_once(unit_of_work)
     before = await ledger(unit_of_work, payout_id)
-    elsewhere = PaymentOutcome(holder(0), PaymentState.PAID, transaction_hash="0xother", amount_base_units=8)
+    elsewhere = paid_outcome(holder(0), 8, "0xother")
     nothing = [PaymentOutcome(holder(number), PaymentState.ZERO_DUE, amount_base_units=0) for number in (1, 3)]
     async with unit_of_work() as work:
-        left = await work.payments.settle_unsent(payout_id, [*nothing, elsewhere], LATER)
+        left = await work.payments.conclude(payout_id, PaymentState.PLANNED, [*nothing, elsewhere], LATER)
         assert left == {PaymentState.PAID: Tally(1, 5), PaymentState.ZERO_DUE: Tally(2, 100)}
-        assert await work.payments.settle_unsent(payout_id, [], LATER) == {}
+        assert await work.payments.conclude(payout_id, PaymentState.PLANNED, [], LATER) == {}
         await work.commit()
     zero_due, paid = PaymentState.ZERO_DUE, PaymentState.PAID
     assert await ledger(unit_of_work, payout_id) == [
@@ -215,7 +216,7 @@ async def test_only_planned_payments_are_settled_without_a_batch(unit_of_work: U
     nothing = [PaymentOutcome(holder(number), PaymentState.ZERO_DUE, amount_base_units=0) for number in (0, 1)]
     async with unit_of_work() as work:
         with pytest.raises(RuntimeError):
-            await work.payments.settle_unsent(payout_id, nothing, LATER)
+            await work.payments.conclude(payout_id, PaymentState.PLANNED, nothing, LATER)
     assert await ledger(unit_of_work, payout_id) == before
 
 
@@ -227,8 +228,8 @@ async def test_what_a_batch_paid_is_what_was_due(unit_of_work: UnitOfWorkFactory
         payout_id,
         1,
         PaymentOutcome(holder(2), PaymentState.ZERO_DUE, amount_base_units=0),
-        PaymentOutcome(holder(0), PaymentState.PAID, amount_base_units=HUGE),
-        PaymentOutcome(holder(1), PaymentState.PAID),
+        paid_outcome(holder(0), HUGE),
+        paid_outcome(holder(1), 20),
     )
     paid, zero_due, planned = PaymentState.PAID, PaymentState.ZERO_DUE, PaymentState.PLANNED
     assert [(row.amount_base_units, row.state) for row in await ledger(unit_of_work, payout_id)] == [
@@ -248,7 +249,7 @@ async def test_payees_of_a_batch_are_settled_in_their_round(unit_of_work: UnitOf
         *((holder(number), 1) for number in (1, 2, 3)),
         (holder(0), 2),
     ]
-    outcomes = [PaymentOutcome(payee.holder, PaymentState.PAID, amount_base_units=1) for payee in payees]
+    outcomes = [paid_outcome(payee.holder, 1) for payee in payees]
     await settle(unit_of_work, payout_id, 2, *outcomes)
     amounts = [row.amount_base_units for row in await ledger(unit_of_work, payout_id)]
     assert amounts == [10, 1, 1, 1, 1], "what was paid in the round before stays"
@@ -259,7 +260,7 @@ async def test_what_another_transaction_has_moved_is_looked_at_again(unit_of_wor
     nothing = PaymentOutcome(holder(1), PaymentState.ZERO_DUE, amount_base_units=0)
     async with unit_of_work() as work, unit_of_work() as other:
         assert await work.payments.reprice(payout_id, [Entitlement(holder(1), 9, 500)], LATER) == 480
-        settling = asyncio.create_task(other.payments.settle_unsent(payout_id, [nothing], LATER))
+        settling = asyncio.create_task(other.payments.conclude(payout_id, PaymentState.PLANNED, [nothing], LATER))
         await asyncio.wait([settling], timeout=_SHORT_SECONDS)
         await work.commit()
         assert await asyncio.wait_for(settling, _LONG_SECONDS) == {PaymentState.ZERO_DUE: Tally(1, 500)}
@@ -271,3 +272,63 @@ async def test_what_another_transaction_has_moved_is_looked_at_again(unit_of_wor
             assert await asyncio.wait_for(pricing, _LONG_SECONDS) == 1, "holder 1 is not planned any more"
             await third.commit()
     assert [row.amount_base_units for row in await ledger(unit_of_work, payout_id)] == [10, 0, 41, 80]
+
+
+# ------------------------------------------------------------------------------------------------ disputes
+
+
+async def disputed(unit_of_work: UnitOfWorkFactory, moved_base_units: int = 7) -> UUID:
+    """A redemption whose first batch left holder 1 in dispute; the token had moved something to it."""
+    payout_id = await redemption(unit_of_work)
+    await batched(unit_of_work, payout_id, 1, 3)
+    why = FailureReason.EVIDENCE_DISAGREES
+    await settle(
+        unit_of_work,
+        payout_id,
+        1,
+        paid_outcome(holder(0), 10),
+        PaymentOutcome(holder(1), PaymentState.DISPUTED, why, "why", moved_base_units=moved_base_units),
+        paid_outcome(holder(2), 40),
+    )
+    return payout_id
+
+
+async def test_what_has_moved_to_a_payee_in_dispute_is_not_promised(unit_of_work: UnitOfWorkFactory) -> None:
+    payout_id = await disputed(unit_of_work)
+    async with unit_of_work() as work:
+        tallies = await work.payments.tallies(payout_id)
+        (found,) = await work.payments.disputed(payout_id, 0, 9)
+        assert await work.payments.disputed(payout_id, 2, 9) == await work.payments.disputed(payout_id, 0, 0) == []
+    assert tallies[PaymentState.DISPUTED] == Tally(1, 20, 7)
+    assert tallies[PaymentState.DISPUTED].promised_base_units == 13
+    assert (found.planned.holder, found.planned.tries, found.batch_number) == (holder(1), 1, 1)
+    assert (found.reason, found.detail, found.moved_base_units) == (FailureReason.EVIDENCE_DISAGREES, "why", 7)
+
+
+async def test_more_than_was_owed_moves_no_more_than_was_promised(unit_of_work: UnitOfWorkFactory) -> None:
+    payout_id = await disputed(unit_of_work, moved_base_units=HUGE)
+    async with unit_of_work() as work:
+        (found,) = await work.payments.disputed(payout_id, 0, 9)
+    assert found.moved_base_units == 20
+
+
+async def test_a_dispute_ends_by_what_evidence_says(unit_of_work: UnitOfWorkFactory) -> None:
+    payout_id = await disputed(unit_of_work)
+    before = await ledger(unit_of_work, payout_id)
+    again = FailureReason.PAID_OTHER_AMOUNT
+    still = PaymentOutcome(holder(1), PaymentState.DISPUTED, again, "other", "0xother", moved_base_units=9)
+    async with unit_of_work() as work:
+        left = await work.payments.conclude(payout_id, PaymentState.DISPUTED, [still], LATER)
+        assert left == {PaymentState.DISPUTED: Tally(1, 20, 9)}
+        with pytest.raises(RuntimeError):
+            await work.payments.conclude(payout_id, PaymentState.DISPUTED, [paid_outcome(holder(0), 10)], LATER)
+    async with unit_of_work() as work:
+        left = await work.payments.conclude(payout_id, PaymentState.DISPUTED, [paid_outcome(holder(1), 21)], LATER)
+        assert left == {PaymentState.PAID: Tally(1, 20)}
+        await work.commit()
+    rows = await ledger(unit_of_work, payout_id)
+    assert (rows[1].amount_base_units, rows[1].state, rows[1].batch_number) == (21, PaymentState.PAID, 1)
+    assert [rows[0], *rows[2:]] == [before[0], *before[2:]]
+    async with unit_of_work() as work:
+        assert await work.payments.disputed(payout_id, 0, 9) == []
+        assert (await work.payments.tallies(payout_id))[PaymentState.PAID] == Tally(3, 71)

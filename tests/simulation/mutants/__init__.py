@@ -78,13 +78,8 @@ MUTANTS = (
     # Whatever another execution has paid a payee counts as what it is owed.
     Mutant(
         "other_amount_counts_as_paid",
-        "payout_service.domain.settlement",
-        (
-            (
-                "if recorded.event_base_units == recorded.transferred_base_units == payee.amount_base_units:",
-                "if recorded.event_base_units == recorded.transferred_base_units:",
-            ),
-        ),
+        "payout_service.domain.proof",
+        (("return paid_base_units == self.amount_base_units", "return paid_base_units > 0"),),
     ),
     # Other bytes with the same nonce are sent before they are durable.
     Mutant(
@@ -100,11 +95,16 @@ MUTANTS = (
     # The contract's word is enough; the token's is not asked for.
     Mutant(
         "paid_without_transfer",
-        "payout_service.domain.settlement",
+        "payout_service.domain.proof",
         (
             (
-                "if event_paid == payee.amount_base_units == transferred:",
-                "if event_paid == payee.amount_base_units:",
+                "agrees = event_base_units is not None and event_base_units == transferred_base_units > 0",
+                "agrees = event_base_units is not None and event_base_units > 0",
+            ),
+            ("not due.allows(transferred_base_units)", "not due.allows(event_base_units)"),
+            (
+                "return PaidProof(event_base_units, transferred_base_units, due)",
+                "return PaidProof(event_base_units, event_base_units, due)",
             ),
         ),
     ),
@@ -233,7 +233,7 @@ MUTANTS = (
     Mutant(
         "open_payments_listed_again",
         _APPLICATION + "plan_payout",
-        (("return [each for each in owed if each.holder not in waiting]", "return owed"),),
+        (("return waiting | {", "return {"),),
     ),
     # What is withheld from a payee is paid to it.
     Mutant(

@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 from libs.chain.address import EvmAddress
 from libs.payout_terms import PayoutKind
 from payout_service.application.chain_ports import CallKind, ReceiptEvidence, RecognisedCall
+from payout_service.domain.burns import BurnForm, BurnLog, burned_tokens
 from payout_service.domain.fees import Fees
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
 from payout_service.domain.transaction import NO_OP_GAS, ContractCall
@@ -300,6 +301,9 @@ class MemoryContracts:
             return "reverted without a reason"
         if state.timestamp < self.bond.maturity_time:
             return f"NotPaymentDate({self.bond.maturity_time}, {state.timestamp})"
+        if state.timestamp == self.bond.maturity_time and not self.bond.pays_for_frozen:
+            # Version 7: the lifecycle contract lets it pass, the bond does not.
+            return "BondMaturityDateWrong"
         money = state.money.get(CONTRACT.value, 0)
         for holder in dict.fromkeys(execution.holders):
             amount = state.principal(self.bond, holder)
@@ -379,7 +383,7 @@ class MemoryContracts:
         failed: list[str] = []
         paid: Counter[str] = Counter()
         transferred: Counter[str] = Counter()
-        redeemed: Counter[str] = Counter()
+        burns: list[BurnLog] = []
         for payee in execution.holders:
             key = (execution.reference_id, payee)
             if flags is not None and key in flags:
@@ -399,9 +403,19 @@ class MemoryContracts:
                 flags[key] = moved
             else:
                 state.cashed_out[payee] = state.cashed_out.get(payee, 0) + moved
-                if burned := state.burn(payee):
-                    redeemed[payee] += burned
-        return ReceiptEvidence(ExecutionEvent(execution, tuple(failed), dict(paid)), transferred, redeemed)
+                burns += self._burn_logs(payee, state.burn(payee))
+        event = ExecutionEvent(execution, tuple(failed), dict(paid))
+        return ReceiptEvidence(event, transferred, burned_tokens(burns))
+
+    def _burn_logs(self, payee: str, burned: int) -> Iterator[BurnLog]:
+        """As the versions tell it (contracts.md, 3.20), for each of the holder's partitions: here one or two."""
+        parts = [burned // 3, burned - burned // 3] if int(payee, 16) % 2 else [burned]
+        is_version_8 = self.bond is not None and self.bond.pays_for_frozen
+        beside = BurnForm.TRANSFER if is_version_8 else BurnForm.TRANSFER_BY_PARTITION
+        for part in parts:
+            if part:
+                yield BurnLog(BurnForm.REDEEMED_BY_PARTITION, payee, part)
+                yield BurnLog(beside, payee, part)
 
     def _is_refused(self, payee: str, amount: int, money: int) -> bool:
         """Of nothing no transfer is tried, so that nobody refuses it."""

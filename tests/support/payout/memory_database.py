@@ -82,10 +82,10 @@ class MemoryClock:
 
 
 class CountingIds:
-    """1, 2, 3."""
+    """1, 2, 3, behind a number that no other id has reached."""
 
-    def __init__(self) -> None:
-        self._count = 0
+    def __init__(self, behind: int = 0) -> None:
+        self._count = behind
 
     def new(self) -> UUID:
         self._count += 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from payout_service.application.ports import DeferredPayment, RecordedState, WaitingPayment
+from payout_service.application.ports import DeferredPayment, DisputedPayment, RecordedState, WaitingPayment
 from payout_service.domain.payments import (
     OPEN_STATES,
     RETRIABLE_REASONS,
@@ -44,6 +44,7 @@ class PaymentRow:
     batch_number: int | None = None
     tries: int = 0
     transaction_hash: str = ""
+    moved_base_units: int = 0
 
     @property
     def can_pass(self) -> bool:
@@ -92,6 +93,11 @@ class MemoryPayments:
             if row.state not in _FIRST_STATES:
                 raise RuntimeError(f"payout {payout_id}: rows from {from_ordinal} on are no longer only planned")
 
+    async def planned_holders(self, payout_id: UUID, round_number: int, holders: Sequence[str]) -> set[str]:
+        await self._transaction.statement()
+        planned = {row.planned.holder for row in self._of(payout_id) if row.planned.round_number == round_number}
+        return planned & set(holders)
+
     async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
         await self._transaction.statement()
         return {row.planned.holder for row in self._of(payout_id) if row.state in OPEN_STATES} & set(holders)
@@ -112,17 +118,52 @@ class MemoryPayments:
         )
         return sum(repriced(row).planned.amount_base_units - row.planned.amount_base_units for row in before)
 
-    async def settle_unsent(self, payout_id: UUID, outcomes: Sequence[PaymentOutcome], now: datetime) -> Tallies:
+    async def conclude(
+        self, payout_id: UUID, state: PaymentState, outcomes: Sequence[PaymentOutcome], now: datetime
+    ) -> Tallies:
         await self._transaction.statement()
         by_holder = {each.holder: each for each in outcomes}
+
+        def concluded(row: PaymentRow) -> PaymentRow:
+            return _concluded(row, by_holder[row.planned.holder], "", now)
+
         settled = await self._move(
-            payout_id,
-            lambda row: row.planned.holder in by_holder and row.state is PaymentState.PLANNED,
-            lambda row: _concluded(row, by_holder[row.planned.holder], "", now),
+            payout_id, lambda row: row.planned.holder in by_holder and row.state is state, concluded
         )
         if len(settled) != len(outcomes):
-            raise RuntimeError(f"payout {payout_id}: a payee to settle is not free any more")
-        return _tallies(replace(row, state=by_holder[row.planned.holder].state) for row in settled)
+            raise RuntimeError(f"payout {payout_id}: a payee to settle is not {state} any more")
+        after = {row.planned.ordinal: concluded(row) for row in settled}
+        return _tallies(
+            replace(
+                row,
+                state=after[row.planned.ordinal].state,
+                moved_base_units=after[row.planned.ordinal].moved_base_units,
+            )
+            for row in settled
+        )
+
+    async def disputed(self, payout_id: UUID, after: int, limit: int) -> list[DisputedPayment]:
+        await self._transaction.statement()
+        return [
+            DisputedPayment(
+                _tried(row),
+                row.batch_number,
+                row.transaction_hash,
+                FailureReason(row.reason),
+                row.detail,
+                row.moved_base_units,
+            )
+            for row in self._of(payout_id)
+            if row.state is PaymentState.DISPUTED and row.planned.ordinal >= after
+        ][:limit]
+
+    async def deferred(self, payout_id: UUID, after: int, limit: int) -> list[PlannedPayment]:
+        await self._transaction.statement()
+        return [
+            _tried(row)
+            for row in self._of(payout_id)
+            if row.state is PaymentState.DEFERRED and row.planned.ordinal >= after
+        ][:limit]
 
     async def unbatched(self, payout_id: UUID, limit: int) -> list[PlannedPayment]:
         await self._transaction.statement()
@@ -386,6 +427,9 @@ class MemoryPayments:
         check((row.state is PaymentState.EXCLUDED) == is_excluded, "payment: excluded_for_ever")
         is_deferred = row.state is PaymentState.DEFERRED
         check(not is_deferred or planned.treatment is Treatment.DEFER, "payment: deferred_by_the_rules")
+        check(0 <= row.moved_base_units <= planned.amount_base_units, "payment: moved_within_the_amount")
+        is_disputed = row.state is PaymentState.DISPUTED
+        check(is_disputed or row.moved_base_units == 0, "payment: moved_only_while_disputed")
         check(not (any(amounts[:2]) if is_excluded else amounts[2]), "payment: paid_or_excluded")
 
     def _of(self, payout_id: UUID) -> list[PaymentRow]:
@@ -433,13 +477,15 @@ def _concluded(row: PaymentRow, outcome: PaymentOutcome, transaction_hash: str, 
         detail=outcome.detail,
         retry_time=outcome.retry_time,
         transaction_hash=outcome.transaction_hash or transaction_hash,
+        moved_base_units=min(
+            outcome.moved_base_units, row.planned.amount_base_units if amount is None else amount
+        ),
         update_time=now,
     )
 
 
 def _tally(rows: Iterable[PaymentRow]) -> Tally:
-    amounts = [row.planned.amount_base_units for row in rows]
-    return Tally(len(amounts), sum(amounts))
+    return sum((Tally(1, row.planned.amount_base_units, row.moved_base_units) for row in rows), Tally())
 
 
 def _tallies(rows: Iterable[PaymentRow]) -> Tallies:

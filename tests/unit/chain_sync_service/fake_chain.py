@@ -15,7 +15,15 @@ from chain_sync_service.application.source import (
     WindowRefusedError,
 )
 from chain_sync_service.domain.blocks import Block
-from chain_sync_service.domain.facts import Fact, FactKind, RawLog, SupplyChange, Transfer
+from chain_sync_service.domain.facts import (
+    Fact,
+    FactKind,
+    LogMeaning,
+    PartitionTransfer,
+    RawLog,
+    SupplyChange,
+    Transfer,
+)
 from chain_sync_service.domain.holdings import Holding
 from chain_sync_service.domain.listener import Contracts
 from chain_sync_service.domain.tokens import PaymentTokenDescription, SecurityType, TokenDescription
@@ -132,6 +140,28 @@ def redeem(account: str, amount: int, token: EvmAddress = TOKEN) -> Operation:
         ledger.change(token, account, balance=-amount)
         ledger.log(token, "Supply", account, amount)
         ledger.log(token, "Transfer", account, NOBODY, amount)
+
+    return run
+
+
+def redeem_at_maturity(account: str, amount: int, token: EvmAddress = TOKEN) -> Operation:
+    """Tokens go as in version 7: no Transfer tells it (contracts.md, 3.20)."""
+
+    def run(ledger: Ledger) -> None:
+        ledger.change(token, account, balance=-amount)
+        ledger.log(token, "ByPartition", account, NOBODY, amount)
+        ledger.log(token, "Supply", account, amount)
+
+    return run
+
+
+def transfer_by_partition(sender: str, receiver: str, amount: int, token: EvmAddress = TOKEN) -> Operation:
+    """From one to another as in version 7: no Transfer tells it."""
+
+    def run(ledger: Ledger) -> None:
+        ledger.change(token, sender, balance=-amount)
+        ledger.change(token, receiver, balance=amount)
+        ledger.log(token, "ByPartition", sender, receiver, amount)
 
     return run
 
@@ -257,7 +287,7 @@ def tell_nonsense(token: EvmAddress = TOKEN) -> Operation:
 # --- what the logs mean ----------------------------------------------------------------------------------------
 
 
-def read_log(contracts: Contracts, log: RawLog) -> Transfer | SupplyChange | Fact | None:
+def read_log(contracts: Contracts, log: RawLog) -> LogMeaning | None:
     """The fake of `read_asset_log`: logs as the Ledger writes them."""
     words = [log.data[start : start + 32] for start in range(0, len(log.data), 32)]
     numbers = [int.from_bytes(word) for word in words]
@@ -267,6 +297,8 @@ def read_log(contracts: Contracts, log: RawLog) -> Transfer | SupplyChange | Fac
             return Transfer(log, accounts[0], accounts[1], numbers[2])
         case "Supply":
             return SupplyChange(log, accounts[0], numbers[1])
+        case "ByPartition":
+            return PartitionTransfer(log, accounts[0], accounts[1], numbers[2])
         case "Restricted":
             details = {"holder": accounts[0], "amount_base_units": str(numbers[1])}
             return Fact(FactKind.HOLDER_RESTRICTION_CHANGED, log, details, touched=(accounts[0],))

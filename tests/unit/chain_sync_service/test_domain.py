@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain_sync_service.domain.blocks import Block, BlockRef
-from chain_sync_service.domain.facts import Fact, FactKind, RawLog, SupplyChange, Transfer
+from chain_sync_service.domain.facts import Fact, FactKind, PartitionTransfer, RawLog, SupplyChange, Transfer
 from chain_sync_service.domain.holdings import Fold, Holding, HoldingChange, WindowEffects, window_effects
 from chain_sync_service.domain.listener import (
     LEGAL_TRANSITIONS,
@@ -49,14 +49,21 @@ def told(account: str, amount: int, *, transaction: int = 1) -> SupplyChange:
     return SupplyChange(log(transaction), account, amount)
 
 
+def by_partition(sender: str, receiver: str, amount: int, *, transaction: int = 1) -> PartitionTransfer:
+    return PartitionTransfer(log(transaction), sender, receiver, amount)
+
+
 def effects(
     transfers: list[Transfer],
     supply_changes: list[SupplyChange] | None = None,
+    partition_transfers: list[PartitionTransfer] | None = None,
     facts: list[Fact] | None = None,
     *,
     trusts_folding: bool = True,
 ) -> WindowEffects:
-    return window_effects(transfers, supply_changes or [], facts or [], trusts_folding=trusts_folding)
+    return window_effects(
+        transfers, supply_changes or [], partition_transfers or [], facts or [], trusts_folding=trusts_folding
+    )
 
 
 def test_an_issue_and_a_redemption_that_are_told_are_folded() -> None:
@@ -78,7 +85,7 @@ def test_an_issue_and_a_redemption_that_are_told_are_folded() -> None:
 )
 def test_a_transfer_to_nobody_that_nothing_explains_is_read(supply_changes: list[SupplyChange]) -> None:
     found = effects([transfer(holder(1), NOBODY, 10), transfer(holder(3), holder(4), 1)], supply_changes)
-    assert found.to_read == {holder(1)}
+    assert found.to_read == {holder(1), *(each.holder for each in supply_changes)}
     assert [fold.holder for fold in found.folds] == [holder(3), holder(4)]
 
 
@@ -86,6 +93,34 @@ def test_one_redemption_explains_one_transfer() -> None:
     twice = [transfer(holder(1), NOBODY, 10), transfer(holder(1), NOBODY, 10)]
     assert effects(twice, [told(holder(1), 10)]).to_read == {holder(1)}
     assert effects(twice, [told(holder(1), 10)] * 2).to_read == frozenset()
+
+
+@pytest.mark.parametrize("partition_transfers", [[], [by_partition(holder(1), NOBODY, 4)]])
+def test_a_redemption_without_a_transfer_is_read(partition_transfers: list[PartitionTransfer]) -> None:
+    """Version 7 tells it by partition, the npm package 2.0.0 not even that (contracts.md, 3.20)."""
+    bought = transfer(holder(2), holder(1), 4)
+    found = effects([bought], [told(holder(1), 4)], [by_partition(holder(2), holder(1), 4), *partition_transfers])
+    assert found == WindowEffects((Fold(holder(2), -4, 1),), frozenset({holder(1)}), reads_everybody=False)
+
+
+def test_of_two_partitions_that_are_redeemed_each_is_told_and_the_holder_read() -> None:
+    burns = [told(holder(1), 4), told(holder(1), 6)]
+    transfers = [transfer(holder(1), NOBODY, 4)]
+    assert effects(transfers, burns).to_read == {holder(1)}
+    assert effects([*transfers, transfer(holder(1), NOBODY, 6)], burns).to_read == frozenset()
+
+
+def test_who_is_named_by_a_partition_alone_is_read() -> None:
+    partition_transfers = [
+        by_partition(holder(1), holder(2), 5),
+        by_partition(holder(1), holder(2), 5),
+        by_partition(holder(3), holder(4), 7),
+        by_partition(holder(5), holder(6), 7, transaction=2),
+    ]
+    transfers = [transfer(holder(1), holder(2), 5), transfer(holder(3), holder(4), 7)]
+    found = effects(transfers, [], partition_transfers)
+    assert found.to_read == {holder(1), holder(2), holder(5), holder(6)}
+    assert [fold.holder for fold in found.folds] == [holder(3), holder(4)]
 
 
 def test_a_transfer_from_nobody_to_nobody_tells_nothing() -> None:
@@ -103,8 +138,9 @@ def test_whom_a_fact_touches_is_read_and_not_folded() -> None:
 
 def test_without_trust_everybody_whom_a_transfer_names_is_read() -> None:
     transfers = [transfer(NOBODY, holder(1), 10), transfer(holder(2), holder(3), 1)]
-    found = effects(transfers, [told(holder(1), 10)], trusts_folding=False)
-    assert found.to_read == {holder(1), holder(2), holder(3)}
+    supply_changes = [told(holder(1), 10), told(holder(4), 3)]
+    found = effects(transfers, supply_changes, [by_partition(holder(5), holder(6), 1)], trusts_folding=False)
+    assert found.to_read == {holder(number) for number in range(1, 7)}
     assert found.folds == ()
 
 
@@ -122,7 +158,9 @@ def test_who_comes_out_even_is_left_out() -> None:
 def test_folds_sum_to_what_was_issued_less_what_was_redeemed(moves: list[tuple[int, int, int]]) -> None:
     transfers = [transfer(holder(sender), holder(receiver), amount) for sender, receiver, amount in moves]
     supply_changes = [
-        told(each.receiver if each.sender == NOBODY else each.sender, each.amount) for each in transfers
+        told(each.receiver if each.sender == NOBODY else each.sender, each.amount)
+        for each in transfers
+        if (each.sender == NOBODY) != (each.receiver == NOBODY)
     ]
     found = effects(transfers, supply_changes)
     issued = sum(amount for sender, _, amount in moves if sender == 0)

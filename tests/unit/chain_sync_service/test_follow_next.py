@@ -30,9 +30,11 @@ from tests.unit.chain_sync_service.fake_chain import (
     issue,
     lock,
     redeem,
+    redeem_at_maturity,
     set_rate,
     tell_nonsense,
     transfer,
+    transfer_by_partition,
 )
 from tests.unit.chain_sync_service.fakes import CrashError, Follower
 
@@ -264,6 +266,22 @@ async def test_a_lock_and_a_redemption_of_the_same_amount_are_told_apart() -> No
     await settled(follower)
     register = follower.register(ASSET).present()
     assert register[holder(1)].locked == 30
+
+
+async def test_what_version_7_tells_by_partition_alone_is_read() -> None:
+    follower = seeded(Follower(position_event_blocks=1000))
+    await settled(follower)
+    before = follower.chain.holdings()
+    everything = before[holder(1)].balance
+    follower.chain.mine(redeem_at_maturity(holder(1), everything), transfer_by_partition(holder(2), holder(9), 5))
+    follower.chain.mine_empty(2)
+
+    await settled(follower)
+
+    register = follower.register(ASSET).present()
+    assert holder(1) not in register
+    assert register[holder(2)].balance == before[holder(2)].balance - 5
+    assert register[holder(9)].balance == 5
 
 
 async def test_only_the_holders_in_doubt_are_read() -> None:
@@ -770,6 +788,22 @@ async def test_a_reorg_in_the_middle_of_a_replay_loses_no_fact() -> None:
         if block.transactions:
             follower.chain.mine_transactions(block.transactions)
     follower.chain.mine_empty(12)
+    await settled(follower)
+
+
+async def test_a_transfer_that_a_reorg_takes_back_behind_a_replays_position_leaves_no_holding_wrong() -> None:
+    """The supply stays, and in the end no log names the two."""
+    follower = Follower(confirmations=0, window_blocks=2)
+    follower.chain.mine(issue(holder(1), 10), issue(holder(2), 10))
+    follower.chain.mine_empty(8)
+    follower.chain.mine(transfer(holder(1), holder(2), 3))
+    follower.follow(ASSET)
+    await settled(follower)
+    await carry_out(lambda key: follower.administer.replay(key, ASSET, 3))
+
+    follower.chain.drop(1)
+    follower.chain.mine_empty(12)
+
     await settled(follower)
 
 

@@ -3,7 +3,14 @@
 import pytest
 from eth_abi.abi import encode
 
-from chain_sync_service.domain.facts import ContractRole, Fact, FactKind, RawLog, Transfer
+from chain_sync_service.domain.facts import (
+    ContractRole,
+    Fact,
+    FactKind,
+    PartitionTransfer,
+    RawLog,
+    Transfer,
+)
 from chain_sync_service.infrastructure.log_reading import read_log
 from libs.evm import interfaces
 from libs.evm.abi import Event
@@ -101,6 +108,35 @@ def test_a_transfer_of_what_is_no_address_is_unknown() -> None:
     log = raw_log((interfaces.TRANSFER.topic, word, bytes(12) + bytes.fromhex(HOLDER[2:])), bytes(32))
 
     assert fact_of(log) == unknown(log, touched=(HOLDER,), problem=f"Transfer: 0x{word.hex()} is no address")
+
+
+def by_partition(sender: str, receiver: str, amount: int) -> RawLog:
+    return log_of(interfaces.TRANSFER_BY_PARTITION, PARTITION, OPERATOR, sender, receiver, amount, b"why", b"")
+
+
+@pytest.mark.parametrize(("sender", "receiver"), [(ZERO, HOLDER), (HOLDER, ZERO), (HOLDER, OTHER)])
+def test_a_movement_of_a_partition_is_what_the_event_decodes_to(sender: str, receiver: str) -> None:
+    log = by_partition(sender, receiver, 2**256 - 1)
+
+    _, _, *told, _, _ = interfaces.TRANSFER_BY_PARTITION.decode(log.topics, log.data)
+
+    assert told == [sender, receiver, 2**256 - 1]
+    assert read_log(ContractRole.TOKEN, log) == PartitionTransfer(log, sender, receiver, 2**256 - 1)
+
+
+def test_a_movement_of_a_partition_from_nobody_to_nobody_tells_nothing() -> None:
+    assert read_log(ContractRole.TOKEN, by_partition(ZERO, ZERO, 5)) is None
+
+
+def test_a_movement_of_a_partition_of_another_layout_is_unknown_and_names_accounts() -> None:
+    log = by_partition(HOLDER, OTHER, 5)
+    short = raw_log(log.topics[:3], log.data)
+    empty = raw_log(log.topics, bytes(32))
+
+    for odd, touched in ((short, (HOLDER, OPERATOR)), (empty, (HOLDER, OTHER))):
+        fact = fact_of(odd)
+        assert (fact.kind, fact.touched) == (FactKind.UNKNOWN, touched)
+        assert fact.problem.startswith("TransferByPartition: a log with")
 
 
 # --- Deposits -------------------------------------------------------------------------------------------------

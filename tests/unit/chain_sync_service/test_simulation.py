@@ -31,6 +31,8 @@ def operation(seed: int) -> Operation:
         lambda: fake_chain.transfer(account, other, amount),
         lambda: fake_chain.transfer(account, other, amount),
         lambda: fake_chain.redeem(account, amount),
+        lambda: fake_chain.redeem_at_maturity(account, amount),
+        lambda: fake_chain.transfer_by_partition(account, other, amount),
         lambda: fake_chain.freeze(account, amount),
         lambda: fake_chain.freeze(account, -amount),
         lambda: fake_chain.lock(account, amount),

@@ -8,6 +8,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from libs.chain.address import EvmAddress
+from libs.errors import AppError, Reason
 from libs.evm import interfaces
 from libs.evm.abi import Function
 from libs.evm.rpc import JsonRpc, Log, RpcUnavailableError
@@ -54,6 +55,31 @@ def log(address: EvmAddress, topics: Sequence[bytes], data: bytes) -> dict[str, 
 def transfer(token: EvmAddress, sender: str, receiver: str, amount: int) -> dict[str, object]:
     topics = [interfaces.TRANSFER.topic, encode(["address"], [sender]), encode(["address"], [receiver])]
     return log(token, topics, encode(["uint256"], [amount]))
+
+
+def redemption(token: EvmAddress, holder: str, amount: int, partition: int = 1) -> dict[str, object]:
+    """RedeemedByPartition; the operator is the lifecycle contract."""
+    topics = [
+        interfaces.REDEEMED_BY_PARTITION.topic,
+        encode(["uint256"], [partition]),
+        encode(["address"], [str(CONTRACT)]),
+        encode(["address"], [holder]),
+    ]
+    return log(token, topics, encode(["uint256", "bytes", "bytes"], [amount, b"", b""]))
+
+
+def by_partition(
+    token: EvmAddress, sender: str, receiver: str, amount: int, partition: int = 1
+) -> dict[str, object]:
+    """TransferByPartition."""
+    topics = [
+        interfaces.TRANSFER_BY_PARTITION.topic,
+        encode(["uint256"], [partition]),
+        encode(["address"], [sender]),
+        encode(["address"], [receiver]),
+    ]
+    data = encode(["address", "uint256", "bytes", "bytes"], [str(CONTRACT), amount, b"", b""])
+    return log(token, topics, data)
 
 
 # The padded arrays of each event, and what its call was.
@@ -107,14 +133,16 @@ async def test_logs_of_another_layout_prove_nothing(event: Any, call: list[objec
 async def test_tokens_are_redeemed_by_a_cash_out_alone(
     event: Any, call: list[object], execution: Execution
 ) -> None:
-    """A lock tells a transfer to nobody, version 8 an adjustment as one by nobody (contracts.md, 3.15)."""
+    """Version 8 tells an adjustment as a transfer by nobody, beside its burns (contract-surprises.md, 15)."""
     logs = [
         transfer(TOKEN, A, NOBODY, 40),
+        redemption(TOKEN, A, 40),
         transfer(TOKEN, NOBODY, NOBODY, 3),
         transfer(TOKEN, A, NOBODY, 2),
+        redemption(TOKEN, A, 2),
         transfer(TOKEN, A, B, 5),
         transfer(TOKEN, NOBODY, A, 7),
-        transfer(PAYMENT_TOKEN, C, NOBODY, 9),
+        redemption(PAYMENT_TOKEN, C, 9),
         log(CONTRACT, [event.topic], encode(event.inputs, [*call, *PADDED])),
     ]
     evidence = await EvmContracts(CannedReceipt(logs)).receipt_evidence("0xt", CONTRACT, PAYMENT_TOKEN, TOKEN)
@@ -122,6 +150,71 @@ async def test_tokens_are_redeemed_by_a_cash_out_alone(
     assert evidence.event.execution == execution
     is_cash_out = execution.kind is ExecutionKind.CASH_OUT
     assert dict(evidence.redeemed) == ({A: 42} if is_cash_out else {})
+
+
+CASH_OUT_LOG = log(CONTRACT, [CASH_OUT.topic], encode(CASH_OUT.inputs, [HOLDERS, *PADDED]))
+
+
+@pytest.mark.parametrize(
+    ("logs", "burned"),
+    [
+        # Version 7, one partition and two; the published contracts' own order.
+        ([by_partition(TOKEN, A, NOBODY, 42), redemption(TOKEN, A, 42)], {A: 42}),
+        (
+            [
+                by_partition(TOKEN, A, NOBODY, 40),
+                redemption(TOKEN, A, 40),
+                by_partition(TOKEN, A, NOBODY, 2, partition=2),
+                redemption(TOKEN, A, 2, partition=2),
+            ],
+            {A: 42},
+        ),
+        # npm package 2.0.0.
+        ([redemption(TOKEN, A, 42), redemption(TOKEN, B, 1)], {A: 42, B: 1}),
+        # Version 8; and version 7's burn(), which is no cash-out's: three forms of one burn.
+        ([transfer(TOKEN, A, NOBODY, 42), redemption(TOKEN, A, 42)], {A: 42}),
+        (
+            [
+                by_partition(TOKEN, A, NOBODY, 42),
+                redemption(TOKEN, A, 42),
+                transfer(TOKEN, A, NOBODY, 42),
+            ],
+            {A: 42},
+        ),
+        # A lock or a hold alone, then one beside a burn: both tell transfers to nobody and burn nothing.
+        ([by_partition(TOKEN, A, NOBODY, 5), transfer(TOKEN, A, NOBODY, 5)], {}),
+        (
+            [
+                by_partition(TOKEN, A, NOBODY, 5),
+                transfer(TOKEN, A, NOBODY, 5),
+                by_partition(TOKEN, A, NOBODY, 42),
+                redemption(TOKEN, A, 42),
+            ],
+            {A: 42},
+        ),
+        # Another holder's lock, another token's burn, a transfer between holders.
+        (
+            [
+                by_partition(TOKEN, B, NOBODY, 5),
+                redemption(PAYMENT_TOKEN, A, 9),
+                by_partition(TOKEN, A, C, 9),
+                redemption(TOKEN, A, 42),
+            ],
+            {A: 42},
+        ),
+        # Less went to nobody than was redeemed: the asset contradicts itself.
+        ([by_partition(TOKEN, A, NOBODY, 41), redemption(TOKEN, A, 42)], {A: None}),
+        ([transfer(TOKEN, A, NOBODY, 1), redemption(TOKEN, A, 42)], {A: None}),
+        # Another layout proves nothing.
+        ([redemption(TOKEN, A, 42) | {"data": "0x"}], {}),
+    ],
+)
+async def test_a_burn_is_counted_once_in_whatever_form_it_is_told(
+    logs: list[dict[str, object]], burned: dict[str, int | None]
+) -> None:
+    receipt = CannedReceipt([*logs, CASH_OUT_LOG])
+    evidence = await EvmContracts(receipt).receipt_evidence("0xt", CONTRACT, PAYMENT_TOKEN, TOKEN)
+    assert dict(evidence.redeemed) == burned
 
 
 async def test_an_event_of_another_contract_is_none_of_ours() -> None:
@@ -136,12 +229,19 @@ async def test_an_event_of_another_contract_is_none_of_ours() -> None:
 Answer = Callable[..., tuple[Sequence[str], Sequence[object]]]
 _INPUTS = {
     "getCoupon": ["uint256"],
+    "getDividends": ["uint256"],
+    "getTokenHoldersAtSnapshot": ["uint256", "uint256", "uint256"],
+    "balanceOfAtSnapshot": ["uint256", "address"],
+    "getDividendHolders": ["uint256", "uint256", "uint256"],
     "getCouponFor": ["uint256", "address"],
     "getCouponAmountFor": ["uint256", "address"],
     "getDividendFor": ["uint256", "address"],
     "getDividendAmountFor": ["uint256", "address"],
     "getPrincipalFor": ["address"],
     "getTotalBalanceFor": ["address"],
+    "getFrozenTokens": ["address"],
+    "getLockedAmountFor": ["address"],
+    "getHeldAmountFor": ["address"],
     "balanceOf": ["address"],
     "getBondDetails": [],
     "getMaturityDate": [],
@@ -289,6 +389,70 @@ async def test_a_coupon_is_told_with_its_rates_status(status: int, is_rate_set: 
     assert await contracts.corporate_action(TOKEN, PayoutKind.DIVIDEND, 5) is None, "it has no such function"
 
 
+def dividends_of_version_2(action_id: int) -> tuple[list[str], list[object]]:
+    return ["uint256", "uint256", "uint256", "uint8", "uint256"], [100, 200, 5, 2, 0]
+
+
+def coupon_of_version_2(action_id: int) -> tuple[list[str], list[object]]:
+    return ["uint256", "uint256", "uint256", "uint8", "uint256", "uint256"], [100, 200, 5, 2, 300, 0]
+
+
+def coupon_of_versions_4_and_5(action_id: int) -> tuple[list[str], list[object]]:
+    return [*_COUPON_TYPES, "uint256"], [*COUPON_TERMS, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "answers", "missing", "found"),
+    [
+        (PayoutKind.DIVIDEND, {"getDividends": dividends_of_version_2}, "0x0ecfcaa4", "0x3837ac88"),
+        (PayoutKind.COUPON, {"getCoupon": coupon_of_version_2}, "0x936e3169", "0x936e3169"),
+        (PayoutKind.COUPON, {"getCoupon": coupon_of_versions_4_and_5}, "0x936e3169", "0x936e3169"),
+    ],
+)
+async def test_an_action_that_the_lifecycle_contract_cannot_read_is_refused_by_name(
+    kind: PayoutKind, answers: Mapping[str, Answer], missing: str, found: str
+) -> None:
+    with pytest.raises(AppError, match=f"{missing}.* {found}|{found}") as caught:
+        await EvmContracts(Asset(answers)).corporate_action(TOKEN, kind, 5)
+    assert caught.value.reason is Reason.ASSET_VERSION_NOT_SUPPORTED
+    assert missing in caught.value.message
+
+
+LISTED = [holder(number) for number in range(5)]
+
+
+def pages(*, are_right: bool) -> Answer:
+    """A snapshot's list of holders in pages; those of versions 2 to 6 have the right length and begin at 0."""
+
+    def page(_: int, index: int, length: int) -> tuple[list[str], list[object]]:
+        right = LISTED[index * length : (index + 1) * length]
+        return ["address[]"], [right if are_right else LISTED[: len(right)]]
+
+    return page
+
+
+@pytest.mark.parametrize("are_right", [True, False])
+async def test_pages_that_begin_at_the_first_holder_are_read_as_one(are_right: bool) -> None:
+    asset = Asset(
+        {
+            "getTokenHoldersAtSnapshot": pages(are_right=are_right),
+            "balanceOfAtSnapshot": lambda _, account: (["uint256"], [LISTED.index(account)]),
+            "getDividendHolders": pages(are_right=are_right),
+            "getDividendFor": lambda _, account: (["uint256"] * 8, [LISTED.index(account), *[0] * 7]),
+            "getDividendAmountFor": lambda _, account: (["uint256", "uint256", "bool"], [1, 1, True]),
+        }
+    )
+    contracts = EvmContracts(asset)
+    snapshot = [await contracts.snapshot_page(TOKEN, 1, page, 2, 7) for page in range(4)]
+    source = EntitlementSource(TOKEN, PayoutKind.DIVIDEND, 1, payment_token_decimals=2)
+    dividend = [await contracts.entitled_page(source, page, 2, 7) for page in range(4)]
+
+    listed = [LISTED[:2], LISTED[2:4], LISTED[4:], []]
+    assert [[each for each, _ in page] for page in snapshot] == listed
+    assert [[each.holder for each in page] for page in dividend] == listed
+    assert [balance for page in snapshot for _, balance in page] == [0, 1, 2, 3, 4]
+
+
 def metadata(security_type: int) -> Answer:
     return lambda: (["((string,string,string,uint8),uint8)"], [(("n", "s", "i", 6), security_type)])
 
@@ -328,16 +492,31 @@ PRINCIPAL: Mapping[str, Answer] = {
 async def test_version_8_tells_the_principal_of_tokens_that_it_will_not_redeem() -> None:
     first, second = await EvmContracts(Asset(PRINCIPAL)).entitlements(OF_PRINCIPAL, [A, B], 7)
     assert (first.holder, first.balance, first.amount_base_units) == (A, 60, 100)
-    assert "40 of 100 tokens" in first.obstacle
+    assert ("40 of 100 tokens" in first.obstacle, first.is_overpaid) == (True, True)
     assert second == Entitlement(B, 30, 30)
 
 
 async def test_version_7_redeems_what_it_tells_the_principal_of() -> None:
-    """It has getBondDetails. How many tokens are frozen does not matter there."""
+    """It has getBondDetails. Frozen tokens are in the way there as well, but nothing would be paid for them."""
     asset = Asset({**PRINCIPAL, "getBondDetails": bond_details})
-    found = await EvmContracts(asset).entitlements(OF_PRINCIPAL, [A, B], 7)
-    assert [each.obstacle for each in found] == ["", ""]
+    first, second = await EvmContracts(asset).entitlements(OF_PRINCIPAL, [A, B], 7)
+    assert ("40 of 100 tokens" in first.obstacle, first.is_overpaid) == (True, False)
+    assert (second.obstacle, second.is_overpaid) == ("", False)
     assert asset.blocks_asked_for == {"0x7"}
+
+
+async def test_an_asset_that_does_not_sum_a_holders_tokens_is_asked_for_their_parts() -> None:
+    """The package 2.0.0 has no getTotalBalanceFor; here it has no clearing either."""
+    parts: Mapping[str, Answer] = {
+        "getFrozenTokens": lambda account: (["uint256"], [3 * (account == A)]),
+        "getLockedAmountFor": lambda account: (["uint256"], [4]),
+        "getHeldAmountFor": lambda account: (["uint256"], [0]),
+    }
+    answers = {name: answer for name, answer in PRINCIPAL.items() if name != "getTotalBalanceFor"}
+    asset = Asset({**answers, **parts, "getBondDetails": bond_details})
+    first, second = await EvmContracts(asset).entitlements(OF_PRINCIPAL, [A, B], 7)
+    assert first.obstacle.startswith("7 of 67 tokens")
+    assert second.obstacle.startswith("4 of 34 tokens")
 
 
 @pytest.mark.parametrize(("held", "holds"), [(0, True), (1, True), (None, False)])

@@ -14,7 +14,12 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
-from payout_service.application import reconcile_evidence, reconcile_findings, reconcile_treasury
+from payout_service.application import (
+    reconcile_evidence,
+    reconcile_findings,
+    reconcile_treasury,
+    recorded_payments,
+)
 from payout_service.application.chain_identity import WrongChainError
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.control_payout import cancel_payout, pause_payout, resume_payout, retry_payments
@@ -102,6 +107,16 @@ def edit_payout(stage: Stage, payout_id: UUID, **changes: object) -> None:
 
 def set_commitment(stage: Stage, owner_id: UUID, amount: int) -> None:
     stage.database.table("commitment").store(owner_id, (treasury_key(ready_contract()), amount))
+
+
+async def disputed_on_chain(stage: Stage, cheated: int = 1) -> UUID:
+    """A payout in which the token has moved nothing for one payee that the contract says was paid."""
+    stage.chain.cheated_payees = {holder(cheated)}
+    stage.chain.deposit(FUNDS)
+    payout_id = await stage.request(TOTAL)
+    assert (await stage.run(payout_id)).state is PayoutState.INCOMPLETE
+    assert stage.payments(payout_id)[cheated].state is PaymentState.DISPUTED
+    return payout_id
 
 
 def key() -> RequestKey:
@@ -408,16 +423,19 @@ async def test_an_event_about_another_snapshot_proves_nothing() -> None:
     assert len(found) == 4
 
 
-async def test_a_disputed_payment_is_known_already() -> None:
+async def test_a_disputed_payment_is_a_difference_with_a_name_while_it_lasts() -> None:
     stage = Stage()
-    payout_id = await completed(stage)
-    before = tamper(stage, payout_id, 1, lambda row: replace(row, state=PaymentState.DISPUTED))
-    amount = before.planned.amount_base_units
-    progress = stage.payout(payout_id).progress
-    disputed = replace(progress, paid_count=9, failed_count=1, paid_base_units=progress.paid_base_units - amount)
-    edit_payout(stage, payout_id, progress=disputed, state=PayoutState.INCOMPLETE)
-    set_commitment(stage, payout_id, amount)
-    assert await kinds(stage, payout_id) == set()
+    payout_id = await disputed_on_chain(stage)
+    before = stage.payments(payout_id)
+    for _ in range(2):
+        found = await only(stage, payout_id, _K.PAYMENT_DISPUTED)
+        assert found.finding.subject == holder(1)
+        amount = before[1].planned.amount_base_units
+        assert (found.finding.expected, found.finding.actual) == (
+            f"paid {amount}, or not at all",
+            f"the event says {amount}, the token says 0",
+        )
+        assert stage.payments(payout_id) == before
 
 
 async def paid_by_another_execution(stage: Stage) -> tuple[UUID, str]:
@@ -756,7 +774,7 @@ async def test_more_findings_than_one_look_names_resolve_nothing(monkeypatch: py
 
 
 async def test_pages_and_kept_evidence_of_any_size_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile_evidence, "_PAGE_ROWS", 3)
+    monkeypatch.setattr(recorded_payments, "_PAGE_ROWS", 3)
     monkeypatch.setattr(reconcile_evidence, "_PAGE_BATCHES", 1)
     monkeypatch.setattr(reconcile_evidence, "_MOST_EVIDENCE_KEPT", 1)
     stage = Stage()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from payout_service.domain.payments import FailureReason, PaymentOutcome, PaymentState
 from payout_service.domain.plan import Entitlement, PlannedPayment
+from payout_service.domain.proof import Due, FixedDue, PaidProof, PrincipalDue
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.settlement import (
     BatchEvidence,
@@ -38,6 +39,12 @@ A_FAILED = BatchEvidence(replace(EVENT, failed=(A,), paid={B: 400}), {B: 400}, {
 OTHER_HASH = "0x" + "99" * 32
 
 
+def is_paid(payee: str, amount: int, due: Due | None = None, transaction_hash: str = "") -> PaymentOutcome:
+    """What the plan owes, unless said otherwise."""
+    proof = PaidProof(amount, amount, due or FixedDue(amount))
+    return PaymentOutcome.paid(payee, proof, transaction_hash)
+
+
 def settled(evidence: BatchEvidence, expected: ExpectedBatch = EXPECTED) -> list[PaymentOutcome]:
     return settle(expected, evidence, POLICY, START)
 
@@ -48,7 +55,7 @@ def of_another_call(**change: object) -> BatchEvidence:
 
 
 def test_agreeing_evidence_is_paid() -> None:
-    assert settled(PAID) == [PaymentOutcome(A, PaymentState.PAID), PaymentOutcome(B, PaymentState.PAID)]
+    assert settled(PAID) == [is_paid(A, 600), is_paid(B, 400)]
 
 
 @pytest.mark.parametrize(
@@ -96,8 +103,8 @@ def test_a_payee_whose_evidence_disagrees_is_disputed_alone(evidence: BatchEvide
 def test_who_was_paid_by_a_recorded_execution_is_paid_by_that_one() -> None:
     recorded = {A: RecordedPayment(OTHER_HASH, 600, 600)}
     first, second = settled(replace(A_FAILED, paid_flags={A: True}, recorded=recorded))
-    assert first == PaymentOutcome(A, PaymentState.PAID, transaction_hash=OTHER_HASH)
-    assert second == PaymentOutcome(B, PaymentState.PAID)
+    assert first == is_paid(A, 600, transaction_hash=OTHER_HASH)
+    assert second == is_paid(B, 400)
 
 
 @pytest.mark.parametrize(("in_event", "moved"), [(599, 600), (600, 599), (599, 599), (600, 0)])
@@ -156,6 +163,8 @@ def test_after_its_last_try_a_payee_needs_an_operator() -> None:
         (PaymentState.FAILED, FailureReason.UNFUNDED, True),
         (PaymentState.PLANNED, FailureReason.UNFUNDED, False),
         (PaymentState.CANCELLED, FailureReason.UNFUNDED, False),
+        # PAID without a proof.
+        (PaymentState.PAID, None, False),
     ],
 )
 def test_what_is_no_outcome_is_refused(state: PaymentState, reason: FailureReason | None, waits: bool) -> None:
@@ -204,7 +213,9 @@ REDEEMED = BatchEvidence(
 )
 
 
-def redeemed(paid: int, burned: int, before: Entitlement, *, transferred: int | None = None) -> PaymentOutcome:
+def redeemed(
+    paid: int, burned: int | None, before: Entitlement, *, transferred: int | None = None
+) -> PaymentOutcome:
     """What becomes of A; B is redeemed as planned."""
     assert REDEEMED.event
     evidence = replace(
@@ -215,26 +226,26 @@ def redeemed(paid: int, burned: int, before: Entitlement, *, transferred: int | 
         redeemed={A: burned, B: 4},
     )
     first, second = settled(evidence, CASHED)
-    assert second == PaymentOutcome(B, PaymentState.PAID, amount_base_units=400), "the other one is judged alone"
+    assert second == is_paid(B, 400, PrincipalDue(4, 400, 4)), "the other one is judged alone"
     return first
 
 
 def test_a_redemption_is_paid_what_the_event_says() -> None:
     assert settled(REDEEMED, CASHED) == [
-        PaymentOutcome(A, PaymentState.PAID, amount_base_units=600),
-        PaymentOutcome(B, PaymentState.PAID, amount_base_units=400),
+        is_paid(A, 600, PrincipalDue(6, 600, 6)),
+        is_paid(B, 400, PrincipalDue(4, 400, 4)),
     ]
 
 
 def test_who_bought_or_sold_since_the_plan_is_paid_the_principal_of_the_moment() -> None:
     for balance in (9, 2):
         outcome = redeemed(100 * balance, balance, Entitlement(A, balance, 100 * balance))
-        assert outcome == PaymentOutcome(A, PaymentState.PAID, amount_base_units=100 * balance)
+        assert outcome == is_paid(A, 100 * balance, PrincipalDue(balance, 100 * balance, balance))
 
 
 def test_a_transfer_between_the_parent_block_and_the_call_is_followed_in_proportion() -> None:
     # 1.5 base units a token: 10 tokens at the parent block are 15; 7 of them are burned.
-    assert redeemed(10, 7, Entitlement(A, 10, 15)) == PaymentOutcome(A, PaymentState.PAID, amount_base_units=10)
+    assert redeemed(10, 7, Entitlement(A, 10, 15)) == is_paid(A, 10, PrincipalDue(10, 15, 7))
     for wrong in (9, 13, 15):
         assert redeemed(wrong, 7, Entitlement(A, 10, 15)).state is PaymentState.DISPUTED
 
@@ -248,7 +259,7 @@ def test_a_right_principal_is_never_disputed(principal: Fraction, before: int, b
     """Whatever was bought or sold in between: both figures are floors of the same principal for each token."""
     paid = int(principal * burned)
     outcome = redeemed(paid, burned, Entitlement(A, before, int(principal * before)))
-    expected = PaymentState.PAID if paid or burned else PaymentState.ZERO_DUE
+    expected = PaymentState.PAID if paid else PaymentState.ZERO_DUE
     assert (outcome.state, outcome.amount_base_units) == (expected, paid)
 
 
@@ -274,16 +285,20 @@ def test_without_a_transfer_in_between_the_principal_must_be_exact(before: int, 
         (0, 0, 6, Entitlement(A, 6, 600)),
         # Nothing was there to be paid for.
         (600, 600, 6, Entitlement(A, 0, 0)),
+        # The asset's logs contradict each other.
+        (600, 600, None, Entitlement(A, 6, 600)),
+        (0, 0, None, Entitlement(A, 6, 600)),
         # Paid for tokens that stay: frozen ones.
-        (600, 600, 6, Entitlement(A, 6, 600, "2 tokens are frozen")),
+        (600, 600, 6, Entitlement(A, 6, 600, "2 tokens are frozen", is_overpaid=True)),
     ],
 )
 def test_a_redemption_that_does_not_add_up_is_disputed(
-    paid: int, transferred: int, burned: int, before: Entitlement
+    paid: int, transferred: int, burned: int | None, before: Entitlement
 ) -> None:
     outcome = redeemed(paid, burned, before, transferred=transferred)
     assert (outcome.state, outcome.reason) == (PaymentState.DISPUTED, FailureReason.EVIDENCE_DISAGREES)
     assert outcome.amount_base_units is None, "the books keep what the plan says"
+    assert outcome.moved_base_units == transferred, "what has moved is not there to be promised"
 
 
 def test_a_redemption_without_the_principal_of_before_is_disputed() -> None:
@@ -293,7 +308,10 @@ def test_a_redemption_without_the_principal_of_before_is_disputed() -> None:
 
 
 def test_who_has_nothing_left_is_due_nothing() -> None:
-    assert redeemed(0, 0, Entitlement(A, 6, 600)) == PaymentOutcome(A, PaymentState.ZERO_DUE, amount_base_units=0)
+    nothing = PaymentOutcome(A, PaymentState.ZERO_DUE, amount_base_units=0)
+    assert redeemed(0, 0, Entitlement(A, 6, 600)) == nothing
+    assert redeemed(0, 0, Entitlement(A, 6, 600, "2 tokens are frozen")) == nothing, "nothing happened at all"
+    assert redeemed(0, 9, Entitlement(A, 81, 8)) == nothing, "nine of them are worth less than a base unit"
     assert REDEEMED.event
     missing = replace(
         REDEEMED,

@@ -1,0 +1,45 @@
+"""Which tokens a transaction has burned, by the asset's logs. Versions of the asset tell a burn differently.
+
+A burn is told by RedeemedByPartition, once for each partition of the holder (versions 7 and 8, npm package 2.0.0).
+Version 7 tells a TransferByPartition to nobody beside each, version 8 an ERC-20 Transfer to nobody. A lock and a
+hold tell transfers to nobody as well, and burn nothing: so these alone are no burn.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class BurnForm(Enum):
+    """The event that a log is."""
+
+    REDEEMED_BY_PARTITION = "RedeemedByPartition"
+    # To nobody.
+    TRANSFER_BY_PARTITION = "TransferByPartition"
+    TRANSFER = "Transfer"
+
+
+@dataclass(frozen=True, slots=True)
+class BurnLog:
+    """One log of the asset; the amount in base units of the security token."""
+
+    form: BurnForm
+    holder: str
+    amount: int
+
+
+def burned_tokens(logs: Iterable[BurnLog]) -> Mapping[str, int | None]:
+    """Tokens burned, by holder, each burn counted once however many forms tell it.
+
+    None where the logs contradict each other: fewer tokens went to nobody than were redeemed.
+    """
+    sums: dict[BurnForm, Counter[str]] = {form: Counter() for form in BurnForm}
+    for log in logs:
+        sums[log.form][log.holder] += log.amount
+    burned: dict[str, int | None] = {}
+    for holder, redeemed in sums[BurnForm.REDEEMED_BY_PARTITION].items():
+        # More than was redeemed where something was locked in the same transaction, too.
+        to_nobody = max(sums[BurnForm.TRANSFER_BY_PARTITION][holder], sums[BurnForm.TRANSFER][holder])
+        burned[holder] = redeemed if to_nobody == 0 or to_nobody >= redeemed else None
+    return burned

@@ -1,0 +1,77 @@
+"""What proves that a payee was paid. A payment becomes PAID by a proof, and a proof cannot be made of less.
+
+The lifecycle contract's event and the payment token's Transfer logs of one transaction say the same amount, and
+that amount is what was due (design.md, 5.8).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FixedDue:
+    """What the frozen plan owes."""
+
+    amount_base_units: int
+
+    def allows(self, paid_base_units: int) -> bool:
+        """Whether this is the amount."""
+        return paid_base_units == self.amount_base_units
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalDue:
+    """What a redemption owes: the principal of the tokens that its transaction has burned.
+
+    `balance_before` and `principal_base_units` are the payee's tokens, and their worth, in the block before.
+    """
+
+    balance_before: int
+    principal_base_units: int
+    burned_tokens: int
+
+    def allows(self, paid_base_units: int) -> bool:
+        """Exactly, where no token moved in between; else in proportion, give or take what two roundings leave.
+
+        Before it was rounded, the balance was worth the principal or more, and less than one base unit more.
+        """
+        if self.burned_tokens == 0:
+            return paid_base_units == 0
+        if self.balance_before == self.burned_tokens:
+            return paid_base_units == self.principal_base_units
+        if self.balance_before == 0:
+            return False
+        low = self.principal_base_units * self.burned_tokens // self.balance_before
+        too_high = -(-(self.principal_base_units + 1) * self.burned_tokens // self.balance_before)
+        return low <= paid_base_units < too_high
+
+
+Due = FixedDue | PrincipalDue
+
+
+@dataclass(frozen=True, slots=True)
+class PaidProof:
+    """That one final, successful transaction has paid one payee. Raises ValueError where its sources disagree.
+
+    `event_base_units` is what the contract's event says, `transferred_base_units` the sum of the token's Transfer
+    logs from the contract to the payee. Nothing is never paid: who is due nothing is ZERO_DUE.
+    """
+
+    event_base_units: int
+    transferred_base_units: int
+    due: Due
+
+    def __post_init__(self) -> None:
+        if self.event_base_units != self.transferred_base_units or self.transferred_base_units <= 0:
+            raise ValueError(
+                f"the event says {self.event_base_units}, the token says {self.transferred_base_units}"
+            )
+        if not self.due.allows(self.transferred_base_units):
+            raise ValueError(f"{self.transferred_base_units} is not what was due: {self.due}")
+
+
+def prove_paid(event_base_units: int | None, transferred_base_units: int, due: Due) -> PaidProof | None:
+    """The proof, or None where there is none. `event_base_units` None: the event does not list the payee."""
+    agrees = event_base_units is not None and event_base_units == transferred_base_units > 0
+    if event_base_units is None or not agrees or not due.allows(transferred_base_units):
+        return None
+    return PaidProof(event_base_units, transferred_base_units, due)
