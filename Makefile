@@ -75,9 +75,9 @@ bench-register: setup ## how long imports of 10,000 and 100,000 holders take, me
 	@$(VENV_PYTHON) -m tests.benchmarks.register $(ARGS)
 
 .PHONY: test-ats
-test-ats: setup ## the published Asset Tokenization Studio contracts (fetched from npm) on an embedded chain
-	@$(VENV_PYTHON) -m deploy.ats.package
-	@$(VENV_PYTHON) -m pytest tests/ats -n 0 $(ARGS)
+test-ats: setup ## the published Asset Tokenization Studio contracts, 2.0.0 and 8.0.0 (npm), on an embedded chain: PACKAGE=2.0.0
+	@$(VENV_PYTHON) -m deploy.ats.package $(PACKAGE)
+	@$(VENV_PYTHON) -m pytest tests/ats -n 0 $(if $(PACKAGE),--package $(PACKAGE)) $(ARGS)
 
 clean: ## stop the local stack, delete its data and whatever is generated
 	@$(PYTHON) deploy/setup/clean.py

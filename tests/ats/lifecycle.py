@@ -12,7 +12,6 @@ from web3.contract import Contract
 from deploy.ats.package import Artifact
 from deploy.devnet.artifacts import Creation, load_contract, load_lifecycle_artifact
 from deploy.devnet.roles import OPERATOR_ROLES
-from tests.ats import roles
 from tests.ats.asset import Asset
 from tests.ats.chain import Chain
 
@@ -90,7 +89,7 @@ def deploy_lifecycle(chain: Chain, asset: Asset, payment_token: Contract, operat
     for creation in artifact.creations:
         known[f"${{{creation.name}}}"] = _create(chain, creation, known)
     address = known[f"${{{artifact.contract}}}"]
-    asset.grant(roles.SNAPSHOT, operator)
+    asset.grant(asset.roles.snapshot, operator)
     return Lifecycle(chain, asset, chain.contract(address, artifact.interface_abi), payment_token, operator)
 
 
