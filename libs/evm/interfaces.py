@@ -298,7 +298,21 @@ PAID_FLAG_SNAPSHOTS_OFFSET = 3
 
 # --- The asset, version 8 alone -----------------------------------------------------------------------------
 # Free, locked, frozen, held and cleared tokens together: what getPrincipalFor tells the principal of.
-GET_TOTAL_BALANCE_FOR_V8 = Function("getTotalBalanceFor", ("address",), ("uint256",))
+GET_TOTAL_BALANCE_FOR = Function("getTotalBalanceFor", ("address",), ("uint256",))
+
+# --- Events of the asset, as version 2 alone emits them -----------------------------------------------------
+# tests/ats compares them with the published interface, too.
+# corporate action, coupon, operator, record and execution date, rate, its decimals, period
+COUPON_SET_V2 = _event(
+    "CouponSet",
+    *("bytes32", "uint256", "address indexed", "uint256 indexed", "uint256 indexed"),
+    *("uint256", "uint256", "uint256"),
+)
+# Who triggered, and the snapshot: of each snapshot, also of one on request.
+SNAPSHOT_TRIGGERED_V2 = _event("SnapshotTriggered", "address indexed", "uint256")
+CLEARING_OPERATION_APPROVED_V2 = _event(
+    "ClearingOperationApproved", "address indexed", "address indexed", "bytes32 indexed", "uint256", "uint8"
+)
 
 # --- Events of the asset, as version 8 emits them -----------------------------------------------------------
 # tests/ats compares them with the published interface. Version 7 has most of them, too; where it differs, its
@@ -343,6 +357,7 @@ AMORTIZATION_HOLD_RELEASED_V8 = _event(
 )
 AMORTIZATION_SET_V8 = _event("AmortizationSet", "bytes32", "uint256", "address indexed", "uint256", "uint256")
 # Kinds of operation: transfer 0, redemption 1, creation of a hold 2.
+CLEARING_OF_TRANSFER = 0
 CLEARING_OF_HOLD = 2
 CLEARING_OPERATION_APPROVED_V8 = _event(
     "ClearingOperationApproved",
@@ -569,6 +584,7 @@ HARMLESS_ASSET_EVENTS = (
     _event("RevocationRegistryUpdated", "address indexed", "address indexed"),
     _event("RevokedOperator", "address indexed", "address indexed"),
     _event("RevokedOperatorByPartition", "bytes32 indexed", "address indexed", "address indexed"),
+    _event("RoleAdminChanged", "bytes32 indexed", "bytes32 indexed", "bytes32 indexed"),
     _event("RoleGranted", "address indexed", "address indexed", "bytes32 indexed"),
     _event("RoleRenounced", "address indexed", "bytes32 indexed"),
     _event("RoleRevoked", "address indexed", "address indexed", "bytes32 indexed"),

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from libs.payout_terms import PayoutKind
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.list_live_holders import begin_next_round
@@ -9,6 +10,7 @@ from payout_service.application.make_batch import make_batch
 from payout_service.application.release_deferred import release_deferred
 from payout_service.application.resume_payments import resume_payments
 from payout_service.application.settle_batch import settle_final_batches
+from payout_service.application.tokens_left import tokens_left, told_tokens_left
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState, tally_of
 from payout_service.domain.payout import Payout, PayoutState
@@ -36,6 +38,7 @@ async def execute_payout(engine: Engine, payout: Payout, contract: LifecycleCont
 
 async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, lacking: str) -> StepResult:
     key = treasury_key(contract)
+    left = await _tokens_left(engine, payout, contract)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         if locked.state is not PayoutState.EXECUTING:
@@ -49,7 +52,9 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
             what = lacking or f"PAYMENTS_WAITING: {waiting} payments are tried again from {retry_time}; see theirs"
             return StepResult(_seconds_until(engine, retry_time), what)
         kept = tally_of(tallies, PaymentState.FAILED, PaymentState.DISPUTED, PaymentState.DEFERRED)
-        locked.finish(kept.amount_base_units, engine.now())
+        locked.finish(kept.amount_base_units, engine.now(), are_tokens_left=bool(left))
+        if left:
+            locked.wait_for(f"TOKENS_LEFT: {left}", engine.now())
         if locked.wants_round:
             locked.wait_for(f"ROUNDS_EXHAUSTED: tokens still moved in round {locked.round_number}", engine.now())
         # What failed or is deferred stays promised to its payees.
@@ -61,6 +66,15 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
         await work.commit()
     await engine.failpoints.reach("payout.finished")
     return StepResult(0)
+
+
+async def _tokens_left(engine: Engine, payout: Payout, contract: LifecycleContract) -> str:
+    """What a redemption has not reached, in words; empty for nothing, or while some of its payments are open."""
+    if payout.kind is not PayoutKind.REDEMPTION or payout.snapshot is None or payout.progress.failed_count:
+        return ""
+    block_number = payout.snapshot.block_number
+    left = await tokens_left(engine, contract, block_number)
+    return told_tokens_left(left, block_number) if left else ""
 
 
 def _seconds_until(engine: Engine, retry_time: datetime | None) -> float:

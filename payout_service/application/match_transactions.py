@@ -87,7 +87,11 @@ async def _match(engine: Engine, unknown: Unknown) -> Match:
 
 
 async def _match_snapshot(engine: Engine, unknown: Unknown, contracts: list[LifecycleContract]) -> Match:
-    """Adopted by the one payout that it can be of. With several or none nobody here can tell whose it is."""
+    """Adopted by the one payout that it can be of. With several or none nobody here can tell whose it is.
+
+    Others may have executed on it with any total. So where several payouts wait, what was executed must speak for
+    one of them; that it speaks against the others is not enough.
+    """
     token = unknown.seen.call.to
     if not contracts or token is None:
         return Match(unknown, "a snapshot of a token that is no asset here")
@@ -98,12 +102,15 @@ async def _match_snapshot(engine: Engine, unknown: Unknown, contracts: list[Life
             payout
             for each in contracts
             for payout in await work.payouts.waiting_for_snapshot(each.asset_id)
-            if _may_be_of(unknown, payout.create_time) and _may_have_paid(payout, totals)
+            if _may_be_of(unknown, payout.create_time)
         ]
-    if len(waiting) != 1:
+    owners = [payout for payout in waiting if _may_have_paid(payout, totals)]
+    if len(waiting) > 1:
+        owners = [payout for payout in owners if payout.total_base_units in totals]
+    if len(owners) != 1:
         account = f"a snapshot of assets/{contracts[0].asset_id}, which {len(waiting)} waiting payouts may own"
         return Match(unknown, account, snapshot_id=snapshot_id, is_accounted=False)
-    (payout,) = waiting
+    (payout,) = owners
     account = f"the snapshot of payouts/{payout.payout_id}"
     return Match(unknown, account, adopting_payout=payout, snapshot_id=snapshot_id)
 
@@ -124,10 +131,10 @@ async def _totals_paid_on(
 
 def _may_have_paid(payout: Payout, totals: set[int]) -> bool:
     """A payout pays one total; a percentage that has none yet may have had any."""
-    if not payout.total_base_units:
-        return len(totals) <= 1
-    # The spread total of excluded shares, and a total less what is withheld, are known only with the snapshot.
-    return bool(payout.rules.excluded or payout.rules.withholds) or totals <= {payout.total_base_units}
+    if payout.rules.excluded or payout.rules.withholds:
+        # The spread total of excluded shares, and a total less what is withheld, are known only with the snapshot.
+        return True
+    return totals <= {payout.total_base_units} if payout.total_base_units else len(totals) <= 1
 
 
 async def _match_batch(work: UnitOfWork, unknown: Unknown, contracts: list[LifecycleContract]) -> Match:

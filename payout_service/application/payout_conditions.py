@@ -101,7 +101,8 @@ async def _of_redemption(engine: Engine, contract: LifecycleContract) -> tuple[C
     if maturity_time is None:
         raise AppError(Reason.NOT_A_BOND, f"the asset {contract.token} has no maturity date", field="redemption")
     head = await engine.rail.head()
-    is_mature = maturity_time <= head.timestamp
+    # Not in the very second: the lifecycle contract would pay then, and version 7 of the bond refuses to redeem.
+    is_mature = maturity_time < head.timestamp
     maturity = Condition(
         ConditionKind.MATURITY_REACHED,
         is_satisfied=is_mature,

@@ -1,5 +1,7 @@
 """Reads every holder of the list, stores what each is owed, and freezes the plan."""
 
+from collections.abc import Mapping
+
 from libs.payout_terms import PayoutKind
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
@@ -63,9 +65,10 @@ async def _rows(
         balances = await engine.contracts.snapshot_page(
             contract.token, snapshot.snapshot_id, page, length, snapshot.block_number
         )
+        known = await _planned_already(engine, payout, [holder for holder, _ in balances[stored:]])
         rows = plan_payments(
             payout.planned_count,
-            balances[stored:],
+            [each for each in dict(balances[stored:]).items() if each[0] not in known],
             payout.call_total_base_units,
             payout.total_supply,
             payout.rules,
@@ -73,18 +76,25 @@ async def _rows(
         return len(balances), rows
     source = entitlement_source(contract, payout.kind, payout.action_id)
     entitlements = await engine.contracts.entitled_page(source, page, length, snapshot.block_number)
-    owed = entitlements[stored:]
+    owed = {each.holder: each for each in entitlements[stored:]}
+    known = await _planned_already(engine, payout, list(owed))
     if payout.round_number > 1:
-        owed = await _not_planned_yet(engine, payout, owed)
-    return len(entitlements), plan_entitlements(payout.planned_count, owed, payout.rules, payout.round_number)
+        known |= await _owed_nothing_new(engine, payout, owed)
+    fresh = [each for holder, each in owed.items() if holder not in known]
+    return len(entitlements), plan_entitlements(payout.planned_count, fresh, payout.rules, payout.round_number)
 
 
-async def _not_planned_yet(engine: Engine, payout: Payout, entitlements: list[Entitlement]) -> list[Entitlement]:
-    """In a later round: who is owed something and waits in no row of an earlier one."""
-    owed = [each for each in entitlements if each.amount_base_units]
+async def _planned_already(engine: Engine, payout: Payout, holders: list[str]) -> set[str]:
+    """Who stands in the list twice: version 7 of the asset adds a holder again who had no free tokens."""
     async with engine.unit_of_work() as work:
-        waiting = await work.payments.open_holders(payout.payout_id, [each.holder for each in owed])
-    return [each for each in owed if each.holder not in waiting]
+        return await work.payments.planned_holders(payout.payout_id, payout.round_number, holders)
+
+
+async def _owed_nothing_new(engine: Engine, payout: Payout, owed: Mapping[str, Entitlement]) -> set[str]:
+    """In a later round: who is owed nothing, or waits in a row of an earlier one."""
+    async with engine.unit_of_work() as work:
+        waiting = await work.payments.open_holders(payout.payout_id, list(owed))
+    return waiting | {holder for holder, each in owed.items() if not each.amount_base_units}
 
 
 async def _freeze(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:

@@ -183,6 +183,10 @@ class PaymentRepository(Protocol):
         """Forgets the rows of a redemption's round that was never frozen."""
         ...
 
+    async def planned_holders(self, payout_id: UUID, round_number: int, holders: Sequence[str]) -> set[str]:
+        """Those of the holders that have a row in this round of the plan."""
+        ...
+
     async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
         """Those of the holders that have a payment in an open state (OPEN_STATES)."""
         ...

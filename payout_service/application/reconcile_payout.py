@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.errors import AppError, Reason
+from libs.payout_terms import PayoutKind
 from payout_service.application.chain_identity import WrongChainError, refuse_wrong_chain
 from payout_service.application.engine import Engine
 from payout_service.application.reconcile_evidence import compare_evidence
@@ -15,9 +16,10 @@ from payout_service.application.reconcile_findings import DiscrepancyAlarms, Loo
 from payout_service.application.reconcile_ledger import compare_books, compare_plan
 from payout_service.application.reconcile_treasury import look_again_at_executions, reconcile_treasury
 from payout_service.application.settle_again import settle_deferred, settle_disputed
-from payout_service.domain.discrepancy import Discrepancy
+from payout_service.application.tokens_left import tokens_left, told_tokens_left
+from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
 from payout_service.domain.lifecycle import LifecycleContract
-from payout_service.domain.payout import Payout
+from payout_service.domain.payout import Payout, PayoutState
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,20 @@ async def _compare(engine: Engine, payout: Payout, contract: LifecycleContract, 
     await compare_plan(engine, payout, payout.plan, look)
     payment_count = await compare_books(engine, payout, contract, look)
     await compare_evidence(engine, payout, contract, look)
+    if payout.kind is PayoutKind.REDEMPTION and payout.state is PayoutState.COMPLETED:
+        await _look_for_tokens(engine, contract, look)
     return payment_count
+
+
+async def _look_for_tokens(engine: Engine, contract: LifecycleContract, look: Look) -> None:
+    """Nobody on the bond's list is owed anything. That these are all who hold tokens, the supply must tell."""
+    final_block = max(0, (await engine.rail.head()).number - engine.settings.confirmations)
+    left = await tokens_left(engine, contract, final_block)
+    if left is None:
+        look.cannot_tell(DiscrepancyKind.TOKENS_LEFT, "")
+    elif left:
+        actual = told_tokens_left(left, final_block)
+        look.find(Finding(DiscrepancyKind.TOKENS_LEFT, "", "every token redeemed", actual))
 
 
 async def _settle_again(engine: Engine, payout: Payout, contract: LifecycleContract) -> Payout:

@@ -27,6 +27,8 @@ class DiscrepancyKind(StrEnum):
     OUTSIDE_TRANSFER = "OUTSIDE_TRANSFER"
     # The contract holds less than what is promised.
     BALANCE_BELOW_COMMITMENTS = "BALANCE_BELOW_COMMITMENTS"
+    # A redemption is COMPLETED, and tokens of the bond are still there: frozen ones, or of unlisted holders.
+    TOKENS_LEFT = "TOKENS_LEFT"
     # What is promised to a payout is not what it still owes.
     COMMITMENT_DIFFERS = "COMMITMENT_DIFFERS"
 

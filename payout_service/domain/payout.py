@@ -374,7 +374,10 @@ class Payout:
     @property
     def may_be_settled_again(self) -> bool:
         """Whether evidence may settle single payments now."""
-        return self.plan is not None and (self.paused_from or self.state) in SETTLED_AGAIN_STATES
+        state = self.paused_from or self.state
+        # Of a redemption's later round the money of the earlier ones is promised, whatever becomes of this one.
+        is_later_round = self.round_number > 1 and state in (PayoutState.PLANNING, PayoutState.WAITING_FOR_FUNDS)
+        return self.plan is not None and (state in SETTLED_AGAIN_STATES or is_later_round)
 
     def give_up(self, left: Tallies, now: datetime) -> None:
         """Payments of a CANCELLED payout that turned out not to be paid are cancelled with the others."""
@@ -382,10 +385,11 @@ class Payout:
         self.progress = self.progress.moved({PaymentState.CANCELLED: sum(left.values(), Tally())}, left)
         self._changed(now)
 
-    def finish(self, open_base_units: int, now: datetime) -> None:
+    def finish(self, open_base_units: int, now: datetime, *, are_tokens_left: bool = False) -> None:
         """No payment is under way any more. Asserts the accounting identity (design.md, 5.10).
 
-        `open_base_units` is what failed, disputed and deferred payments are still owed.
+        `open_base_units` is what failed, disputed and deferred payments are still owed. `are_tokens_left`: a
+        redemption has paid all that it could, and tokens are still there; it is INCOMPLETE then.
         """
         self._require(PayoutState.EXECUTING, PayoutState.CANCELLING)
         if self.plan is not None:
@@ -400,10 +404,10 @@ class Payout:
         elif self.plan is None:
             raise ValueError("a payout without a plan cannot be finished")
         else:
-            self._move_to(self._end(), now)
+            self._move_to(self._end(are_tokens_left), now)
 
-    def _end(self) -> PayoutState:
-        if self.progress.failed_count or self.wants_round:
+    def _end(self, are_tokens_left: bool) -> PayoutState:
+        if self.progress.failed_count or self.wants_round or are_tokens_left:
             return PayoutState.INCOMPLETE
         return PayoutState.DEFERRED if self.progress.deferred_count else PayoutState.COMPLETED
 

@@ -28,15 +28,16 @@ class Treatment(StrEnum):
 class Entitlement:
     """What the asset says that a holder is owed; balance in base units of the security token.
 
-    `obstacle`: why a redemption must not be sent for the holder, empty when it may. Version 8 of the asset tells
-    the principal of frozen and locked tokens too, and redeems free ones only: each call would pay for the others
-    again.
+    `obstacle`: why a redemption must not be sent for the holder, empty when it may: some tokens are not free.
+    Version 7 of the asset would redeem the others and drop the holder from its list; version 8 would pay for all
+    (`is_overpaid`) and redeem the free ones only, so that each call would pay for the others again.
     """
 
     holder: str
     balance: int
     amount_base_units: int
     obstacle: str = ""
+    is_overpaid: bool = False
 
 
 @dataclass(frozen=True, slots=True)

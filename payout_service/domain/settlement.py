@@ -149,7 +149,7 @@ def redeemed(holder: str, seen: RecordedPayment) -> PaymentOutcome:
     is_nothing = seen.event_base_units == seen.transferred_base_units == 0
     if is_nothing and seen.burned_tokens == 0:
         return _nothing_due(holder, seen)
-    if before is not None and not before.obstacle and seen.burned_tokens is not None:
+    if before is not None and not before.is_overpaid and seen.burned_tokens is not None:
         due = PrincipalDue(before.balance, before.amount_base_units, seen.burned_tokens)
         proof = prove_paid(seen.event_base_units, seen.transferred_base_units, due)
         if proof:

@@ -59,6 +59,13 @@ _GETTERS = {
     PayoutKind.REDEMPTION: _PRINCIPAL,
 }
 
+_PARTS_THAT_ARE_NOT_FREE = (
+    interfaces.GET_FROZEN_TOKENS,
+    interfaces.GET_LOCKED_AMOUNT_FOR,
+    interfaces.GET_HELD_AMOUNT_FOR,
+    interfaces.GET_CLEARED_AMOUNT_FOR,
+)
+
 # What only another version of the asset answers, of a coupon its first word.
 _OTHER_VERSIONS = {
     PayoutKind.DIVIDEND: interfaces.GET_DIVIDENDS_V2,
@@ -144,34 +151,47 @@ class EvmEntitlements(EvmReader):
         arguments = [(*_action(source), holder) for holder in holders]
         balances = await self._read_each(token, getters.balance_of, arguments, block)
         amounts = await self._read_each(token, getters.amount_of, arguments, block)
-        obstacles = await self._obstacles(source, holders, [balance for balance, *_ in balances], block)
+        if source.kind is not PayoutKind.REDEMPTION or not holders:
+            return [
+                Entitlement(holder, balance[0], _base_units(amount, source.payment_token_decimals))
+                for holder, balance, amount in zip(holders, balances, amounts, strict=True)
+            ]
+        totals = await self._total_balances(token, holders, [balance for balance, *_ in balances], block)
+        is_principal_of_all = not await self._is_bond_of_version_7(token, block)
         return [
-            Entitlement(holder, balance[0], _base_units(amount, source.payment_token_decimals), obstacle)
-            for holder, balance, amount, obstacle in zip(holders, balances, amounts, obstacles, strict=True)
+            Entitlement(
+                holder,
+                free,
+                _base_units(amount, source.payment_token_decimals),
+                _obstacle(free, total),
+                is_overpaid=is_principal_of_all and free != total,
+            )
+            for holder, (free, *_), amount, total in zip(holders, balances, amounts, totals, strict=True)
         ]
 
-    async def _obstacles(
-        self, source: EntitlementSource, holders: Sequence[str], free_balances: Sequence[int], block: str
-    ) -> list[str]:
-        """Why a redemption of each holder would pay for tokens that it leaves; empty where it would not."""
-        token = source.token.value
-        if source.kind is not PayoutKind.REDEMPTION or await self._is_bond_of_version_7(token, block):
-            return [""] * len(holders)
+    async def _total_balances(
+        self, token: str, holders: Sequence[str], free_balances: Sequence[int], block: str
+    ) -> list[int]:
+        """With tokens that are not free. Where the asset does not sum them (npm package 2.0.0), by its parts."""
         arguments = [(holder,) for holder in holders]
-        totals = await self._read_each(token, interfaces.GET_TOTAL_BALANCE_FOR_V8, arguments, block)
-        return [_obstacle(free, total) for free, (total,) in zip(free_balances, totals, strict=True)]
+        if await try_call(self._rpc, token, interfaces.GET_TOTAL_BALANCE_FOR, holders[0], block=block):
+            found = await self._read_each(token, interfaces.GET_TOTAL_BALANCE_FOR, arguments, block)
+            return [total for (total,) in found]
+        totals = list(free_balances)
+        for part in _PARTS_THAT_ARE_NOT_FREE:
+            if await try_call(self._rpc, token, part, holders[0], block=block) is None:
+                continue
+            found = await self._read_each(token, part, arguments, block)
+            totals = [total + amount for total, (amount,) in zip(totals, found, strict=True)]
+        return totals
 
     async def _is_bond_of_version_7(self, token: str, block: str) -> bool:
-        """It tells the principal of free tokens, which are those that it redeems (contracts.md, 3.14)."""
+        """It tells the principal of free tokens alone, which are those that it redeems."""
         return await try_call(self._rpc, token, interfaces.GET_BOND_DETAILS_V7, block=block) is not None
 
 
 def _obstacle(free: int, total: int) -> str:
-    if free == total:
-        return ""
-    return (
-        f"{total - free} of {total} tokens are frozen, locked or held: paid for by a redemption and not redeemed"
-    )
+    return "" if free == total else f"{total - free} of {total} tokens are frozen, locked or held"
 
 
 def _action(source: EntitlementSource) -> tuple[int, ...]:

@@ -77,6 +77,13 @@ class SqlPlanRows(PaymentStatements):
         if (await self._connection.execute(moved_on)).scalar_one():
             raise RuntimeError(f"payout {payout_id}: rows from {from_ordinal} on are no longer only planned")
 
+    async def planned_holders(self, payout_id: UUID, round_number: int, holders: Sequence[str]) -> set[str]:
+        """See PaymentRepository."""
+        statement = select(payment.c.holder).where(
+            payment.c.payout_id == payout_id, of_holders(holders), payment.c.round_number == round_number
+        )
+        return set((await self._connection.execute(statement)).scalars())
+
     async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
         """See PaymentRepository."""
         statement = select(payment.c.holder).where(

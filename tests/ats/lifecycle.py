@@ -17,8 +17,6 @@ from deploy.devnet.artifacts import (
     load_lifecycle_artifact,
 )
 from deploy.devnet.roles import OPERATOR_ROLES
-from deploy.devnet.terms import AssetVersion
-from tests.ats import roles
 from tests.ats.asset import Asset
 from tests.ats.chain import Chain
 
@@ -84,7 +82,7 @@ def deploy_payment_token(chain: Chain) -> Contract:
 
 def deploy_lifecycle(chain: Chain, asset: Asset, payment_token: Contract, operator: ChecksumAddress) -> Lifecycle:
     """Deploy the lifecycle contract that imports deploy, behind its proxy; `operator` may also take snapshots."""
-    artifact = load_lifecycle_artifact(lifecycle_artifact_path(AssetVersion.VERSION_8))
+    artifact = load_lifecycle_artifact(lifecycle_artifact_path(asset.release.lifecycle_version))
     interface = chain.web3.eth.contract(abi=artifact.interface_abi)
     rbac = [(role, [operator]) for role in OPERATOR_ROLES]
     known: dict[str, Any] = {
@@ -96,7 +94,7 @@ def deploy_lifecycle(chain: Chain, asset: Asset, payment_token: Contract, operat
     for creation in artifact.creations:
         known[f"${{{creation.name}}}"] = _create(chain, creation, known)
     address = known[f"${{{artifact.contract}}}"]
-    asset.grant(roles.SNAPSHOT, operator)
+    asset.grant(asset.roles.snapshot, operator)
     return Lifecycle(chain, asset, chain.contract(address, artifact.interface_abi), payment_token, operator)
 
 

@@ -26,6 +26,11 @@ class Pauser:
         """The asset shall be paid, whatever was asked for before."""
         self._request(paused=False)
 
+    def look_after(self) -> None:
+        """A pause that a restored backup has forgotten was sent before it, and mined after the last request."""
+        if self.world.is_restored and self.world.chain.paused and self.is_done() and self.events.is_done:
+            self._request(paused=False)
+
     def is_done(self) -> bool:
         """Whether the newest request has come to an end; a contract that failed has none."""
         contract = self._contract()

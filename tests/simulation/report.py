@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from tests.simulation.known_seeds import FOUND, keep
 from tests.simulation.running import Result
 from tests.simulation.saying import say
 from tests.simulation.themes import FAULTS, RARE_FAULTS
@@ -23,16 +25,20 @@ class Report:
     faults: Counter[str] = field(default_factory=Counter)
     transitions: Counter[Transition] = field(default_factory=Counter)
     payouts: Counter[str] = field(default_factory=Counter)
-    failures: list[Result] = field(default_factory=list)
+    # By seed.
+    failures: dict[int, str] = field(default_factory=dict)
+    # Where seeds that fail are kept.
+    found: Path = FOUND
 
     def add(self, result: Result) -> None:
-        """Counts one run; prints it at once when an invariant broke."""
+        """Counts one run; prints it at once when an invariant broke, and keeps its seed for the tests to come."""
         self.seeds += 1
         self.faults += result.faults
         self.transitions += result.transitions
         self.payouts += result.payouts
         if result.failure:
-            self.failures.append(result)
+            self.failures[result.seed] = result.failure
+            keep(result.seed, result.failure, self.found)
             say(
                 f"seed {result.seed} failed: {result.failure} (theme {result.theme}); "
                 f"replay: make simulate SEED={result.seed}",

@@ -162,6 +162,7 @@ class _Run:
         world = self.world
         self.events.tick()
         self.operators.look_after_signers()
+        self.pauser.look_after()
         self.operators.give_up_what_cannot_go_on()
         self.issuer.set_rates()
         for payout in world.database.rows("payout").values():

@@ -28,6 +28,8 @@ class Task:
     on_end: Callable[["Task", object, BaseException | None], None]
     # The newest block when it was started.
     began_at_block: int = 0
+    # How many commits there were then.
+    began_at_commit: int = 0
     waits_for: asyncio.Future[None] | None = None
     awaits: int = 0
     # It was seen under way together with the other replica's step on the same lane.
@@ -47,7 +49,7 @@ class Scheduler:
         self.tasks.append(task)
 
     def run(self, awaits: int, broken: Sequence[Exception]) -> None:
-        """So many awaits at most, each of one step that can go on. Raises the first of `broken` once there is one."""
+        """So many awaits at most, each of one step that can go on. Raises the first of `broken`, if any."""
         tasks, throw = self.tasks, self._rng.random
         for _ in range(awaits):
             count = len(tasks)

@@ -136,7 +136,7 @@ class World:
             if error is None and result:
                 self._start_worker(replica, name, step)
 
-        self.scheduler.start(Task(name, replica, step(), ended, len(self.chain.blocks) - 1))
+        self.scheduler.start(Task(name, replica, step(), ended, len(self.chain.blocks) - 1, self.database.commits))
 
     def start(
         self,
@@ -153,7 +153,8 @@ class World:
             else:
                 ended(result, error)
 
-        self.scheduler.start(Task(name, replica, coroutine, on_end, len(self.chain.blocks) - 1))
+        newest_block, commits = len(self.chain.blocks) - 1, self.database.commits
+        self.scheduler.start(Task(name, replica, coroutine, on_end, newest_block, commits))
 
     def judge_end(self, name: str, error: BaseException | None) -> None:
         """A step may find the node away, or on another chain. Anything else is a defect."""

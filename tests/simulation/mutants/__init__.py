@@ -233,7 +233,7 @@ MUTANTS = (
     Mutant(
         "open_payments_listed_again",
         _APPLICATION + "plan_payout",
-        (("return [each for each in owed if each.holder not in waiting]", "return owed"),),
+        (("return waiting | {", "return {"),),
     ),
     # What is withheld from a payee is paid to it.
     Mutant(

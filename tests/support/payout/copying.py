@@ -14,8 +14,9 @@ def copied(row: Row) -> Row:
 
     Of a dataclass with two fields or more, whose constructor takes them all and does nothing else.
     """
-    row_type = type(row)
-    return row_type(*_values_of(row_type)(row))
+    row_type: Any = type(row)
+    other: Row = row_type(*_values_of(row_type)(row))
+    return other
 
 
 @cache

@@ -351,8 +351,9 @@ class MemoryChain(MemoryIssuer):
         if source.kind is PayoutKind.REDEMPTION:
             assert self.bond, "an equity has no principal"
             free, whole = state.free(payee), state.whole(payee)
-            obstacle = f"{whole - free} of {whole} tokens are frozen" if self.bond.pays_for_frozen else ""
-            return Entitlement(payee, free, state.principal(self.bond, payee), obstacle if whole > free else "")
+            obstacle = f"{whole - free} of {whole} tokens are frozen" if whole > free else ""
+            is_overpaid = bool(obstacle) and self.bond.pays_for_frozen
+            return Entitlement(payee, free, state.principal(self.bond, payee), obstacle, is_overpaid)
         assert source.kind is self.action_kind, f"the asset has no {source.kind}"
         action = state.actions[source.action_id]
         if self._is_cancelled_coupon(action):

@@ -301,6 +301,9 @@ class MemoryContracts:
             return "reverted without a reason"
         if state.timestamp < self.bond.maturity_time:
             return f"NotPaymentDate({self.bond.maturity_time}, {state.timestamp})"
+        if state.timestamp == self.bond.maturity_time and not self.bond.pays_for_frozen:
+            # Version 7: the lifecycle contract lets it pass, the bond does not.
+            return "BondMaturityDateWrong"
         money = state.money.get(CONTRACT.value, 0)
         for holder in dict.fromkeys(execution.holders):
             amount = state.principal(self.bond, holder)

@@ -93,6 +93,11 @@ class MemoryPayments:
             if row.state not in _FIRST_STATES:
                 raise RuntimeError(f"payout {payout_id}: rows from {from_ordinal} on are no longer only planned")
 
+    async def planned_holders(self, payout_id: UUID, round_number: int, holders: Sequence[str]) -> set[str]:
+        await self._transaction.statement()
+        planned = {row.planned.holder for row in self._of(payout_id) if row.planned.round_number == round_number}
+        return planned & set(holders)
+
     async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
         await self._transaction.statement()
         return {row.planned.holder for row in self._of(payout_id) if row.state in OPEN_STATES} & set(holders)

@@ -239,6 +239,9 @@ _INPUTS = {
     "getDividendAmountFor": ["uint256", "address"],
     "getPrincipalFor": ["address"],
     "getTotalBalanceFor": ["address"],
+    "getFrozenTokens": ["address"],
+    "getLockedAmountFor": ["address"],
+    "getHeldAmountFor": ["address"],
     "balanceOf": ["address"],
     "getBondDetails": [],
     "getMaturityDate": [],
@@ -489,16 +492,31 @@ PRINCIPAL: Mapping[str, Answer] = {
 async def test_version_8_tells_the_principal_of_tokens_that_it_will_not_redeem() -> None:
     first, second = await EvmContracts(Asset(PRINCIPAL)).entitlements(OF_PRINCIPAL, [A, B], 7)
     assert (first.holder, first.balance, first.amount_base_units) == (A, 60, 100)
-    assert "40 of 100 tokens" in first.obstacle
+    assert ("40 of 100 tokens" in first.obstacle, first.is_overpaid) == (True, True)
     assert second == Entitlement(B, 30, 30)
 
 
 async def test_version_7_redeems_what_it_tells_the_principal_of() -> None:
-    """It has getBondDetails. How many tokens are frozen does not matter there."""
+    """It has getBondDetails. Frozen tokens are in the way there as well, but nothing would be paid for them."""
     asset = Asset({**PRINCIPAL, "getBondDetails": bond_details})
-    found = await EvmContracts(asset).entitlements(OF_PRINCIPAL, [A, B], 7)
-    assert [each.obstacle for each in found] == ["", ""]
+    first, second = await EvmContracts(asset).entitlements(OF_PRINCIPAL, [A, B], 7)
+    assert ("40 of 100 tokens" in first.obstacle, first.is_overpaid) == (True, False)
+    assert (second.obstacle, second.is_overpaid) == ("", False)
     assert asset.blocks_asked_for == {"0x7"}
+
+
+async def test_an_asset_that_does_not_sum_a_holders_tokens_is_asked_for_their_parts() -> None:
+    """The package 2.0.0 has no getTotalBalanceFor; here it has no clearing either."""
+    parts: Mapping[str, Answer] = {
+        "getFrozenTokens": lambda account: (["uint256"], [3 * (account == A)]),
+        "getLockedAmountFor": lambda account: (["uint256"], [4]),
+        "getHeldAmountFor": lambda account: (["uint256"], [0]),
+    }
+    answers = {name: answer for name, answer in PRINCIPAL.items() if name != "getTotalBalanceFor"}
+    asset = Asset({**answers, **parts, "getBondDetails": bond_details})
+    first, second = await EvmContracts(asset).entitlements(OF_PRINCIPAL, [A, B], 7)
+    assert first.obstacle.startswith("7 of 67 tokens")
+    assert second.obstacle.startswith("4 of 34 tokens")
 
 
 @pytest.mark.parametrize(("held", "holds"), [(0, True), (1, True), (None, False)])

@@ -251,7 +251,7 @@ async def test_a_snapshot_is_adopted_only_by_a_payout_that_may_have_paid_from_it
     if is_another_total:
         error = await refused(stage)
         assert error.metadata
-        assert "which 0 waiting payouts may own" in " ".join(error.metadata.values())
+        assert "which 2 waiting payouts may own" in " ".join(error.metadata.values())
     else:
         await reconcile(stage)
         for each in (payout_id, other_id):

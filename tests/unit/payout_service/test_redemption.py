@@ -469,19 +469,56 @@ async def test_tokens_of_version_8_that_are_frozen_in_the_block_of_the_batch_are
     assert_books(stage, payout_id)
 
 
-async def test_frozen_tokens_of_version_7_are_neither_paid_nor_burned() -> None:
+async def test_frozen_tokens_of_version_7_are_held_back_by_name_and_paid_whole_when_they_are_free() -> None:
+    """Were the free ones redeemed, the holder would fall off the bond's list, and later somebody else with it."""
     stage = staged([10, 20, 30])
     stage.chain.freeze(holder(1), 5)
+    stage.chain.mine(3)
+    payout_id = await request_of(stage, PayoutKind.REDEMPTION)
+    assert (await stage.run(payout_id)).state is S.INCOMPLETE
+    (row,) = rows_of(stage, payout_id, holder(1))
+    assert (row.state, row.reason, row.detail) == (
+        PaymentState.FAILED,
+        FailureReason.TOKENS_NOT_FREE,
+        "5 of 20 tokens are frozen",
+    )
+    assert [stage.chain.money_of(holder(number)) for number in range(3)] == [principal_of(10), 0, principal_of(30)]
+    assert_books(stage, payout_id)
+    stage.chain.unfreeze(holder(1), 5)
+    stage.chain.mine(3)
+    await retry_payments(stage.engine, operator_key(), payout_id, ())
+    assert (await stage.run(payout_id)).state is S.COMPLETED
+    assert_all_redeemed(stage, payout_id)
+
+
+async def test_a_redemption_that_has_not_reached_every_token_says_so() -> None:
+    """Of a holder without a free token version 7 tells no principal: nobody is owed anything, and 30 are left."""
+    stage = staged([10, 20, 30])
     stage.chain.freeze(holder(2), 30)
     stage.chain.mine(3)
     payout_id = await request_of(stage, PayoutKind.REDEMPTION)
     payout = await stage.run(payout_id)
-    assert payout.state is S.COMPLETED
-    assert [stage.chain.money_of(holder(number)) for number in range(3)] == [principal_of(10), principal_of(15), 0]
+    assert payout.state is S.INCOMPLETE
+    assert payout.waiting_for.startswith("TOKENS_LEFT: 30 base units of the bond at block ")
     assert states(stage, payout_id) == {"PAID": 2, "ZERO_DUE": 1}
-    assert stage.chain.state.supply == 35
     assert_books(stage, payout_id)
-    assert_only_paid(stage, payout_id)
+    stage.chain.unfreeze(holder(2), 30)
+    stage.chain.mine(3)
+    await retry_payments(stage.engine, operator_key(), payout_id, ())
+    assert (await stage.run(payout_id)).state is S.COMPLETED
+    assert_all_redeemed(stage, payout_id)
+
+
+async def test_a_bond_that_refuses_to_redeem_in_its_last_second_is_redeemed_in_the_next() -> None:
+    """Version 7 (contract-surprises.md): the lifecycle contract would let it pass, and every call reverts."""
+    stage = staged([10, 20])
+    stage.chain.become_bond(now(stage), Fraction(201, 2))
+    payout_id = await request_of(stage, PayoutKind.REDEMPTION)
+    await advance_one_payout(stage.engine)
+    assert stage.payout(payout_id).waiting_for.startswith("MATURITY_REACHED: ")
+    assert (await stage.run(payout_id)).state is S.COMPLETED
+    assert {row.tries for row in stage.payments(payout_id)} == {1}, "nobody was blamed"
+    assert_all_redeemed(stage, payout_id)
 
 
 async def test_a_principal_that_floors_to_nothing_is_never_sent() -> None:

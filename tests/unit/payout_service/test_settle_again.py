@@ -121,6 +121,31 @@ async def test_a_dispute_settles_by_itself_once_the_evidence_agrees(
     assert await look(stage, payout_id) == set()
 
 
+async def test_disputes_of_a_redemption_that_waits_for_money_settle_too() -> None:
+    """An installation that the older engine left: the money that it waits for is what has moved already."""
+    stage = Stage((10, 20, 30), settings=engine_settings(retry=RetryPolicy(max_tries=1)))
+    stage.chain.deposit(principal_of(10) + principal_of(20) + principal_of(30))
+    matured(stage)
+    payout_id = await request_of(stage, PayoutKind.REDEMPTION)
+    liar = Liar(stage, without_logs)
+    assert (await stage.run(payout_id)).state is S.INCOMPLETE
+    assert states(stage, payout_id) == {"DISPUTED": 3}
+    stage.chain.balances = [(holder(7), 9)]
+    stage.chain.mine(4)
+    await retry_payments(stage.engine, operator_key(), payout_id, ())
+    await stage.run_to(payout_id, S.WAITING_FOR_FUNDS)
+    await stage.rounds(3)
+    assert stage.payout(payout_id).waiting_for.startswith("INSUFFICIENT_FUNDS")
+    liar.is_lying = False
+    await look(stage, payout_id)
+    assert states(stage, payout_id) == {"PAID": 3, "PLANNED": 1}
+    stage.chain.deposit(principal_of(9))
+    assert (await stage.run(payout_id)).state is S.COMPLETED
+    assert committed_to(stage, payout_id) == 0
+    assert_books(stage, payout_id)
+    assert_only_paid(stage, payout_id)
+
+
 async def test_what_has_moved_is_not_promised_while_the_dispute_lasts() -> None:
     stage = staged()
     payout_id, _ = await disputed(stage, PayoutKind.REDEMPTION, without_burns)

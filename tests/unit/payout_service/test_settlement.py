@@ -289,7 +289,7 @@ def test_without_a_transfer_in_between_the_principal_must_be_exact(before: int, 
         (600, 600, None, Entitlement(A, 6, 600)),
         (0, 0, None, Entitlement(A, 6, 600)),
         # Paid for tokens that stay: frozen ones.
-        (600, 600, 6, Entitlement(A, 6, 600, "2 tokens are frozen")),
+        (600, 600, 6, Entitlement(A, 6, 600, "2 tokens are frozen", is_overpaid=True)),
     ],
 )
 def test_a_redemption_that_does_not_add_up_is_disputed(
