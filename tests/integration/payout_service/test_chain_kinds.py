@@ -548,8 +548,12 @@ async def test_frozen_tokens_are_neither_paid_nor_redeemed(bond: Venue) -> None:
     await bond.freeze(MIDDLE, 30)
     await matured(bond)
     asked = [BIG, MIDDLE]
-    owed = [Entitlement(BIG, 20, 1), Entitlement(MIDDLE, 0, 0)]
-    assert await bond.contracts.entitlements(principal(bond), asked) == owed
+    owed = await bond.contracts.entitlements(principal(bond), asked)
+    assert [(each.balance, each.amount_base_units, each.is_overpaid) for each in owed] == [
+        (20, 1, False),
+        (0, 0, False),
+    ]
+    assert all("frozen" in each.obstacle for each in owed)
     _, batch = await pay(bond, cash_out(asked))
     evidence = await evidence_of(bond, batch)
     assert evidence.event
