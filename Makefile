@@ -9,6 +9,7 @@ SEEDS ?= 200
 FIRST ?= 0
 HOURS ?= 1
 KEEP ?= 0
+VERSION ?=
 ARGS ?=
 
 VENV_PYTHON := .venv/bin/python
@@ -23,6 +24,7 @@ help: ## this list
 	@echo "Mass Payout pays the holders of tokenised securities. Targets:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo "Variables: SCENARIO=snapshot|dividend|coupon|redemption HOLDERS=$(HOLDERS) SEED=$(SEED) KEEP=$(KEEP) (demo),"
+	@echo "VERSION=7|8 of the assets (demo, chaos), PACKAGE= of one release (test-ats),"
 	@echo "SEEDS=$(SEEDS) FIRST=$(FIRST) or SEED= of one, SAVE= REPLAY= (simulate), HOURS=$(HOURS) (simulate-long),"
 	@echo "ONLY= of one case (chaos), ARGS= (test: for pytest), PYTHON=$(PYTHON)"
 
@@ -48,7 +50,7 @@ status: setup ## endpoints, health and versions of the local stack
 	@$(VENV_PYTHON) -m deploy.local status
 
 demo: setup ## pay HOLDERS holders on an embedded chain and check every balance: SCENARIO=dividend
-	@SCENARIO="$(SCENARIO)" HOLDERS="$(HOLDERS)" SEED="$(SEED)" KEEP="$(KEEP)" $(VENV_PYTHON) -m deploy.demo
+	@SCENARIO="$(SCENARIO)" HOLDERS="$(HOLDERS)" SEED="$(SEED)" KEEP="$(KEEP)" VERSION="$(VERSION)" $(VENV_PYTHON) -m deploy.demo
 
 check: setup ## lint, formatting, types, import rules, protos
 	@$(VENV_PYTHON) -m deploy.setup.check $(PACKAGES)
@@ -68,16 +70,16 @@ simulate-mutants: setup ## the same with the engine broken on purpose: every mut
 	@$(VENV_PYTHON) -m tests.simulation.mutants
 
 chaos: setup ## kill -9 of the real service at every named failpoint; checks every balance
-	@$(VENV_PYTHON) -m tests.chaos $(if $(ONLY),--only $(ONLY))
+	@$(VENV_PYTHON) -m tests.chaos $(if $(ONLY),--only $(ONLY)) $(if $(VERSION),--version $(VERSION))
 
 .PHONY: bench-register
 bench-register: setup ## how long imports of 10,000 and 100,000 holders take, memory, latency: ARGS="--holders 10000"
 	@$(VENV_PYTHON) -m tests.benchmarks.register $(ARGS)
 
 .PHONY: test-ats
-test-ats: setup ## the published Asset Tokenization Studio contracts (fetched from npm) on an embedded chain
-	@$(VENV_PYTHON) -m deploy.ats.package
-	@$(VENV_PYTHON) -m pytest tests/ats -n 0 $(ARGS)
+test-ats: setup ## the published Asset Tokenization Studio contracts, 2.0.0 and 8.0.0 (npm), on an embedded chain: PACKAGE=2.0.0
+	@$(VENV_PYTHON) -m deploy.ats.package $(PACKAGE)
+	@$(VENV_PYTHON) -m pytest tests/ats -n 0 $(if $(PACKAGE),--package $(PACKAGE)) $(ARGS)
 
 clean: ## stop the local stack, delete its data and whatever is generated
 	@$(PYTHON) deploy/setup/clean.py

@@ -22,6 +22,7 @@ from chain_sync_service.domain.facts import (
     Transfer,
     named_addresses,
 )
+from chain_sync_service.domain.holdings import without_repeated_snapshots
 from chain_sync_service.domain.listener import Contracts, Listener
 from libs.chain.address import EvmAddress
 from libs.clock import Clock
@@ -134,7 +135,10 @@ class ReadWindow:
                 transfers=tuple(each for each in found if isinstance(each, Transfer)),
                 supply_changes=tuple(each for each in found if isinstance(each, SupplyChange)),
                 partition_transfers=tuple(each for each in found if isinstance(each, PartitionTransfer)),
-                facts=(*(each for each in found if isinstance(each, Fact)), *rates.facts(listener.asset_id)),
+                facts=(
+                    *without_repeated_snapshots([each for each in found if isinstance(each, Fact)]),
+                    *rates.facts(listener.asset_id),
+                ),
                 supply_base_units=supplies.get(listener.asset_id),
                 is_caught_up=is_caught_up,
             )

@@ -4,7 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from chain_sync_service.domain.facts import ZERO_ADDRESS, Fact, PartitionTransfer, SupplyChange, Transfer
+from chain_sync_service.domain.facts import (
+    ZERO_ADDRESS,
+    Fact,
+    FactKind,
+    PartitionTransfer,
+    SupplyChange,
+    Transfer,
+)
 
 _NOBODY = ZERO_ADDRESS.value
 
@@ -133,6 +140,22 @@ def _told_by_partition_alone(
 
 def _movement(told: Transfer | PartitionTransfer) -> tuple[str, str, str, int]:
     return (told.log.transaction_hash, told.sender, told.receiver, told.amount)
+
+
+def without_repeated_snapshots(facts: Sequence[Fact]) -> list[Fact]:
+    """Each snapshot once. Version 2 tells of one that was taken on request that it was triggered, too."""
+    taken = {
+        (fact.log.transaction_hash, fact.details["snapshot_id"])
+        for fact in facts
+        if fact.kind is FactKind.SNAPSHOT_TAKEN and fact.details["scheduled"] == "false"
+    }
+    return [
+        fact
+        for fact in facts
+        if fact.kind is not FactKind.SNAPSHOT_TAKEN
+        or fact.details["scheduled"] == "false"
+        or (fact.log.transaction_hash, fact.details["snapshot_id"]) not in taken
+    ]
 
 
 def _net(transfers: Iterable[Transfer]) -> list[Fold]:

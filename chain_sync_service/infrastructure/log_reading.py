@@ -5,7 +5,7 @@ never stops anybody: what cannot be read becomes a fact of kind UNKNOWN with the
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -255,6 +255,22 @@ def _read_coupon(log: RawLog, values: _Values) -> Fact:
     )
 
 
+def _read_coupon_of_version_2(log: RawLog, values: _Values) -> Fact:
+    """Its rate is always given, and there is no fixing date."""
+    _, coupon_id, _, record_time, execution_time, rate, rate_decimals, _ = values
+    return _fact(
+        FactKind.CORPORATE_ACTION_ANNOUNCED,
+        log,
+        kind=COUPON,
+        action_id=_number(coupon_id, "coupon"),
+        record_time=_time(record_time, "record date"),
+        execution_time=_time(execution_time, "execution date"),
+        rate=str(rate),
+        rate_decimals=str(rate_decimals),
+        rate_set=_flag(True),
+    )
+
+
 def _read_cancellation(log: RawLog, values: _Values, *, kind: str, forced: bool) -> Fact:
     action_id, _ = values
     return _fact(
@@ -273,6 +289,11 @@ def _read_snapshot_taken(log: RawLog, values: _Values) -> Fact:
 
 def _read_snapshot_triggered(log: RawLog, values: _Values) -> Fact:
     snapshot_id, _ = values
+    return _snapshot(log, snapshot_id, scheduled=True)
+
+
+def _read_snapshot_triggered_of_version_2(log: RawLog, values: _Values) -> Fact:
+    _, snapshot_id = values
     return _snapshot(log, snapshot_id, scheduled=True)
 
 
@@ -388,8 +409,9 @@ def _read_amortization_hold_released(log: RawLog, values: _Values) -> Fact:
 
 
 def _read_cleared_transfer(log: RawLog, values: _Values) -> Fact:
-    _, holder, _, _, _, amount, *_ = values
-    return _restriction(log, TOKENS_HELD, holder, restricted=True, amount=amount, touched=[holder])
+    """The receiver is read, too, so that it is known: version 2 does not name it when the transfer is approved."""
+    _, holder, receiver, _, _, amount, *_ = values
+    return _restriction(log, TOKENS_HELD, holder, restricted=True, amount=amount, touched=[holder, receiver])
 
 
 def _read_cleared_redemption(log: RawLog, values: _Values) -> Fact:
@@ -402,6 +424,14 @@ def _read_clearing_approved(log: RawLog, values: _Values) -> Fact:
     _, holder, _, _, operation, _ = values
     still_held = operation == interfaces.CLEARING_OF_HOLD
     return _restriction(log, TOKENS_HELD, holder, restricted=still_held, touched=[holder])
+
+
+def _read_clearing_approved_of_version_2(log: RawLog, values: _Values) -> Fact:
+    """No log tells where the tokens of a transfer went: everybody is read."""
+    _, holder, _, _, operation = values
+    still_held = operation == interfaces.CLEARING_OF_HOLD
+    fact = _restriction(log, TOKENS_HELD, holder, restricted=still_held, touched=[holder])
+    return replace(fact, touches_everybody=operation == interfaces.CLEARING_OF_TRANSFER)
 
 
 def _read_clearing_ended(log: RawLog, values: _Values) -> Fact:
@@ -485,12 +515,14 @@ _TOKEN_LAYOUTS = _by_topic(
         _Layout(interfaces.DIVIDEND_SET, _read_dividend),
         _Layout(interfaces.DIVIDEND_CANCELLED, partial(_read_cancellation, kind=DIVIDEND, forced=False)),
         _Layout(interfaces.DIVIDEND_FORCE_CANCELLED_V8, partial(_read_cancellation, kind=DIVIDEND, forced=True)),
+        _Layout(interfaces.COUPON_SET_V2, _read_coupon_of_version_2),
         _Layout(interfaces.COUPON_SET_V7, _read_coupon),
         _Layout(interfaces.COUPON_SET_V8, _read_coupon),
         _Layout(interfaces.COUPON_CANCELLED_V7, partial(_read_cancellation, kind=COUPON, forced=False)),
         _Layout(interfaces.COUPON_CANCELLED_V8, partial(_read_cancellation, kind=COUPON, forced=False)),
         _Layout(interfaces.COUPON_FORCE_CANCELLED_V8, partial(_read_cancellation, kind=COUPON, forced=True)),
         _Layout(interfaces.SNAPSHOT_TAKEN, _read_snapshot_taken),
+        _Layout(interfaces.SNAPSHOT_TRIGGERED_V2, _read_snapshot_triggered_of_version_2),
         _Layout(interfaces.SNAPSHOT_TRIGGERED, _read_snapshot_triggered),
         _Layout(interfaces.AMORTIZATION_SET_V8, _read_amortization),
         _Layout(interfaces.TASK_EXECUTION_FAILED_V8, _read_failed_task),
@@ -520,6 +552,7 @@ _TOKEN_LAYOUTS = _by_topic(
         *(_Layout(event, _read_held) for event in interfaces.CLEARED_HOLD_EVENTS_V8),
         *(_Layout(event, _read_cleared_transfer) for event in interfaces.CLEARED_TRANSFER_EVENTS_V8),
         *(_Layout(event, _read_cleared_redemption) for event in interfaces.CLEARED_REDEEM_EVENTS_V8),
+        _Layout(interfaces.CLEARING_OPERATION_APPROVED_V2, _read_clearing_approved_of_version_2),
         _Layout(interfaces.CLEARING_OPERATION_APPROVED_V8, _read_clearing_approved),
         _Layout(interfaces.CLEARING_OPERATION_CANCELED_V8, _read_clearing_ended),
         _Layout(interfaces.CLEARING_OPERATION_RECLAIMED_V8, _read_clearing_ended),

@@ -1,9 +1,12 @@
 """Fetches the npm package with the ATS's compiled contracts, and reads what deploying them needs.
 
 Only the package itself comes, by `npm pack`: what it depends on serves its own scripts, which are not run.
-npm's settings say where from; the package's hash is pinned here, so that it is the same from everywhere.
+npm's settings say where from; the hash of each release is pinned here, so that it is the same from everywhere.
 
-    .venv/bin/python -m deploy.ats.package      (`make test-ats` does it first; a second run does nothing)
+    .venv/bin/python -m deploy.ats.package          every release of RELEASES (`make test-ats` does it first)
+    .venv/bin/python -m deploy.ats.package 2.0.0    one of them
+
+A release that is there already is not fetched again.
 """
 
 from __future__ import annotations
@@ -28,8 +31,11 @@ from deploy.devnet.artifacts import REPOSITORY_ROOT, Abi
 from deploy.setup.bootstrap import NODE_WHEEL, node, node_environment
 
 PACKAGE: Final = "@hashgraph/asset-tokenization-contracts"
-VERSION: Final = "8.0.0"
-SHA512: Final = "OGxFWfb0FTaQtRSqETDGBPdxakYt0L/L2A5OgVlBtBCqs/Pz74NTLpqzPw/QOnOnhWiLLo9wYCKNze7sz5B8iQ=="
+# Version of the package to the SHA-512 of its archive, as npm tells it.
+RELEASES: Final = {
+    "2.0.0": "QnbrLYQKVacNA9TIua1vPrezlu4NHX2iabWmT9U8vBkjp3kfbskHqOk+5lbRgM1tDjqaFpbXSSihNLONMAW6mA==",
+    "8.0.0": "OGxFWfb0FTaQtRSqETDGBPdxakYt0L/L2A5OgVlBtBCqs/Pz74NTLpqzPw/QOnOnhWiLLo9wYCKNze7sz5B8iQ==",
+}
 DEFAULT_FOLDER: Final = REPOSITORY_ROOT / ".build" / "ats"
 FETCH_SECONDS: Final = 300
 # What is kept of the package: its compiled contracts, and the scripts that list a configuration's facets.
@@ -53,20 +59,23 @@ class Artifact:
     links: Mapping[str, tuple[int, ...]]
 
 
-def fetch(folder: Path = DEFAULT_FOLDER) -> Path:
-    """Make sure that the package lies unpacked in `folder`; return its root.
+def fetch(version: str, folder: Path = DEFAULT_FOLDER) -> Path:
+    """Make sure that a release of the package lies unpacked in `folder`; return its root.
 
-    Raises PackageError when npm fails, takes longer than FETCH_SECONDS, or brings other bytes than the pinned.
+    Raises PackageError for a version that is not pinned, when npm fails or takes longer than FETCH_SECONDS, and
+    when it brings other bytes than the pinned.
     """
-    root = folder / VERSION
+    if version not in RELEASES:
+        raise PackageError(f"{PACKAGE} {version} is not pinned; there are {', '.join(RELEASES)}")
+    root = folder / version
     if root.is_dir():
         return root
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        archive = _download(Path(scratch))
+        archive = _download(version, Path(scratch))
         found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode("ascii")
-        if found != SHA512:
-            raise PackageError(f"{PACKAGE} {VERSION} has the hash sha512-{found}, not the pinned one")
+        if found != RELEASES[version]:
+            raise PackageError(f"{PACKAGE} {version} has the hash sha512-{found}, not the pinned one")
         with tarfile.open(archive) as tar:
             members = [member for member in tar.getmembers() if member.name.startswith(KEPT)]
             tar.extractall(scratch, members, filter="data")
@@ -104,9 +113,9 @@ def configuration_facets(root: Path, product: str) -> tuple[str, ...]:
     return tuple(re.findall(r'^\s*"(\w+)",', found[1], re.MULTILINE))
 
 
-def _download(folder: Path) -> Path:
+def _download(version: str, folder: Path) -> Path:
     npm = NODE_WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = [*node(), npm, "pack", f"{PACKAGE}@{VERSION}", "--pack-destination", folder, "--ignore-scripts"]
+    command = [*node(), npm, "pack", f"{PACKAGE}@{version}", "--pack-destination", folder, "--ignore-scripts"]
     try:
         done = subprocess.run(
             command,
@@ -121,12 +130,13 @@ def _download(folder: Path) -> Path:
         raise PackageError(f"npm pack took more than {FETCH_SECONDS} s") from None
     archives = list(folder.glob("*.tgz"))
     if done.returncode != 0 or len(archives) != 1:
-        raise PackageError(f"npm pack {PACKAGE}@{VERSION} failed:\n{done.stderr}")
+        raise PackageError(f"npm pack {PACKAGE}@{version} failed:\n{done.stderr}")
     return archives[0]
 
 
 if __name__ == "__main__":
     try:
-        fetch()
+        for asked in sys.argv[1:] or RELEASES:
+            fetch(asked)
     except PackageError as error:
         sys.exit(str(error))

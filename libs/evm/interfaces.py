@@ -229,6 +229,11 @@ SNAPSHOT_ID_NULL = ContractError("SnapshotIdNull", ())
 SNAPSHOT_ID_DOES_NOT_EXIST = ContractError("SnapshotIdDoesNotExists", ("uint256",))
 TOKEN_IS_PAUSED = ContractError("TokenIsPaused", ())
 TOKEN_IS_PAUSED_V8 = ContractError("IsPaused", ())
+# The selector that was called: the asset's proxy has no such function (contracts.md, 3.22).
+FUNCTION_NOT_FOUND = ContractError("FunctionNotFound", ("bytes4",))
+# Too early to redeem: version 7 says so still on the maturity date, when the lifecycle contract already pays.
+MATURITY_DATE_WRONG_V7 = ContractError("BondMaturityDateWrong", ())
+MATURITY_DATE_INVALID_V8 = ContractError("MaturityDateInvalid", ())
 # The date first, then the block's time, which is before it.
 NOT_PAYMENT_DATE = ContractError("NotPaymentDate", ("uint256", "uint256"))
 # On the control list: neither transfers nor redemption.
@@ -256,6 +261,9 @@ KNOWN_ERRORS = {
         SNAPSHOT_ID_DOES_NOT_EXIST,
         TOKEN_IS_PAUSED,
         TOKEN_IS_PAUSED_V8,
+        FUNCTION_NOT_FOUND,
+        MATURITY_DATE_WRONG_V7,
+        MATURITY_DATE_INVALID_V8,
         NOT_PAYMENT_DATE,
         ACCOUNT_IS_BLOCKED,
         WRONG_INDEX_FOR_ACTION,
@@ -291,6 +299,20 @@ PAID_FLAG_SNAPSHOTS_OFFSET = 3
 # --- The asset, version 8 alone -----------------------------------------------------------------------------
 # Free, locked, frozen, held and cleared tokens together: what getPrincipalFor tells the principal of.
 GET_TOTAL_BALANCE_FOR = Function("getTotalBalanceFor", ("address",), ("uint256",))
+
+# --- Events of the asset, as version 2 alone emits them -----------------------------------------------------
+# tests/ats compares them with the published interface, too.
+# corporate action, coupon, operator, record and execution date, rate, its decimals, period
+COUPON_SET_V2 = _event(
+    "CouponSet",
+    *("bytes32", "uint256", "address indexed", "uint256 indexed", "uint256 indexed"),
+    *("uint256", "uint256", "uint256"),
+)
+# Who triggered, and the snapshot: of each snapshot, also of one on request.
+SNAPSHOT_TRIGGERED_V2 = _event("SnapshotTriggered", "address indexed", "uint256")
+CLEARING_OPERATION_APPROVED_V2 = _event(
+    "ClearingOperationApproved", "address indexed", "address indexed", "bytes32 indexed", "uint256", "uint8"
+)
 
 # --- Events of the asset, as version 8 emits them -----------------------------------------------------------
 # tests/ats compares them with the published interface. Version 7 has most of them, too; where it differs, its
@@ -335,6 +357,7 @@ AMORTIZATION_HOLD_RELEASED_V8 = _event(
 )
 AMORTIZATION_SET_V8 = _event("AmortizationSet", "bytes32", "uint256", "address indexed", "uint256", "uint256")
 # Kinds of operation: transfer 0, redemption 1, creation of a hold 2.
+CLEARING_OF_TRANSFER = 0
 CLEARING_OF_HOLD = 2
 CLEARING_OPERATION_APPROVED_V8 = _event(
     "ClearingOperationApproved",
@@ -561,6 +584,7 @@ HARMLESS_ASSET_EVENTS = (
     _event("RevocationRegistryUpdated", "address indexed", "address indexed"),
     _event("RevokedOperator", "address indexed", "address indexed"),
     _event("RevokedOperatorByPartition", "bytes32 indexed", "address indexed", "address indexed"),
+    _event("RoleAdminChanged", "bytes32 indexed", "bytes32 indexed", "bytes32 indexed"),
     _event("RoleGranted", "address indexed", "address indexed", "bytes32 indexed"),
     _event("RoleRenounced", "address indexed", "bytes32 indexed"),
     _event("RoleRevoked", "address indexed", "address indexed", "bytes32 indexed"),

@@ -15,34 +15,23 @@ from web3.logs import DISCARD
 from web3.types import TxReceipt
 
 from tests.ats.chain import BLOCK_GAS, Chain
+from tests.ats.release import CouponTerms, Release
+from tests.ats.roles import Roles
 
 # A new holder was measured to cost 0.3 million gas; far from what a block holds.
 HOLDERS_PER_ISSUE: Final = 250
-RATE_SET: Final = 1
-RATE_PENDING: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
-class CouponTerms:
-    """A coupon's dates (seconds since the epoch) and rate: `rate` / 10^`rate_decimals` of the nominal a year.
-
-    A rate of None is left open until the fixing date.
-    """
+class Dividend:
+    """What a token tells of a dividend; `snapshot_id` is 0 while it is pending."""
 
     record: int
     execution: int
-    start: int
-    end: int
-    fixing: int
-    rate: int | None
-    rate_decimals: int
-
-    def as_struct(self) -> tuple[int, ...]:
-        """The contract's struct."""
-        dates = (self.record, self.execution, self.start, self.end, self.fixing)
-        if self.rate is None:
-            return (*dates, 0, 0, RATE_PENDING)
-        return (*dates, self.rate, self.rate_decimals, RATE_SET)
+    amount: int
+    amount_decimals: int
+    snapshot_id: int
+    is_cancelled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +40,12 @@ class Asset:
 
     chain: Chain
     contract: Contract
+    release: Release
+
+    @property
+    def roles(self) -> Roles:
+        """The ids of its roles."""
+        return self.release.roles
 
     @property
     def address(self) -> ChecksumAddress:
@@ -130,7 +125,7 @@ class Asset:
 
     def set_dividend(self, *, record: int, execution: int, amount: int, amount_decimals: int) -> int:
         """Announce a dividend of `amount` / 10^`amount_decimals` for a whole token; return its id."""
-        receipt = self.send("setDividend", (record, execution, amount, amount_decimals))
+        receipt = self.send(self.release.set_dividend, (record, execution, amount, amount_decimals))
         (event,) = self.events(receipt, "DividendSet")
         return int(event["dividendId"])
 
@@ -140,7 +135,7 @@ class Asset:
 
     def set_coupon(self, terms: CouponTerms) -> int:
         """Announce a coupon; return its id."""
-        (event,) = self.events(self.send("setCoupon", terms.as_struct()), "CouponSet")
+        (event,) = self.events(self.send("setCoupon", self.release.coupon_struct(terms)), "CouponSet")
         return int(event["couponId"])
 
     def cancel_coupon(self, coupon_id: int) -> TxReceipt:
@@ -156,6 +151,19 @@ class Asset:
         return self.send("fullRedeemAtMaturity", holder, sender=sender)
 
     # ------------------------------------------------------------------------------ what it says
+
+    @property
+    def matures(self) -> int:
+        """A bond's maturity date, in seconds since the epoch."""
+        answer = self.read(self.release.maturity_view)
+        return int(answer[-1] if isinstance(answer, tuple) else answer)
+
+    def dividend(self, dividend_id: int) -> Dividend:
+        """A dividend's terms and state."""
+        answer = self.read(self.release.get_dividend, dividend_id)
+        (terms, snapshot_id), is_cancelled = answer if self.release.has_cancellation else (answer, False)
+        record, execution, amount, amount_decimals = terms
+        return Dividend(record, execution, amount, amount_decimals, snapshot_id, is_cancelled)
 
     def balance_of(self, holder: ChecksumAddress) -> int:
         """The free balance."""

@@ -1,4 +1,7 @@
-"""One chain with the studio's contracts for all tests; each test's doings are undone after it.
+"""One chain with the studio's contracts for all tests of a release; each test's doings are undone after it.
+
+Tests run against every release of the package (release.py), one release after the other; `--package 2.0.0` runs
+one. A test that is about what only some have says so: `@pytest.mark.releases("8.0.0")`.
 
 `make test` leaves this folder out: it needs a package that `make setup` does not install. Naming the folder or
 a file of it (`make test-ats`) runs it.
@@ -16,13 +19,49 @@ from deploy.devnet.artifacts import compile_contracts
 from tests.ats.asset import Asset
 from tests.ats.chain import Chain, running_chain
 from tests.ats.lifecycle import Lifecycle, deploy_lifecycle, deploy_payment_token
-from tests.ats.market import HEDERA_BATCH_GAS, Market, open_market
+from tests.ats.market import HEDERA_BATCH_GAS, Market, Services, open_services, paused
+from tests.ats.release import RELEASES, Release
 from tests.ats.report import BatchSize, table_of
-from tests.ats.scene import AMOUNTS, PROJECT, SECONDS_TO_MATURITY, TOKEN_TERMS
+from tests.ats.scene import AMOUNTS, PROJECT, SECONDS_TO_MATURITY, SECONDS_TO_START, TOKEN_TERMS
 from tests.ats.studio import Studio, deploy_studio
 
 _HERE = Path(__file__).parent
-_BATCH_SIZES = pytest.StashKey[list[BatchSize]]()
+_BATCH_SIZES = pytest.StashKey[dict[str, list[BatchSize]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--package`: only this release."""
+    parser.addoption("--package", choices=list(RELEASES), help="the one release of the package to run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker."""
+    config.addinivalue_line("markers", "releases(*versions): the releases that a test is about; all without it")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Once for each release, if a test needs one."""
+    if "release" not in metafunc.fixturenames:
+        return
+    asked = metafunc.config.getoption("--package")
+    releases = [release for version, release in RELEASES.items() if asked in (None, version)]
+    metafunc.parametrize("release", releases, ids=str, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a test's marker leaves out."""
+    unwanted = [item for item in items if not _is_about_its_release(item)]
+    if unwanted:
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in unwanted]
+
+
+def _is_about_its_release(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("releases")
+    if marker is None or not isinstance(item, pytest.Function):
+        return True
+    release = item.callspec.params["release"]
+    return isinstance(release, Release) and release.version in marker.args
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -33,26 +72,32 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the sizes of batches, if a test has measured them."""
-    sizes = config.stash.get(_BATCH_SIZES, [])
-    if sizes:
-        terminalreporter.section("batches on the studio's contracts")
+    for version, sizes in config.stash.get(_BATCH_SIZES, {}).items():
+        terminalreporter.section(f"batches on the studio's contracts, {version}")
         terminalreporter.write_line("\n".join(table_of(sizes, HEDERA_BATCH_GAS)))
 
 
+@pytest.fixture(scope="session")
+def release(request: pytest.FixtureRequest) -> Release:
+    """The release that a test runs against."""
+    chosen: Release = request.param
+    return chosen
+
+
 @pytest.fixture
-def batch_sizes(request: pytest.FixtureRequest) -> list[BatchSize]:
+def batch_sizes(request: pytest.FixtureRequest, release: Release) -> list[BatchSize]:
     """What is printed at the end; a test adds to it."""
-    return request.config.stash.setdefault(_BATCH_SIZES, [])
+    return request.config.stash.setdefault(_BATCH_SIZES, {}).setdefault(release.version, [])
 
 
 @pytest.fixture(scope="session")
-def studio() -> Iterator[Studio]:
+def studio(release: Release) -> Iterator[Studio]:
     """The studio on a chain of its own, whose blocks are a second apart."""
-    package = fetch()
+    package = fetch(release.version)
     compile_contracts()
     with running_chain() as chain:
         chain.rpc("anvil_setBlockTimestampInterval", 1)
-        yield deploy_studio(chain, package)
+        yield deploy_studio(chain, release, package)
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +111,7 @@ def deployed_equity(studio: Studio) -> Asset:
 @pytest.fixture(scope="session")
 def deployed_bond(studio: Studio) -> Asset:
     """The bond, before any test."""
-    starts = studio.chain.now + 1
+    starts = studio.chain.now + SECONDS_TO_START
     bond = studio.deploy_bond(TOKEN_TERMS, starts=starts, matures=starts + SECONDS_TO_MATURITY)
     bond.issue(AMOUNTS)
     return bond
@@ -83,28 +128,37 @@ def deployed_kpi_bond(studio: Studio) -> Asset:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def open_services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Market]:
-    """The four services and a studio of their own, on a chain that ticks and is never rewound."""
-    package = fetch()
+async def services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Services]:
+    """The four services on a chain of their own, which ticks and is never rewound; the same for all releases."""
     compile_contracts()
     with running_chain() as chain:
-        studio = deploy_studio(chain, package)
-        async with open_market(studio, tmp_path_factory.mktemp("market")) as opened:
+        async with open_services(chain, tmp_path_factory.mktemp("market")) as opened:
             yield opened
 
 
+@pytest.fixture(scope="session")
+def open_market(release: Release, services: Services) -> Market:
+    """The services and a studio on their chain."""
+    package = fetch(release.version)
+    with paused(services.ticker):
+        studio = deploy_studio(services.chain, release, package)
+    return Market(services, studio)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def market(open_services: Market) -> Market:
+async def market(open_market: Market) -> Market:
     """The services with small batches; each test deploys its tokens."""
-    await open_services.run_payout_service()
-    return open_services
+    await open_market.run_payout_service()
+    return open_market
 
 
 @pytest.fixture
 def chain(
-    studio: Studio, deployed_equity: Asset, deployed_bond: Asset, deployed_kpi_bond: Asset
+    request: pytest.FixtureRequest, studio: Studio, deployed_equity: Asset, deployed_bond: Asset
 ) -> Iterator[Chain]:
     """The chain; rewound after the test to what it was."""
+    if studio.release.has_open_rates:
+        request.getfixturevalue("deployed_kpi_bond")
     with studio.chain.rewound():
         yield studio.chain
 

@@ -1,6 +1,7 @@
 """The four services on a chain of the studio: what a system test of the engine on these contracts starts from.
 
-    async with open_market(studio, folder) as market:
+    async with open_services(chain, folder) as services:
+        market = Market(services, deploy_studio(chain, release, package))
         listing = await market.list_equity(amounts)     # issued, with its contracts, imported
         distribution = await market.create_kind(listing, dividend_id=1)
 
@@ -46,10 +47,10 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     ResumePayoutRequest,
     RetryPaymentsRequest,
 )
-from tests.ats import roles
 from tests.ats.asset import Asset
+from tests.ats.chain import Chain
 from tests.ats.lifecycle import deploy_lifecycle, deploy_payment_token
-from tests.ats.scene import PROJECT, SECONDS_TO_MATURITY, TOKEN_TERMS
+from tests.ats.scene import PROJECT, SECONDS_TO_MATURITY, SECONDS_TO_START, TOKEN_TERMS
 from tests.ats.studio import Studio
 from tests.system.harness import (
     NO_SETTINGS,
@@ -63,7 +64,6 @@ from tests.system.harness import (
 from tests.system.mining import Ticker
 
 EQUITY_TYPE: Final = 1
-_STARTS_IN_SECONDS: Final = 10
 # Few payees in a batch, and one batch after the other: time to do something in between.
 SMALL_BATCHES: Final = {"MAX_BATCH_GAS": "600000", "MAX_IN_FLIGHT_TRANSACTIONS": "1"}
 # What Hedera gives a transaction: the size of a batch is up to the engine, under this.
@@ -80,31 +80,35 @@ class Listing:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The four services on a chain that ticks. `payout_settings` are what payout_service always needs there."""
+
+    chain: Chain
+    stack: Stack
+    devnet: Devnet
+    client: MassPayoutClient
+    signer: str
+    ticker: Ticker
+    payout_settings: Mapping[str, str]
+
+
 class Market(Harness):
     """Connections to the services, as system tests have them, and the studio.
 
     `stage` of the harness deploys a devnet token; here a stage is made of a token of the studio, by `stage_of`.
     """
 
-    def __init__(
-        self,
-        studio: Studio,
-        stack: Stack,
-        devnet: Devnet,
-        client: MassPayoutClient,
-        signer: str,
-        ticker: Ticker,
-        payout_settings: Mapping[str, str],
-    ) -> None:
-        """Nothing is read yet. `payout_settings` are what payout_service always needs on this chain."""
+    def __init__(self, services: Services, studio: Studio) -> None:
+        """Nothing is read yet. The studio is on the chain of the services."""
         self.studio = studio
-        self._ticker = ticker
-        self._payout_settings = payout_settings
-        self.stack = stack
-        self.devnet = devnet
-        self.client = client
+        self._ticker = services.ticker
+        self._payout_settings = services.payout_settings
+        self.stack = services.stack
+        self.devnet = services.devnet
+        self.client = services.client
         self.rpc_url = studio.chain.url
-        self.signer = to_checksum_address(signer)
+        self.signer = to_checksum_address(services.signer)
 
     def stage_of(self, asset: Asset) -> Stage:
         """Deploy payment token and lifecycle contract for a token; the signer gets every role that payouts need.
@@ -114,7 +118,7 @@ class Market(Harness):
         payer = deploy_lifecycle(self.studio.chain, asset, deploy_payment_token(self.studio.chain), self.signer)
         (_, security_type) = asset.read("getERC20Metadata")
         if security_type != EQUITY_TYPE:
-            asset.grant(roles.MATURITY_REDEEMER, payer.address)
+            asset.grant(asset.roles.maturity_redeemer, payer.address)
         holders = {holder: asset.balance_of(holder) for holder in asset.holders()}
         return Stage(asset.address, payer.payment_token.address, payer.address, holders)
 
@@ -124,7 +128,7 @@ class Market(Harness):
 
     async def list_bond(self, amounts: Mapping[ChecksumAddress, int]) -> Listing:
         """The same with a bond of variable rate that matures in SECONDS_TO_MATURITY."""
-        starts = self.studio.chain.now + _STARTS_IN_SECONDS
+        starts = self.studio.chain.now + SECONDS_TO_START
         matures = starts + SECONDS_TO_MATURITY
         return await self._list(
             lambda: self.studio.deploy_bond(TOKEN_TERMS, starts=starts, matures=matures), amounts
@@ -253,11 +257,18 @@ class Market(Harness):
     @contextmanager
     def block_for_each_transaction(self) -> Iterator[None]:
         """Only a transaction makes a block, its own and at once: nothing becomes final by time passing."""
-        self._ticker.pause()
-        try:
+        with paused(self._ticker):
             yield
-        finally:
-            self._ticker.resume()
+
+
+@contextmanager
+def paused(ticker: Ticker) -> Iterator[None]:
+    """The chain does not tick."""
+    ticker.pause()
+    try:
+        yield
+    finally:
+        ticker.resume()
 
 
 def retry_request(distribution: Distribution) -> RetryPaymentsRequest:
@@ -272,12 +283,11 @@ def request_of(listing: Listing, **kind: int | bool) -> CreateDistributionReques
 
 
 @asynccontextmanager
-async def open_market(studio: Studio, folder: Path) -> AsyncIterator[Market]:
+async def open_services(chain: Chain, folder: Path) -> AsyncIterator[Services]:
     """Start database, NATS and the services in `folder`, let the chain tick; end it all afterwards.
 
     Batches are SMALL_BATCHES until `run_payout_service` is told otherwise. Raises StackError.
     """
-    chain = studio.chain
     genesis = chain.web3.eth.get_block(0)["hash"].to_0x_hex()
     key_file = folder / "signer.key"
     signer = ensure_signer(key_file)
@@ -295,17 +305,17 @@ async def open_market(studio: Studio, folder: Path) -> AsyncIterator[Market]:
     ticker = Ticker(chain.url)
     ticker.start()
     try:
-        services = (await asyncio.to_thread(stack.start)).services
+        found = (await asyncio.to_thread(stack.start)).services
         addresses = Endpoints(
-            asset=services["asset_service"],
-            distribution=services["distribution_service"],
-            payout=services[PAYOUT_SERVICE],
-            chain_sync=services["chain_sync_service"],
+            asset=found["asset_service"],
+            distribution=found["distribution_service"],
+            payout=found[PAYOUT_SERVICE],
+            chain_sync=found["chain_sync_service"],
         )
         async with AsyncExitStack() as exits:
             devnet = await exits.enter_async_context(Devnet(chain.url, expected_genesis_hash=genesis))
             client = await exits.enter_async_context(MassPayoutClient(addresses))
-            yield Market(studio, stack, devnet, client, signer, ticker, settings)
+            yield Services(chain, stack, devnet, client, signer, ticker, settings)
     finally:
         ticker.stop()
         await asyncio.to_thread(stack.destroy)

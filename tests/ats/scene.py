@@ -8,8 +8,8 @@ import pytest
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
-from tests.ats.asset import CouponTerms
 from tests.ats.chain import RevertedError
+from tests.ats.release import CouponTerms
 from tests.ats.studio import TokenTerms
 from tests.integration.devnet.stage import error_data
 
@@ -24,6 +24,8 @@ TOKEN_TERMS: Final = TokenTerms(
     nominal_value=NOMINAL_VALUE * 100,
     nominal_value_decimals=2,
 )
+# Version 2 refuses a bond that has begun.
+SECONDS_TO_START: Final = 10
 SECONDS_TO_MATURITY: Final = 100_000
 A, B, C, D, NEW = (
     ChecksumAddress(to_checksum_address(f"0x{number:040x}")) for number in (0xA1A1, 0xB2B2, 0xC3C3, 0xD4D4, 0xE5E5)

@@ -1,4 +1,8 @@
-"""Deploys the studio: resolver, facets, configurations and factory; then tokens, as an issuer would."""
+"""Deploys the studio: resolver, facets, configurations and factory; then tokens, as an issuer would.
+
+Both releases know the same parts. They differ in names, in how much a call takes, and in the factory, which is a
+contract of its own in version 2 and a facet behind a proxy in version 8 (release.py).
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from eth_typing import ChecksumAddress
+from eth_typing import ABIElement, ChecksumAddress
+from eth_utils.abi import abi_to_signature
 from eth_utils.address import to_checksum_address
 from web3.contract import Contract
 from web3.logs import DISCARD
 
 from deploy.ats.package import Artifact, configuration_facets, load_artifact
-from tests.ats import roles
+from deploy.devnet.artifacts import Abi
 from tests.ats.asset import Asset
 from tests.ats.chain import CREATION_GAS, Chain
+from tests.ats.release import Release
 
 ZERO_ADDRESS: Final = to_checksum_address("0x" + "00" * 20)
 # As the studio's own deployment does it by default.
 FACETS_PER_CALL: Final = 15
-FACTORY_FACET: Final = "FactoryFacet"
 # Units of the token; the studio refuses 0 for "no cap".
 MAX_SUPPLY: Final = 2**128
 CURRENCY: Final = b"USD"
@@ -73,19 +78,24 @@ class TokenTerms:
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """A deployed studio. Tokens have a blacklist, one partition, no KYC, no clearing, no external lists."""
+    """A deployed studio. Tokens have a blacklist, one partition, no KYC, no clearing, no external lists.
+
+    `token_abis` are the interfaces of its tokens, put together from the facets of each product.
+    """
 
     chain: Chain
+    release: Release
     package: Path
     resolver: Contract
     factory: Contract
+    token_abis: Mapping[Product, Abi]
 
     def deploy_equity(self, terms: TokenTerms) -> Asset:
         """Deploy an equity, its admin's roles being ADMINISTRATION. Raises RevertedError for a bad ISIN."""
         no_rights = (False,) * 7
         details = (*no_rights, COMMON_DIVIDEND, CURRENCY, terms.nominal_value, terms.nominal_value_decimals)
         security = self._security(Product.EQUITY, terms)
-        return self._deploy("deployEquity", "EquityDeployed", (security, details))
+        return self._deploy(Product.EQUITY, "deployEquity", "EquityDeployed", (security, details))
 
     def deploy_bond(self, terms: TokenTerms, *, starts: int, matures: int) -> Asset:
         """Deploy a bond of variable rate: each coupon's rate is given when the coupon is announced.
@@ -94,10 +104,10 @@ class Studio:
         """
         details = (CURRENCY, terms.nominal_value, terms.nominal_value_decimals, starts, matures)
         security = self._security(Product.BOND, terms)
-        return self._deploy("deployBond", "BondDeployed", (security, details, [], []))
+        return self._deploy(Product.BOND, "deployBond", "BondDeployed", (security, details, [], []))
 
     def deploy_kpi_linked_bond(self, terms: TokenTerms, *, matures: int, project: ChecksumAddress) -> Asset:
-        """Deploy a bond whose coupons' rates stay open until their fixing dates.
+        """Deploy a bond whose coupons' rates stay open until their fixing dates; version 8 has such.
 
         They follow what was reported of `project` (`addKpiData`) in the REPORT_PERIOD before the fixing date;
         without a report a penalty is added to the rate before. The published factory has no function for such
@@ -137,13 +147,12 @@ class Studio:
             for function in facet.abi:
                 if function["type"] == "function" and function["name"].startswith("initialize"):
                     self.chain.transact(facet, function["name"], *given.get(function["name"], ()))
-        bond = self.asset(address)
+        bond = self._asset(product, address)
         bond.send("setOperationalStatus")
         return bond
 
-    def asset(self, address: ChecksumAddress) -> Asset:
-        """A token that the studio has deployed."""
-        return Asset(self.chain, self.chain.contract(address, load_artifact(self.package, "IAsset").abi))
+    def _asset(self, product: Product, address: ChecksumAddress) -> Asset:
+        return Asset(self.chain, self.chain.contract(address, self.token_abis[product]), self.release)
 
     def _security(self, product: Product, terms: TokenTerms) -> dict[str, Any]:
         return {
@@ -167,9 +176,9 @@ class Studio:
         }
 
     def _rbacs(self) -> list[tuple[bytes, list[ChecksumAddress]]]:
-        return [(role, [self.chain.admin]) for role in roles.ADMINISTRATION]
+        return [(role, [self.chain.admin]) for role in self.release.roles.administration]
 
-    def _deploy(self, function: str, event: str, data: tuple[Any, ...]) -> Asset:
+    def _deploy(self, product: Product, function: str, event: str, data: tuple[Any, ...]) -> Asset:
         receipt = self.chain.transact(self.factory, function, data, REGULATION_S)
         (log,) = [
             found
@@ -178,28 +187,47 @@ class Studio:
         ]
         # The deployer, the new token, and all that was given.
         _, address, *_ = log["args"].values()
-        return self.asset(to_checksum_address(address))
+        return self._asset(product, to_checksum_address(address))
 
 
-def deploy_studio(chain: Chain, package: Path) -> Studio:
+def deploy_studio(chain: Chain, release: Release, package: Path) -> Studio:
     """Deploy resolver, libraries, the facets of every product, their configurations, and the factory."""
     resolver_artifact = load_artifact(package, "BusinessLogicResolver")
     resolver = chain.contract(chain.create(resolver_artifact), resolver_artifact.abi)
-    chain.transact(resolver, "initializeBusinessLogicResolver")
+    chain.transact(resolver, release.initialize_resolver)
 
-    composition = {
-        product: configuration_facets(package, product.script)
+    products = [
+        product
         for product in (Product.EQUITY, Product.BOND, Product.KPI_LINKED_BOND)
-    }
-    composition[Product.FACTORY] = (FACTORY_FACET,)
+        if release.has_open_rates or product is not Product.KPI_LINKED_BOND
+    ]
+    composition = {product: configuration_facets(package, product.script) for product in products}
+    if release.factory_is_facet:
+        composition[Product.FACTORY] = (release.factory,)
     facets = {name: load_artifact(package, name) for names in composition.values() for name in names}
-    keys = _register(chain, resolver, facets, _deploy_libraries(chain, package, facets.values()))
+    keys = _register(chain, release, resolver, facets, _deploy_libraries(chain, package, facets.values()))
     for product, names in composition.items():
-        _configure(chain, resolver, product, [keys[name] for name in names])
+        _configure(chain, release, resolver, product, [keys[name] for name in names])
 
-    proxy = load_artifact(package, "ResolverProxy")
-    factory = chain.create(proxy, resolver.address, Product.FACTORY.configuration_id, 1, [])
-    return Studio(chain, package, resolver, chain.contract(factory, facets[FACTORY_FACET].abi))
+    factory_artifact = load_artifact(package, release.factory)
+    if release.factory_is_facet:
+        proxy = load_artifact(package, "ResolverProxy")
+        factory = chain.create(proxy, resolver.address, Product.FACTORY.configuration_id, 1, [])
+    else:
+        factory = chain.create(factory_artifact)
+    token_abis = {product: _merged([facets[name].abi for name in composition[product]]) for product in products}
+    return Studio(chain, release, package, resolver, chain.contract(factory, factory_artifact.abi), token_abis)
+
+
+def _merged(abis: Iterable[Abi]) -> Abi:
+    """Every function, event and error that one of these has, once."""
+    entries = {
+        (entry["type"], abi_to_signature(cast(ABIElement, entry))): entry
+        for abi in abis
+        for entry in abi
+        if entry["type"] in ("function", "event", "error")
+    }
+    return list(entries.values())
 
 
 def _deploy_libraries(chain: Chain, package: Path, users: Iterable[Artifact]) -> Mapping[str, ChecksumAddress]:
@@ -222,6 +250,7 @@ def _deploy_libraries(chain: Chain, package: Path, users: Iterable[Artifact]) ->
 
 def _register(
     chain: Chain,
+    release: Release,
     resolver: Contract,
     facets: Mapping[str, Artifact],
     libraries: Mapping[str, ChecksumAddress],
@@ -233,14 +262,13 @@ def _register(
         address = chain.create(artifact, libraries=libraries)
         keys[name] = chain.contract(address, artifact.abi).functions.getStaticResolverKey().call()
         entries.append((keys[name], address))
-    for start in range(0, len(entries), FACETS_PER_CALL):
-        chain.transact(
-            resolver, "registerBusinessLogics", entries[start : start + FACETS_PER_CALL], gas=CREATION_GAS
-        )
+    page = len(entries) if release.registers_facets_at_once else FACETS_PER_CALL
+    for start in range(0, len(entries), page):
+        chain.transact(resolver, "registerBusinessLogics", entries[start : start + page], gas=CREATION_GAS)
     return keys
 
 
-def _configure(chain: Chain, resolver: Contract, product: Product, keys: list[bytes]) -> None:
+def _configure(chain: Chain, release: Release, resolver: Contract, product: Product, keys: list[bytes]) -> None:
     for start in range(0, len(keys), FACETS_PER_CALL):
         end = start + FACETS_PER_CALL
         chain.transact(
@@ -249,6 +277,6 @@ def _configure(chain: Chain, resolver: Contract, product: Product, keys: list[by
             product.configuration_id,
             [(key, 1) for key in keys[start:end]],
             end >= len(keys),
-            b"",
+            *release.configuration_tail,
             gas=CREATION_GAS,
         )

@@ -5,7 +5,6 @@ These are the dangers that the payout engine has to avoid; see contracts.md, 3.
 
 import pytest
 
-from tests.ats import roles
 from tests.ats.asset import Asset
 from tests.ats.chain import TRANSACTION_GAS, Chain, RevertedError
 from tests.ats.lifecycle import Lifecycle
@@ -29,6 +28,8 @@ MONEY = 10**12
 RATE = 5
 YEAR_SECONDS = 365 * 24 * 3600
 HOLDERS = [A, B, C, D]
+only_version_2 = pytest.mark.releases("2.0.0")
+only_version_8 = pytest.mark.releases("8.0.0")
 
 
 def announce_dividend(chain: Chain, equity: Asset) -> tuple[int, int, int]:
@@ -48,13 +49,13 @@ COUPON = {
 @pytest.fixture
 def cash_out(chain: Chain, bond: Asset, bond_payer: Lifecycle) -> Lifecycle:
     """The bond's contract with money and the redeemer role."""
-    bond.grant(roles.MATURITY_REDEEMER, bond_payer.address)
+    bond.grant(bond.roles.maturity_redeemer, bond_payer.address)
     bond_payer.deposit(MONEY)
     return bond_payer
 
 
 def mature(chain: Chain, bond: Asset) -> None:
-    chain.advance_to(bond.read("getMaturityDate"))
+    chain.advance_to(bond.matures)
 
 
 def test_a_snapshot_pays_free_balances_once(equity: Asset, equity_payer: Lifecycle) -> None:
@@ -79,6 +80,7 @@ def test_a_paused_asset_still_pays(equity: Asset, equity_payer: Lifecycle) -> No
     assert equity_payer.pay("executeAmountSnapshotByAddresses", snapshot_id, [A], SUPPLY).paid == {A: AMOUNTS[A]}
 
 
+@only_version_8
 def test_a_dividend_is_paid_from_its_execution_date(chain: Chain, equity: Asset, equity_payer: Lifecycle) -> None:
     equity_payer.deposit(MONEY)
     dividend_id, record, execution = announce_dividend(chain, equity)
@@ -92,6 +94,7 @@ def test_a_dividend_is_paid_from_its_execution_date(chain: Chain, equity: Asset,
     assert equity_payer.pay("executeDistribution", dividend_id, 0, 10).failed == HOLDERS
 
 
+@only_version_8
 def test_a_pending_dividend_is_paid_by_the_live_register(
     chain: Chain, equity: Asset, equity_payer: Lifecycle
 ) -> None:
@@ -100,10 +103,11 @@ def test_a_pending_dividend_is_paid_by_the_live_register(
     dividend_id, _, execution = announce_dividend(chain, equity)
     chain.advance_to(execution)
     assert equity_payer.pay("executeDistributionByAddresses", dividend_id, [A]).paid == {A: DIVIDEND[A]}
-    (_, snapshot_id), _ = equity.read("getDividend", dividend_id)
+    snapshot_id = equity.dividend(dividend_id).snapshot_id
     assert snapshot_id == 0
 
 
+@only_version_8
 def test_a_cancelled_dividend_pays(chain: Chain, equity: Asset, equity_payer: Lifecycle) -> None:
     equity_payer.deposit(MONEY)
     dividend_id, record, execution = announce_dividend(chain, equity)
@@ -111,11 +115,28 @@ def test_a_cancelled_dividend_pays(chain: Chain, equity: Asset, equity_payer: Li
     equity.trigger_pending()
     equity.cancel_dividend(dividend_id)
     chain.advance_to(execution)
-    _, is_disabled = equity.read("getDividend", dividend_id)
-    assert is_disabled
+    assert equity.dividend(dividend_id).is_cancelled
     assert equity_payer.pay("executeDistributionByAddresses", dividend_id, HOLDERS).paid == DIVIDEND
 
 
+@only_version_2
+def test_dividends_and_coupons_of_version_2_are_not_the_contracts(
+    chain: Chain, equity: Asset, bond: Asset, equity_payer: Lifecycle, bond_payer: Lifecycle
+) -> None:
+    """It asks for getDividend, which is not there, and for ten words of a coupon that has six."""
+    for payer in (equity_payer, bond_payer):
+        payer.deposit(MONEY)
+    dividend_id, _, execution = announce_dividend(chain, equity)
+    coupon_id = bond.set_coupon(coupon_terms(chain.now, rate=RATE))
+    chain.advance_to(execution + 1000)
+    with refused("FunctionNotFound(bytes4)", bytes.fromhex("0ecfcaa4")):
+        equity_payer.pay("executeDistributionByAddresses", dividend_id, HOLDERS)
+    with pytest.raises(RevertedError) as caught:
+        bond_payer.pay("executeDistributionByAddresses", coupon_id, HOLDERS)
+    assert caught.value.data == ""
+
+
+@only_version_8
 def test_a_coupon_pays_frozen_tokens_too(chain: Chain, bond: Asset, bond_payer: Lifecycle) -> None:
     bond_payer.deposit(MONEY)
     now = chain.now
@@ -127,6 +148,7 @@ def test_a_coupon_pays_frozen_tokens_too(chain: Chain, bond: Asset, bond_payer: 
     assert bond_payer.pay("executeDistributionByAddresses", coupon_id, HOLDERS).paid == COUPON
 
 
+@only_version_8
 def test_a_cancelled_coupon_reverts(chain: Chain, bond: Asset, bond_payer: Lifecycle) -> None:
     bond_payer.deposit(MONEY)
     now = chain.now
@@ -141,7 +163,7 @@ def test_a_cancelled_coupon_reverts(chain: Chain, bond: Asset, bond_payer: Lifec
 
 
 def test_cash_out_pays_the_principal_and_redeems(chain: Chain, bond: Asset, cash_out: Lifecycle) -> None:
-    with refused("NotPaymentDate(uint256,uint256)", bond.read("getMaturityDate"), chain.now + 1):
+    with refused("NotPaymentDate(uint256,uint256)", bond.matures, chain.now + 1):
         cash_out.pay("executeBondCashOutByAddresses", [A])
     mature(chain, bond)
     outcome = cash_out.pay("executeBondCashOutByAddresses", [A, B])
@@ -150,6 +172,7 @@ def test_cash_out_pays_the_principal_and_redeems(chain: Chain, bond: Asset, cash
     assert cash_out.pay("executeBondCashOutByAddresses", [A]).paid == {A: 0}
 
 
+@only_version_8
 def test_cash_out_pays_frozen_bonds_again_each_time(chain: Chain, bond: Asset, cash_out: Lifecycle) -> None:
     """Why nobody may be cashed out whose total balance is more than the free one."""
     bond.freeze(A, UNIT)
@@ -157,6 +180,21 @@ def test_cash_out_pays_frozen_bonds_again_each_time(chain: Chain, bond: Asset, c
     paid = [cash_out.pay("executeBondCashOutByAddresses", [A]).paid[A] for _ in range(3)]
     assert paid == [NOMINAL_VALUE * AMOUNTS[A], NOMINAL_VALUE * UNIT, NOMINAL_VALUE * UNIT]
     assert cash_out.money_of(A) > NOMINAL_VALUE * AMOUNTS[A]
+
+
+@only_version_2
+def test_cash_out_pays_free_bonds_and_leaves_the_others_unlisted(
+    chain: Chain, bond: Asset, cash_out: Lifecycle
+) -> None:
+    bond.freeze(A, UNIT)
+    mature(chain, bond)
+    paid = [cash_out.pay("executeBondCashOutByAddresses", [A]).paid[A] for _ in range(2)]
+    assert paid == [NOMINAL_VALUE * 9 * UNIT, 0]
+    assert bond.holders() == [D, B, C]
+    bond.unfreeze(A, UNIT)
+    assert cash_out.pay("executeBondCashOutByAddresses", [A]).paid == {A: NOMINAL_VALUE * UNIT}
+    # The list takes somebody else out (test_register.py).
+    assert bond.holders() == [D, B]
 
 
 def test_one_blocked_holder_reverts_the_whole_cash_out(chain: Chain, bond: Asset, cash_out: Lifecycle) -> None:
@@ -171,7 +209,7 @@ def test_one_blocked_holder_reverts_the_whole_cash_out(chain: Chain, bond: Asset
 def test_cash_out_needs_the_redeemer_role_on_the_bond(chain: Chain, bond: Asset, bond_payer: Lifecycle) -> None:
     bond_payer.deposit(MONEY)
     mature(chain, bond)
-    with refused("AccountHasNoRole(address,bytes32)", bond_payer.address, roles.MATURITY_REDEEMER):
+    with refused("AccountHasNoRole(address,bytes32)", bond_payer.address, bond.roles.maturity_redeemer):
         bond_payer.pay("executeBondCashOutByAddresses", [A])
 
 
@@ -183,6 +221,7 @@ def test_who_cannot_be_paid_keeps_his_bonds(chain: Chain, bond: Asset, cash_out:
     assert bond.balance_of(B) == AMOUNTS[B]
 
 
+@only_version_8
 def test_principal_of_nothing_burns_the_bonds(chain: Chain, bond: Asset, cash_out: Lifecycle) -> None:
     # A base unit of a bond whose nominal value is less than a base unit of money.
     bond.send("setNominalValue", 1, 2)
@@ -199,6 +238,7 @@ def test_pages_of_the_live_list_skip_holders(chain: Chain, bond: Asset, cash_out
     assert set(bond.holders()) == {C, D}
 
 
+@only_version_8
 def test_costs_of_a_payee_differ_ten_times(
     chain: Chain, studio: Studio, equity: Asset, bond: Asset, equity_payer: Lifecycle, cash_out: Lifecycle
 ) -> None:

@@ -9,38 +9,50 @@ from deploy.ats import package
 from deploy.ats.package import PackageError, configuration_facets, fetch, load_artifact
 from tests.ats.chain import linked
 
+VERSION = "8.0.0"
+
 
 @pytest.fixture(scope="module")
 def root() -> Path:
-    return fetch()
+    return fetch(VERSION)
 
 
 def test_other_bytes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(folder: Path) -> Path:
+    def download(version: str, folder: Path) -> Path:
         archive = folder / "other.tgz"
         archive.write_bytes(b"something else")
         return archive
 
     monkeypatch.setattr(package, "_download", download)
     with pytest.raises(PackageError, match="not the pinned one"):
-        fetch(tmp_path)
+        fetch(VERSION, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_there_is_not_fetched_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(folder: Path) -> Path:
-        raise AssertionError(f"fetched into {folder}")
+    def download(version: str, folder: Path) -> Path:
+        raise AssertionError(f"{version} fetched into {folder}")
 
     monkeypatch.setattr(package, "_download", download)
-    (tmp_path / package.VERSION).mkdir()
-    assert fetch(tmp_path) == tmp_path / package.VERSION
+    (tmp_path / VERSION).mkdir()
+    assert fetch(VERSION, tmp_path) == tmp_path / VERSION
 
 
-def test_facets_are_named_once_and_have_artifacts(root: Path) -> None:
+def test_a_version_that_is_not_pinned_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match=r"1\.0\.0 is not pinned"):
+        fetch("1.0.0", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("version", "own", "other"),
+    [("2.0.0", "EquityUSAFacet", "BondUSAFacet"), ("8.0.0", "DividendFacet", "CouponFacet")],
+)
+def test_facets_are_named_once_and_have_artifacts(version: str, own: str, other: str) -> None:
+    root = fetch(version)
     facets = configuration_facets(root, "equity")
     assert len(set(facets)) == len(facets)
-    assert "DividendFacet" in facets
-    assert "CouponFacet" not in facets
+    assert own in facets
+    assert other not in facets
     assert [name for name in facets if load_artifact(root, name).bytecode in ("", "0x")] == []
 
 

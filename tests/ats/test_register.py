@@ -1,4 +1,7 @@
-"""What events tell of the register of holders, and what they do not."""
+"""What events tell of the register of holders, what they do not, and whom the list of holders leaves out.
+
+Version 2 tells of withheld tokens without a Transfer, and its list of holders goes wrong with them.
+"""
 
 from collections import Counter
 
@@ -12,6 +15,8 @@ from tests.ats.scene import AMOUNTS, NEW, SUPPLY, UNIT, A, B, C, D, refused
 from tests.ats.studio import ZERO_ADDRESS
 from tests.ats.test_events import PARTITION
 
+only_version_2 = pytest.mark.releases("2.0.0")
+only_version_8 = pytest.mark.releases("8.0.0")
 INSUFFICIENT_BALANCE = "InsufficientBalance(address,uint256,uint256,bytes32)"
 
 
@@ -31,6 +36,7 @@ def free(equity: Asset) -> dict[ChecksumAddress, int]:
     return {holder: balance for holder, balance in balances.items() if balance}
 
 
+@only_version_8
 def test_transfers_tell_free_balances_but_not_the_supply(chain: Chain, equity: Asset) -> None:
     equity.transfer(A, NEW, UNIT)
     equity.send("burn", B, UNIT)
@@ -48,6 +54,62 @@ def test_transfers_tell_free_balances_but_not_the_supply(chain: Chain, equity: A
     assert sum(free(equity).values()) == equity.read("totalSupply")
 
 
+@only_version_2
+def test_transfers_tell_balances_and_what_is_withheld_together(chain: Chain, equity: Asset) -> None:
+    equity.transfer(A, NEW, UNIT)
+    equity.send("burn", B, UNIT)
+    equity.lock(C, 3 * UNIT, chain.now + 100)
+    equity.freeze(D, 5 * UNIT)
+    assert folded(equity) == {A: 9 * UNIT, B: 19 * UNIT, C: 30 * UNIT, D: 40 * UNIT, NEW: UNIT}
+    assert free(equity) == {A: 9 * UNIT, B: 19 * UNIT, C: 27 * UNIT, D: 35 * UNIT, NEW: UNIT}
+    assert equity.read("totalSupply") == 99 * UNIT
+
+
+@only_version_2
+@pytest.mark.parametrize(
+    ("function", "arguments", "event"),
+    [
+        ("issueByPartition", ((PARTITION, A, UNIT, b""),), "IssuedByPartition"),
+        ("controllerRedeemByPartition", (PARTITION, A, UNIT, b"", b""), "RedeemedByPartition"),
+        ("controllerTransferByPartition", (PARTITION, A, B, UNIT, b"", b""), "TransferByPartition"),
+    ],
+)
+def test_what_is_done_by_partition_has_no_transfer(
+    equity: Asset, function: str, arguments: tuple[object, ...], event: str
+) -> None:
+    receipt = equity.send(function, *arguments)
+    assert len(equity.events(receipt, event)) == 1
+    assert equity.events(receipt, "Transfer") == []
+    assert equity.balance_of(A) in (9 * UNIT, 11 * UNIT)
+
+
+@only_version_2
+def test_who_has_withheld_tokens_alone_and_receives_is_listed_twice(equity: Asset) -> None:
+    equity.freeze(A, AMOUNTS[A])
+    equity.transfer(B, A, UNIT)
+    assert equity.holders() == [A, B, C, D, A]
+
+
+@only_version_2
+def test_who_gives_all_free_tokens_away_leaves_the_list_and_takes_others_with_them(equity: Asset) -> None:
+    equity.freeze(A, UNIT)
+    equity.transfer(A, B, AMOUNTS[A] - UNIT)
+    assert equity.holders() == [D, B, C]
+    equity.unfreeze(A, UNIT)
+    assert (equity.balance_of(A), equity.holders()) == (UNIT, [D, B, C])
+    equity.transfer(A, B, UNIT)
+    assert (equity.balance_of(C), equity.holders()) == (AMOUNTS[C], [D, B])
+
+
+@only_version_8
+def test_withheld_tokens_keep_their_holder_listed_once(equity: Asset) -> None:
+    equity.freeze(A, AMOUNTS[A])
+    equity.transfer(B, A, UNIT)
+    equity.transfer(A, B, UNIT)
+    assert equity.holders() == [A, B, C, D]
+
+
+@only_version_8
 @pytest.mark.parametrize("withhold", ["freeze", "lock"])
 def test_withholding_tokens_looks_like_burning_them(chain: Chain, equity: Asset, withhold: str) -> None:
     receipt = equity.freeze(A, UNIT) if withhold == "freeze" else equity.lock(A, UNIT, chain.now + 100)
@@ -67,6 +129,15 @@ def test_an_adjustment_changes_balances_supply_and_decimals_without_a_transfer(e
     assert decimals == 7
 
 
+@only_version_2
+def test_after_an_adjustment_transfers_are_transfers(equity: Asset) -> None:
+    equity.adjust(3, 0)
+    assert equity.events(equity.transfer(A, B, 1), "Transfer") == [{"from": A, "to": B, "value": 1}]
+    equity.transfer(A, A, 3 * AMOUNTS[A] - 1)
+    assert equity.balance_of(A) == equity.read("balanceOfByPartition", PARTITION, A) == 3 * AMOUNTS[A] - 1
+
+
+@only_version_8
 def test_the_first_transfer_after_an_adjustment_comes_with_one_from_nobody_to_nobody(equity: Asset) -> None:
     equity.adjust(3, 0)
     events = equity.events(equity.transfer(A, B, 1), "Transfer")
@@ -76,12 +147,14 @@ def test_the_first_transfer_after_an_adjustment_comes_with_one_from_nobody_to_no
     assert equity.balance_of(A) == 3 * AMOUNTS[A] - 1
 
 
+@only_version_8
 def test_what_an_adjustment_added_cannot_be_passed_to_oneself(equity: Asset) -> None:
     equity.adjust(3, 0)
     with refused(INSUFFICIENT_BALANCE, A, AMOUNTS[A], 3 * AMOUNTS[A], PARTITION):
         equity.transfer(A, A, 3 * AMOUNTS[A])
 
 
+@only_version_8
 def test_passing_the_balance_before_an_adjustment_to_oneself_blocks_what_was_added(equity: Asset) -> None:
     """The balance stays right, that of the partition does not follow: the register is right, the holder stuck."""
     equity.adjust(3, 0)

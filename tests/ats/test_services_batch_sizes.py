@@ -24,6 +24,7 @@ BOND_HOLDERS = 120
 TOKENS = 10 * UNIT
 RATE_PERCENT = 10
 LEAST_RATIO = 5
+SNAPSHOT_OF_A_BOND = "snapshot of a bond, payees new to the money"
 
 
 def holders(count: int) -> dict[ChecksumAddress, int]:
@@ -51,13 +52,15 @@ async def pay(
 
 
 async def pay_equity(market: Market) -> list[BatchSize]:
-    """A snapshot payout, then a dividend."""
+    """A snapshot payout, then a dividend, which version 2 has not for the lifecycle contract."""
     listing = await market.list_equity(holders(EQUITY_HOLDERS))
     share, dividend = 2 * UNIT, TOKENS * 3 // 2
     total = share * EQUITY_HOLDERS
     await market.deposit(listing.stage, total)
     snapshot = await market.create(listing.name, total)
     first = await pay(market, listing, snapshot, "snapshot, payees new to the money", [share])
+    if listing.token.release.version == "2.0.0":
+        return [first]
 
     record = market.studio.chain.now + 100
     dividend_id = listing.token.set_dividend(record=record, execution=record + 100, amount=15, amount_decimals=1)
@@ -68,22 +71,27 @@ async def pay_equity(market: Market) -> list[BatchSize]:
 
 
 async def pay_bond(market: Market) -> list[BatchSize]:
-    """A coupon, then the redemption: the coupon's snapshot makes burning dear."""
+    """A coupon, of version 2 a snapshot payout, then the redemption: a snapshot makes burning dear."""
     listing = await market.list_bond(holders(BOND_HOLDERS))
     chain = market.studio.chain
     interest = TOKENS * NOMINAL_VALUE * RATE_PERCENT * COUPON_SECONDS // (100 * YEAR_SECONDS)
-    terms = coupon_terms(chain.now, rate=RATE_PERCENT)
-    coupon_id = listing.token.set_coupon(terms)
-    chain.advance_to(terms.execution)
     await market.deposit(listing.stage, interest * BOND_HOLDERS)
-    distribution = await market.create_kind(listing, coupon_id=coupon_id)
-    first = await pay(market, listing, distribution, "coupon, payees new to the money", [interest])
-    return [first, await redeem(market, listing, "cash-out after a coupon's snapshot", [interest])]
+    if market.studio.release.version == "2.0.0":
+        call = SNAPSHOT_OF_A_BOND
+        distribution = await market.create(listing.name, interest * BOND_HOLDERS)
+    else:
+        call = "coupon, payees new to the money"
+        terms = coupon_terms(chain.now, rate=RATE_PERCENT)
+        coupon_id = listing.token.set_coupon(terms)
+        chain.advance_to(terms.execution)
+        distribution = await market.create_kind(listing, coupon_id=coupon_id)
+    first = await pay(market, listing, distribution, call, [interest])
+    return [first, await redeem(market, listing, "cash-out after a snapshot", [interest])]
 
 
 async def redeem(market: Market, listing: Listing, call: str, before: Sequence[int] = ()) -> BatchSize:
     """Let the bond mature and pay the principal."""
-    market.studio.chain.advance_to(listing.token.read("getMaturityDate"))
+    market.studio.chain.advance_to(listing.token.matures + 1)
     await market.deposit(listing.stage, NOMINAL_VALUE * TOKENS * BOND_HOLDERS)
     distribution = await market.create_kind(listing, redemption=True)
     size = await pay(market, listing, distribution, call, [*before, NOMINAL_VALUE * TOKENS])
@@ -98,7 +106,8 @@ async def test_as_many_payees_as_the_call_allows(market: Market, batch_sizes: li
     listing = await market.list_bond(holders(BOND_HOLDERS))
     batch_sizes.append(await redeem(market, listing, "cash-out, bond never snapshotted"))
 
-    # Each was cut by gas, not by the number of holders.
-    assert all(size.first_batch < size.payees for size in batch_sizes)
+    # Each was cut by gas, not by the number of holders, but for a snapshot's few of version 2.
+    whole = [size.call for size in batch_sizes if size.first_batch == size.payees]
+    assert whole == ([SNAPSHOT_OF_A_BOND] if market.studio.release.version == "2.0.0" else [])
     sizes = [size.first_batch for size in batch_sizes]
     assert max(sizes) >= LEAST_RATIO * min(sizes)

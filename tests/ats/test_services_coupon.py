@@ -1,4 +1,7 @@
-"""Coupons of bonds of the studio, paid by the four services: the rate given, or set later, or none after all."""
+"""Coupons of bonds of the studio, paid by the four services: the rate given, or set later, or none after all.
+
+The lifecycle contract cannot read those of version 2 (test_lifecycle.py).
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,7 +28,7 @@ from tests.ats.scene import (
 )
 from tests.ats.studio import KPI_IMPACT_DATA, KPI_INTEREST_RATE
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.releases("8.0.0")]
 AMOUNTS = {A: 10 * UNIT + 1, B: 20 * UNIT + 1, C: 30 * UNIT, D: 40 * UNIT + 3}
 RATE_PERCENT = 7
 HIGHEST_RATE_PERCENT = KPI_INTEREST_RATE[0]
@@ -56,6 +59,22 @@ async def bond(market: Market) -> Listing:
 async def kpi_bond(market: Market) -> Listing:
     """An imported bond of AMOUNTS whose coupons' rates stay open until their fixing dates."""
     return await market.list_kpi_bond(AMOUNTS)
+
+
+@pytest.mark.releases("2.0.0")
+async def test_a_coupon_of_version_2_is_refused_by_name(market: Market, bond: Listing) -> None:
+    terms = coupon_terms(market.studio.chain.now, rate=RATE_PERCENT)
+    coupon_id = bond.token.set_coupon(terms)
+    market.studio.chain.advance_to(terms.execution)
+    await market.deposit(bond.stage, sum(due_at(RATE_PERCENT).values()))
+
+    create = market.client.distributions.create_distribution
+    refused = await market.refusal(create, request_of(bond, coupon_id=coupon_id))
+    assert refused.reason is Reason.ASSET_VERSION_NOT_SUPPORTED
+    assert "getCoupon(uint256) (0x936e3169)" in refused.message
+    unknown = await market.refusal(create, request_of(bond, coupon_id=coupon_id + 1))
+    assert unknown.reason is Reason.CORPORATE_ACTION_NOT_FOUND
+    assert market.transfers(bond.stage) == []
 
 
 async def test_a_coupon_is_paid_to_who_held_at_the_record_date(market: Market, bond: Listing) -> None:

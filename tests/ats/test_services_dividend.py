@@ -1,4 +1,7 @@
-"""Dividends of an equity of the studio, paid by the four services: late, cancelled, announced anew."""
+"""Dividends of an equity of the studio, paid by the four services: late, cancelled, announced anew.
+
+The lifecycle contract cannot read those of version 2 (test_lifecycle.py).
+"""
 
 import pytest
 import pytest_asyncio
@@ -10,7 +13,7 @@ from tests.ats.asset import Asset
 from tests.ats.market import Listing, Market, request_of
 from tests.ats.scene import NEW, UNIT, A, B, C, D
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.releases("8.0.0")]
 AMOUNTS = {A: 10 * UNIT + 1, B: 20 * UNIT + 1, C: 30 * UNIT, D: 40 * UNIT + 3}
 # 1.25 money a token. The asset itself rounds down to the two decimals in which the dividend is announced.
 DUE = {holder: amount * 125 // UNIT * UNIT // 100 for holder, amount in AMOUNTS.items()}
@@ -31,6 +34,22 @@ def announce(equity: Asset) -> tuple[int, int, int]:
     execution = record + _SECONDS_AHEAD
     dividend_id = equity.set_dividend(record=record, execution=execution, amount=125, amount_decimals=2)
     return dividend_id, record, execution
+
+
+@pytest.mark.releases("2.0.0")
+async def test_a_dividend_of_version_2_is_refused_by_name(market: Market, listing: Listing) -> None:
+    dividend_id, _, execution = announce(listing.token)
+    market.studio.chain.advance_to(execution)
+    await market.deposit(listing.stage, MONEY)
+
+    create = market.client.distributions.create_distribution
+    refused = await market.refusal(create, request_of(listing, dividend_id=dividend_id))
+    assert refused.reason is Reason.ASSET_VERSION_NOT_SUPPORTED
+    assert "getDividend(uint256) (0x0ecfcaa4)" in refused.message
+    assert "getDividends(uint256) (0x3837ac88)" in refused.message
+    unknown = await market.refusal(create, request_of(listing, dividend_id=dividend_id + 1))
+    assert unknown.reason is Reason.CORPORATE_ACTION_NOT_FOUND
+    assert market.transfers(listing.stage) == []
 
 
 async def test_who_held_at_the_record_date_is_paid_from_the_execution_date_on(
@@ -63,14 +82,14 @@ async def test_the_scheduled_snapshot_is_taken_when_nobody_else_does(market: Mar
     equity = listing.token
     dividend_id, _, execution = announce(equity)
     market.studio.chain.advance_to(execution)
-    (_, snapshot_id), _ = equity.read("getDividend", dividend_id)
+    snapshot_id = equity.dividend(dividend_id).snapshot_id
     assert snapshot_id == 0
     await market.deposit(listing.stage, MONEY)
 
     distribution = await market.create_kind(listing, dividend_id=dividend_id)
     distribution = await market.in_state(distribution.name, DistributionState.COMPLETED)
 
-    (_, snapshot_id), _ = equity.read("getDividend", dividend_id)
+    snapshot_id = equity.dividend(dividend_id).snapshot_id
     assert (await market.payout(distribution.payout)).snapshot_id == str(snapshot_id)
     assert snapshot_id
     market.assert_paid(listing.stage, DUE, left=0)

@@ -1,23 +1,21 @@
-"""Redemption of bonds of the studio by the four services, as far as version 8 allows.
+"""Redemption of bonds of the studio by the four services, as far as each version allows.
 
 Version 8 tells the principal of all tokens of a holder and burns the free ones (test_redemption.py): whoever has
-others must not be in a call.
+others must not be in a call. Version 2 tells the principal of the free ones, and a burn without a Transfer.
 """
 
 import pytest
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
-from libs.errors import Reason
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import PaymentState
-from tests.ats import roles
 from tests.ats.asset import Asset
 from tests.ats.market import Market, retry_request
 from tests.ats.scene import NEW, NOMINAL_VALUE, UNIT, A, B, C
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-FREE = [ChecksumAddress(to_checksum_address(f"0x{number:040x}")) for number in range(0xF001, 0xF006)]
+FREE = [ChecksumAddress(to_checksum_address(f"0x{number:040x}")) for number in range(0xF001, 0xF008)]
 # First in the register, so first paid.
 AMOUNTS = {
     **{holder: number * UNIT + number for number, holder in enumerate(FREE, start=5)},
@@ -39,20 +37,71 @@ def lock(bond: Asset, holder: ChecksumAddress, amount: int, until: int) -> int:
     return int(event["lockId"])
 
 
+@pytest.mark.releases("2.0.0")
+async def test_all_free_tokens_are_paid_once_and_the_others_when_they_are_free(market: Market) -> None:
+    chain = market.studio.chain
+    listing = await market.list_bond(AMOUNTS)
+    bond, stage = listing.token, listing.stage
+    matures = bond.matures
+    bond.freeze(A, 10 * UNIT)
+    lock_id = lock(bond, B, 20 * UNIT, matures + LOCK_SECONDS)
+    bond.block(C)
+    distribution = await market.create_kind(listing, redemption=True, allow_unfunded=True)
+    await market.waits_for(distribution, "MATURITY_REACHED")
+    chain.advance_to(matures + 1)
+    await market.in_state(distribution.name, DistributionState.WAITING_FOR_FUNDS)
+    # 1,000 money a token: 56 tokens and 56 base units of FREE, 60 of A, B and C.
+    paid = await market.pause_after_the_first_batch(stage, distribution, 116_000_056_000)
+    partial, part, whole, *_ = [holder for holder in FREE if holder not in paid]
+    bond.transfer(partial, paid[0], UNIT)
+    bond.transfer(partial, part, 2 * UNIT)
+    bond.transfer(whole, NEW, AMOUNTS[whole])
+    await market.resume(distribution)
+    await market.in_state(distribution.name, DistributionState.INCOMPLETE)
+
+    first = principal({holder: AMOUNTS[holder] for holder in paid})
+    rest = {holder: AMOUNTS[holder] for holder in FREE if holder not in (*paid, whole)}
+    rest[partial] -= 3 * UNIT
+    rest[part] += 2 * UNIT
+    second = principal({**rest, paid[0]: UNIT, NEW: AMOUNTS[whole]})
+    market.assert_paid(stage, first, second, left=60_000_000_000)
+    assert bond.read("totalSupply") == 60_000_000
+    failed = [
+        (payment.holder.evm_address, payment.amount.base_units, payment.reason)
+        for payment in await market.payments(distribution.payout)
+        if payment.holder and payment.amount and payment.state is PaymentState.FAILED
+    ]
+    assert failed == [(C, "30000000000", "BATCH_REVERTED")]
+
+    bond.unfreeze(A, 10 * UNIT)
+    chain.advance_to(max(chain.now, matures + LOCK_SECONDS) + 1)
+    bond.send("release", lock_id, B)
+    bond.unblock(C)
+    await market.call(market.client.payouts.retry_payments, retry_request(distribution))
+    await market.in_state(distribution.name, DistributionState.COMPLETED)
+    freed = {A: 10_000_000_000, B: 20_000_000_000, C: 30_000_000_000}
+    market.assert_paid(stage, first, second, freed, left=0)
+    assert bond.read("totalSupply") == 0
+    paid_now = [each for each in await market.told(distribution) if each[2] is PaymentState.PAID]
+    assert sum(amount for _, amount, _ in paid_now) == 116_000_056_000
+    await market.assert_no_batch_failed(distribution)
+
+
+@pytest.mark.releases("8.0.0")
 async def test_everybody_is_paid_once_whoever_trades_and_whoever_has_to_wait(market: Market) -> None:
     chain = market.studio.chain
     listing = await market.list_bond(AMOUNTS)
     bond, stage = listing.token, listing.stage
-    matures = int(bond.read("getMaturityDate"))
+    matures = bond.matures
     bond.freeze(A, UNIT)
     lock_id = lock(bond, B, 20 * UNIT, matures + LOCK_SECONDS)
     bond.block(C)
-    bond.send("revokeRole", roles.MATURITY_REDEEMER, stage.contract)
+    bond.send("revokeRole", bond.roles.maturity_redeemer, stage.contract)
     distribution = await market.create_kind(listing, redemption=True, allow_unfunded=True)
     await market.waits_for(distribution, "MATURITY_REACHED")
     chain.advance_to(matures)
     await market.waits_for(distribution, "REDEEMER_ROLE_HELD")
-    bond.grant(roles.MATURITY_REDEEMER, stage.contract)
+    bond.grant(bond.roles.maturity_redeemer, stage.contract)
     await market.in_state(distribution.name, DistributionState.WAITING_FOR_FUNDS)
 
     money = NOMINAL_VALUE * sum(AMOUNTS.values())
@@ -105,7 +154,7 @@ async def test_who_kept_tokens_after_being_paid_is_not_paid_again(market: Market
     bond, stage = listing.token, listing.stage
     bond.adjust(2, 0)
     bond.transfer(B, NEW, UNIT)
-    market.studio.chain.advance_to(bond.read("getMaturityDate"))
+    market.studio.chain.advance_to(bond.matures + 1)
     assert bond.balance_of(A) == 20 * UNIT
     # More than all are due, so that nothing but the payout keeps A from being paid for the rest.
     spare = NOMINAL_VALUE * 20 * UNIT
@@ -119,8 +168,11 @@ async def test_who_kept_tokens_after_being_paid_is_not_paid_again(market: Market
     states = {holder: state for holder, _, state in await market.told(distribution)}
     assert states == {A: PaymentState.DISPUTED, B: PaymentState.PAID, NEW: PaymentState.PAID}
 
-    refused = await market.refusal(market.client.payouts.retry_payments, retry_request(distribution))
-    assert refused.reason is Reason.PAYMENT_NOT_RETRIABLE
+    # Holders are listed once more, and who is in dispute is not paid for what is left.
+    await market.call(market.client.payouts.retry_payments, retry_request(distribution))
+    await market.blocks_pass()
+    await market.in_state(distribution.name, DistributionState.INCOMPLETE)
+    market.assert_paid(stage, due, left=spare)
     again = await market.create_kind(listing, redemption=True, allow_unfunded=True)
     await market.waits_for(again, "ACTION_HAS_PAYOUT")
     market.assert_paid(stage, due, left=spare)

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from chain_sync_service.domain.blocks import Block, BlockRef
 from chain_sync_service.domain.facts import Fact, FactKind, PartitionTransfer, RawLog, SupplyChange, Transfer
-from chain_sync_service.domain.holdings import Fold, Holding, HoldingChange, WindowEffects, window_effects
+from chain_sync_service.domain.holdings import (
+    Fold,
+    Holding,
+    HoldingChange,
+    WindowEffects,
+    window_effects,
+    without_repeated_snapshots,
+)
 from chain_sync_service.domain.listener import (
     LEGAL_TRANSITIONS,
     Contracts,
@@ -121,6 +128,16 @@ def test_who_is_named_by_a_partition_alone_is_read() -> None:
     found = effects(transfers, [], partition_transfers)
     assert found.to_read == {holder(1), holder(2), holder(5), holder(6)}
     assert [fold.holder for fold in found.folds] == [holder(3), holder(4)]
+
+
+def test_a_snapshot_that_is_told_as_taken_and_as_triggered_is_one() -> None:
+    def snapshot(number: int, scheduled: str, transaction: int = 1) -> Fact:
+        details = {"snapshot_id": str(number), "scheduled": scheduled}
+        return Fact(FactKind.SNAPSHOT_TAKEN, log(transaction), details)
+
+    adjusted = Fact(FactKind.BALANCES_ADJUSTED, log())
+    facts = [snapshot(1, "true"), snapshot(2, "true"), snapshot(2, "false"), snapshot(2, "true", 2), adjusted]
+    assert without_repeated_snapshots(facts) == [facts[0], *facts[2:]]
 
 
 def test_a_transfer_from_nobody_to_nobody_tells_nothing() -> None:

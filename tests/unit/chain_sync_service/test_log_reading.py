@@ -216,6 +216,24 @@ def test_a_coupon_in_the_layouts_of_both_versions(event: Event) -> None:
     }
 
 
+def test_a_coupon_of_version_2() -> None:
+    fact = fact_of(log_of(interfaces.COUPON_SET_V2, ACTION, 3, OPERATOR, 1_700, 1_800, 425, 2, 31_536))
+
+    assert fact.kind is FactKind.CORPORATE_ACTION_ANNOUNCED
+    assert fact.details == {
+        "kind": "COUPON",
+        "action_id": "3",
+        "record_time": "1700",
+        "execution_time": "1800",
+        "amount": "",
+        "amount_decimals": "",
+        "rate": "425",
+        "rate_decimals": "2",
+        "rate_set": "true",
+        "fixing_time": "",
+    }
+
+
 def test_a_coupon_without_fixing_date_whose_rate_is_pending() -> None:
     pending = (1_700, 1_800, 1_000, 1_500, 0, 0, 0, 0)
 
@@ -244,9 +262,11 @@ def test_cancellations(event: Event, kind: str, forced: str) -> None:
 def test_snapshots() -> None:
     taken = fact_of(log_of(interfaces.SNAPSHOT_TAKEN, OPERATOR, 4))
     triggered = fact_of(log_of(interfaces.SNAPSHOT_TRIGGERED, 5, ACTION))
+    triggered_v2 = fact_of(log_of(interfaces.SNAPSHOT_TRIGGERED_V2, OPERATOR, 6))
 
-    assert (taken.kind, triggered.kind) == (FactKind.SNAPSHOT_TAKEN, FactKind.SNAPSHOT_TAKEN)
+    assert {each.kind for each in (taken, triggered, triggered_v2)} == {FactKind.SNAPSHOT_TAKEN}
     assert taken.details == {"snapshot_id": "4", "scheduled": "false"}
+    assert triggered_v2.details == {"snapshot_id": "6", "scheduled": "true"}
     assert triggered.details == {"snapshot_id": "5", "scheduled": "true"}
 
 
@@ -352,6 +372,16 @@ RESTRICTIONS: dict[str, Case] = {
         *("TOKENS_HELD", "false", ""),
         (HOLDER,),
     ),
+    "cleared redemption of version 2 approved": (
+        log_of(interfaces.CLEARING_OPERATION_APPROVED_V2, OPERATOR, HOLDER, PARTITION, 1, 1),
+        *("TOKENS_HELD", "false", ""),
+        (HOLDER,),
+    ),
+    "cleared hold of version 2 approved": (
+        log_of(interfaces.CLEARING_OPERATION_APPROVED_V2, OPERATOR, HOLDER, PARTITION, 1, 2),
+        *("TOKENS_HELD", "true", ""),
+        (HOLDER,),
+    ),
     "cleared hold approved": (
         log_of(interfaces.CLEARING_OPERATION_APPROVED_V8, OPERATOR, HOLDER, PARTITION, 1, 2, b""),
         *("TOKENS_HELD", "true", ""),
@@ -387,7 +417,7 @@ RESTRICTIONS: dict[str, Case] = {
         event.name: (
             log_of(event, OPERATOR, HOLDER, OTHER, PARTITION, 1, 30, 5_000, b"", b""),
             *("TOKENS_HELD", "true", "30"),
-            (HOLDER,),
+            (HOLDER, OTHER),
         )
         for event in interfaces.CLEARED_TRANSFER_EVENTS_V8
     },
@@ -400,6 +430,12 @@ RESTRICTIONS: dict[str, Case] = {
         for event in interfaces.CLEARED_REDEEM_EVENTS_V8
     },
 }
+
+
+@pytest.mark.parametrize(("operation", "reads_everybody"), [(0, True), (1, False), (2, False)])
+def test_no_log_of_version_2_tells_who_receives_a_cleared_transfer(operation: int, reads_everybody: bool) -> None:
+    event = interfaces.CLEARING_OPERATION_APPROVED_V2
+    assert fact_of(log_of(event, OPERATOR, HOLDER, PARTITION, 1, operation)).touches_everybody is reads_everybody
 
 
 @pytest.mark.parametrize("case", RESTRICTIONS.values(), ids=RESTRICTIONS.keys())
