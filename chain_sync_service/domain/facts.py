@@ -171,10 +171,6 @@ class Fact:
     problem: str = ""
 
 
-# What a log means to the asset whose it is.
-LogMeaning = Transfer | SupplyChange | PartitionTransfer | Fact
-
-
 @dataclass(frozen=True, slots=True)
 class SeenFact:
     """A fact with the time of its block. `sequence` is that of its event; 0 where none is published."""
