@@ -178,3 +178,7 @@ class SeenFact:
     fact: Fact
     block_time: datetime
     sequence: int
+
+
+# What a log may mean to an asset.
+LogMeaning = Transfer | SupplyChange | PartitionTransfer | Fact
