@@ -171,10 +171,6 @@ class Fact:
     problem: str = ""
 
 
-# What a log means to the asset whose it is.
-LogMeaning = Transfer | SupplyChange | PartitionTransfer | Fact
-
-
 @dataclass(frozen=True, slots=True)
 class SeenFact:
     """A fact with the time of its block. `sequence` is that of its event; 0 where none is published."""
@@ -182,3 +178,7 @@ class SeenFact:
     fact: Fact
     block_time: datetime
     sequence: int
+
+
+# What a log may mean to an asset.
+LogMeaning = Transfer | SupplyChange | PartitionTransfer | Fact

@@ -144,18 +144,16 @@ def _movement(told: Transfer | PartitionTransfer) -> tuple[str, str, str, int]:
 
 def without_repeated_snapshots(facts: Sequence[Fact]) -> list[Fact]:
     """Each snapshot once. Version 2 tells of one that was taken on request that it was triggered, too."""
-    taken = {
-        (fact.log.transaction_hash, fact.details["snapshot_id"])
-        for fact in facts
-        if fact.kind is FactKind.SNAPSHOT_TAKEN and fact.details["scheduled"] == "false"
-    }
-    return [
-        fact
-        for fact in facts
-        if fact.kind is not FactKind.SNAPSHOT_TAKEN
-        or fact.details["scheduled"] == "false"
-        or (fact.log.transaction_hash, fact.details["snapshot_id"]) not in taken
-    ]
+    taken = {_snapshot(fact) for fact in facts if _is_snapshot(fact, scheduled="false")}
+    return [fact for fact in facts if not (_is_snapshot(fact, scheduled="true") and _snapshot(fact) in taken)]
+
+
+def _is_snapshot(fact: Fact, *, scheduled: str) -> bool:
+    return fact.kind is FactKind.SNAPSHOT_TAKEN and fact.details["scheduled"] == scheduled
+
+
+def _snapshot(fact: Fact) -> tuple[str, str]:
+    return fact.log.transaction_hash, fact.details["snapshot_id"]
 
 
 def _net(transfers: Iterable[Transfer]) -> list[Fold]:

@@ -1,6 +1,6 @@
 """What a log means to an asset, by which of its contracts told it."""
 
-from chain_sync_service.domain.facts import ContractRole, LogMeaning, PartitionTransfer, RawLog, SupplyChange
+from chain_sync_service.domain.facts import ContractRole, LogMeaning, RawLog, SupplyChange
 from chain_sync_service.domain.listener import Contracts
 from chain_sync_service.infrastructure.log_reading import read_log
 from libs.evm import interfaces
@@ -16,10 +16,7 @@ _SUPPLY_CHANGES = {
 def read_asset_log(contracts: Contracts, log: RawLog) -> LogMeaning | None:
     """None for what tells nothing that matters to the asset. A contract in two roles is the token first."""
     if log.contract == contracts.token.value:
-        topic = log.topics[0] if log.topics else b""
-        if topic == interfaces.TRANSFER_BY_PARTITION.topic:
-            return _partition_transfer(log)
-        event = _SUPPLY_CHANGES.get(topic)
+        event = _SUPPLY_CHANGES.get(log.topics[0]) if log.topics else None
         return _supply_change(event, log) if event else read_log(ContractRole.TOKEN, log)
     lifecycle = contracts.lifecycle_contract
     if lifecycle and log.contract == lifecycle.value:
@@ -34,11 +31,3 @@ def _supply_change(event: Event, log: RawLog) -> LogMeaning | None:
     except UndecodableError:
         return read_log(ContractRole.TOKEN, log)
     return SupplyChange(log, values[_HOLDER].lower(), values[_AMOUNT])
-
-
-def _partition_transfer(log: RawLog) -> LogMeaning | None:
-    try:
-        _, _, sender, receiver, amount, *_ = interfaces.TRANSFER_BY_PARTITION.decode(log.topics, log.data)
-    except UndecodableError:
-        return read_log(ContractRole.TOKEN, log)
-    return PartitionTransfer(log, sender.lower(), receiver.lower(), amount)

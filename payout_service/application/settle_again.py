@@ -14,7 +14,7 @@ from payout_service.application.chain_ports import SeenExecution
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine
 from payout_service.application.ports import DisputedPayment, TreasuryKey, UnitOfWork
-from payout_service.application.recorded_payments import cash_outs_of, recorded_payments
+from payout_service.application.recorded_payments import as_planned, cash_outs_of, recorded_payments
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import (
     OPEN_STATES,
@@ -46,12 +46,8 @@ async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleCon
             page = await work.payments.disputed(payout.payout_id, after, _PAGE_ROWS)
         for _, of_transaction in groupby(page, _transaction_in_dispute):
             disputed = list(of_transaction)
-            payout = await _present(engine, payout)
             outcomes = _those_that_changed(disputed, await _judge(engine, payout, contract, disputed))
-            before = {
-                each.planned.holder: Tally(1, each.planned.amount_base_units, each.moved_base_units)
-                for each in disputed
-            }
+            before = {each.planned.holder: each.tally for each in disputed}
             changed += await _store(engine, payout, contract, PaymentState.DISPUTED, outcomes, before)
         if len(page) < _PAGE_ROWS:
             break
@@ -71,7 +67,6 @@ async def settle_deferred(engine: Engine, payout: Payout, contract: LifecycleCon
     for _ in range(_MOST_PAGES):
         async with engine.unit_of_work() as work:
             page = await work.payments.deferred(payout.payout_id, after, _PAGE_ROWS)
-        payout = await _present(engine, payout)
         outcomes = await _judge_flagged(engine, payout, contract, page, final_block)
         before = {each.holder: Tally(1, each.amount_base_units) for each in page}
         changed += await _store(engine, payout, contract, PaymentState.DEFERRED, outcomes, before)
@@ -79,12 +74,6 @@ async def settle_deferred(engine: Engine, payout: Payout, contract: LifecycleCon
             break
         after = page[-1].ordinal + 1
     return changed
-
-
-async def _present(engine: Engine, payout: Payout) -> Payout:
-    """The payout as it is now: what is judged is stored only if it has not changed since."""
-    async with engine.unit_of_work() as work:
-        return await work.payouts.get(payout.payout_id) or payout
 
 
 # ---------------------------------------------------------------------------------------- judging
@@ -140,7 +129,7 @@ async def _judge_cash_out(
     if receipt.event is None:
         return []
     seen = SeenExecution(outcome.transaction_hash, outcome.block_number, receipt.event)
-    paid = await cash_outs_of(engine, contract, seen, [each.holder for each in payees])
+    paid = await cash_outs_of(engine, contract, seen, as_planned(payees))
     return [redeemed(holder, payment) for holder, payment in paid.items()]
 
 
@@ -211,7 +200,7 @@ async def _store(
     key = treasury_key(contract)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        if locked.version != payout.version or not locked.may_be_settled_again:
+        if not locked.may_be_settled_again or not await _are_as_judged(work, payout, state, outcomes, before):
             return 0
         await work.payments.conclude(payout.payout_id, state, outcomes, engine.now())
         left = sum((before[each.holder] for each in outcomes), Tally())
@@ -231,6 +220,26 @@ async def _store(
         await work.commit()
     engine.nudge()
     return len(outcomes)
+
+
+async def _are_as_judged(
+    work: UnitOfWork,
+    payout: Payout,
+    state: PaymentState,
+    outcomes: Sequence[PaymentOutcome],
+    before: Mapping[str, Tally],
+) -> bool:
+    """Whether another replica has settled some of them meanwhile. The payout's row is locked."""
+    if state is PaymentState.DISPUTED:
+        disputed = await work.payments.disputed(payout.payout_id, 0, _MOST_PAGES * _PAGE_ROWS)
+        present = {
+            each.planned.holder: Tally(1, each.planned.amount_base_units, each.moved_base_units)
+            for each in disputed
+        }
+    else:
+        deferred = await work.payments.deferred(payout.payout_id, 0, _MOST_PAGES * _PAGE_ROWS)
+        present = {each.holder: Tally(1, each.amount_base_units) for each in deferred}
+    return all(present.get(each.holder) == before[each.holder] for each in outcomes)
 
 
 def _entered(outcomes: Sequence[PaymentOutcome], before: Mapping[str, Tally]) -> Tallies:
