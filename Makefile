@@ -9,6 +9,7 @@ SEEDS ?= 200
 FIRST ?= 0
 HOURS ?= 1
 KEEP ?= 0
+VERSION ?=
 ARGS ?=
 
 VENV_PYTHON := .venv/bin/python
@@ -23,7 +24,8 @@ help: ## this list
 	@echo "Mass Payout pays the holders of tokenised securities. Targets:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 	@echo "Variables: SCENARIO=snapshot|dividend|coupon|redemption HOLDERS=$(HOLDERS) SEED=$(SEED) KEEP=$(KEEP) (demo),"
-	@echo "SEEDS=$(SEEDS) FIRST=$(FIRST) or SEED= of one (simulate), HOURS=$(HOURS) (simulate-long),"
+	@echo "VERSION=7|8 of the assets (demo, chaos), PACKAGE= of one release (test-ats),"
+	@echo "SEEDS=$(SEEDS) FIRST=$(FIRST) or SEED= of one, SAVE= REPLAY= (simulate), HOURS=$(HOURS) (simulate-long),"
 	@echo "ONLY= of one case (chaos), ARGS= (test: for pytest), PYTHON=$(PYTHON)"
 
 setup: ## install everything needed into this folder (a second run takes no time)
@@ -48,7 +50,7 @@ status: setup ## endpoints, health and versions of the local stack
 	@$(VENV_PYTHON) -m deploy.local status
 
 demo: setup ## pay HOLDERS holders on an embedded chain and check every balance: SCENARIO=dividend
-	@SCENARIO="$(SCENARIO)" HOLDERS="$(HOLDERS)" SEED="$(SEED)" KEEP="$(KEEP)" $(VENV_PYTHON) -m deploy.demo
+	@SCENARIO="$(SCENARIO)" HOLDERS="$(HOLDERS)" SEED="$(SEED)" KEEP="$(KEEP)" VERSION="$(VERSION)" $(VENV_PYTHON) -m deploy.demo
 
 check: setup ## lint, formatting, types, import rules, protos
 	@$(VENV_PYTHON) -m deploy.setup.check $(PACKAGES)
@@ -56,10 +58,10 @@ check: setup ## lint, formatting, types, import rules, protos
 test: check ## every check, then every test
 	@$(VENV_PYTHON) -m pytest $(ARGS)
 
-# A seed that was given replays that one; without one SEEDS of them are run, from FIRST on.
-simulate: setup ## the payout engine in memory, with seeded faults: SEEDS=2000 FIRST=0, or SEED=n to replay one
-	@$(VENV_PYTHON) -m tests.simulation \
-		$(if $(findstring command,$(origin SEED)),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
+# A seed that was given runs that one; without one SEEDS of them are run, from FIRST on.
+simulate: setup ## the payout engine in memory, with seeded faults: SEEDS=2000, or SEED=n (SAVE=file), or REPLAY=file
+	@$(VENV_PYTHON) -m tests.simulation $(if $(REPLAY),--replay $(REPLAY),$(if $(SAVE),--save $(SAVE)) \
+		$(if $(findstring command,$(origin SEED)),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST)))
 
 simulate-long: setup ## goes on with new seeds from where the last one stopped, for HOURS; Ctrl-C ends it
 	@$(VENV_PYTHON) -m tests.simulation.long_run --hours $(HOURS)
@@ -68,7 +70,7 @@ simulate-mutants: setup ## the same with the engine broken on purpose: every mut
 	@$(VENV_PYTHON) -m tests.simulation.mutants
 
 chaos: setup ## kill -9 of the real service at every named failpoint; checks every balance
-	@$(VENV_PYTHON) -m tests.chaos $(if $(ONLY),--only $(ONLY))
+	@$(VENV_PYTHON) -m tests.chaos $(if $(ONLY),--only $(ONLY)) $(if $(VERSION),--version $(VERSION))
 
 .PHONY: bench-register
 bench-register: setup ## how long imports of 10,000 and 100,000 holders take, memory, latency: ARGS="--holders 10000"

@@ -95,7 +95,8 @@ class _Measuring:
             self._pay("dividend", equity, Terms(dividend_id=dividend_id)),
             self._pay("coupon", with_coupon, Terms(coupon_id=coupon_id)),
         )
-        await self._devnet.advance_to(maturity)
+        # A bond of version 7 is redeemed after its maturity date, not on it.
+        await self._devnet.advance_to(maturity + 1)
         redeemed = await asyncio.gather(
             self._pay("cash-out, never snapshotted", bond, Terms(redemption=True)),
             self._pay("cash-out after a coupon", few_with_coupon, Terms(redemption=True)),

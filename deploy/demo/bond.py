@@ -26,7 +26,9 @@ async def issue_bond(scene: Scene, *, starts: int, matures: int) -> Listing:
         maturity_date=matures,
         security_type=SecurityType.BOND_VARIABLE_RATE,
     )
-    token = await scene.devnet.deploy_bond_token("Demo Bond", "DBND", "US0378331005", DECIMALS, terms)
+    token = await scene.devnet.deploy_bond_token(
+        "Demo Bond", "DBND", "US0378331005", DECIMALS, terms, scene.settings.version
+    )
     holders = scene.holders()
     await scene.devnet.issue(token, holders)
     listing = await scene.import_token(token, payment_token, holders)

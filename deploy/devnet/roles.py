@@ -1,8 +1,13 @@
-"""Roles of the lifecycle contract and of the security tokens (version 7), from contracts.md."""
+"""Roles of the lifecycle contract and of the security tokens, from contracts.md."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from hexbytes import HexBytes
+
+from deploy.devnet.terms import AssetVersion
 
 DEFAULT_ADMIN_ROLE: Final = HexBytes("0x" + "00" * 32)
 PAUSER_ROLE: Final = HexBytes("0x8943226357c41253cf6ffc651e04f2a3a7cf1255138972ce150e207c0393cbce")
@@ -18,6 +23,28 @@ OPERATOR_ROLES: Final = (
     TRANSFERER_ROLE,
     PAYMENT_TOKEN_MANAGER_ROLE,
 )
-SNAPSHOT_ROLE: Final = HexBytes("0x3fbb44760c0954eea3f6cb9f1f210568f5ae959dcbbef66e72f749dbaa7cc2da")
-CORPORATE_ACTION_ROLE: Final = HexBytes("0x8a139eeb747b9809192ae3de1b88acfd2568c15241a5c4f85db0443a536d77d6")
-MATURITY_REDEEMER_ROLE: Final = HexBytes("0xa0d696902e9ed231892dc96649f0c62b808a1cb9dd1269e78e0adc1cc4b8358c")
+
+
+@dataclass(frozen=True, slots=True)
+class AssetRoles:
+    """What a version of the asset calls the roles that payouts need."""
+
+    snapshot: HexBytes
+    corporate_action: HexBytes
+    maturity_redeemer: HexBytes
+
+
+ASSET_ROLES: Final[Mapping[AssetVersion, AssetRoles]] = MappingProxyType(
+    {
+        AssetVersion.VERSION_7: AssetRoles(
+            snapshot=HexBytes("0x3fbb44760c0954eea3f6cb9f1f210568f5ae959dcbbef66e72f749dbaa7cc2da"),
+            corporate_action=HexBytes("0x8a139eeb747b9809192ae3de1b88acfd2568c15241a5c4f85db0443a536d77d6"),
+            maturity_redeemer=HexBytes("0xa0d696902e9ed231892dc96649f0c62b808a1cb9dd1269e78e0adc1cc4b8358c"),
+        ),
+        AssetVersion.VERSION_8: AssetRoles(
+            snapshot=HexBytes("0xf7d999723d2160432933a2aeffaae83e262a5a46fe94f34614a7676d1d1f67c6"),
+            corporate_action=HexBytes("0xa1acfc499025c99f55059195e6276f639d34a18aad7b8121b9192b7f438c55cd"),
+            maturity_redeemer=HexBytes("0x433f48f8aca23480f6ab07666cbc9131d32a0b4672033453f65e18f4dd390523"),
+        ),
+    }
+)

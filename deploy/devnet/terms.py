@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
+
+
+class AssetVersion(IntEnum):
+    """The versions of the asset's contracts that the devnet's tokens imitate."""
+
+    VERSION_7 = 7
+    VERSION_8 = 8
+
+
+# What the published lifecycle contract can do everything with.
+DEFAULT_VERSION: Final = AssetVersion.VERSION_7
 
 
 class SecurityType(IntEnum):
-    """The types of a security token that the devnet has."""
+    """The types of a security token. Everything but EQUITY is paid as a bond."""
 
     BOND_VARIABLE_RATE = 0
     EQUITY = 1
     BOND_FIXED_RATE = 2
+    BOND_KPI_LINKED_RATE = 3
+    # Version 7 has another bond in its place.
+    LOAN_V8 = 4
+    DEPOSIT_TOKEN_V8 = 5
 
 
 class RateStatus(IntEnum):

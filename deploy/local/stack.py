@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from deploy.devnet.artifacts import lifecycle_artifact_path
+from deploy.devnet.terms import DEFAULT_VERSION
 from deploy.local.anvil import Anvil
 from deploy.local.component import Component, ComponentStatus, RunState, StackContext, guarded
 from deploy.local.database import DatabaseSpec, close_to_public, ensure_database, run_async, server_version
@@ -225,8 +227,8 @@ class Stack:
             if endpoints.chain_id is not None:
                 values["CHAIN_ID"] = str(endpoints.chain_id)
         if spec.signs:
-            artifact = settings.repository / ".build" / "contracts" / "lifecycle_artifact.json"
-            values["LIFECYCLE_ARTIFACT"] = str(artifact)
+            contracts = settings.repository / ".build" / "contracts"
+            values["LIFECYCLE_ARTIFACT"] = str(lifecycle_artifact_path(DEFAULT_VERSION, contracts))
             if endpoints.signer_key_file is not None and endpoints.genesis_hash is not None:
                 values["SIGNER_KEY_FILE"] = str(endpoints.signer_key_file)
                 values["DEVNET_GENESIS_HASH"] = endpoints.genesis_hash

@@ -229,6 +229,11 @@ SNAPSHOT_ID_NULL = ContractError("SnapshotIdNull", ())
 SNAPSHOT_ID_DOES_NOT_EXIST = ContractError("SnapshotIdDoesNotExists", ("uint256",))
 TOKEN_IS_PAUSED = ContractError("TokenIsPaused", ())
 TOKEN_IS_PAUSED_V8 = ContractError("IsPaused", ())
+# The selector that was called: the asset's proxy has no such function (contracts.md, 3.22).
+FUNCTION_NOT_FOUND = ContractError("FunctionNotFound", ("bytes4",))
+# Too early to redeem: version 7 says so still on the maturity date, when the lifecycle contract already pays.
+MATURITY_DATE_WRONG_V7 = ContractError("BondMaturityDateWrong", ())
+MATURITY_DATE_INVALID_V8 = ContractError("MaturityDateInvalid", ())
 # The date first, then the block's time, which is before it.
 NOT_PAYMENT_DATE = ContractError("NotPaymentDate", ("uint256", "uint256"))
 # On the control list: neither transfers nor redemption.
@@ -256,6 +261,9 @@ KNOWN_ERRORS = {
         SNAPSHOT_ID_DOES_NOT_EXIST,
         TOKEN_IS_PAUSED,
         TOKEN_IS_PAUSED_V8,
+        FUNCTION_NOT_FOUND,
+        MATURITY_DATE_WRONG_V7,
+        MATURITY_DATE_INVALID_V8,
         NOT_PAYMENT_DATE,
         ACCOUNT_IS_BLOCKED,
         WRONG_INDEX_FOR_ACTION,

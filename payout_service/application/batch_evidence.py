@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from libs.payout_terms import PayoutKind
 from payout_service.application.diagnose_refusals import evidence_of_failed
 from payout_service.application.engine import Engine
-from payout_service.application.payout_conditions import entitlement_source
+from payout_service.application.recorded_payments import as_planned, owed_before
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout
 from payout_service.domain.plan import PlannedPayment
@@ -30,17 +30,13 @@ async def batch_evidence(
     of_failed = await evidence_of_failed(
         engine, payout, contract, [payee for payee in payees if payee.holder in failed], outcome.block_number
     )
-    owed_before = []
-    if payout.kind is PayoutKind.REDEMPTION:
-        source = entitlement_source(contract, payout.kind, payout.action_id)
-        holders = [payee.holder for payee in payees]
-        owed_before = await engine.contracts.entitlements(source, holders, outcome.block_number - 1)
+    is_redemption = payout.kind is PayoutKind.REDEMPTION
     return BatchEvidence(
         receipt.event,
         receipt.transferred,
         of_failed.paid_flags,
         of_failed.recorded,
         of_failed.refusals,
-        {each.holder: each for each in owed_before},
+        await owed_before(engine, contract, as_planned(payees), outcome.block_number) if is_redemption else {},
         receipt.redeemed,
     )

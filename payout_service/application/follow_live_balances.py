@@ -1,13 +1,13 @@
 """Before a batch of a redemption: what its payees are owed now. It pays live balances, whatever the plan says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from payout_service.application.available_money import look_at_balance
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.hold_back import hold_back
 from payout_service.application.payout_conditions import entitlement_source
-from payout_service.application.recorded_payments import cash_outs_of, recorded_pages
+from payout_service.application.recorded_payments import as_planned, cash_outs_of, recorded_pages
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import FailureReason, PaymentOutcome, PaymentState, Tally, tally_of
 from payout_service.domain.payout import Payout, PayoutState
@@ -41,7 +41,7 @@ async def follow_live_balances(
         return StepResult(0)
     if not moved:
         return None
-    lacking = await _bring_up(engine, payout, contract, moved)
+    lacking = await _bring_up(engine, payout, contract, moved, as_planned(payees))
     if lacking.startswith(_INSUFFICIENT_FUNDS) and await _free_what_fell(engine, payout, contract):
         return StepResult(0)
     return StepResult(engine.settings.poll_seconds if lacking else 0, lacking)
@@ -54,34 +54,51 @@ async def _free_what_fell(engine: Engine, payout: Payout, contract: LifecycleCon
     """
     source = entitlement_source(contract, payout.kind, payout.action_id)
     async for page in recorded_pages(engine, payout.payout_id):
-        planned = {row.holder: row.amount_base_units for row in page if row.state is PaymentState.PLANNED}
+        planned = {
+            row.holder: Entitlement(row.holder, row.balance, row.amount_base_units)
+            for row in page
+            if row.state is PaymentState.PLANNED
+        }
         owed = await engine.contracts.entitlements(source, list(planned))
-        fell = [each for each in owed if each.amount_base_units < planned[each.holder]]
-        if fell and not await _bring_up(engine, payout, contract, fell):
+        fell = [each for each in owed if each.amount_base_units < planned[each.holder].amount_base_units]
+        if fell and not await _bring_up(engine, payout, contract, fell, planned):
             return True
     return False
 
 
-async def _bring_up(engine: Engine, payout: Payout, contract: LifecycleContract, moved: list[Entitlement]) -> str:
-    """Changes the payments of these holders to what they are owed. Returns what that waits for by name."""
+async def _bring_up(
+    engine: Engine,
+    payout: Payout,
+    contract: LifecycleContract,
+    moved: list[Entitlement],
+    before: Mapping[str, Entitlement],
+) -> str:
+    """Changes the payments of these holders to what they are owed. Returns what that waits for by name.
+
+    `before`: what the ledger says that they are owed.
+    """
     source = entitlement_source(contract, payout.kind, payout.action_id)
     gone = [each.holder for each in moved if not each.amount_base_units]
     final_block = max(0, (await engine.rail.head()).number - engine.settings.confirmations)
     if any(each.amount_base_units for each in await engine.contracts.entitlements(source, gone, final_block)):
         # A reorg may give the tokens back; and the next listing, at a final block, would find them once more.
         return f"BALANCES_NOT_FINAL: tokens of {gone[0]} went elsewhere behind block {final_block}"
-    outcomes = await _without_batch(engine, payout, contract, gone, final_block)
+    outcomes = await _without_batch(engine, payout, contract, {each: before[each] for each in gone}, final_block)
     return await _store(engine, payout, contract, [each for each in moved if each.amount_base_units], outcomes)
 
 
 async def _without_batch(
-    engine: Engine, payout: Payout, contract: LifecycleContract, holders: list[str], final_block: int
+    engine: Engine,
+    payout: Payout,
+    contract: LifecycleContract,
+    gone: Mapping[str, Entitlement],
+    final_block: int,
 ) -> list[PaymentOutcome]:
     """What executions that are no batch of ours have made of these holders since the listing; else ZERO_DUE.
 
     PAID needs what it needs in a batch: the event, the token's transfer and the burn of that execution agree.
     """
-    if not holders:
+    if not gone:
         return []
     if payout.snapshot is None or contract.address is None:
         raise RuntimeError(f"payout {payout.payout_id} redeems without a listing or a contract")
@@ -91,11 +108,11 @@ async def _without_batch(
     for seen in await engine.contracts.executions(contract.address, first_block, final_block):
         if seen.event.execution.kind is not ExecutionKind.CASH_OUT:
             continue
-        redeemed_there = [each for each in holders if seen.event.paid.get(each)]
+        redeemed_there = {holder: known for holder, known in gone.items() if seen.event.paid.get(holder)}
         for holder, payment in (await cash_outs_of(engine, contract, seen, redeemed_there)).items():
             found[holder] = redeemed(holder, payment)
     nothing = PaymentState.ZERO_DUE
-    return [found.get(holder) or PaymentOutcome(holder, nothing, amount_base_units=0) for holder in holders]
+    return [found.get(holder) or PaymentOutcome(holder, nothing, amount_base_units=0) for holder in gone]
 
 
 async def _store(

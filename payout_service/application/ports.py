@@ -99,6 +99,8 @@ class RecordedState:
     state: PaymentState
     batch_number: int | None
     transaction_hash: str
+    # Base units of the security token.
+    balance: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,11 @@ class DisputedPayment:
     reason: FailureReason
     detail: str
     moved_base_units: int
+
+    @property
+    def tally(self) -> Tally:
+        """The payment alone."""
+        return Tally(1, self.planned.amount_base_units, self.moved_base_units)
 
 
 class PayoutRepository(Protocol):

@@ -1,8 +1,9 @@
 """What is recorded of payments: by the ledger, row by row, and by executions on the chain, whoever sent them."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from uuid import UUID
 
+from libs.errors import AppError, Code
 from libs.payout_terms import PayoutKind
 from payout_service.application.chain_ports import SeenExecution
 from payout_service.application.engine import Engine
@@ -11,6 +12,7 @@ from payout_service.application.ports import RecordedState
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import Payout
+from payout_service.domain.plan import Entitlement, PlannedPayment
 from payout_service.domain.settlement import RecordedPayment
 
 _PAGE_ROWS = 1000
@@ -77,24 +79,49 @@ async def _first_block(engine: Engine, payout: Payout) -> int:
     return min(each.snapshot.block_number for each in [payout, *same] if each.snapshot)
 
 
+async def owed_before(
+    engine: Engine, contract: LifecycleContract, known: Mapping[str, Entitlement], block_number: int
+) -> Mapping[str, Entitlement]:
+    """What a redemption owed holders in the block before this one, by holder.
+
+    Where the node does not tell of that block, for it keeps the states of few: what is `known` of each, as the
+    asset told it before. Either gives the principal of a token, by which what was burned is judged.
+    """
+    source = entitlement_source(contract, PayoutKind.REDEMPTION, 0)
+    try:
+        told = await engine.contracts.entitlements(source, list(known), block_number - 1)
+    except AppError as error:
+        if error.code is not Code.UNAVAILABLE:
+            raise
+        return known
+    return {each.holder: each for each in told}
+
+
+def as_planned(payees: Iterable[PlannedPayment]) -> dict[str, Entitlement]:
+    """What the ledger has read of the asset for these payees."""
+    return {each.holder: Entitlement(each.holder, each.balance, each.amount_base_units) for each in payees}
+
+
 async def cash_outs_of(
-    engine: Engine, contract: LifecycleContract, seen: SeenExecution, holders: Sequence[str]
+    engine: Engine, contract: LifecycleContract, seen: SeenExecution, known: Mapping[str, Entitlement]
 ) -> dict[str, RecordedPayment]:
-    """What a cash-out has paid these holders, what it has burned, and what they were owed in the block before."""
-    if not holders or contract.address is None:
+    """What a cash-out has paid these holders, what it has burned, and what they were owed in the block before.
+
+    `known`: see `owed_before`.
+    """
+    if not known or contract.address is None:
         return {}
     receipt = await engine.contracts.receipt_evidence(
         seen.transaction_hash, contract.address, contract.payment_token, contract.token
     )
-    source = entitlement_source(contract, PayoutKind.REDEMPTION, 0)
-    before = await engine.contracts.entitlements(source, holders, seen.block_number - 1)
+    before = await owed_before(engine, contract, known, seen.block_number)
     return {
-        each.holder: RecordedPayment(
+        holder: RecordedPayment(
             seen.transaction_hash,
-            seen.event.paid.get(each.holder),
-            receipt.transferred.get(each.holder, 0),
-            receipt.redeemed.get(each.holder, 0),
-            each,
+            seen.event.paid.get(holder),
+            receipt.transferred.get(holder, 0),
+            receipt.redeemed.get(holder, 0),
+            owed,
         )
-        for each in before
+        for holder, owed in before.items()
     }

@@ -14,7 +14,7 @@ from payout_service.application.chain_ports import SeenExecution
 from payout_service.application.commit_funds import treasury_key
 from payout_service.application.engine import Engine
 from payout_service.application.ports import DisputedPayment, TreasuryKey, UnitOfWork
-from payout_service.application.recorded_payments import cash_outs_of, recorded_payments
+from payout_service.application.recorded_payments import as_planned, cash_outs_of, recorded_payments
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import (
     OPEN_STATES,
@@ -40,19 +40,16 @@ async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleCon
 
     Raises AppError CHAIN_UNAVAILABLE.
     """
+    final_block = await _final_block(engine)
     changed, after = 0, 0
     for _ in range(_MOST_PAGES):
         async with engine.unit_of_work() as work:
             page = await work.payments.disputed(payout.payout_id, after, _PAGE_ROWS)
         for _, of_transaction in groupby(page, _transaction_in_dispute):
             disputed = list(of_transaction)
-            payout = await _present(engine, payout)
             outcomes = _those_that_changed(disputed, await _judge(engine, payout, contract, disputed))
-            before = {
-                each.planned.holder: Tally(1, each.planned.amount_base_units, each.moved_base_units)
-                for each in disputed
-            }
-            changed += await _store(engine, payout, contract, PaymentState.DISPUTED, outcomes, before)
+            before = {each.planned.holder: each.tally for each in disputed}
+            changed += await _store(engine, payout, contract, PaymentState.DISPUTED, outcomes, before, final_block)
         if len(page) < _PAGE_ROWS:
             break
         after = page[-1].planned.ordinal + 1
@@ -66,25 +63,18 @@ async def settle_deferred(engine: Engine, payout: Payout, contract: LifecycleCon
     """
     if not payout.progress.deferred_count or contract.address is None:
         return 0
-    final_block = max(0, (await engine.rail.head()).number - engine.settings.confirmations)
+    final_block = await _final_block(engine)
     changed, after = 0, 0
     for _ in range(_MOST_PAGES):
         async with engine.unit_of_work() as work:
             page = await work.payments.deferred(payout.payout_id, after, _PAGE_ROWS)
-        payout = await _present(engine, payout)
         outcomes = await _judge_flagged(engine, payout, contract, page, final_block)
         before = {each.holder: Tally(1, each.amount_base_units) for each in page}
-        changed += await _store(engine, payout, contract, PaymentState.DEFERRED, outcomes, before)
+        changed += await _store(engine, payout, contract, PaymentState.DEFERRED, outcomes, before, final_block)
         if len(page) < _PAGE_ROWS:
             break
         after = page[-1].ordinal + 1
     return changed
-
-
-async def _present(engine: Engine, payout: Payout) -> Payout:
-    """The payout as it is now: what is judged is stored only if it has not changed since."""
-    async with engine.unit_of_work() as work:
-        return await work.payouts.get(payout.payout_id) or payout
 
 
 # ---------------------------------------------------------------------------------------- judging
@@ -140,7 +130,7 @@ async def _judge_cash_out(
     if receipt.event is None:
         return []
     seen = SeenExecution(outcome.transaction_hash, outcome.block_number, receipt.event)
-    paid = await cash_outs_of(engine, contract, seen, [each.holder for each in payees])
+    paid = await cash_outs_of(engine, contract, seen, as_planned(payees))
     return [redeemed(holder, payment) for holder, payment in paid.items()]
 
 
@@ -161,6 +151,10 @@ async def _judge_flagged(
     paid = [each for each in payees if flags[each.holder]]
     recorded = await recorded_payments(engine, payout, contract, [each.holder for each in paid], block_number)
     return [paid_elsewhere(each, recorded.get(each.holder)) for each in paid]
+
+
+async def _final_block(engine: Engine) -> int:
+    return max(0, (await engine.rail.head()).number - engine.settings.confirmations)
 
 
 async def _final_outcome(engine: Engine, transaction_hash: str) -> Outcome | None:
@@ -201,17 +195,19 @@ async def _store(
     state: PaymentState,
     outcomes: Sequence[PaymentOutcome],
     before: Mapping[str, Tally],
+    final_block: int,
 ) -> int:
-    """Writes the outcomes of payments that were in this state. Returns how many; 0 where the payout has moved on.
+    """Writes the outcomes of payments that were in this state. Returns how many; 0 where they have moved on.
 
-    `before`: what each payment was due, and what of it had moved, as it was judged.
+    `before`: what each payment was due, and what of it had moved, as it was judged. `final_block`: by then at the
+    latest it was paid, so that an older balance is not taken for what is there.
     """
     if not outcomes:
         return 0
     key = treasury_key(contract)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        if locked.version != payout.version or not locked.may_be_settled_again:
+        if not locked.may_be_settled_again or not await _are_as_judged(work, payout, state, outcomes, before):
             return 0
         await work.payments.conclude(payout.payout_id, state, outcomes, engine.now())
         left = sum((before[each.holder] for each in outcomes), Tally())
@@ -223,14 +219,34 @@ async def _store(
             refused = await work.payments.cancel_unsent(payout.payout_id, engine.now())
             locked.give_up(refused, engine.now())
             still_owed = tally_of(entered, PaymentState.DISPUTED)
-        await _change_promise(
-            work, key, payout.payout_id, still_owed.promised_base_units - left.promised_base_units
-        )
+        more = still_owed.promised_base_units - left.promised_base_units
+        await _change_promise(work, key, payout.payout_id, more)
+        await work.treasury.raise_settled_block(key, final_block)
         await work.payouts.save(locked)
         await work.payouts.wake(payout.payout_id, engine.now())
         await work.commit()
     engine.nudge()
     return len(outcomes)
+
+
+async def _are_as_judged(
+    work: UnitOfWork,
+    payout: Payout,
+    state: PaymentState,
+    outcomes: Sequence[PaymentOutcome],
+    before: Mapping[str, Tally],
+) -> bool:
+    """Whether another replica has settled some of them meanwhile. The payout's row is locked."""
+    if state is PaymentState.DISPUTED:
+        disputed = await work.payments.disputed(payout.payout_id, 0, _MOST_PAGES * _PAGE_ROWS)
+        present = {
+            each.planned.holder: Tally(1, each.planned.amount_base_units, each.moved_base_units)
+            for each in disputed
+        }
+    else:
+        deferred = await work.payments.deferred(payout.payout_id, 0, _MOST_PAGES * _PAGE_ROWS)
+        present = {each.holder: Tally(1, each.amount_base_units) for each in deferred}
+    return all(present.get(each.holder) == before[each.holder] for each in outcomes)
 
 
 def _entered(outcomes: Sequence[PaymentOutcome], before: Mapping[str, Tally]) -> Tallies:

@@ -171,6 +171,7 @@ class SqlPlanRows(PaymentStatements):
                 payment.c.state,
                 payment.c.batch_number,
                 payment.c.transaction_hash,
+                payment.c.balance,
             )
             # Places count from 1, ordinals from 0.
             .where(payment.c.payout_id == payout_id, payment.c.ordinal >= after)
@@ -185,6 +186,7 @@ class SqlPlanRows(PaymentStatements):
                 PaymentState(row.state),
                 row.batch_number,
                 row.transaction_hash,
+                row.balance,
             )
             for row in await self._connection.execute(statement)
         ]

@@ -10,7 +10,12 @@ from eth_typing import ChecksumAddress
 from web3.contract import Contract
 
 from deploy.ats.package import Artifact
-from deploy.devnet.artifacts import Creation, load_contract, load_lifecycle_artifact
+from deploy.devnet.artifacts import (
+    Creation,
+    lifecycle_artifact_path,
+    load_contract,
+    load_lifecycle_artifact,
+)
 from deploy.devnet.roles import OPERATOR_ROLES
 from tests.ats.asset import Asset
 from tests.ats.chain import Chain
@@ -77,7 +82,7 @@ def deploy_payment_token(chain: Chain) -> Contract:
 
 def deploy_lifecycle(chain: Chain, asset: Asset, payment_token: Contract, operator: ChecksumAddress) -> Lifecycle:
     """Deploy the lifecycle contract that imports deploy, behind its proxy; `operator` may also take snapshots."""
-    artifact = load_lifecycle_artifact()
+    artifact = load_lifecycle_artifact(lifecycle_artifact_path(asset.release.lifecycle_version))
     interface = chain.web3.eth.contract(abi=artifact.interface_abi)
     rbac = [(role, [operator]) for role in OPERATOR_ROLES]
     known: dict[str, Any] = {

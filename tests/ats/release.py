@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from deploy.devnet.terms import AssetVersion
 from tests.ats import roles
 from tests.ats.roles import Roles
 
@@ -57,6 +58,8 @@ class Release:
     # The maturity date is the last value that it returns.
     maturity_view: str
     not_mature_error: str
+    # Whose maturity date the lifecycle contract can ask for.
+    lifecycle_version: AssetVersion
 
     def __str__(self) -> str:
         """What a test's name ends with."""
@@ -95,6 +98,7 @@ VERSION_2: Final = Release(
     coupon_struct=_short_coupon,
     maturity_view="getBondDetails",
     not_mature_error="BondMaturityDateWrong()",
+    lifecycle_version=AssetVersion.VERSION_7,
 )
 VERSION_8: Final = Release(
     version="8.0.0",
@@ -114,5 +118,6 @@ VERSION_8: Final = Release(
     coupon_struct=_long_coupon,
     maturity_view="getMaturityDate",
     not_mature_error="MaturityDateInvalid()",
+    lifecycle_version=AssetVersion.VERSION_8,
 )
 RELEASES: Final = {release.version: release for release in (VERSION_2, VERSION_8)}

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from deploy.devnet.terms import DEFAULT_VERSION, AssetVersion
 from deploy.local.errors import StackError
 from tests.chaos.cases import CASES, Case, table_differences
 from tests.chaos.run import LOGS, Verdict, run_cases
@@ -36,7 +37,7 @@ def main() -> int:
         return 1
     began = time.monotonic()
     try:
-        verdicts = asyncio.run(_run(cases, arguments.stacks, arguments.holders, console))
+        verdicts = asyncio.run(_run(cases, arguments, console))
     except ExceptionGroup as group:
         not_started, others = group.split(StackError)
         if others or not_started is None:
@@ -64,10 +65,14 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], metavar="case", help="the same, for make")
     parser.add_argument("--holders", type=int, default=30, help="holders of each asset")
     parser.add_argument("--stacks", type=int, default=2, help="stacks that share the cases")
+    versions = [version.value for version in AssetVersion]
+    parser.add_argument(
+        "--version", type=int, choices=versions, default=DEFAULT_VERSION.value, help="of the assets"
+    )
     return parser.parse_args()
 
 
-async def _run(cases: Sequence[Case], stack_count: int, holder_count: int, console: Console) -> list[Verdict]:
+async def _run(cases: Sequence[Case], arguments: argparse.Namespace, console: Console) -> list[Verdict]:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -78,8 +83,18 @@ async def _run(cases: Sequence[Case], stack_count: int, holder_count: int, conso
         done += 1
         console.print(f"{done:>3}/{len(cases)} {verdict.case.name:<40} {_word(verdict)}", style="dim")
 
-    console.print(f"{len(cases)} cases, {holder_count} holders each, on {stack_count} stacks")
-    return await run_cases(cases, stack_count=stack_count, holder_count=holder_count, report=report)
+    version = AssetVersion(arguments.version)
+    console.print(
+        f"{len(cases)} cases, {arguments.holders} holders each, assets of version {version.value}, "
+        f"on {arguments.stacks} stacks"
+    )
+    return await run_cases(
+        cases,
+        stack_count=arguments.stacks,
+        holder_count=arguments.holders,
+        version=version,
+        report=report,
+    )
 
 
 def _print(verdicts: Sequence[Verdict], gaps: Sequence[str], console: Console) -> None:

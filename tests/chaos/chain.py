@@ -21,6 +21,8 @@ from tests.chaos.found import Chain, Move, Sent, Transfer
 _REQUEST_SECONDS = 30
 _CALLS_AT_ONCE = 100
 _TRANSFER = HexBytes(keccak(text="Transfer(address,address,uint256)"))
+# Of every movement of security tokens, in both versions of the asset; of a redemption version 7 has no Transfer.
+_MOVEMENT = HexBytes(keccak(text="TransferByPartition(bytes32,address,address,address,uint256,bytes,bytes)"))
 _SNAPSHOT_TAKEN = HexBytes(keccak(text="SnapshotTaken(address,uint256)"))
 _SNAPSHOT_TRIGGERED = HexBytes(keccak(text="SnapshotTriggered(uint256,bytes)"))
 _PAUSED = HexBytes(keccak(text="LifeCycleCashFlowPaused(address)"))
@@ -88,7 +90,7 @@ class ChainReader:
         # One end for all logs, so that they tell of the same transactions.
         last_block = await self._web3.eth.get_block_number()
         snapshots = await self._logs(mark, last_block, token, [[_SNAPSHOT_TAKEN, _SNAPSHOT_TRIGGERED]])
-        moves = await self._logs(mark, last_block, token, [_TRANSFER])
+        moves = await self._logs(mark, last_block, token, [_MOVEMENT])
         transfers: list[Transfer] = []
         contract_change = None
         pauses: list[LogReceipt] = []
@@ -112,9 +114,10 @@ class ChainReader:
             contract_change_base_units=contract_change,
             moves=tuple(
                 Move(
-                    sender=_account(log["topics"][1]),
-                    to=_account(log["topics"][2]),
-                    tokens=int.from_bytes(log["data"]),
+                    sender=_account(log["topics"][2]),
+                    to=_account(log["topics"][3]),
+                    # After the operator.
+                    tokens=int.from_bytes(log["data"][32:64]),
                     transaction_hash=_text(log["transactionHash"]),
                 )
                 for log in moves

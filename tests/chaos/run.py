@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from web3.exceptions import ContractLogicError
 
 from deploy.devnet.deployer import DevnetError
+from deploy.devnet.terms import AssetVersion
 from deploy.local.errors import StackError
 from deploy.local.settings import REPOSITORY
 from libs.errors import AppError
@@ -57,9 +58,9 @@ class BrokenWorldError(Exception):
 
 
 async def run_cases(
-    cases: Sequence[Case], *, stack_count: int, holder_count: int, report: Report
+    cases: Sequence[Case], *, stack_count: int, holder_count: int, version: AssetVersion, report: Report
 ) -> list[Verdict]:
-    """Every case's verdict, in the order of the cases; `report` is told each as it comes."""
+    """Every case's verdict on assets of a version, in the order of the cases; each is reported as it comes."""
     queue: asyncio.Queue[tuple[int, Case]] = asyncio.Queue()
     for item in enumerate(cases):
         queue.put_nowait(item)
@@ -69,7 +70,7 @@ async def run_cases(
         for _ in range(_MOST_BROKEN_WORLDS):
             if queue.empty():
                 return
-            async with open_world(holder_count) as world:
+            async with open_world(holder_count, version) as world:
                 try:
                     await _run_on(world, queue, verdicts, report)
                 except BrokenWorldError as broken:

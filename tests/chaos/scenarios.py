@@ -134,7 +134,7 @@ class DeployAndPay(Scenario):
         """Imports without a contract."""
         devnet = world.harness.devnet
         stage, _ = await world.ready_asset()
-        token = await devnet.deploy_equity_token("Chaos Equity", "CHAOS", "CH0012345678", 6)
+        token = await devnet.deploy_equity_token("Chaos Equity", "CHAOS", "CH0012345678", 6, world.version)
         holders = dict(seeded_holders(world.holder_count, world.next_seed()))
         await devnet.issue(token, holders)
         await devnet.grant_snapshot_role(token, world.harness.signer)

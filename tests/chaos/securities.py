@@ -9,6 +9,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
 from deploy.devnet.deployer import Devnet, seeded_holders
+from deploy.devnet.entitlements import dividend_due, interest_due
 from deploy.devnet.terms import BondTerms, Coupon, Dividend
 from libs.protogen.typed.masspayout.asset.v1 import Asset
 from tests.chaos.found import Bond
@@ -37,10 +38,14 @@ def mature_bond(now: int) -> BondTerms:
 
 @dataclass(slots=True)
 class Security:
-    """An active asset of its own. `holdings` are base units by holder: what was issued here, and traded here."""
+    """An active asset of its own. `holdings` are base units by holder: what was issued here, and traded here.
+
+    `terms` are a bond's.
+    """
 
     stage: Stage
     asset: Asset
+    terms: BondTerms | None = None
     holdings: dict[ChecksumAddress, int] = field(default_factory=dict)
 
     async def fill(self, devnet: Devnet, holder_count: int, seed: int) -> None:
@@ -76,28 +81,29 @@ class Security:
         dividend_id = await devnet.set_dividend(self.stage.token, dividend)
         await devnet.advance_to(record_time + 1)
         return dividend_id, {
-            # Rounded down to the decimals of the dividend; token and money have six.
-            holder: tokens * amount // 10**6 * 10**6 // 10**_DIVIDEND_DECIMALS
+            holder: dividend_due(tokens, amount, _DIVIDEND_DECIMALS, self.stage.version)
             for holder, tokens in self.holdings.items()
         }
 
     async def announce_coupon(self, devnet: Devnet, rate: int) -> tuple[int, dict[ChecksumAddress, int]]:
-        """The same with a coupon: a year's interest."""
-        record_time = await devnet.chain_time() + _NOTICE_SECONDS
+        """The same with a coupon: a year's interest, of the year before the bond matured."""
+        if self.terms is None:
+            raise AssertionError("an equity has no coupons")
+        record_time, maturity = await devnet.chain_time() + _NOTICE_SECONDS, self.terms.maturity_date
         coupon = Coupon(
             record_date=record_time,
             execution_date=record_time,
-            start_date=record_time - _YEAR,
-            end_date=record_time,
+            start_date=maturity - _YEAR,
+            end_date=maturity,
             fixing_date=record_time,
             rate=rate,
             rate_decimals=_COUPON_RATE_DECIMALS,
         )
         coupon_id = await devnet.set_coupon(self.stage.token, coupon)
         await devnet.advance_to(record_time + 1)
-        denominator = 10 ** (_NOMINAL_VALUE_DECIMALS + _COUPON_RATE_DECIMALS)
         return coupon_id, {
-            holder: tokens * _NOMINAL_VALUE * rate // denominator for holder, tokens in self.holdings.items()
+            holder: interest_due(tokens, self.terms, rate, _COUPON_RATE_DECIMALS, _YEAR, self.stage.version)
+            for holder, tokens in self.holdings.items()
         }
 
     @property

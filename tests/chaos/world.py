@@ -9,12 +9,13 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from eth_typing import ChecksumAddress, HexStr
 
+from deploy.devnet.terms import AssetVersion
 from deploy.local.http import rpc
 from deploy.local.settings import Mining, StackSettings
 from deploy.local.stack import Stack
@@ -71,15 +72,23 @@ class World:
     """A stack with its connections. Its one asset serves all cases that need a ready one, one after another."""
 
     def __init__(
-        self, stack: Stack, harness: Harness, chain: ChainReader, miner: Miner, holder_count: int
+        self,
+        stack: Stack,
+        harness: Harness,
+        chain: ChainReader,
+        miner: Miner,
+        holder_count: int,
+        version: AssetVersion,
     ) -> None:
         self.stack = stack
         self.marker = stack.settings.base_dir / "held"
         self.harness = harness
         self.chain = chain
         self.holder_count = holder_count
+        self.version = version
         self._asset: tuple[Stage, Asset] | None = None
-        self._securities: dict[str, Security] = {}
+        self._equity: Security | None = None
+        self._bond: Security | None = None
         self._miner = miner
         self._code: dict[ChecksumAddress, HexStr] = {}
         self._seed = 1
@@ -92,34 +101,30 @@ class World:
     async def ready_asset(self) -> tuple[Stage, Asset]:
         """The active asset; the first call makes it, with payout_service running."""
         if self._asset is None:
-            stage = await self.harness.stage(self.holder_count, seed=self.next_seed())
+            stage = await self.harness.stage(self.holder_count, seed=self.next_seed(), version=self.version)
             self._asset = stage, await self.harness.import_stage(stage)
         return self._asset
 
     async def equity(self) -> Security:
         """An active equity whose tokens move; the first call makes it."""
-        return await self._security("equity", self.harness.stage)
+        if self._equity is None:
+            stage = await self.harness.stage(0, version=self.version)
+            self._equity = Security(stage, await self.harness.import_stage(stage))
+        return self._equity
 
     async def bond(self) -> Security:
         """The same for a bond, which is mature. Each redemption leaves next to nothing of it.
 
         It has a snapshot: redeeming costs the same gas per holder from the first case on.
         """
-
-        async def stage(holder_count: int) -> Stage:
+        if self._bond is None:
             devnet = self.harness.devnet
-            made = await self.harness.bond_stage(mature_bond(await devnet.chain_time()), holder_count)
-            await devnet.grant_snapshot_role(made.token, await devnet.admin())
-            await devnet.take_snapshot(made.token)
-            return made
-
-        return await self._security("bond", stage)
-
-    async def _security(self, name: str, make: Callable[[int], Awaitable[Stage]]) -> Security:
-        if name not in self._securities:
-            stage = await make(0)
-            self._securities[name] = Security(stage, await self.harness.import_stage(stage))
-        return self._securities[name]
+            terms = mature_bond(await devnet.chain_time())
+            stage = await self.harness.bond_stage(terms, 0, version=self.version)
+            await devnet.grant_snapshot_role(stage.token, await devnet.admin())
+            await devnet.take_snapshot(stage.token)
+            self._bond = Security(stage, await self.harness.import_stage(stage), terms)
+        return self._bond
 
     def next_seed(self) -> int:
         """Another one for each set of holders."""
@@ -192,8 +197,8 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(holder_count: int) -> AsyncIterator[World]:
-    """Starts a stack in a folder of its own; stops it and deletes all of it afterwards."""
+async def open_world(holder_count: int, version: AssetVersion) -> AsyncIterator[World]:
+    """Starts a stack in a folder of its own, for assets of a version; stops and deletes all of it afterwards."""
     with tempfile.TemporaryDirectory(prefix="masspayout-chaos-", ignore_cleanup_errors=True) as folder:
         settings = StackSettings(
             base_dir=Path(folder) / "run",
@@ -213,7 +218,7 @@ async def open_world(holder_count: int) -> AsyncIterator[World]:
             await asyncio.to_thread(stack.start_services, environment=service_environment())
             harness = await exits.enter_async_context(open_harness(stack))
             chain = await exits.enter_async_context(ChainReader(harness.rpc_url, harness.signer))
-            world = World(stack, harness, chain, miner, holder_count)
+            world = World(stack, harness, chain, miner, holder_count, version)
             # Before any failpoint is set, so that no case is killed over it.
             await world.ready_asset()
             yield world

@@ -49,31 +49,32 @@ class Faults:
     def tick(self) -> None:
         """What befalls before this tick's steps."""
         self._close_windows()
-        for trouble in (
-            self._processes,
-            self._node,
-            self._fees,
-            self._pool,
-            self._forks,
-            self._money,
-            self._payees,
-            self._contract,
-            self._foreign,
-            self._backups,
+        for name, trouble in (
+            ("processes", self._processes),
+            ("node", self._node),
+            ("fees", self._fees),
+            ("pool", self._pool),
+            ("forks", self._forks),
+            ("money", self._money),
+            ("payees", self._payees),
+            ("contract", self._contract),
+            ("foreign", self._foreign),
+            ("backups", self._backups),
         ):
-            trouble()
+            with self.world.dice.deed(name):
+                trouble()
 
     # ------------------------------------------------------------------------------------ by odds
 
-    def _happens(self, chance: float) -> bool:
-        return self.world.rng.random() < chance
+    def _happens(self, chance: float, what: str = "happens") -> bool:
+        return self.world.dice.happens(chance, what)
 
     def _holds(self, window: str) -> bool:
         return self.until.get(window, 0) > self.world.tick
 
     def _open(self, window: str, longest: int) -> None:
         if not self._holds(window):
-            self.until[window] = self.world.tick + self.world.rng.randrange(1, longest + 1)
+            self.until[window] = self.world.tick + self.world.dice.number(1, longest + 1, f"ticks {window}")
             self.world.note(f"{window} until {self.until[window]}")
 
     def _close_windows(self) -> None:
@@ -90,83 +91,80 @@ class Faults:
             chain.base_fee = GWEI
 
     def _fault_of_broadcast(self) -> str:
-        odds, dice = self.world.odds, self.world.rng.random()
-        for fault, chance in (
+        odds = self.world.odds
+        chances = (
             ("lost before", odds.request_lost),
             ("lost after", odds.reply_lost),
             ("late", odds.request_late),
             ("twice", odds.sent_twice),
             ("not taken", odds.not_taken),
-        ):
-            if dice < chance:
-                return fault
-            dice -= chance
-        return ""
+        )
+        return self.world.dice.which(chances, "broadcast")
 
     def _lag(self) -> int:
         # Asked for each question: without a window that has been opened there is nothing to look up.
-        return self.world.rng.randrange(4) if "lag" in self.until and self._holds("lag") else 0
+        return self.world.dice.number(0, 4, "lag") if "lag" in self.until and self._holds("lag") else 0
 
     def _refuse_now_and_then(self, question: str) -> None:
-        if "flaky" in self.until and self._holds("flaky") and self._happens(0.2):
+        if "flaky" in self.until and self._holds("flaky") and self._happens(0.2, "no answer"):
             self.world.chain.happened["rpc_down"] += 1
             raise AppError(Reason.CHAIN_UNAVAILABLE, f"the node does not answer {question}")
 
     def _processes(self) -> None:
         world, odds = self.world, self.world.odds
         for replica in (0, 1):
-            if self._happens(odds.crash / 2):
+            if self._happens(odds.crash / 2, f"replica {replica} dies"):
                 world.note(f"replica {replica} dies")
-                world.kill(replica, ticks=world.rng.choice((0, 0, 3, 8)))
-        if self._happens(odds.outage):
-            ticks = world.rng.randrange(3, 12)
+                world.kill(replica, ticks=world.dice.choice((0, 0, 3, 8), f"replica {replica} is away"))
+        if self._happens(odds.outage, "outage"):
+            ticks = world.dice.number(3, 12, "ticks away")
             world.note(f"both replicas are away for {ticks} ticks")
             for replica in (0, 1):
                 world.kill(replica, ticks)
 
     def _node(self) -> None:
         chain, odds = self.world.chain, self.world.odds
-        if self._happens(odds.down):
-            self._open(self.world.rng.choice(("down", "flaky")), 4)
-        if self._happens(odds.lag):
+        if self._happens(odds.down, "down"):
+            self._open(self.world.dice.choice(("down", "flaky"), "how"), 4)
+        if self._happens(odds.lag, "lag"):
             self._open("lag", 8)
-        if self._happens(odds.wrong_chain):
+        if self._happens(odds.wrong_chain, "wrong chain"):
             self._open("wrong chain", 3)
             chain.id_told = _OTHER_CHAIN
-        if chain.late and self._happens(odds.late_arrives):
-            chain.deliver_late(self.world.rng.randrange(len(chain.late)))
+        if chain.late and self._happens(odds.late_arrives, "late arrives"):
+            chain.deliver_late(self.world.dice.number(0, len(chain.late), "which late"))
 
     def _fees(self) -> None:
-        chain, odds, rng = self.world.chain, self.world.odds, self.world.rng
+        chain, odds, dice = self.world.chain, self.world.odds, self.world.dice
         if not chain.pool and not chain.accepted:
             return
-        if self._happens(odds.fee_spike):
-            chain.base_fee = GWEI * rng.randrange(3, 120)
+        if self._happens(odds.fee_spike, "spike"):
+            chain.base_fee = GWEI * dice.number(3, 120, "gwei")
             self._open("fees", 15)
-        if self._happens(odds.fee_above_cap):
-            chain.base_fee = FEE_CAP_WEI + rng.randrange(1, 10) * GWEI
+        if self._happens(odds.fee_above_cap, "above cap"):
+            chain.base_fee = FEE_CAP_WEI + dice.number(1, 10, "gwei above cap") * GWEI
             self._open("fees", 8)
 
     def _pool(self) -> None:
-        chain, rng = self.world.chain, self.world.rng
+        chain, dice = self.world.chain, self.world.dice
         if not chain.pool:
             return
-        if self._happens(self.world.odds.stuck):
+        if self._happens(self.world.odds.stuck, "stuck"):
             self._open("stuck", 10)
-        if not chain.is_relay and self._happens(self.world.odds.evict):
-            chain.evict(rng.choice(list(chain.pool)))
+        if not chain.is_relay and self._happens(self.world.odds.evict, "evict"):
+            chain.evict(dice.choice(list(chain.pool), "evicted"))
 
     def _forks(self) -> None:
         """At most as deep as blocks are not final."""
-        world, chain, rng = self.world, self.world.chain, self.world.rng
+        world, chain, dice = self.world, self.world.chain, self.world.dice
         deepest = world.settings.confirmations
         if not deepest or chain.is_relay or not any(block.transactions for block in chain.blocks[-deepest:]):
             return
         if not self._happens(world.odds.reorg):
             return
-        depth = rng.randrange(1, deepest + 1)
+        depth = dice.number(1, deepest + 1, "depth")
         removed = [each for block in chain.blocks[-depth:] for each in block.transactions]
-        kind = rng.choice(("drop", "elsewhere", "other", "other"))
+        kind = dice.choice(("drop", "elsewhere", "other", "other"), "kind")
         world.note(f"reorg of {depth} ({kind}), {len(removed)} transactions")
         chain.reorg(depth, remine=kind != "drop")
         if kind == "other":
@@ -174,32 +172,32 @@ class Faults:
 
     def _change_outcome(self, payees: list[str]) -> None:
         """In the new branch things are not as they were."""
-        world, chain, rng = self.world, self.world.chain, self.world.rng
+        world, chain, dice = self.world, self.world.chain, self.world.dice
         if not payees:
-            chain.reverting_snapshots += rng.random() < 0.3
+            chain.reverting_snapshots += dice.happens(0.3, "snapshot reverts")
             chain.mine()
             chain.reverting_snapshots = 0
             return
-        match rng.choice(("block", "block", "revert", "money")):
+        match dice.choice(("block", "block", "revert", "money"), "other outcome"):
             case "block":
-                chain.blocked_payees.add(rng.choice(payees))
+                chain.blocked_payees.add(dice.choice(payees, "payee"))
             case "revert":
                 chain.reverting_batches += 1
-            case "money" if world.odds.money_leaves or rng.random() < 0.1:
+            case "money" if world.odds.money_leaves or dice.happens(0.1, "money leaves"):
                 self._take_money()
             case _:
-                chain.blocked_payees.add(rng.choice(payees))
+                chain.blocked_payees.add(dice.choice(payees, "payee"))
         chain.mine()
         chain.reverting_batches = 0
 
     def _money(self) -> None:
-        world, rng = self.world, self.world.rng
-        if self._happens(world.odds.deposit):
-            world.chain.move_money(rng.randrange(1, 8_000))
+        world, dice = self.world, self.world.dice
+        if self._happens(world.odds.deposit, "deposit"):
+            world.chain.move_money(dice.number(1, 8_000, "amount"))
         self._deposit_for_one()
         waiting = [*world.chain.pool.values(), *world.chain.accepted]
         is_paying = any(payees_of(world.chain, each.call) for each in waiting)
-        if is_paying and not self._holds("stuck") and self._happens(world.odds.money_leaves):
+        if is_paying and not self._holds("stuck") and self._happens(world.odds.money_leaves, "money leaves"):
             self._take_money()
 
     def _deposit_for_one(self) -> None:
@@ -210,7 +208,7 @@ class Faults:
             for payout in world.database.rows("payout").values()
             if payout.plan is not None and payout.state is PayoutState.WAITING_FOR_FUNDS
         ]
-        if len(plans) > 1 and self._happens(world.odds.rivalry):
+        if len(plans) > 1 and self._happens(world.odds.rivalry, "for one of two"):
             lacking = max(plans) - world.database.free_money()
             world.chain.move_money(max(1, lacking))
             world.chain.mine()
@@ -218,42 +216,44 @@ class Faults:
     def _take_money(self) -> None:
         """Most of it, so that what is on its way finds too little."""
         world = self.world
-        amount = max(1, world.chain.money_of(CONTRACT.value) - world.rng.randrange(40))
+        amount = max(1, world.chain.money_of(CONTRACT.value) - world.dice.number(0, 40, "stays"))
         world.note(f"somebody takes {amount} out of the contract")
         world.chain.move_money(-amount)
         world.is_money_excused = True
 
     def _payees(self) -> None:
-        chain, odds, rng = self.world.chain, self.world.odds, self.world.rng
+        chain, odds, dice = self.world.chain, self.world.odds, self.world.dice
         if not chain.balances:
             return
-        for payees, chance in (
-            (chain.blocked_payees, odds.payee_blocked),
-            (chain.poison_payees, odds.payee_poisoned),
+        holders = [holder for holder, _ in chain.balances]
+        for what, payees, chance in (
+            ("blocked", chain.blocked_payees, odds.payee_blocked),
+            ("poisoned", chain.poison_payees, odds.payee_poisoned),
         ):
-            if self._happens(chance):
-                payees.symmetric_difference_update({rng.choice(chain.balances)[0]})
+            if self._happens(chance, what):
+                payees.symmetric_difference_update({dice.choice(holders, f"who is {what}")})
 
     def _contract(self) -> None:
-        if self._happens(self.world.odds.contract_paused):
+        if self._happens(self.world.odds.contract_paused, "paused"):
             self._has_paused = True
             self.world.chain.pause_elsewhere(True)
             self._open("paused", 6)
-        if self._happens(self.world.odds.pause / 4):
+        if self._happens(self.world.odds.pause / 4, "no pauser"):
             self._open("no pauser", 12)
 
     def _foreign(self) -> None:
         """Another program signs with our key."""
-        world, chain, rng = self.world, self.world.chain, self.world.rng
+        world, chain, dice = self.world, self.world.chain, self.world.dice
         if not self._happens(world.odds.foreign):
             return
-        signer = rng.choice(world.signers)
+        signer = dice.choice(world.signers, "signer")
         world.is_meddled_with = True
-        if rng.random() < 0.3 and self._takes_over_a_fork(signer):
+        if dice.happens(0.3, "takes over a fork") and self._takes_over_a_fork(signer):
             return
-        kind = rng.choice(("nothing", "nothing", "nothing", "snapshot", "batch", "batch", "sweep"))
+        kinds = ("nothing", "nothing", "nothing", "snapshot", "batch", "batch", "sweep")
+        kind = dice.choice(kinds, "kind")
         ours = chain.pool.get((signer, chain.state.nonces.get(signer, 0)))
-        if ours and rng.random() < 0.5:
+        if ours and dice.happens(0.5, "does the same"):
             # Another copy of this program, perhaps: it does the same in our place.
             recognised = chain.recognise(ours.call).kind
             kind = {CallKind.TAKE_SNAPSHOT: "snapshot", CallKind.SWEEP: "sweep"}.get(recognised, kind)
@@ -268,27 +268,30 @@ class Faults:
                 world.is_money_excused = True
         elif kind == "sweep" and sending:
             world.is_money_excused = True
-            sweep = rng.choice(sending)
+            chosen = dice.choice([each.sweep_id for each in sending], "sweep")
+            (sweep,) = [each for each in sending if each.sweep_id == chosen]
             call = chain.sweep(CONTRACT, TREASURER, sweep.amount_base_units)
         world.note(f"foreign {kind} on {signer}")
         chain.sign_elsewhere(call, signer)
 
     def _foreign_execution(self) -> Execution | None:
         """For one payee; of a snapshot payout perhaps with another total."""
-        world, chain, rng = self.world, self.world.chain, self.world.rng
-        payee = (rng.choice(world.people),)
-        if chain.bond and rng.random() < 0.3:
+        world, chain, dice = self.world, self.world.chain, self.world.dice
+        payee = (dice.choice(world.people, "payee"),)
+        if chain.bond and dice.happens(0.3, "cash-out"):
             return Execution(ExecutionKind.CASH_OUT, 0, 0, payee)
-        if chain.state.actions and rng.random() < 0.5:
-            return Execution(ExecutionKind.DISTRIBUTION, rng.choice(list(chain.state.actions)), 0, payee)
+        if chain.state.actions and dice.happens(0.5, "distribution"):
+            action_id = dice.choice(list(chain.state.actions), "action")
+            return Execution(ExecutionKind.DISTRIBUTION, action_id, 0, payee)
         snapshots = list(world.database.payouts_of_snapshots().items())
         if not snapshots:
             return None
-        snapshot_id, payout_id = rng.choice(snapshots)
+        snapshot_id, payout_id = dice.choice(snapshots, "snapshot")
         if payout_id not in world.database.rows("payout") or not chain.state.snapshots[snapshot_id].rows:
             return None
-        total = world.database.payout(payout_id).total_base_units + rng.choice((0, 0, 1_000))
-        payee = (rng.choice(chain.state.snapshots[snapshot_id].rows)[0],)
+        total = world.database.payout(payout_id).total_base_units + dice.choice((0, 0, 1_000), "more")
+        holders = [holder for holder, _ in chain.state.snapshots[snapshot_id].rows]
+        payee = (dice.choice(holders, "holder"),)
         return Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, payee)
 
     def _takes_over_a_fork(self, signer: EvmAddress) -> bool:
@@ -310,15 +313,15 @@ class Faults:
         return True
 
     def _backups(self) -> None:
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         if not self.restores_left:
             return
         if self.backup is None:
-            if self._happens(0.15):
+            if self._happens(0.15, "backup"):
                 world.kill(0)
                 world.kill(1)
                 self.backup = world.database.backup()
-                self.restore_at = world.tick + rng.randrange(2, 25)
+                self.restore_at = world.tick + dice.number(2, 25, "restored after")
                 world.note(f"backup, restored at {self.restore_at}")
         elif world.tick >= self.restore_at:
             self.restores_left -= 1

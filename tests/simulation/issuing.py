@@ -23,26 +23,27 @@ class Issuer:
 
     def tick(self) -> None:
         """What is done before this tick's steps."""
-        for deed in (
-            self._move_tokens,
-            self._race,
-            self._freeze_tokens,
-            self._keep_control_list,
-            self._set_rates,
-            self._cancel_action,
-            self._trigger,
-            self._pay,
+        for name, deed in (
+            ("transfer", self._move_tokens),
+            ("race", self._race),
+            ("freeze", self._freeze_tokens),
+            ("control list", self._keep_control_list),
+            ("rates", self._set_rates),
+            ("cancel action", self._cancel_action),
+            ("trigger", self._trigger),
+            ("paid by others", self._pay),
         ):
-            deed()
+            with self.world.dice.deed(name):
+                deed()
 
     def end(self) -> None:
         """Most tokens are free, and most holders off the control list."""
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         for each in sorted(world.chain.listed_holders):
-            if rng.random() < 0.7:
+            if dice.happens(0.7, f"{each} off the list"):
                 world.chain.unlist_holder(each)
         for each, amount in list(world.chain.state.frozen.items()):
-            if amount and rng.random() < 0.7:
+            if amount and dice.happens(0.7, f"{each} unfrozen"):
                 self._unfreeze(each, amount)
 
     def set_rates(self) -> None:
@@ -65,20 +66,23 @@ class Issuer:
     # ------------------------------------------------------------------------------------ tokens
 
     def _happens(self, chance: float) -> bool:
-        return self.world.rng.random() < chance
+        return self.world.dice.happens(chance)
 
     def _move_tokens(self) -> None:
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         if self._happens(world.odds.token_moves) and world.chain.balances:
-            self._give(rng.choice(world.chain.balances)[0])
+            self._give(dice.choice(self._holders(), "sender"))
+
+    def _holders(self) -> list[str]:
+        return [holder for holder, _ in self.world.chain.balances]
 
     def _give(self, sender: str) -> None:
         """All or some of a holder's tokens go to anybody: to one who was paid, to one who held none."""
-        world, rng = self.world, self.world.rng
-        balance, to = world.chain.state.free(sender), rng.choice(world.people)
+        world, dice = self.world, self.world.dice
+        balance, to = world.chain.state.free(sender), dice.choice(world.people, "to")
         if to == sender or not balance or not world.chain.listed_holders.isdisjoint((sender, to)):
             return
-        amount = balance if rng.random() < 0.5 else rng.randrange(1, balance + 1)
+        amount = balance if dice.happens(0.5, "all") else dice.number(1, balance + 1, "amount")
         world.happened["transfer_between_batches"] += self._is_redeeming()
         # Two principals may round down where one does not.
         world.unpromised_base_units += world.chain.bond is not None
@@ -87,42 +91,43 @@ class Issuer:
 
     def _race(self) -> None:
         """Something befalls a payee between the engine's look and its batch."""
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         rows = [row for payout in self._redemptions() for row in world.database.payments(payout.payout_id)]
         planned = [row.planned.holder for row in rows if row.state is PaymentState.PLANNED]
         in_flight = [row.planned.holder for row in rows if row.state is PaymentState.IN_FLIGHT]
         if not (planned or in_flight) or not self._happens(world.odds.races):
             return
-        payee = rng.choice(in_flight or planned)
-        match rng.choice(("give", "give", "freeze", "others")):
+        payee = dice.choice(in_flight or planned, "payee")
+        match dice.choice(("give", "give", "freeze", "others"), "how"):
             case "give":
                 self._give(payee)
             case "freeze":
                 self._freeze(payee)
-            case _ if rng.random() < 0.25:
+            case _ if dice.happens(0.25, "others do"):
                 self._execute(Execution(ExecutionKind.CASH_OUT, 0, 0, (payee,)))
 
     def _freeze_tokens(self) -> None:
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         if not self._happens(world.odds.freezes) or not world.chain.balances:
             return
-        frozen = [(each, amount) for each, amount in world.chain.state.frozen.items() if amount]
-        if frozen and rng.random() < 0.5:
-            self._unfreeze(*rng.choice(frozen))
+        frozen = {each: amount for each, amount in world.chain.state.frozen.items() if amount}
+        if frozen and dice.happens(0.5, "unfreeze"):
+            holder = dice.choice(list(frozen), "unfrozen")
+            self._unfreeze(holder, frozen[holder])
             return
-        self._freeze(rng.choice(world.chain.balances)[0])
+        self._freeze(dice.choice(self._holders(), "frozen"))
 
     def _freeze(self, holder: str) -> None:
         world, balance = self.world, self.world.chain.state.free(holder)
         if balance:
-            amount = world.rng.randrange(1, balance + 1)
+            amount = world.dice.number(1, balance + 1, "amount frozen")
             world.happened["tokens_frozen"] += 1
             world.note(f"{amount} of {balance} tokens of {holder} are frozen")
             world.chain.freeze(holder, amount)
 
     def _unfreeze(self, holder: str, most: int) -> None:
         world = self.world
-        amount = world.rng.randrange(1, most + 1)
+        amount = world.dice.number(1, most + 1, f"of {holder} unfrozen")
         world.happened["tokens_unfrozen"] += 1
         if world.chain.bond:
             world.unpromised_base_units += floor_of(world.chain.bond.principal_per_token, amount) + 1
@@ -130,10 +135,10 @@ class Issuer:
         world.chain.unfreeze(holder, amount)
 
     def _keep_control_list(self) -> None:
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         if not self._happens(world.odds.listings):
             return
-        each = rng.choice(world.people)
+        each = dice.choice(world.people, "holder")
         if each in world.chain.listed_holders:
             world.chain.unlist_holder(each)
         else:
@@ -154,7 +159,7 @@ class Issuer:
             each for each, action in self._announced() if action.per_token is None and not action.is_cancelled
         ]
         if pending and self._happens(self.world.odds.rate_set):
-            self._set_rate(self.world.rng.choice(pending))
+            self._set_rate(self.world.dice.choice(pending, "action"))
 
     def _set_rate(self, action_id: int) -> None:
         self.world.happened["rate_set_late"] += 1
@@ -163,17 +168,19 @@ class Issuer:
 
     def _cancel_action(self) -> None:
         """Its holders get nothing, until it is announced anew with another id."""
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         announced = [each for each, action in self._announced() if not action.is_cancelled]
         if not announced or not self._happens(world.odds.action_cancelled):
             return
-        action_id = rng.choice(announced)
+        action_id = dice.choice(announced, "action")
         world.happened["action_cancelled"] += 1
         world.note(f"dividend or coupon {action_id} is cancelled")
         world.chain.cancel(action_id)
-        if rng.random() < 0.6:
+        if dice.happens(0.6, "announced anew"):
             world.happened["action_announced_anew"] += 1
-            self.staging.request_action(self.staging.announce(), world.tick + rng.randrange(6, 20))
+            self.staging.request_action(
+                self.staging.announce(), world.tick + dice.number(6, 20, "asked for after")
+            )
 
     def _trigger(self) -> None:
         """Anybody may, from the record date on."""
@@ -195,7 +202,7 @@ class Issuer:
 
     def _pay(self) -> None:
         """Somebody else with the role executes the lifecycle contract."""
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         if not self._happens(world.odds.paid_by_others):
             return
         chain = world.chain
@@ -213,8 +220,8 @@ class Issuer:
         ]
         if not executions:
             return
-        kind, reference_id, total = rng.choice(executions)
-        payees = tuple(rng.sample(world.people, rng.choice((1, 2))))
+        kind, reference_id, total = dice.choice(executions, "execution")
+        payees = tuple(dice.sample(world.people, dice.choice((1, 2), "count"), "payees"))
         self._execute(Execution(kind, reference_id, total, payees))
 
     def _execute(self, execution: Execution) -> None:

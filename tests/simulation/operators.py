@@ -56,7 +56,8 @@ class Events:
         aggregate_id = command.distribution_id if isinstance(command, RequestPayout) else command.asset_id
         number = len(self.published)
         event = IncomingEvent(UUID(int=0xE0000 + number), "masspayout.x", "x", aggregate_id, 1, b"")
-        late = self.world.rng.randrange(1, 12) if self.world.rng.random() < self.world.odds.event_late else 0
+        is_late = self.world.dice.happens(self.world.odds.event_late, "event late")
+        late = self.world.dice.number(1, 12, "event later") if is_late else 0
         delivery = Delivery(number, event, command, tick + late)
         self.published.append(delivery)
         self.pending.append(delivery)
@@ -81,7 +82,9 @@ class Events:
         self._under_way = 0
 
     def _deliver(self, delivery: Delivery) -> None:
-        world, engine = self.world, self.world.engines[self.world.rng.randrange(2)]
+        world = self.world
+        with world.dice.at(f"delivery {delivery.number}"):
+            engine = world.engines[world.dice.number(0, 2, "replica")]
         is_known = delivery.event.event_id in world.database.rows("inbox")
         self._under_way += 1
 
@@ -96,9 +99,9 @@ class Events:
             if not is_known and delivery.number < self._newest_done:
                 world.happened["reordered_delivery"] += 1
             self._newest_done = max(self._newest_done, delivery.number)
-            if world.rng.random() < world.odds.event_twice:
+            if world.dice.happens(world.odds.event_twice, "event twice"):
                 # The acknowledgement got lost.
-                later = world.tick + world.rng.randrange(1, 30)
+                later = world.tick + world.dice.number(1, 30, "event again")
                 self.pending.append(Delivery(delivery.number, delivery.event, delivery.command, later))
 
         command = delivery.command
@@ -128,20 +131,22 @@ class Operators:
 
     def tick(self) -> None:
         """Perhaps a verb, perhaps a sweep; halted signers are always looked after."""
-        world, rng = self.world, self.world.rng
-        if rng.random() < world.odds.verb:
-            self.use_a_verb()
-        if rng.random() < world.odds.sweep and ASSET_ID in world.database.rows("lifecycle"):
-            self.sweep(None if rng.random() < 0.5 else rng.randrange(1, 3_000))
+        world, dice = self.world, self.world.dice
+        with dice.deed("verb"):
+            if dice.happens(world.odds.verb):
+                self.use_a_verb()
+        with dice.deed("sweep"):
+            if dice.happens(world.odds.sweep) and ASSET_ID in world.database.rows("lifecycle"):
+                self.sweep(None if dice.happens(0.5, "all") else dice.number(1, 3_000, "amount"))
         self.look_after_signers()
 
     def use_a_verb(self) -> None:
         """Any of them, on any payout, whatever its state."""
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         ids = payout_ids(world)
         if not ids:
             return
-        payout_id = rng.choice(ids)
+        payout_id = dice.choice(ids, "payout")
         state = world.database.payout(payout_id).state
         sensible = {
             PayoutState.PAUSED: ("resume", "resume", "cancel", "retry"),
@@ -149,7 +154,7 @@ class Operators:
             PayoutState.DEFERRED: ("retry named", "retry named", "cancel", "retry"),
             PayoutState.EXECUTING: ("pause", "pause", "cancel", "retry"),
         }.get(state, ("pause", "pause", "cancel"))
-        self.call(rng.choice(sensible), payout_id)
+        self.call(dice.choice(sensible, "verb"), payout_id)
 
     def call(self, verb: str, payout_id: UUID) -> None:
         """One call of one verb, on either replica."""
@@ -173,7 +178,8 @@ class Operators:
         rows = self.world.database.payments(payout_id)
         deferred = [row.planned.holder for row in rows if row.state is PaymentState.DEFERRED]
         named = deferred or [row.planned.holder for row in rows]
-        return tuple(self.world.rng.sample(named, min(len(named), self.world.rng.choice((1, 2)))))
+        count = min(len(named), self.world.dice.choice((1, 2), "count"))
+        return tuple(self.world.dice.sample(named, count, "holders"))
 
     def give_up_what_cannot_go_on(self) -> None:
         """A dividend or coupon that was cancelled half-way: the payout says so, and waits for this."""
@@ -274,7 +280,8 @@ class Operators:
                 await cancel_payout(engine, self._key("cancel"), payout.payout_id)
 
     def _engine(self) -> Engine:
-        return self.world.engines[self.world.rng.randrange(2)]
+        with self.world.dice.at("operators"):
+            return self.world.engines[self.world.dice.number(0, 2, "replica")]
 
     def _key(self, method: str) -> RequestKey:
         self._requests += 1

@@ -19,8 +19,9 @@ class Pauser:
 
     def tick(self) -> None:
         """Perhaps changes their mind."""
-        if self.world.rng.random() < self.world.odds.pause:
-            self._request(self.world.rng.random() < 0.5)
+        with self.world.dice.deed("pauser"):
+            if self.world.dice.happens(self.world.odds.pause):
+                self._request(self.world.dice.happens(0.5, "paused"))
 
     def end(self) -> None:
         """The asset shall be paid, whatever was asked for before."""
@@ -29,7 +30,8 @@ class Pauser:
     def look_after(self) -> None:
         """A pause that a restored backup has forgotten was sent before it, and mined after the last request."""
         if self.world.is_restored and self.world.chain.paused and self.is_done() and self.events.is_done:
-            self._request(paused=False)
+            with self.world.dice.at("pauser"):
+                self._request(paused=False)
 
     def is_done(self) -> bool:
         """Whether the newest request has come to an end; a contract that failed has none."""
@@ -48,7 +50,7 @@ class Pauser:
             raise InvariantError("pause_differs", f"the chain says {self.world.chain.paused}: {contract}")
 
     def _request(self, paused: bool) -> None:
-        self.version += self.world.rng.randrange(1, 4)
+        self.version += self.world.dice.number(1, 4, "versions")
         self.world.note(f"version {self.version} of the asset is to be {'paused' if paused else 'unpaused'}")
         self.events.publish(RequestPause(ASSET_ID, self.version, paused), self.world.tick)
 

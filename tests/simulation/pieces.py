@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 
 from tests.simulation.running import Result, simulate_piece
 
-_PROCESSES = min(2, os.cpu_count() or 1)
+_PROCESSES = os.cpu_count() or 1
 # Enough that no process waits for this one.
 _MOST_UNDER_WAY = 2 * _PROCESSES
 

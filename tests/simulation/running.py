@@ -3,13 +3,15 @@
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from payout_service.domain.payments import OPEN_STATES, PaymentState
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.transaction import IntentState
+from tests.simulation.dice import Dice
 from tests.simulation.dues import principal_told
 from tests.simulation.faults import Faults
 from tests.simulation.invariants import check_end, check_tick, is_at_rest_by_name
@@ -17,9 +19,11 @@ from tests.simulation.issuing import Issuer
 from tests.simulation.operators import Events, Operators
 from tests.simulation.pausing import Pauser
 from tests.simulation.staging import Staging
+from tests.simulation.themes import theme_of
 from tests.simulation.watching import InvariantError, Transition
 from tests.simulation.world import World, make_world, payout_ids
 from tests.support.payout.memory_chain import CONTRACT
+from tests.support.payout.pauses import Pauses
 
 _MOST_HEALED_TICKS = 600
 # About so many objects of ten runs or so are alive before Python looks which of them nobody needs.
@@ -43,8 +47,13 @@ class Result:
 
 def simulate(seed: int) -> Result:
     """Must be called in a running event loop, which the steps' locks want to know; it is never given control."""
-    world = make_world(seed)
-    result = Result(seed, world.theme)
+    theme, odds = theme_of(seed)
+    return play(make_world(seed, theme, odds, Dice(seed), Pauses(seed)))
+
+
+def play(world: World) -> Result:
+    """The run of a world that was made for it."""
+    result = Result(world.seed, world.theme)
     try:
         _Run(world).play()
     except InvariantError as error:
@@ -64,17 +73,22 @@ def simulate(seed: int) -> Result:
 
 def simulate_piece(seeds: Iterable[int]) -> list[Result]:
     """Some seeds in one event loop; each run begins with nothing of the one before."""
+    return in_a_loop([partial(simulate, seed) for seed in seeds])
 
-    async def run() -> list[Result]:
+
+def in_a_loop(runs: Iterable[Callable[[], Result]]) -> list[Result]:
+    """Runs in an event loop of their own, one after the other."""
+
+    async def run_all() -> list[Result]:
         results = []
-        for seed in seeds:
-            results.append(simulate(seed))
+        for run in runs:
+            results.append(run())
             # Lets the loop drop the timers that the run's locks have cancelled.
             await asyncio.sleep(0)
         return results
 
     with _seldom_looking_for_garbage():
-        return asyncio.run(run())
+        return asyncio.run(run_all())
 
 
 @contextmanager
@@ -103,11 +117,14 @@ class _Run:
         self._restored = 0
 
     def play(self) -> None:
-        self.staging.stage()
+        with self.world.dice.at("staging"):
+            self.staging.stage()
+            disturbed_ticks = self.world.dice.choice((50, 90, 140), "ticks")
         self.faults.begin()
-        for _ in range(self.world.rng.choice((50, 90, 140))):
+        for _ in range(disturbed_ticks):
             self._disturbed_tick()
-        self._heal()
+        with self.world.dice.at("heal"):
+            self._heal()
         for _ in range(_MOST_HEALED_TICKS):
             if self._is_at_rest() and not self._last_calls():
                 break
@@ -121,7 +138,7 @@ class _Run:
         return self.operators.try_redemptions_again() or self.operators.reconcile_each()
 
     def _disturbed_tick(self) -> None:
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         self.faults.tick()
         if world.happened["restored_backup"] > self._restored:
             self._restored += 1
@@ -132,30 +149,34 @@ class _Run:
         self.pauser.tick()
         self.events.tick()
         self.operators.tick()
-        world.run_tick(rng.choice((10, 40, 150, 400)), rng.choice((1.0, 2.0, 5.0, 12.0, 25.0)))
-        if rng.random() < world.odds.mining:
-            world.chain.mine(rng.choice((1, 1, 1, 2)))
+        with dice.at("tick"):
+            awaits = dice.choice((10, 40, 150, 400), "awaits")
+            seconds = dice.choice((1.0, 2.0, 5.0, 12.0, 25.0), "seconds")
+        world.run_tick(awaits, seconds)
+        with dice.at("mining"):
+            if dice.happens(world.odds.mining):
+                world.chain.mine(dice.choice((1, 1, 1, 2), "blocks"))
         self._check()
 
     def _heal(self) -> None:
         """Trouble ends, money comes, most payees can be paid again."""
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         self.faults.end()
         self.issuer.end()
         self.pauser.end()
         chain = world.chain
         chain.poison_payees.clear()
         # Sorted: a set of strings has another order in every process, and dice are thrown for each.
-        chain.blocked_payees = {each for each in sorted(chain.blocked_payees) if rng.random() < 0.3}
+        chain.blocked_payees = {each for each in sorted(chain.blocked_payees) if dice.happens(0.3, each)}
         if not world.has_exact_money:
             chain.move_money(100_000)
         for payout_id in payout_ids(world):
             state = world.database.payout(payout_id).state
-            if state is PayoutState.PAUSED and rng.random() < 0.8:
+            if state is PayoutState.PAUSED and dice.happens(0.8, f"{payout_id}"):
                 self.operators.call("resume", payout_id)
-            elif state is PayoutState.INCOMPLETE and rng.random() < 0.6:
+            elif state is PayoutState.INCOMPLETE and dice.happens(0.6, f"{payout_id}"):
                 self.operators.call("retry", payout_id)
-            elif state is PayoutState.DEFERRED and rng.random() < 0.2:
+            elif state is PayoutState.DEFERRED and dice.happens(0.2, f"{payout_id}"):
                 self.operators.call("retry named", payout_id)
 
     def _healed_tick(self) -> None:
@@ -164,7 +185,8 @@ class _Run:
         self.operators.look_after_signers()
         self.pauser.look_after()
         self.operators.give_up_what_cannot_go_on()
-        self.issuer.set_rates()
+        with world.dice.at("rates"):
+            self.issuer.set_rates()
         for payout in world.database.rows("payout").values():
             if "INSUFFICIENT_FUNDS" in payout.waiting_for:
                 world.chain.move_money(self._lacking(payout))

@@ -1,14 +1,13 @@
-"""Runs the steps of all replicas one await at a time, in an order that the seed alone decides.
+"""Runs the steps of all replicas one await at a time, in an order that chance alone decides.
 
 A step is a coroutine that awaits nothing but the ports' memory forms: they yield, or wait for a lock. It can be
 ended at any await, as kill -9 ends a process: what its transaction has not committed is gone.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 # Awaits of a step at most; a step is a bounded piece of work.
 _MOST_AWAITS = 200_000
@@ -34,35 +33,44 @@ class Task:
     awaits: int = 0
     # It was seen under way together with the other replica's step on the same lane.
     has_raced: bool = False
+    # Tells it from all others, where that is asked for.
+    label: str = ""
+
+    @property
+    def can_go_on(self) -> bool:
+        return self.waits_for is None or self.waits_for.done()
+
+
+class Picks(Protocol):
+    """Decides who goes on."""
+
+    def begin(self, task: Task) -> None:
+        """A step begins."""
+
+    def pick(self, tasks: Sequence[Task]) -> Task | None:
+        """One that can go on; None when nobody can."""
 
 
 class Scheduler:
     """All steps under way."""
 
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
+    def __init__(self, picks: Picks) -> None:
+        self._picks = picks
         self.tasks: list[Task] = []
         # Whose await it is.
         self.current: Task | None = None
 
     def start(self, task: Task) -> None:
+        self._picks.begin(task)
         self.tasks.append(task)
 
     def run(self, awaits: int, broken: Sequence[Exception]) -> None:
         """So many awaits at most, each of one step that can go on. Raises the first of `broken`, if any."""
-        tasks, throw = self.tasks, self._rng.random
+        tasks, pick = self.tasks, self._picks.pick
         for _ in range(awaits):
-            count = len(tasks)
-            if not count:
+            task = pick(tasks)
+            if task is None:
                 return
-            first = int(throw() * count)
-            task = tasks[first]
-            if task.waits_for is not None and not task.waits_for.done():
-                others = (tasks[(first + place) % count] for place in range(1, count))
-                free = next((each for each in others if each.waits_for is None or each.waits_for.done()), None)
-                if free is None:
-                    return
-                task = free
             task.awaits += 1
             if task.awaits > _MOST_AWAITS:
                 raise RuntimeError(f"{task.name} never ends")

@@ -36,15 +36,16 @@ class Staging:
 
     def stage(self) -> None:
         """Assets, payouts and money, as the seed has it."""
-        world, rng = self.world, self.world.rng
-        is_deployed = rng.random() >= world.odds.deploys
+        world, dice = self.world, self.world.dice
+        is_deployed = not dice.happens(world.odds.deploys, "deploys")
         self.events.publish(the_asset() if is_deployed else the_asset(None), 0)
         if not is_deployed:
-            world.chain.reverting_creations = rng.choice((0, 0, 1))
-        self.minimum_base_units = rng.choice((rng.randrange(1, 200), rng.randrange(200, 2_000)))
-        is_odd = rng.random() < world.odds.is_odd
+            world.chain.reverting_creations = dice.choice((0, 0, 1), "reverting_creations")
+        low, high = dice.number(1, 200, "low_minimum"), dice.number(200, 2_000, "high_minimum")
+        self.minimum_base_units = dice.choice((low, high), "minimum")
+        is_odd = dice.happens(world.odds.is_odd, "is_odd")
         mix = self._choose_asset()
-        count = rng.choice((1, 2, 3, 3)) + world.odds.more_payouts
+        count = dice.choice((1, 2, 3, 3), "payouts") + world.odds.more_payouts
         wanted = sum(self._request(kind, is_odd=is_odd) for kind in self._kinds(mix, count))
         if is_odd:
             self._make_odd()
@@ -57,44 +58,49 @@ class Staging:
 
     def announce(self) -> int:
         """A dividend or coupon whose dates lie around the run's clock. Returns its id."""
-        world, rng = self.world, self.world.rng
-        record_time = world.chain.timestamp + rng.randrange(-60, 400)
-        execution_time = record_time + rng.choice((0, 10, rng.randrange(1, 400)))
-        is_pending = world.chain.bond is not None and rng.random() < 0.6
+        world, dice = self.world, self.world.dice
+        record_time = world.chain.timestamp + dice.number(-60, 400, "record_in")
+        waits = dice.number(1, 400, "longest_wait")
+        execution_time = record_time + dice.choice((0, 10, waits), "execution_after")
+        is_pending = world.chain.bond is not None and dice.happens(0.6, "is_pending")
         rate = None if is_pending else self.rate()
         return world.chain.announce(record_time, execution_time, rate)
 
     def rate(self) -> Fraction:
         """Base units of the payment token for each base unit of the asset."""
-        rng = self.world.rng
-        return Fraction(rng.randrange(1, 40), rng.randrange(1, 30))
+        dice = self.world.dice
+        return Fraction(dice.number(1, 40, "rate"), dice.number(1, 30, "rate_of"))
 
     def _choose_asset(self) -> tuple[PayoutKind, ...]:
-        world, rng = self.world, self.world.rng
-        if rng.random() < world.odds.is_plain:
+        world, dice = self.world, self.world.dice
+        if dice.happens(world.odds.is_plain, "is_plain"):
             return (_K.SNAPSHOT,)
-        if rng.random() < 0.35:
-            return rng.choice(_EQUITY_MIXES)
-        mix = rng.choice(_BOND_MIXES)
-        matures_in = rng.choice((-10, rng.randrange(0, 400))) if _K.REDEMPTION in mix else _NEVER
-        principal = Fraction(rng.randrange(1, 12), rng.choice((1, 1, 2, 3, 40)))
-        world.chain.become_bond(world.chain.timestamp + matures_in, principal, pays_for_frozen=rng.random() < 0.45)
+        if dice.happens(0.35, "is_equity"):
+            return dice.choice(_EQUITY_MIXES, "mix")
+        mix = dice.choice(_BOND_MIXES, "mix")
+        matures_in = _NEVER
+        if _K.REDEMPTION in mix:
+            matures_in = dice.choice((-10, dice.number(0, 400, "matures_late")), "matures_in")
+        principal = Fraction(dice.number(1, 12, "principal"), dice.choice((1, 1, 2, 3, 40), "principal_of"))
+        pays_for_frozen = dice.happens(0.45, "pays_for_frozen")
+        world.chain.become_bond(world.chain.timestamp + matures_in, principal, pays_for_frozen=pays_for_frozen)
         world.note(f"a bond with the principal {principal}")
         return mix
 
     def _kinds(self, mix: tuple[PayoutKind, ...], count: int) -> list[PayoutKind]:
+        dice = self.world.dice
         if mix == (_K.REDEMPTION,):
-            count = min(count, self.world.rng.choice((1, 1, 2)))
-            self.world.has_exact_money = count == 1 and self.world.rng.random() < 0.7
+            count = min(count, dice.choice((1, 1, 2), "redemptions"))
+            self.world.has_exact_money = count == 1 and dice.happens(0.7, "has_exact_money")
             return [_K.REDEMPTION] * count
         if _K.REDEMPTION in mix:
-            return [*(self.world.rng.choice(mix[:-1]) for _ in range(count)), _K.REDEMPTION]
-        return [mix[0], *(self.world.rng.choice(mix) for _ in range(count - 1))]
+            return [*(dice.choice(mix[:-1], "kinds") for _ in range(count)), _K.REDEMPTION]
+        return [mix[0], *(dice.choice(mix, "kinds") for _ in range(count - 1))]
 
     def _request(self, kind: PayoutKind, *, is_odd: bool) -> int:
         """Returns about how much it takes, base units of the payment token."""
-        world, rng = self.world, self.world.rng
-        tick = rng.randrange(0, 40)
+        world, dice = self.world, self.world.dice
+        tick = dice.number(0, 40, "at_tick")
         supply = sum(balance for _, balance in world.chain.balances)
         if kind is _K.REDEMPTION:
             self._publish(kind, tick + 10)
@@ -102,17 +108,17 @@ class Staging:
         if kind.is_corporate_action:
             announced = self._announced
             # Now and then a second distribution of the same dividend.
-            is_new = not announced or rng.random() < 0.75
-            action_id = self.announce() if is_new else rng.choice(announced)
+            is_new = not announced or dice.happens(0.75, "is_new")
+            action_id = self.announce() if is_new else dice.choice(announced, "action")
             if is_new:
                 announced.append(action_id)
             self._publish(kind, tick, action_id=action_id)
             return supply * 2
-        total, percentage = rng.randrange(1, 20_000), None
-        if rng.random() < 0.25:
-            total, percentage = 0, rng.randrange(1, 10_001)
-        elif is_odd and rng.random() < 0.5:
-            total = rng.randrange(1, 4)
+        total, percentage = dice.number(1, 20_000, "total"), None
+        if dice.happens(0.25, "is_percentage"):
+            total, percentage = 0, dice.number(1, 10_001, "percentage")
+        elif is_odd and dice.happens(0.5, "is_tiny"):
+            total = dice.number(1, 4, "tiny_total")
         self._publish(kind, tick, total=total, percentage=percentage)
         return total
 
@@ -131,38 +137,40 @@ class Staging:
 
     def _rules(self, kind: PayoutKind) -> PayeeRules:
         """Only what the kind can do."""
-        world, rng = self.world, self.world.rng
-        if kind is _K.REDEMPTION or rng.random() >= world.odds.has_rules:
+        world, dice = self.world, self.world.dice
+        if kind is _K.REDEMPTION or not dice.happens(world.odds.has_rules, "has_rules"):
             return NO_RULES
-        excluded = frozenset(rng.sample(world.people, rng.choice((0, 0, 1, 2))))
-        minimum = rng.choice((0, self.minimum_base_units, self.minimum_base_units))
+        excluded = frozenset(dice.sample(world.people, dice.choice((0, 0, 1, 2), "exclusions"), "excluded"))
+        minimum = dice.choice((0, self.minimum_base_units, self.minimum_base_units), "minimum_of_payout")
         if kind is not _K.SNAPSHOT:
             return PayeeRules(excluded=excluded, minimum_base_units=minimum)
-        rates = {each: rng.randrange(0, 10_001) for each in rng.sample(world.people, rng.choice((0, 1, 3)))}
+        rated = dice.sample(world.people, dice.choice((0, 1, 3), "rates"), "rated")
+        rates = {each: dice.number(0, 10_001, "rate_of_holder") for each in rated}
         return PayeeRules(
             excluded=excluded,
-            excluded_share=rng.choice(tuple(ExcludedShare)),
-            withholding_basis_points=rng.choice((0, 0, rng.randrange(1, 4_000))),
+            excluded_share=dice.choice(tuple(ExcludedShare), "excluded_share"),
+            withholding_basis_points=dice.choice((0, 0, dice.number(1, 4_000, "high_rate")), "rate_of_all"),
             withholding_by_holder=rates,
             minimum_base_units=minimum,
         )
 
     def _make_odd(self) -> None:
-        chain, rng = self.world.chain, self.world.rng
-        match rng.choice(("nobody", "reverting snapshot", "cheated", "cheated")):
+        chain, dice = self.world.chain, self.world.dice
+        match dice.choice(("nobody", "reverting snapshot", "cheated", "cheated"), "oddity"):
             case "nobody":
                 chain.balances = []
             case "reverting snapshot":
                 chain.reverting_snapshots = 1
             case "cheated":
-                chain.cheated_payees = {rng.choice(chain.balances)[0]}
+                chain.cheated_payees = {dice.choice([each for each, _ in chain.balances], "cheated")}
 
     def _fund(self, wanted: int) -> None:
-        world, rng = self.world, self.world.rng
+        world, dice = self.world, self.world.dice
         share = 100 if world.has_exact_money else 130
-        if rng.random() < world.odds.is_short_of_money:
-            share = 0 if rng.random() < world.odds.poorest else rng.choice((30, 60, 90))
+        if dice.happens(world.odds.is_short_of_money, "is_short_of_money"):
+            is_poorest = dice.happens(world.odds.poorest, "is_poorest")
+            share = 0 if is_poorest else dice.choice((30, 60, 90), "share")
         if wanted * share:
             world.chain.move_money(max(1, wanted * share // 100))
-        if share and not world.has_exact_money and rng.random() < 0.3:
-            world.chain.move_money(rng.randrange(1, 5_000))
+        if share and not world.has_exact_money and dice.happens(0.3, "has_more"):
+            world.chain.move_money(dice.number(1, 5_000, "more"))

@@ -32,6 +32,7 @@ from tests.simulation.scheduling import Scheduler
 from tests.support.payout.memory_chain import CONTRACT, MemoryChain
 from tests.support.payout.memory_contract import State
 from tests.support.payout.memory_database import MemoryDatabase, PaymentRow
+from tests.support.payout.pauses import Pauses
 
 # Table, and its rows' legal transitions. A batch's state is its intent's until it is settled.
 TABLES: Mapping[str, Mapping[Any, frozenset[Any]]] = {
@@ -101,8 +102,9 @@ def payees_of(chain: MemoryChain, call: ContractCall) -> tuple[str, ...]:
 class WatchedDatabase(MemoryDatabase):
     """Judges each commit. What it finds is kept in `broken`: engine code must not be able to swallow it."""
 
-    def __init__(self, seed: int, confirmations: int) -> None:
-        super().__init__(seed)
+    def __init__(self, confirmations: int, pauses: Pauses) -> None:
+        super().__init__()
+        self.pauses = pauses
         self.chain: MemoryChain | None = None
         self.transitions: Counter[Transition] = Counter()
         self.broken: list[InvariantError] = []

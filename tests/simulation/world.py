@@ -1,6 +1,5 @@
 """One run: two replicas of the engine over one chain and one database, all of it from a seed."""
 
-import random
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -23,12 +22,14 @@ from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.payout import Payout
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.transaction import ContractCall
+from tests.simulation.dice import Dice
 from tests.simulation.scheduling import Scheduler, Task
-from tests.simulation.themes import Odds, theme_of
+from tests.simulation.themes import Odds
 from tests.simulation.watching import InvariantError, WatchedDatabase
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, GWEI, OTHER_SIGNER, SIGNER, MemoryChain, holder
 from tests.support.payout.memory_contract import Mined, State
 from tests.support.payout.memory_database import CountingIds, MemoryClock
+from tests.support.payout.pauses import Pauses
 from tests.support.payout.stage import ASSET_ID, MAX_BATCH_GAS
 
 FEE_CAP_WEI = 500 * GWEI
@@ -68,7 +69,7 @@ class World:
     seed: int
     theme: str
     odds: Odds
-    rng: random.Random
+    dice: Dice
     settings: EngineSettings
     signers: tuple[EvmAddress, ...]
     database: WatchedDatabase
@@ -108,9 +109,11 @@ class World:
     def run_tick(self, awaits: int, seconds: float) -> None:
         """Some awaits of whatever is under way, then time goes on."""
         self.tick += 1
+        self.dice.tick = self.tick
         self._steps.clear()
         self._start_steps()
         self.scheduler.run(awaits, self.database.broken)
+        self.dice.rest()
         self._count_races()
         self.clock.advance(seconds)
 
@@ -223,58 +226,66 @@ class Artifact:
         return ContractCall(None, name.encode())
 
 
-def make_world(seed: int) -> World:
-    """Everything that the seed decides before the first tick."""
-    rng = random.Random(seed)
-    theme, odds = theme_of(seed)
-    is_relay = rng.random() < odds.is_relay
-    confirmations = rng.choice((0, 0, 1, 2)) if is_relay else rng.choice((0, 1, 2, 2, 3))
-    if odds.reorg > 0.1:
-        confirmations = max(1, confirmations)
-    settings = EngineSettings(
-        confirmations=confirmations,
-        batch_limits=BatchLimits(max_gas=rng.choice(_MAX_BATCH_GAS), max_calldata_bytes=100_000, max_payees=100),
-        max_in_flight_transactions=rng.choice((2, 4) if is_relay else (1, 2, 4)),
-        max_transaction_gas=3_000_000,
-        max_fee_per_gas_wei=FEE_CAP_WEI,
-        max_attempts=rng.choice((3, 8)),
-        replace_after_seconds=rng.choice((10.0, 30.0)),
-        rebroadcast_seconds=rng.choice((3.0, 10.0)),
-        stale_batch_seconds=rng.choice((20.0, 60.0)),
-        retry=RetryPolicy(max_tries=rng.choice((2, 3, 5)), first_delay_seconds=5.0, longest_delay_seconds=40.0),
-        plan_page_size=3,
-        reconcile_seconds=rng.choice((20.0, 120.0)),
-    )
-    database = WatchedDatabase(seed, confirmations)
-    balances = [(holder(number), rng.randrange(1, 1000)) for number in range(rng.randrange(1, 14))]
-    chain = MemoryChain(database, balances)
-    database.chain = chain
-    chain.frozen = rng.choice((0, 0, rng.randrange(1, 500)))
-    chain.is_relay = is_relay
-    chain.is_legacy = rng.random() < 0.25
-    chain.refuses_below_base_fee = rng.random() < 0.5
-    clock = MemoryClock()
-    chain.now = clock.now
-    chain.mine(10)
-    world = World(
-        seed=seed,
-        theme=theme,
-        odds=odds,
-        rng=rng,
-        settings=settings,
-        signers=(SIGNER, OTHER_SIGNER)[: rng.choice((1, 2))],
-        database=database,
-        chain=chain,
-        clock=clock,
-        # Far from those of payouts and requests: a sweep once had the id of a payout.
-        ids=CountingIds(behind=1 << 24),
-        scheduler=Scheduler(rng),
-        people=[holder(number) for number in range(len(balances) + _NEWCOMERS)],
-    )
+def make_world(seed: int, theme: str, odds: Odds, dice: Dice, pauses: Pauses) -> World:
+    """Everything that is decided before the first tick. Who decides it, and when steps pause, is given."""
+    with dice.at("world"):
+        is_relay = dice.happens(odds.is_relay, "is_relay")
+        settings = _settings(dice, odds, is_relay=is_relay)
+        database = WatchedDatabase(settings.confirmations, pauses)
+        holders = dice.number(1, 14, "holders")
+        balances = [(holder(number), dice.number(1, 1000, "balances")) for number in range(holders)]
+        chain = MemoryChain(database, balances)
+        database.chain = chain
+        chain.frozen = dice.choice((0, 0, dice.number(1, 500, "unlisted")), "frozen")
+        chain.is_relay = is_relay
+        chain.is_legacy = dice.happens(0.25, "is_legacy")
+        chain.refuses_below_base_fee = dice.happens(0.5, "refuses_below_base_fee")
+        clock = MemoryClock()
+        chain.now = clock.now
+        chain.mine(10)
+        world = World(
+            seed=seed,
+            theme=theme,
+            odds=odds,
+            dice=dice,
+            settings=settings,
+            signers=(SIGNER, OTHER_SIGNER)[: dice.choice((1, 2), "signers")],
+            database=database,
+            chain=chain,
+            clock=clock,
+            # Far from those of payouts and requests: a sweep once had the id of a payout.
+            ids=CountingIds(behind=1 << 24),
+            scheduler=Scheduler(dice),
+            people=[holder(number) for number in range(len(balances) + _NEWCOMERS)],
+        )
     database.scheduler = world.scheduler
     for replica in _REPLICAS:
         world.begin(replica)
     return world
+
+
+def _settings(dice: Dice, odds: Odds, *, is_relay: bool) -> EngineSettings:
+    confirmations = dice.choice((0, 0, 1, 2) if is_relay else (0, 1, 2, 2, 3), "confirmations")
+    if odds.reorg > 0.1:
+        confirmations = max(1, confirmations)
+    return EngineSettings(
+        confirmations=confirmations,
+        batch_limits=BatchLimits(
+            max_gas=dice.choice(_MAX_BATCH_GAS, "max_gas"), max_calldata_bytes=100_000, max_payees=100
+        ),
+        max_in_flight_transactions=dice.choice((2, 4) if is_relay else (1, 2, 4), "max_in_flight"),
+        max_transaction_gas=3_000_000,
+        max_fee_per_gas_wei=FEE_CAP_WEI,
+        max_attempts=dice.choice((3, 8), "max_attempts"),
+        replace_after_seconds=dice.choice((10.0, 30.0), "replace_after"),
+        rebroadcast_seconds=dice.choice((3.0, 10.0), "rebroadcast"),
+        stale_batch_seconds=dice.choice((20.0, 60.0), "stale_batch"),
+        retry=RetryPolicy(
+            max_tries=dice.choice((2, 3, 5), "max_tries"), first_delay_seconds=5.0, longest_delay_seconds=40.0
+        ),
+        plan_page_size=3,
+        reconcile_seconds=dice.choice((20.0, 120.0), "reconcile"),
+    )
 
 
 def _workers(engine: Engine) -> list[Worker]:

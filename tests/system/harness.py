@@ -19,7 +19,7 @@ from web3.logs import DISCARD
 
 from deploy.demo.verify import Verification, verify
 from deploy.devnet.deployer import Devnet, seeded_holders
-from deploy.devnet.terms import BondTerms
+from deploy.devnet.terms import DEFAULT_VERSION, AssetVersion, BondTerms
 from deploy.local.component import Component
 from deploy.local.stack import Stack
 from libs.client.client import Endpoints, MassPayoutClient
@@ -99,6 +99,7 @@ class Stage:
     payment_token: ChecksumAddress
     contract: ChecksumAddress
     holders: Mapping[ChecksumAddress, int]
+    version: AssetVersion = DEFAULT_VERSION
 
     def due(self, total: int) -> dict[ChecksumAddress, int]:
         """What each holder gets of `total` base units: his share, rounded down."""
@@ -126,12 +127,13 @@ class Harness:
         seed: int = 1,
         grant: bool = True,
         holders: Mapping[ChecksumAddress, int] | None = None,
+        version: AssetVersion = DEFAULT_VERSION,
     ) -> Stage:
         """An equity with holders, and a lifecycle contract whose roles the signer holds; nothing is imported.
 
         `holders` stand for those made from the seed.
         """
-        token = await self.devnet.deploy_equity_token("System Equity", "SYS", "CH0012345678", 6)
+        token = await self.devnet.deploy_equity_token("System Equity", "SYS", "CH0012345678", 6, version)
         payment_token = await self.devnet.deploy_payment_token()
         contract = await self.devnet.deploy_lifecycle_contract(token, payment_token, self.signer)
         if holders is None:
@@ -140,11 +142,18 @@ class Harness:
             await self.devnet.issue(token, holders)
         if grant:
             await self.devnet.grant_snapshot_role(token, self.signer)
-        return Stage(token, payment_token, contract, holders)
+        return Stage(token, payment_token, contract, holders, version)
 
-    async def bond_stage(self, terms: BondTerms, holder_count: int = 30, *, seed: int = 1) -> Stage:
+    async def bond_stage(
+        self,
+        terms: BondTerms,
+        holder_count: int = 30,
+        *,
+        seed: int = 1,
+        version: AssetVersion = DEFAULT_VERSION,
+    ) -> Stage:
         """A bond with holders, and a lifecycle contract that may redeem it; nothing is imported."""
-        token = await self.devnet.deploy_bond_token("System Bond", "SYSB", "CH0012345679", 6, terms)
+        token = await self.devnet.deploy_bond_token("System Bond", "SYSB", "CH0012345679", 6, terms, version)
         payment_token = await self.devnet.deploy_payment_token()
         contract = await self.devnet.deploy_lifecycle_contract(token, payment_token, self.signer)
         holders = dict(seeded_holders(holder_count, seed))
@@ -152,7 +161,7 @@ class Harness:
             await self.devnet.issue(token, holders)
         await self.devnet.grant_snapshot_role(token, self.signer)
         await self.devnet.grant_maturity_redeemer_role(token, contract)
-        return Stage(token, payment_token, contract, holders)
+        return Stage(token, payment_token, contract, holders, version)
 
     async def import_stage(self, stage: Stage) -> Asset:
         """Imports with the stage's contract and waits until the asset is active."""

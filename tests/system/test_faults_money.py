@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from eth_utils.address import to_checksum_address
+from web3.types import Wei
 
 from libs.errors import Code, Reason
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
@@ -27,6 +28,7 @@ from tests.system.mining import Ticker
 
 _TOTAL = 1_000_000_007
 _OUTSIDER = to_checksum_address("0x" + "0d" * 20)
+_UNPAUSE_TIP_WEI = 50 * 10**9
 _TREASURER = to_checksum_address("0x" + "7e" * 20)
 _MAX_PAYMENT_TRIES = 3
 
@@ -74,6 +76,37 @@ async def test_of_two_payouts_with_money_for_one_exactly_one_pays_and_the_other_
             (holder, amount, PaymentState.PAID if amount else PaymentState.ZERO_DUE)
             for holder, amount in due.items()
         ]
+
+
+async def test_a_payment_token_that_was_paused_while_a_batch_was_estimated_costs_nobody_anything(
+    faulty: Harness, ticker: Ticker
+) -> None:
+    """In the estimate all are refused, which is cheap; with that gas a batch cannot pay (contracts.md, 3.23)."""
+    stage, distribution = await faulty.unfunded(_TOTAL)
+    await faulty.devnet.pause(stage.payment_token)
+    ticker.pause()
+    await ticker.mine_one_with(faulty.deposit(stage, _TOTAL))
+
+    async def is_sent() -> bool:
+        return any(batch.transaction_hash for batch in await faulty.batches(distribution.payout))
+
+    await eventually(is_sent, "a batch is sent", lambda: distribution)
+    # In the same block, and before it.
+    await faulty.devnet.web3.eth.send_transaction(
+        {
+            "from": await faulty.devnet.admin(),
+            "to": stage.payment_token,
+            "data": faulty.devnet.contract("PaymentToken", stage.payment_token).encode_abi("unpause"),
+            "maxFeePerGas": Wei(2 * _UNPAUSE_TIP_WEI),
+            "maxPriorityFeePerGas": Wei(_UNPAUSE_TIP_WEI),
+        }
+    )
+    ticker.resume()
+
+    await faulty.in_state(distribution.name, DistributionState.COMPLETED)
+    await faulty.assert_paid_once(stage, distribution.payout, _TOTAL)
+    batches = await faulty.batches(distribution.payout)
+    assert batches[0].state is BatchState.REVERTED, "its gas did not suffice"
 
 
 async def test_money_that_is_taken_away_in_the_middle_is_waited_for_and_paid_after_a_deposit(

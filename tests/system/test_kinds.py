@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from eth_typing import ChecksumAddress
@@ -13,7 +14,8 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from deploy.demo.payout import Terms, create, preview
-from deploy.devnet.terms import BondTerms, Coupon, Dividend
+from deploy.devnet.entitlements import dividend_due, interest_due
+from deploy.devnet.terms import AssetVersion, BondTerms, Coupon, Dividend
 from libs.errors import Code, Reason
 from libs.protogen.typed.masspayout.asset.v1 import Asset
 from libs.protogen.typed.masspayout.distribution.v1 import (
@@ -60,40 +62,53 @@ _CSV_COLUMNS = (
 )
 
 
-# ------------------------------------------------------------------------------ dividends and coupons
+# ------------------------------------------------------------------------------ snapshots, dividends, coupons
+
+
+async def test_shares_of_a_snapshot_are_paid_by_free_tokens(harness: Harness) -> None:
+    """Of an equity of each version, side by side."""
+    total = 1_000_000_007
+    stages = [await harness.stage(8, version=version) for version in AssetVersion]
+    payouts = []
+    for stage in stages:
+        asset = await harness.import_stage(stage)
+        await harness.devnet.freeze(stage.token, _largest(stage), stage.holders[_largest(stage)])
+        await harness.deposit(stage, total)
+        payouts.append(await harness.create(asset.name, total))
+
+    for stage, distribution in zip(stages, payouts, strict=True):
+        await harness.in_state(distribution.name, DistributionState.COMPLETED)
+        due = stage.due(total) | {_largest(stage): 0}
+        await _assert_paid(harness, stage, distribution.payout, due)
+        assert await harness.balance(stage, stage.contract) == total - sum(due.values())
 
 
 async def test_a_dividend_is_paid_to_who_held_it_at_the_record_date(harness: Harness) -> None:
-    stage = await harness.stage(8)
-    asset = await harness.import_stage(stage)
+    """Of an equity of each version, side by side."""
     dividend = await _in_two_hours(harness)
-    terms = Terms(dividend_id=await harness.devnet.set_dividend(stage.token, dividend))
-    due = _dividend_due(stage)
-    await harness.deposit(stage, sum(due.values()))
-    before = await preview(harness.client, asset.name, terms)
-    assert _units(before.payable_amount) == 0
-    distribution = await create(harness.client, asset.name, terms)
-    await _waits_for(harness, distribution, "RECORD_DATE_REACHED")
+    payouts = [await _dividend_of(harness, dividend, version) for version in AssetVersion]
+    for each in payouts:
+        await _waits_for(harness, each.distribution, "RECORD_DATE_REACHED")
 
     await harness.devnet.advance_to(dividend.record_date + 1)
-    seller, buyer = _largest(stage), _newcomer()
-    await harness.devnet.transfer(stage.token, seller, buyer, stage.holders[seller])
-    await _waits_for(harness, distribution, "EXECUTION_DATE_AHEAD")
-    assert set((await harness.balances(stage)).values()) == {0}
-    seen = await preview(harness.client, asset.name, terms)
+    buyers = [await _sells_everything(harness, each.stage) for each in payouts]
+    for each in payouts:
+        await _waits_for(harness, each.distribution, "EXECUTION_DATE_AHEAD")
+        assert set((await harness.balances(each.stage)).values()) == {0}
+        seen = await preview(harness.client, each.asset.name, each.terms)
+        assert (seen.holder_count, _units(seen.payable_amount)) == (len(each.due), sum(each.due.values()))
     await harness.devnet.advance_to(dividend.execution_date)
-    await harness.in_state(distribution.name, DistributionState.COMPLETED)
 
-    await _assert_paid(harness, stage, distribution.payout, due)
-    assert await harness.balance(stage, buyer) == 0
-    assert await harness.balance(stage, stage.contract) == 0
-    assert (seen.holder_count, _units(seen.payable_amount)) == (len(due), sum(due.values()))
+    for each, buyer in zip(payouts, buyers, strict=True):
+        await harness.in_state(each.distribution.name, DistributionState.COMPLETED)
+        await _assert_paid(harness, each.stage, each.distribution.payout, each.due)
+        assert await harness.balance(each.stage, buyer) == 0
+        assert await harness.balance(each.stage, each.stage.contract) == 0
+    assert sum(payouts[0].due.values()) > sum(payouts[1].due.values()), "version 8 rounds down first"
 
 
 async def test_a_coupon_waits_for_its_rate_and_is_paid_by_it(harness: Harness) -> None:
-    now = await harness.devnet.chain_time()
-    stage = await harness.bond_stage(_bond(now, matures=now + _YEAR), 8)
-    asset = await harness.import_stage(stage)
+    """Of a bond of each version, side by side."""
     now = await harness.devnet.chain_time()
     coupon = Coupon(
         record_date=now + _HOUR,
@@ -103,30 +118,73 @@ async def test_a_coupon_waits_for_its_rate_and_is_paid_by_it(harness: Harness) -
         fixing_date=now + _HOUR,
         rate=None,
     )
-    coupon_id = await harness.devnet.set_coupon(stage.token, coupon)
-    per_token, digits = _NOMINAL_VALUE * _RATE * 90, 10 ** (_NOMINAL_VALUE_DECIMALS + _RATE_DECIMALS)
-    due = {holder: balance * per_token // (365 * digits) for holder, balance in stage.holders.items()}
-    await harness.deposit(stage, sum(due.values()))
+    payouts = [await _coupon_of(harness, coupon, version) for version in AssetVersion]
     await harness.devnet.advance_to(coupon.execution_date)
-    distribution = await create(harness.client, asset.name, Terms(coupon_id=coupon_id))
-    await _waits_for(harness, distribution, "RATE_SET")
+    for each in payouts:
+        await _waits_for(harness, each.distribution, "RATE_SET")
     # Nobody has triggered the snapshot of the record date: the sale does, after it.
+    buyers = [await _sells_everything(harness, each.stage) for each in payouts]
+
+    for each in payouts:
+        await harness.devnet.set_coupon_rate(each.stage.token, each.terms.coupon_id, _RATE, _RATE_DECIMALS)
+
+    for each, buyer in zip(payouts, buyers, strict=True):
+        await harness.in_state(each.distribution.name, DistributionState.COMPLETED)
+        await _assert_paid(harness, each.stage, each.distribution.payout, each.due)
+        assert await harness.balance(each.stage, buyer) == 0
+
+
+@dataclass(frozen=True)
+class _Announced:
+    """A funded payout of an announced action, and what it owes each holder of the record date."""
+
+    stage: Stage
+    asset: Asset
+    terms: Terms
+    due: Mapping[ChecksumAddress, int]
+    distribution: Distribution
+
+
+async def _dividend_of(harness: Harness, dividend: Dividend, version: AssetVersion) -> _Announced:
+    stage = await harness.stage(8, version=version)
+    terms = Terms(dividend_id=await harness.devnet.set_dividend(stage.token, dividend))
+    return await _announced(harness, stage, terms, _dividend_due(stage, dividend))
+
+
+async def _coupon_of(harness: Harness, coupon: Coupon, version: AssetVersion) -> _Announced:
+    bond = _bond(coupon.end_date, matures=coupon.end_date + _YEAR)
+    stage = await harness.bond_stage(bond, 8, version=version)
+    terms = Terms(coupon_id=await harness.devnet.set_coupon(stage.token, coupon))
+    due = {
+        holder: interest_due(balance, bond, _RATE, _RATE_DECIMALS, 90 * _DAY, version)
+        for holder, balance in stage.holders.items()
+    }
+    return await _announced(harness, stage, terms, due)
+
+
+async def _announced(
+    harness: Harness, stage: Stage, terms: Terms, due: Mapping[ChecksumAddress, int]
+) -> _Announced:
+    asset = await harness.import_stage(stage)
+    await harness.deposit(stage, sum(due.values()))
+    before = await preview(harness.client, asset.name, terms)
+    assert _units(before.payable_amount) == 0
+    return _Announced(stage, asset, terms, due, await create(harness.client, asset.name, terms))
+
+
+async def _sells_everything(harness: Harness, stage: Stage) -> ChecksumAddress:
+    """The largest holder, to somebody new, who is returned."""
     seller, buyer = _largest(stage), _newcomer()
     await harness.devnet.transfer(stage.token, seller, buyer, stage.holders[seller])
-
-    await harness.devnet.set_coupon_rate(stage.token, coupon_id, _RATE, _RATE_DECIMALS)
-    await harness.in_state(distribution.name, DistributionState.COMPLETED)
-
-    await _assert_paid(harness, stage, distribution.payout, due)
-    assert await harness.balance(stage, buyer) == 0
+    return buyer
 
 
 async def test_a_cancelled_dividend_stops_by_name_and_is_paid_when_announced_anew(harness: Harness) -> None:
     stage = await harness.stage(5)
     asset = await harness.import_stage(stage)
-    due = _dividend_due(stage)
-    await harness.deposit(stage, sum(due.values()))
     dividend = await _in_two_hours(harness)
+    due = _dividend_due(stage, dividend)
+    await harness.deposit(stage, sum(due.values()))
     dividend_id = await harness.devnet.set_dividend(stage.token, dividend)
     await harness.devnet.advance_to(dividend.record_date + 1)
     distribution = await create(harness.client, asset.name, Terms(dividend_id=dividend_id))
@@ -161,13 +219,22 @@ async def test_a_cancelled_dividend_stops_by_name_and_is_paid_when_announced_ane
 
 
 async def test_a_redemption_pays_every_token_once_while_holders_trade(faulty: Harness) -> None:
+    """Of a bond of each version, side by side."""
     await faulty.run_payout_service(ONE_OF_FIVE_AT_A_TIME)
     now = await faulty.devnet.chain_time()
-    stage = await faulty.bond_stage(_bond(now, matures=now + _HOUR), 16)
+    terms = _bond(now, matures=now + _HOUR)
+    stages = [await faulty.bond_stage(terms, 16, version=version) for version in AssetVersion]
+    # A bond of version 7 is redeemed after its maturity date, not on it.
+    await faulty.devnet.advance_to(now + _HOUR + 1)
+
+    await asyncio.gather(*(_redeemed_while_holders_trade(faulty, stage) for stage in stages))
+
+
+async def _redeemed_while_holders_trade(faulty: Harness, stage: Stage) -> None:
     asset = await faulty.import_stage(stage)
     tokens = _Tokens(faulty, stage)
-    total = sum(_principal(stage.holders).values())
-    await faulty.devnet.advance_to(now + _HOUR)
+    await tokens.issue_into_second_partition(list(stage.holders)[2], 5_000)
+    total = sum(_principal(tokens.balances).values())
     request = _request(asset, redemption=True, allow_unfunded=True)
     distribution = await faulty.call(faulty.client.distributions.create_distribution, request)
     await faulty.in_state(distribution.name, DistributionState.WAITING_FOR_FUNDS)
@@ -220,6 +287,10 @@ class _Tokens:
         await self._harness.devnet.transfer(self._stage.token, sender, to, amount)
         self.balances[sender] -= amount
         self.balances[to] = self.balances.get(to, 0) + amount
+
+    async def issue_into_second_partition(self, holder: ChecksumAddress, amount: int) -> None:
+        await self._harness.devnet.issue_into_second_partition(self._stage.token, holder, amount)
+        self.balances[holder] += amount
 
     async def on_chain(self) -> dict[ChecksumAddress, int]:
         token = self._harness.devnet.contract("EquityToken", self._stage.token)
@@ -426,10 +497,9 @@ async def _in_two_hours(harness: Harness) -> Dividend:
     return Dividend(now + _HOUR, now + 2 * _HOUR, _PER_SHARE, _PER_SHARE_DECIMALS)
 
 
-def _dividend_due(stage: Stage) -> dict[ChecksumAddress, int]:
-    """Rounded down to the decimals of the dividend; token and money have six."""
+def _dividend_due(stage: Stage, dividend: Dividend) -> dict[ChecksumAddress, int]:
     return {
-        holder: balance * _PER_SHARE // 10**6 * 10**6 // 10**_PER_SHARE_DECIMALS
+        holder: dividend_due(balance, dividend.amount, dividend.amount_decimals, stage.version)
         for holder, balance in stage.holders.items()
     }
 

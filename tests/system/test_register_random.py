@@ -19,6 +19,7 @@ import pytest
 from eth_typing import ChecksumAddress
 
 from deploy.devnet.deployer import seeded_holders
+from deploy.devnet.terms import AssetVersion
 from deploy.local.settings import CONFIRMATIONS, Mining, StackSettings
 from deploy.local.stack import Stack
 from tests.support.rpc_proxy import RpcProxy
@@ -105,11 +106,11 @@ async def test_the_register_is_right_at_random_blocks_after_random_operations_fa
 
 
 async def _begin(harness: Harness, proxy: RpcProxy, node: Node, random: Random) -> _Run:
-    """Deploys two tokens, which nobody holds yet."""
+    """Deploys two tokens, one of each version, which nobody holds yet."""
     ticker = Ticker(harness.rpc_url)
     ticker.start()
     try:
-        stages = [await harness.stage(0), await harness.stage(0)]
+        stages = [await harness.stage(0, version=version) for version in AssetVersion]
     finally:
         ticker.stop()
     holders = [holder for holder, _ in seeded_holders(_HOLDERS, random.getrandbits(32))]

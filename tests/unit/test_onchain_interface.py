@@ -17,11 +17,13 @@ from eth_utils.crypto import keccak
 
 from deploy.devnet import roles
 from deploy.devnet.artifacts import Abi, compile_contracts, load_contract
+from deploy.devnet.terms import AssetVersion
 from libs.evm import interfaces
 from libs.evm.abi import ContractError, Event, Function
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "onchain_interface.json"
 
+VERSIONS = (7, 8)
 KINDS = {"functions": "function", "events": "event", "errors": "error"}
 Key = tuple[str, str]
 
@@ -118,13 +120,15 @@ def load_fixture() -> dict[str, Any]:
     return fixture
 
 
-def table_of(*sections: str) -> dict[Key, Entry]:
-    """The fixture's sections by kind and signature."""
+def table_of(*sections: str, version: int = 7) -> dict[Key, Entry]:
+    """The fixture's sections by kind and signature, as the version of the asset has them."""
     fixture = load_fixture()
     table = {}
     for section in sections:
         for plural, kind in KINDS.items():
             for raw in fixture[section][plural]:
+                if version not in raw.get("versions", VERSIONS):
+                    continue
                 entry = Entry(
                     kind,
                     raw["signature"],
@@ -142,6 +146,11 @@ SECURITY_EXTRAS = {
     "issue(address,uint256)",
     "issueBatch(address[],uint256[])",
     "redeem(uint256)",
+    "issueByPartition((bytes32,address,uint256,bytes))",
+    "transferByPartition(bytes32,(address,uint256),bytes)",
+    "redeemByPartition(bytes32,uint256,bytes)",
+    "balanceOfByPartition(bytes32,address)",
+    "assetVersion()",
     "freezePartialTokens(address,uint256)",
     "unfreezePartialTokens(address,uint256)",
     "getFrozenTokens(address)",
@@ -155,17 +164,17 @@ SECURITY_EXTRAS = {
     "setGasBurn(uint8,uint256)",
     "gasBurn(uint8)",
     "RoleRevoked(address,address,bytes32)",
-    "TokenPaused(address)",
-    "TokenUnpaused(address)",
+    "LockedByPartition(address,address,bytes32,uint256,uint256,uint256)",
+    "LockByPartitionReleased(address,address,bytes32,uint256)",
     "TokensUnfrozen(address,uint256,bytes32)",
     "AddedToControlList(address,address)",
     "RemovedFromControlList(address,address)",
-    "TokenIsUnpaused()",
     "AmountTooLarge(uint256)",
     "FactorIsZero()",
     "InsufficientAllowance(address,uint256,uint256)",
-    "InsufficientBalance(address,uint256,uint256)",
+    "InsufficientBalance(address,uint256,uint256,bytes32)",
     "InsufficientFrozenBalance(address,uint256,uint256,bytes32)",
+    "InvalidPartition(address,bytes32)",
     "LengthsDiffer(uint256,uint256)",
     "ListedAccount(address)",
     "UnlistedAccount(address)",
@@ -174,20 +183,34 @@ SECURITY_EXTRAS = {
     "ZeroAddress()",
 }
 
+VERSION_7_EXTRAS = {
+    "TokenPaused(address)",
+    "TokenUnpaused(address)",
+    "TokenIsUnpaused()",
+    "setListFollowsFreeTokens(bool)",
+}
+VERSION_8_EXTRAS = {"paused()", "Paused(address)", "Unpaused(address)", "IsUnpaused()", "InvalidTimestamp()"}
+EQUITY_EXTRAS = {"DividendCreationFailed()", "DividendAlreadyExecuted(bytes32,uint256)"}
+BOND_EXTRAS = {
+    "cancelCoupon(uint256)",
+    "setRate(uint256,uint256,uint8)",
+    "RateSet(uint256,address,uint256,uint8)",
+    "CouponCreationFailed()",
+    "CouponAlreadyExecuted(bytes32,uint256)",
+    "RateIsSet(uint256)",
+}
+
 # Ours alone. An extra that the table learns about must leave these lists.
 EXTRAS = {
     "LifeCycleCashFlow": {"RoleRevoked(address,address,bytes32)"},
-    "EquityToken": SECURITY_EXTRAS | {"DividendCreationFailed()", "DividendAlreadyExecuted(bytes32,uint256)"},
+    "LifeCycleCashFlowVersion8": {"RoleRevoked(address,address,bytes32)"},
+    "EquityToken": SECURITY_EXTRAS | EQUITY_EXTRAS | VERSION_7_EXTRAS,
+    "EquityTokenVersion8": SECURITY_EXTRAS | EQUITY_EXTRAS | VERSION_8_EXTRAS,
     "BondToken": SECURITY_EXTRAS
-    | {
-        "cancelCoupon(uint256)",
-        "setRate(uint256,uint256,uint8)",
-        "RateSet(uint256,address,uint256,uint8)",
-        "CouponCreationFailed()",
-        "CouponAlreadyExecuted(bytes32,uint256)",
-        "RateIsSet(uint256)",
-        "MaturityNotReached(uint256)",
-    },
+    | BOND_EXTRAS
+    | VERSION_7_EXTRAS
+    | {"BondMaturityDateWrong()", "burnsLikePackage2()", "setBurnsLikePackage2(bool)"},
+    "BondTokenVersion8": SECURITY_EXTRAS | BOND_EXTRAS | VERSION_8_EXTRAS | {"MaturityDateInvalid()"},
     "PaymentToken": {
         "owner()",
         "pause()",
@@ -235,36 +258,40 @@ BOND_INTERFACE = {
     "getCouponCount()",
     f"CouponSet(bytes32,uint256,address,{COUPON})",
     "CouponCancelled(uint256,address)",
-    "getBondDetails()",
     "getPrincipalFor(address)",
     "fullRedeemAtMaturity(address)",
 }
-VERSION_8_ALONE = {"getMaturityDate()", "getTotalBalanceFor(address)", "IsPaused()"}
 
-# What of the table a contract of ours does not have: the other kind of security's, version 8's, and what only
-# the Hedera token service makes.
+# What of the table a contract of ours does not have: the other kind of security's, and what only the Hedera
+# token service makes.
 LEFT_OUT = {
     "LifeCycleCashFlow": {"AssociateTokenFailed()"},
-    "EquityToken": BOND_INTERFACE | VERSION_8_ALONE,
-    "BondToken": DIVIDEND_INTERFACE | VERSION_8_ALONE,
+    "LifeCycleCashFlowVersion8": {"AssociateTokenFailed()"},
+    "EquityToken": BOND_INTERFACE | {"getBondDetails()"},
+    "EquityTokenVersion8": BOND_INTERFACE | {"getMaturityDate()"},
+    "BondToken": DIVIDEND_INTERFACE,
+    "BondTokenVersion8": DIVIDEND_INTERFACE,
     "PaymentToken": set[str](),
 }
 SECTION = {
     "LifeCycleCashFlow": "lifecycle",
+    "LifeCycleCashFlowVersion8": "lifecycle",
     "EquityToken": "asset",
+    "EquityTokenVersion8": "asset",
     "BondToken": "asset",
+    "BondTokenVersion8": "asset",
     "PaymentToken": "erc20",
 }
 ALL_SECTIONS = ("lifecycle", "asset", "erc20")
 # The asset manages its roles and its pause as the lifecycle contract does.
-KNOWN_TO = {
-    "LifeCycleCashFlow": ALL_SECTIONS,
-    "EquityToken": ALL_SECTIONS,
-    "BondToken": ALL_SECTIONS,
-    "PaymentToken": ("erc20",),
-}
+KNOWN_TO = dict.fromkeys(SECTION, ALL_SECTIONS) | {"PaymentToken": ("erc20",)}
 
-ASSET_ROLES = ("SNAPSHOT", "MATURITY_REDEEMER", "CORPORATE_ACTION")
+# By the names that our code has for them.
+ASSET_ROLES = {
+    "snapshot": "SNAPSHOT",
+    "maturity_redeemer": "MATURITY_REDEEMER",
+    "corporate_action": "CORPORATE_ACTION",
+}
 
 # Outputs that the table does not spell out, but that callers depend on.
 Outputs = dict[str, tuple[str, ...]]
@@ -278,26 +305,30 @@ SECURITY_OUTPUTS: Outputs = {
     "getTotalSecurityHolders()": ("uint256",),
     "triggerPendingScheduledCrossOrderedTasks()": ("uint256",),
 }
+EQUITY_OUTPUTS: Outputs = SECURITY_OUTPUTS | {
+    "getDividendHolders(uint256,uint256,uint256)": ("address[]",),
+    "getTotalDividendHolders(uint256)": ("uint256",),
+    "getDividendsCount()": ("uint256",),
+}
+BOND_OUTPUTS: Outputs = SECURITY_OUTPUTS | {
+    "getCouponAmountFor(uint256,address)": ("uint256", "uint256", "bool"),
+    "getCouponHolders(uint256,uint256,uint256)": ("address[]",),
+    "getTotalCouponHolders(uint256)": ("uint256",),
+    "getCouponCount()": ("uint256",),
+    "fullRedeemAtMaturity(address)": (),
+}
 UNWRITTEN_OUTPUTS: dict[str, Outputs] = {
     "LifeCycleCashFlow": {"getPaymentToken()": ("address",), "hasRole(bytes32,address)": ("bool",)},
-    "EquityToken": SECURITY_OUTPUTS
-    | {
-        "getDividendHolders(uint256,uint256,uint256)": ("address[]",),
-        "getTotalDividendHolders(uint256)": ("uint256",),
-        "getDividendsCount()": ("uint256",),
-    },
-    "BondToken": SECURITY_OUTPUTS
-    | {
-        "getCouponAmountFor(uint256,address)": ("uint256", "uint256", "bool"),
-        "getCouponHolders(uint256,uint256,uint256)": ("address[]",),
-        "getTotalCouponHolders(uint256)": ("uint256",),
-        "getCouponCount()": ("uint256",),
-        "fullRedeemAtMaturity(address)": (),
-    },
+    "EquityToken": EQUITY_OUTPUTS,
+    "EquityTokenVersion8": EQUITY_OUTPUTS,
+    "BondToken": BOND_OUTPUTS,
+    "BondTokenVersion8": BOND_OUTPUTS | {"getMaturityDate()": ("uint256",)},
 }
 
 # Fragments of ours that the table does not have: Solidity's own errors, functions and events of version 7 and 8.
 FRAGMENT_EXTRAS = {
+    "BondMaturityDateWrong()",
+    "MaturityDateInvalid()",
     "Error(string)",
     "Panic(uint256)",
     "cancelCoupon(uint256)",
@@ -321,8 +352,13 @@ def compiled() -> dict[str, Abi]:
     return {name: load_contract(name).abi for name in SECTION}
 
 
-def test_every_identifier_of_the_table_is_the_hash_of_its_signature() -> None:
-    for entry in table_of(*ALL_SECTIONS).values():
+def version_of(contract: str) -> int:
+    return 8 if contract.endswith("Version8") else 7
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_identifier_of_the_table_is_the_hash_of_its_signature(version: int) -> None:
+    for entry in table_of(*ALL_SECTIONS, version=version).values():
         assert entry.identifier == identifier(*entry.key), entry.signature
 
 
@@ -330,14 +366,15 @@ def test_every_identifier_of_the_table_is_the_hash_of_its_signature() -> None:
 def test_a_contract_agrees_with_the_table(compiled: dict[str, Abi], contract: str) -> None:
     entries = entries_of_abi(compiled[contract])
 
-    assert differences(entries, table_of(*KNOWN_TO[contract]), EXTRAS[contract]) == []
+    table = table_of(*KNOWN_TO[contract], version=version_of(contract))
+    assert differences(entries, table, EXTRAS[contract]) == []
 
 
 @pytest.mark.parametrize("contract", SECTION)
 def test_the_named_extras_and_gaps_are_exactly_the_real_ones(compiled: dict[str, Abi], contract: str) -> None:
     ours = {entry.key for entry in entries_of_abi(compiled[contract])}
-    known = table_of(*KNOWN_TO[contract])
-    asked = table_of(SECTION[contract])
+    known = table_of(*KNOWN_TO[contract], version=version_of(contract))
+    asked = table_of(SECTION[contract], version=version_of(contract))
 
     assert {signature for kind, signature in ours - known.keys()} == EXTRAS[contract]
     assert {signature for kind, signature in asked.keys() - ours} == LEFT_OUT[contract]
@@ -353,7 +390,7 @@ def test_outputs_that_the_table_leaves_open_are_what_callers_expect(
         assert outputs[signature] == expected, signature
 
 
-@pytest.mark.parametrize("contract", ["EquityToken", "BondToken"])
+@pytest.mark.parametrize("contract", [contract for contract in SECTION if SECTION[contract] == "asset"])
 def test_an_asset_has_the_whole_erc20_surface(compiled: dict[str, Abi], contract: str) -> None:
     ours = {entry.key for entry in entries_of_abi(compiled[contract])}
 
@@ -370,21 +407,25 @@ def test_the_deployer_grants_the_roles_of_the_table() -> None:
     fixture = load_fixture()
 
     assert {role.to_0x_hex() for role in roles.OPERATOR_ROLES} == set(fixture["lifecycle"]["roles"].values())
-    ours = {name: getattr(roles, f"{name}_ROLE").to_0x_hex() for name in ASSET_ROLES}
-    assert ours == {name: fixture["asset"]["roles"][name] for name in ASSET_ROLES}
+    for version, suffix in ((AssetVersion.VERSION_7, ""), (AssetVersion.VERSION_8, " (version 8)")):
+        ours = {name: getattr(roles.ASSET_ROLES[version], name).to_0x_hex() for name in ASSET_ROLES}
+        assert ours == {ours: fixture["asset"]["roles"][theirs + suffix] for ours, theirs in ASSET_ROLES.items()}
 
 
 def test_our_abi_fragments_agree_with_the_table() -> None:
     fragments = [*own_fragments(), *interfaces.KNOWN_ERRORS.values()]
     entries = entries_of_fragments(fragments)
 
+    # Where the versions differ, the name of the fragment says which one it is; version 8's events are left out.
+    table = table_of(*ALL_SECTIONS, version=8) | table_of(*ALL_SECTIONS)
     assert entries
-    assert differences(entries, table_of(*ALL_SECTIONS), FRAGMENT_EXTRAS) == []
+    assert differences(entries, table, FRAGMENT_EXTRAS) == []
 
 
 def test_our_abi_fragments_agree_with_the_contracts(compiled: dict[str, Abi]) -> None:
-    # The payment token comes last and gives way: pausing it, which the services never do, returns nothing.
-    contracts = {entry.key: entry for abi in reversed(compiled.values()) for entry in entries_of_abi(abi)}
+    # The later give way: version 8 to 7, and the payment token, whose pausing returns nothing, to all.
+    in_order = sorted(compiled, key=lambda contract: (contract == "PaymentToken", version_of(contract)))
+    contracts = {entry.key: entry for name in reversed(in_order) for entry in entries_of_abi(compiled[name])}
     fragments = [entry for entry in entries_of_fragments(own_fragments()) if entry.key in contracts]
 
     assert fragments
@@ -398,7 +439,7 @@ def test_our_role_and_storage_constants_are_those_of_the_table() -> None:
 
     assert {name: "0x" + role.hex() for name, role in ours.items()} == lifecycle_roles
     assert {"0x" + role.hex() for role in interfaces.ALL_LIFECYCLE_ROLES} == set(lifecycle_roles.values())
-    for name in ASSET_ROLES:
+    for name in ASSET_ROLES.values():
         assert ["0x" + role.hex() for role in getattr(interfaces, f"{name}_ROLES")] == [
             fixture["asset"]["roles"][name],
             fixture["asset"]["roles"][f"{name} (version 8)"],

@@ -16,11 +16,6 @@ abstract contract CorporateActions is HolderRegister {
         bool isDisabled;
     }
 
-    bytes32 internal constant CORPORATE_ACTION_ROLE =
-        0x8a139eeb747b9809192ae3de1b88acfd2568c15241a5c4f85db0443a536d77d6;
-    bytes32 internal constant SNAPSHOT_ROLE =
-        0x3fbb44760c0954eea3f6cb9f1f210568f5ae959dcbbef66e72f749dbaa7cc2da;
-
     uint256 private _actionCount;
     mapping(bytes32 actionID => CorporateAction) private _actions;
     mapping(bytes32 kind => bytes32[]) private _actionsOfKind;
@@ -32,7 +27,6 @@ abstract contract CorporateActions is HolderRegister {
     event SnapshotTriggered(uint256 snapshotId, bytes corporateActionId);
 
     error WrongDates(uint256 firstDate, uint256 secondDate);
-    error WrongTimestamp(uint256 timestamp);
     error WrongIndexForAction(uint256 index, bytes32 kind);
 
     modifier onlyOrderedDates(uint256 first, uint256 second) {
@@ -40,8 +34,8 @@ abstract contract CorporateActions is HolderRegister {
         _;
     }
 
-    modifier onlyFuture(uint256 timestamp) {
-        if (timestamp <= block.timestamp) revert WrongTimestamp(timestamp);
+    modifier onlyScheduledDate(uint256 timestamp) {
+        _requireScheduledDate(timestamp);
         _;
     }
 
@@ -52,11 +46,22 @@ abstract contract CorporateActions is HolderRegister {
     }
 
     /// @notice Takes the scheduled snapshots that are due, then one more, whose id is returned.
-    function takeSnapshot() external whenNotPaused onlyRole(SNAPSHOT_ROLE) returns (uint256 snapshotID) {
+    function takeSnapshot() external whenNotPaused onlyRole(_snapshotRole()) returns (uint256 snapshotID) {
         _triggerScheduled();
         snapshotID = _newSnapshot();
         emit SnapshotTaken(msg.sender, snapshotID);
     }
+
+    // ---------------------------------------------------------------------------------- as the version has it
+
+    function _corporateActionRole() internal pure virtual returns (bytes32);
+
+    function _snapshotRole() internal pure virtual returns (bytes32);
+
+    /// @dev Reverts if nothing can be scheduled at that time.
+    function _requireScheduledDate(uint256 timestamp) internal view virtual;
+
+    // ---------------------------------------------------------------------------------- internals
 
     function _triggerScheduled() internal returns (uint256 taken) {
         while (_scheduled.length != 0) {
@@ -118,7 +123,7 @@ abstract contract CorporateActions is HolderRegister {
         view
         returns (uint256 balance, uint8 decimalsThen)
     {
-        if (action.snapshotID == 0) return (_totalBalance(account), decimals);
+        if (action.snapshotID == 0) return (getTotalBalanceFor(account), decimals);
         return (_totalBalanceAt(action.snapshotID, account), _decimalsAt(action.snapshotID));
     }
 

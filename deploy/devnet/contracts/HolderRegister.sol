@@ -9,6 +9,9 @@ import {Record, SnapshotRecords} from "./SnapshotRecords.sol";
 /// A holder's tokens are free, frozen or locked. Who has any of them stands in the holder list; the last in
 /// the list fills a leaver's place. An adjustment multiplies all amounts at once: each account remembers under
 /// which factor its amounts stand, and is brought up to date when it next changes.
+///
+/// Free tokens lie in one of two partitions. All others, and all that nobody puts into the second, lie in the
+/// first.
 abstract contract HolderRegister is GasBurner {
     using SnapshotRecords for Record[];
 
@@ -25,7 +28,15 @@ abstract contract HolderRegister is GasBurner {
         uint128 locked;
     }
 
-    bool public isPaused;
+    /// @dev The partition that tokens are in unless they are issued into the second.
+    bytes32 internal constant PARTITION = bytes32(uint256(1));
+    bytes32 internal constant SECOND_PARTITION = bytes32(uint256(2));
+
+    bool internal _paused;
+    /// @dev Whether the holder list follows free tokens alone (see Version7).
+    bool internal _listFollowsFree;
+    /// @dev Whether tokens have ever been issued into the second partition.
+    bool private _hasSecondPartition;
     uint8 public decimals;
     uint32 private _snapshotID;
     uint64 private _factor = 1;
@@ -33,6 +44,8 @@ abstract contract HolderRegister is GasBurner {
     uint256 private _holderCount;
     mapping(address account => Account) private _accounts;
     mapping(address account => Blocked) private _blocked;
+    /// @dev Free tokens in the second partition, under the account's factor.
+    mapping(address account => uint256) private _inSecond;
     mapping(uint256 index => address) private _holderAt;
 
     mapping(address account => Record[]) private _freeRecords;
@@ -45,10 +58,10 @@ abstract contract HolderRegister is GasBurner {
 
     error SnapshotIdNull();
     error SnapshotIdDoesNotExists(uint256 snapshotID);
-    error TokenIsPaused();
     error ZeroAddress();
     error AmountTooLarge(uint256 value);
-    error InsufficientBalance(address account, uint256 balance, uint256 needed);
+    error InsufficientBalance(address account, uint256 balance, uint256 value, bytes32 partition);
+    error InvalidPartition(address account, bytes32 partition);
 
     modifier whenNotPaused() {
         _requireNotPaused();
@@ -72,6 +85,16 @@ abstract contract HolderRegister is GasBurner {
 
     function getLockedAmountFor(address account) public view returns (uint256) {
         return _live(_blocked[account].locked, account);
+    }
+
+    /// @notice Free, frozen and locked tokens.
+    function getTotalBalanceFor(address account) public view returns (uint256) {
+        return balanceOf(account) + getFrozenTokens(account) + getLockedAmountFor(account);
+    }
+
+    /// @notice The free tokens of one partition.
+    function balanceOfByPartition(bytes32 partition, address account) external view returns (uint256) {
+        return _live(_inPartition(partition, account, _accounts[account].free), account);
     }
 
     function getTotalSecurityHolders() public view returns (uint256) {
@@ -120,10 +143,6 @@ abstract contract HolderRegister is GasBurner {
 
     // ---------------------------------------------------------------------------------- for the token
 
-    function _requireNotPaused() internal view override {
-        if (isPaused) revert TokenIsPaused();
-    }
-
     function _hasSnapshots() internal view returns (bool) {
         return _snapshotID != 0;
     }
@@ -132,10 +151,15 @@ abstract contract HolderRegister is GasBurner {
         return ++_snapshotID;
     }
 
-    /// @dev Free, frozen and locked tokens, now.
-    function _totalBalance(address account) internal view returns (uint256) {
-        return balanceOf(account) + getFrozenTokens(account) + getLockedAmountFor(account);
+    /// @dev Free tokens of a partition as they are written down: an adjustment since the account last changed
+    /// does not count.
+    function _writtenBalance(bytes32 partition, address account) internal view returns (uint256) {
+        return _inPartition(partition, account, _accounts[account].free);
     }
+
+    /// @dev Called when an account is brought up to date after an adjustment: so many free tokens more are
+    /// written down for it.
+    function _tellAdjusted(bytes32 partition, uint256 added) internal virtual;
 
     /// @dev Free, frozen and locked tokens at a snapshot that was taken.
     function _totalBalanceAt(uint256 snapshotID, address account) internal view returns (uint256) {
@@ -166,22 +190,25 @@ abstract contract HolderRegister is GasBurner {
     }
 
     /// @dev Adds free tokens. The value never exceeds the supply.
-    function _credit(address to, uint256 value) internal {
+    function _credit(address to, bytes32 partition, uint256 value) internal {
         if (to == address(0)) revert ZeroAddress();
         if (value == 0) return;
         Account memory account = _brought(to);
+        bool isNew = _listFollowsFree ? account.free == 0 : account.place == 0;
         account.free += uint160(value);
-        if (account.place == 0) account.place = _appendHolder(to);
+        if (partition != PARTITION) _addToSecond(to, partition, value);
+        if (isNew) account.place = _appendHolder(to);
         _accounts[to] = account;
     }
 
     /// @dev Takes free tokens away.
-    function _debit(address from, uint256 value) internal {
+    function _debit(address from, bytes32 partition, uint256 value) internal {
         if (value == 0) return;
-        Account memory account = _broughtWith(from, value);
+        Account memory account = _broughtWith(from, partition, value);
         account.free -= uint160(value);
-        if (account.free == 0 && _isNothingBlocked(from)) {
-            _removeHolder(account.place - 1);
+        if (partition != PARTITION) _inSecond[from] -= value;
+        if (account.free == 0 && (_listFollowsFree || _isNothingBlocked(from))) {
+            _removeHolder(account.place);
             account.place = 0;
         }
         _accounts[from] = account;
@@ -268,14 +295,37 @@ abstract contract HolderRegister is GasBurner {
     }
 
     function _multiplyAmounts(address holder, Account memory account, uint64 by) private {
+        uint256 second = _inPartition(SECOND_PARTITION, holder, account.free);
+        _tellAdjusted(PARTITION, (account.free - second) * (by - 1));
+        if (second != 0) {
+            _inSecond[holder] = second * by;
+            _tellAdjusted(SECOND_PARTITION, second * (by - 1));
+        }
         account.free *= by;
         _blocked[holder].frozen *= by;
         _blocked[holder].locked *= by;
     }
 
-    function _broughtWith(address holder, uint256 value) private returns (Account memory account) {
+    function _broughtWith(address holder, bytes32 partition, uint256 value)
+        private
+        returns (Account memory account)
+    {
         account = _brought(holder);
-        if (account.free < value) revert InsufficientBalance(holder, account.free, value);
+        uint256 there = _inPartition(partition, holder, account.free);
+        if (there < value) revert InsufficientBalance(holder, there, value, partition);
+    }
+
+    /// @dev How much of an account's free tokens lies in a partition.
+    function _inPartition(bytes32 partition, address account, uint256 free) private view returns (uint256) {
+        if (partition != PARTITION && partition != SECOND_PARTITION) return 0;
+        uint256 second = _hasSecondPartition ? _inSecond[account] : 0;
+        return partition == PARTITION ? free - second : second;
+    }
+
+    function _addToSecond(address account, bytes32 partition, uint256 value) private {
+        if (partition != SECOND_PARTITION) revert InvalidPartition(account, partition);
+        _hasSecondPartition = true;
+        _inSecond[account] += value;
     }
 
     function _isNothingBlocked(address holder) private view returns (bool) {
@@ -283,9 +333,9 @@ abstract contract HolderRegister is GasBurner {
         return blocked.frozen == 0 && blocked.locked == 0;
     }
 
-    /// @dev Free tokens become blocked ones: the holder keeps the place in the list.
+    /// @dev Free tokens of the first partition become blocked ones: the holder keeps the place in the list.
     function _block(address holder, uint256 value) private {
-        Account memory account = _broughtWith(holder, value);
+        Account memory account = _broughtWith(holder, PARTITION, value);
         _keepBlocked(holder);
         account.free -= uint160(value);
         _accounts[holder] = account;
@@ -312,15 +362,17 @@ abstract contract HolderRegister is GasBurner {
         return uint32(count + 1);
     }
 
-    /// @dev The last holder moves to the freed place.
-    function _removeHolder(uint256 index) private {
+    /// @dev The last holder moves to the freed place; to none, if who leaves was not in the list.
+    function _removeHolder(uint32 place) private {
         uint256 last = _holderCount - 1;
         _holderCountRecords.keep(_snapshotID, 0, uint160(last + 1));
         address moved = _holderAt[last];
-        if (index != last) {
-            _holderRecords[index].keep(_snapshotID, 0, uint160(_holderAt[index]));
-            _holderAt[index] = moved;
-            _accounts[moved].place = uint32(index + 1);
+        if (place != last + 1) {
+            if (place != 0) {
+                _holderRecords[place - 1].keep(_snapshotID, 0, uint160(_holderAt[place - 1]));
+                _holderAt[place - 1] = moved;
+            }
+            _accounts[moved].place = place;
         }
         _holderRecords[last].keep(_snapshotID, 0, uint160(moved));
         delete _holderAt[last];

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: UNLICENSED
 pragma solidity ^0.8.28;
 
-import {IAsset, IBond, IBondVersion7, IBondVersion8, IEquity} from "./IAsset.sol";
+import {IAsset, IBond, IBondVersion7, IEquity} from "./IAsset.sol";
 import {RegisteredCoupon, RegisteredDividend} from "./IAsset.sol";
 import {PayoutTreasury} from "./PayoutTreasury.sol";
 
 /// @notice The devnet's lifecycle contract: pays the holders of one asset from its own balance of one payment
 /// token: shares of an amount as they stood at a snapshot, dividends or coupons (distributions), and the
-/// principal of a bond at maturity (cash-out). Lives behind a proxy. The asset may be of version 7 or 8.
+/// principal of a bond at maturity (cash-out). Lives behind a proxy. The asset is of version 7;
+/// of version 8 everything but a cash-out works, too.
 ///
 /// It keeps the surprises of the contract that it stands in for. A holder already paid is reported as failed.
 /// A transfer that fails concerns its payee alone. Arrays are as long as the page, filled from the front and
@@ -323,13 +324,9 @@ contract LifeCycleCashFlow is PayoutTreasury {
         return coupon.coupon.executionDate;
     }
 
-    /// @dev Version 8 has no bond details, only the date.
-    function _maturityDate(address bond) private view returns (uint256) {
-        try IBondVersion7(bond).getBondDetails() returns (bytes3, uint256, uint8, uint256, uint256 maturityDate) {
-            return maturityDate;
-        } catch {
-            return IBondVersion8(bond).getMaturityDate();
-        }
+    /// @dev Of a bond of version 8, which has no details to tell, it reverts with the bond's own error.
+    function _maturityDate(address bond) internal view virtual returns (uint256 maturityDate) {
+        (,,,, maturityDate) = IBondVersion7(bond).getBondDetails();
     }
 
     function _requirePaymentDate(uint256 date) private view {

@@ -3,12 +3,13 @@ pragma solidity ^0.8.28;
 
 import {CorporateActions} from "./CorporateActions.sol";
 
-/// @notice What the devnet's equity and bond share: ERC-20, issuance, freezing, locking, control list,
-/// adjustments. It speaks the part of the version 7 interface of an Asset Tokenization Studio token that
-/// payouts use, with one partition.
+/// @notice What the devnet's equity and bond share: ERC-20, partitions, issuance, freezing, locking, control list,
+/// adjustments. It speaks the part of the interface of an Asset Tokenization Studio token that payouts use, in
+/// version 7 or 8; what differs between the two stands in Version7 and Version8.
 ///
 /// Where the real token asks for a role of its own that payouts do not need, this one asks for the admin's.
-/// Whatever changes a balance first takes the scheduled snapshots that are due.
+/// Whatever changes a balance first takes the scheduled snapshots that are due. What is no function of the
+/// interface is answered as by the resolver proxy of the real token.
 abstract contract SecurityToken is CorporateActions {
     struct ERC20MetadataInfo {
         string name;
@@ -22,14 +23,26 @@ abstract contract SecurityToken is CorporateActions {
         uint8 securityType;
     }
 
+    struct BasicTransferInfo {
+        address to;
+        uint256 value;
+    }
+
+    struct IssueData {
+        bytes32 partition;
+        address tokenHolder;
+        uint256 value;
+        bytes data;
+    }
+
     struct TokenLock {
         uint256 amount;
         uint256 expiration;
         uint64 factor;
     }
 
-    /// @dev The one partition that every token of the asset is in.
-    bytes32 internal constant PARTITION = bytes32(uint256(1));
+    /// @dev Operator in the logs of what holders do with their own tokens.
+    address private constant NO_OPERATOR = address(0);
 
     string public name;
     string public symbol;
@@ -62,15 +75,24 @@ abstract contract SecurityToken is CorporateActions {
         bytes data,
         bytes operatorData
     );
+    event LockedByPartition(
+        address indexed operator,
+        address indexed tokenHolder,
+        bytes32 indexed partition,
+        uint256 lockId,
+        uint256 amount,
+        uint256 expirationTimestamp
+    );
+    event LockByPartitionReleased(
+        address indexed operator, address indexed tokenHolder, bytes32 indexed partition, uint256 lockId
+    );
     event TokensFrozen(address indexed account, uint256 amount, bytes32 partition);
     event TokensUnfrozen(address indexed account, uint256 amount, bytes32 partition);
     event AdjustmentBalanceSet(address indexed operator, uint256 factor, uint8 decimals);
     event AddedToControlList(address indexed operator, address indexed account);
     event RemovedFromControlList(address indexed operator, address indexed account);
-    event TokenPaused(address indexed operator);
-    event TokenUnpaused(address indexed operator);
 
-    error TokenIsUnpaused();
+    error FunctionNotFound(bytes4 functionSelector);
     error LengthsDiffer(uint256 accounts, uint256 amounts);
     error InsufficientAllowance(address spender, uint256 allowance, uint256 needed);
     error InsufficientFrozenBalance(address account, uint256 requested, uint256 frozen, bytes32 partition);
@@ -101,8 +123,15 @@ abstract contract SecurityToken is CorporateActions {
         decimals = decimals_;
         _securityType = securityType_;
         _grant(DEFAULT_ADMIN_ROLE, admin_);
-        _grant(CORPORATE_ACTION_ROLE, admin_);
+        _grant(_corporateActionRole(), admin_);
     }
+
+    fallback() external {
+        revert FunctionNotFound(msg.sig);
+    }
+
+    /// @notice 7 or 8. The devnet's own.
+    function assetVersion() external pure virtual returns (uint8);
 
     function getERC20Metadata() external view returns (ERC20Metadata memory) {
         return ERC20Metadata(ERC20MetadataInfo(name, symbol, _isin, decimals), _securityType);
@@ -111,7 +140,7 @@ abstract contract SecurityToken is CorporateActions {
     // ---------------------------------------------------------------------------------- ERC-20
 
     function transfer(address to, uint256 value) external whenNotPaused returns (bool) {
-        _transfer(msg.sender, to, value);
+        _transfer(NO_OPERATOR, msg.sender, to, value);
         return true;
     }
 
@@ -121,7 +150,7 @@ abstract contract SecurityToken is CorporateActions {
             if (allowed < value) revert InsufficientAllowance(msg.sender, allowed, value);
             allowance[from][msg.sender] = allowed - value;
         }
-        _transfer(from, to, value);
+        _transfer(msg.sender, from, to, value);
         return true;
     }
 
@@ -156,15 +185,43 @@ abstract contract SecurityToken is CorporateActions {
         }
     }
 
-    /// @notice Burns free tokens of the caller.
+    /// @notice Burns free tokens of the caller's in the first partition.
     function redeem(uint256 value) external whenNotPaused onlyUnlisted(msg.sender) {
         _triggerScheduled();
-        _redeem(msg.sender, value);
+        _redeemByPartition(PARTITION, NO_OPERATOR, msg.sender, value);
+        _tellLast(msg.sender, address(0), value);
+    }
+
+    // ---------------------------------------------------------------------------------- by partition
+
+    /// @notice Issues into the first or the second partition.
+    function issueByPartition(IssueData calldata data) external whenNotPaused onlyRole(DEFAULT_ADMIN_ROLE) {
+        _triggerScheduled();
+        _increaseSupply(data.value);
+        _issueByPartition(data.partition, data.tokenHolder, data.value);
+    }
+
+    function transferByPartition(bytes32 partition, BasicTransferInfo calldata info, bytes calldata)
+        external
+        whenNotPaused
+        returns (bytes32)
+    {
+        _transferByPartition(partition, NO_OPERATOR, msg.sender, info.to, info.value);
+        return partition;
+    }
+
+    function redeemByPartition(bytes32 partition, uint256 value, bytes calldata)
+        external
+        whenNotPaused
+        onlyUnlisted(msg.sender)
+    {
+        _triggerScheduled();
+        _redeemByPartition(partition, NO_OPERATOR, msg.sender, value);
     }
 
     // ---------------------------------------------------------------------------------- freezing, locking
 
-    /// @notice Makes free tokens unmovable, without a Transfer. They still earn dividends and coupons.
+    /// @notice Makes free tokens unmovable. They still earn dividends and coupons.
     function freezePartialTokens(address account, uint256 amount)
         external
         whenNotPaused
@@ -172,6 +229,7 @@ abstract contract SecurityToken is CorporateActions {
     {
         _triggerScheduled();
         _freeze(account, amount);
+        _tellFirst(account, address(0), amount);
         emit TokensFrozen(account, amount, PARTITION);
     }
 
@@ -184,10 +242,11 @@ abstract contract SecurityToken is CorporateActions {
         if (frozen < amount) revert InsufficientFrozenBalance(account, amount, frozen, PARTITION);
         _triggerScheduled();
         _unfreeze(account, amount);
+        emit Transfer(address(0), account, amount);
         emit TokensUnfrozen(account, amount, PARTITION);
     }
 
-    /// @notice Locks free tokens until a time. Tells of it by a Transfer to nobody, though the supply stays.
+    /// @notice Locks free tokens until a time. Tells of it as of a burn, though the supply stays.
     function lock(uint256 amount, address holder, uint256 expiration)
         external
         whenNotPaused
@@ -197,8 +256,9 @@ abstract contract SecurityToken is CorporateActions {
         _triggerScheduled();
         _lock(holder, amount);
         _locks[holder].push(TokenLock(amount, expiration, _adjustmentFactor()));
-        _emitTransfer(holder, address(0), amount);
-        return _locks[holder].length;
+        lockID = _locks[holder].length;
+        _tellMovement(PARTITION, msg.sender, holder, address(0), amount);
+        emit LockedByPartition(msg.sender, holder, PARTITION, lockID, amount, expiration);
     }
 
     /// @notice Gives an expired lock's tokens back to their holder. Anyone may.
@@ -211,14 +271,15 @@ abstract contract SecurityToken is CorporateActions {
         delete _locks[holder][lockID - 1];
         uint256 amount = expired.amount * (_adjustmentFactor() / expired.factor);
         _unlock(holder, amount);
-        _emitTransfer(address(0), holder, amount);
+        _tellMovement(PARTITION, msg.sender, address(0), holder, amount);
+        emit LockByPartitionReleased(msg.sender, holder, PARTITION, lockID);
         return true;
     }
 
     // ---------------------------------------------------------------------------------- adjustments
 
     /// @notice Multiplies every balance and the supply by `factor` and adds `moreDecimals` to the decimals,
-    /// without any Transfer.
+    /// without any Transfer; when an account next changes, one from nobody to nobody tells what it got.
     function adjustBalances(uint256 factor, uint8 moreDecimals)
         external
         whenNotPaused
@@ -254,44 +315,67 @@ abstract contract SecurityToken is CorporateActions {
         return true;
     }
 
-    function pause() external whenNotPaused onlyRole(DEFAULT_ADMIN_ROLE) returns (bool) {
-        isPaused = true;
-        emit TokenPaused(msg.sender);
-        return true;
-    }
+    // ---------------------------------------------------------------------------------- as the version has it
 
-    function unpause() external onlyRole(DEFAULT_ADMIN_ROLE) returns (bool) {
-        if (!isPaused) revert TokenIsUnpaused();
-        isPaused = false;
-        emit TokenUnpaused(msg.sender);
-        return true;
-    }
+    /// @dev Before the partition's log of a movement of tokens.
+    function _tellFirst(address from, address to, uint256 value) internal virtual;
+
+    /// @dev After the partition's logs of a movement that was asked for without a partition, or that looks like it.
+    function _tellLast(address from, address to, uint256 value) internal virtual;
 
     // ---------------------------------------------------------------------------------- internals
 
     /// @dev The caller has taken the snapshots that are due.
-    function _redeem(address holder, uint256 value) internal {
-        _debit(holder, value);
+    function _redeemByPartition(bytes32 partition, address operator, address holder, uint256 value) internal virtual {
+        _burn(partition, holder, value);
+        _tellFirst(holder, address(0), value);
+        emit TransferByPartition(partition, operator, holder, address(0), value, "", "");
+        emit RedeemedByPartition(partition, operator, holder, value, "", "");
+    }
+
+    function _burn(bytes32 partition, address holder, uint256 value) internal {
+        _debit(holder, partition, value);
         _decreaseSupply(value);
-        emit Transfer(holder, address(0), value);
-        emit RedeemedByPartition(PARTITION, msg.sender, holder, value, "", "");
     }
 
-    function _issue(address to, uint256 value) private onlyUnlisted(to) {
-        _credit(to, value);
-        emit Transfer(address(0), to, value);
-        emit IssuedByPartition(PARTITION, msg.sender, to, value, "");
+    function _tellAdjusted(bytes32 partition, uint256 added) internal override {
+        if (added == 0) return;
+        emit TransferByPartition(partition, msg.sender, address(0), address(0), added, "", "");
+        emit Transfer(address(0), address(0), added);
     }
 
-    function _transfer(address from, address to, uint256 value) private onlyUnlisted(from) onlyUnlisted(to) {
+    function _issue(address to, uint256 value) private {
+        _issueByPartition(PARTITION, to, value);
+        _tellLast(address(0), to, value);
+    }
+
+    function _issueByPartition(bytes32 partition, address to, uint256 value) private onlyUnlisted(to) {
+        _credit(to, partition, value);
+        _tellFirst(address(0), to, value);
+        emit TransferByPartition(partition, msg.sender, address(0), to, value, "", "");
+        emit IssuedByPartition(partition, msg.sender, to, value, "");
+    }
+
+    function _transfer(address operator, address from, address to, uint256 value) private {
+        _transferByPartition(PARTITION, operator, from, to, value);
+        _tellLast(from, to, value);
+    }
+
+    function _transferByPartition(bytes32 partition, address operator, address from, address to, uint256 value)
+        private
+        onlyUnlisted(from)
+        onlyUnlisted(to)
+    {
         _triggerScheduled();
-        _debit(from, value);
-        _credit(to, value);
-        _emitTransfer(from, to, value);
+        _debit(from, partition, value);
+        _credit(to, partition, value);
+        _tellFirst(from, to, value);
+        emit TransferByPartition(partition, operator, from, to, value, "", "");
     }
 
-    function _emitTransfer(address from, address to, uint256 value) private {
-        emit Transfer(from, to, value);
-        emit TransferByPartition(PARTITION, msg.sender, from, to, value, "", "");
+    function _tellMovement(bytes32 partition, address operator, address from, address to, uint256 value) private {
+        _tellFirst(from, to, value);
+        emit TransferByPartition(partition, operator, from, to, value, "", "");
+        _tellLast(from, to, value);
     }
 }

@@ -456,7 +456,7 @@ class Issue:
 
 @pytest.fixture(scope="module")
 def issue(node: Node) -> Issue:
-    """Three pages of logs: an issue and a transfer make two each."""
+    """Three pages of logs: an issue makes three, a transfer two."""
     return asyncio.run(make_issue(node))
 
 
@@ -464,7 +464,7 @@ async def make_issue(node: Node) -> Issue:
     async with connected(node) as world:
         token = await world.deploy_token()
         first = await world.head() + 1
-        await world.devnet.issue(token, {holder(number): 10 for number in range(120)})
+        await world.devnet.issue(token, {holder(number): 10 for number in range(80)})
         for number in range(10):
             await world.devnet.transfer(token, holder(number), holder(number + 1), 1)
         last = await world.head()

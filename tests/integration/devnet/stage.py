@@ -22,6 +22,8 @@ from web3.types import TxReceipt
 
 from deploy.devnet.artifacts import REPOSITORY_ROOT
 from deploy.devnet.deployer import Devnet
+from deploy.devnet.securities import BOND, EQUITY
+from deploy.devnet.terms import AssetVersion, BondTerms
 
 ANVIL_PATTERN = "node_modules/@foundry-rs/anvil-*/bin/anvil"
 CHAIN_ID = 298
@@ -112,7 +114,7 @@ class Stage:
     lifecycle: ChecksumAddress
     operator: ChecksumAddress
     stranger: ChecksumAddress
-    token_contract: str = "EquityToken"
+    token_contract: str = EQUITY[AssetVersion.VERSION_7]
 
     def contract(self, name: str, address: ChecksumAddress) -> AsyncContract:
         return self.devnet.contract(name, address)
@@ -159,6 +161,18 @@ class Stage:
     def asset_events(self, receipt: TxReceipt, name: str) -> list[dict[str, Any]]:
         """Arguments of the receipt's logs that are this event and come from the asset."""
         return self._events(self.token_contract, self.token, receipt, name)
+
+    def told(self, receipt: TxReceipt) -> list[tuple[str, dict[str, Any]]]:
+        """Every log of the asset in the receipt, in order: the event's name and its arguments.
+
+        Fails for one that the asset's version does not have in that layout.
+        """
+        contract = self.contract(self.token_contract, self.token)
+        names = [entry["name"] for entry in contract.abi if entry["type"] == "event"]
+        events = {HexBytes(event.topic): event for event in (contract.events[name]() for name in names)}
+        logs = [log for log in receipt["logs"] if log["address"] == self.token]
+        decoded = [events[log["topics"][0]].process_log(log) for log in logs]
+        return [(log["event"], dict(log["args"])) for log in decoded]
 
     def _events(
         self, contract: str, address: ChecksumAddress, receipt: TxReceipt, name: str
@@ -225,3 +239,29 @@ class Stage:
         with pytest.raises(ContractPanicError) as caught:
             await self.read(name, address, function, *arguments)
         return str(caught.value)
+
+
+async def equity_stage(devnet: Devnet, version: AssetVersion = AssetVersion.VERSION_7) -> Stage:
+    """An asset without holders and a lifecycle contract without money."""
+    _, operator, stranger, *_ = list(await devnet.web3.eth.accounts)
+    payment_token = await devnet.deploy_payment_token()
+    token = await devnet.deploy_equity_token("Acme Shares", "ACME", "US0000000001", 6, version)
+    lifecycle = await devnet.deploy_lifecycle_contract(token, payment_token, operator)
+    await devnet.grant_snapshot_role(token, operator)
+    return Stage(devnet, token, payment_token, lifecycle, operator, stranger, EQUITY[version])
+
+
+async def stage_of_a_bond(
+    devnet: Devnet, version: AssetVersion = AssetVersion.VERSION_7, decimals: int = 0, **terms: Any
+) -> Stage:
+    """A bond of 1,000.00 a unit, unless `terms` say else, that its lifecycle contract may redeem in a year."""
+    _, operator, stranger, *_ = list(await devnet.web3.eth.accounts)
+    payment_token = await devnet.deploy_payment_token()
+    now = await devnet.chain_time()
+    usual = {"nominal_value": 100_000, "nominal_value_decimals": 2, "maturity_date": now + YEAR}
+    of_bond = BondTerms(**(usual | {"starting_date": now} | terms))
+    token = await devnet.deploy_bond_token("Acme Bond", "ACMB", "US0000000002", decimals, of_bond, version)
+    lifecycle = await devnet.deploy_lifecycle_contract(token, payment_token, operator)
+    await devnet.grant_snapshot_role(token, operator)
+    await devnet.grant_maturity_redeemer_role(token, lifecycle)
+    return Stage(devnet, token, payment_token, lifecycle, operator, stranger, BOND[version])

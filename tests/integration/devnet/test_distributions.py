@@ -3,8 +3,8 @@
 import pytest
 
 from deploy.devnet.holders import seeded_holders
-from deploy.devnet.roles import CORPORATE_ACTION_ROLE
-from deploy.devnet.terms import Coupon, Dividend
+from deploy.devnet.roles import ASSET_ROLES
+from deploy.devnet.terms import AssetVersion, Coupon, Dividend
 from tests.integration.devnet.stage import (
     DAY,
     PAID_DISTRIBUTIONS,
@@ -69,7 +69,7 @@ async def test_a_dividend_is_told_as_it_was_set(stage: Stage) -> None:
     assert await stage.asset("getDividendAmountFor", 1, ALICE) == [0, 0, False]
     await stage.pass_time(DAY + 1)
     assert await stage.asset("getDividendFor", 1, ALICE) == [3 * SHARE, 150, 2, *terms[:2], 6, True, False]
-    assert await stage.asset("getDividendAmountFor", 1, ALICE) == [3 * 150, 10**2, True]
+    assert await stage.asset("getDividendAmountFor", 1, ALICE) == [3 * SHARE * 150, SHARE * 10**2, True]
 
 
 async def test_a_dividend_pays_every_holder_of_the_record_date(stage: Stage) -> None:
@@ -83,8 +83,8 @@ async def test_a_dividend_pays_every_holder_of_the_record_date(stage: Stage) -> 
     outcome = await stage.pay("executeDistribution", dividend_id, 0, 10)
 
     assert outcome.succeeded == [ALICE, BOB]
-    # A third of 1.50, rounded down to whole cents.
-    assert outcome.paid == [3 * USD, 49 * USD // 100]
+    # A third of a share, to six decimals, earns a third of 1.50, rounded down to the money's decimals.
+    assert outcome.paid == [3 * USD, 499_999]
     assert outcome.executed is True
     assert await stage.money_of(CAROL) == 0
 
@@ -163,15 +163,15 @@ async def test_7_when_money_runs_out_later_smaller_dividends_are_paid(stage: Sta
     assert rest.paid == [5 * USD]
 
 
-async def test_8_a_dividend_is_floored_per_holder_to_its_own_decimals(stage: Stage) -> None:
-    await stage.devnet.issue(stage.token, {ALICE: SHARE // 10, BOB: 39 * SHARE // 100, CAROL: 40 * SHARE // 100})
+async def test_8_a_dividend_is_floored_per_holder_to_the_moneys_decimals(stage: Stage) -> None:
+    await stage.devnet.issue(stage.token, {ALICE: 19, BOB: 39, CAROL: 40})
     await stage.deposit(USD)
     dividend_id, _ = await announce_dividend(stage, cents_a_share=5)
     await execution_day(stage)
 
     outcome = await stage.pay("executeDistribution", dividend_id, 0, 10)
 
-    assert outcome.paid == [0, USD // 100, 2 * USD // 100]
+    assert outcome.paid == [0, 1, 2]
 
 
 async def test_10_frozen_tokens_earn_dividends_but_no_share_of_a_snapshot_payout(stage: Stage) -> None:
@@ -189,7 +189,7 @@ async def test_10_frozen_tokens_earn_dividends_but_no_share_of_a_snapshot_payout
 
 
 async def test_8_who_is_due_nothing_succeeds_without_a_transfer(stage: Stage) -> None:
-    await stage.devnet.issue(stage.token, {ALICE: SHARE // 10, BOB: SHARE // 5})
+    await stage.devnet.issue(stage.token, {ALICE: 19, BOB: SHARE // 5})
     await stage.deposit(USD)
     dividend_id, _ = await announce_dividend(stage, cents_a_share=5)
     await execution_day(stage)
@@ -404,7 +404,8 @@ async def test_12_a_coupon_waits_for_its_execution_date(bond_stage: Stage) -> No
 
 async def refused_for_a_stranger(stage: Stage, function: str, *arguments: object) -> None:
     refusal = await stage.asset_revert_of(function, *arguments, sender=stage.stranger)
-    assert refusal == error_data("AccountHasNoRole(address,bytes32)", stage.stranger, bytes(CORPORATE_ACTION_ROLE))
+    role = ASSET_ROLES[AssetVersion.VERSION_7].corporate_action
+    assert refusal == error_data("AccountHasNoRole(address,bytes32)", stage.stranger, bytes(role))
 
 
 async def test_announcing_and_cancelling_need_the_role(stage: Stage, bond_stage: Stage) -> None:

@@ -8,13 +8,14 @@ import pytest
 from deploy.devnet.artifacts import load_contract
 from deploy.devnet.holders import seeded_holders
 from deploy.devnet.roles import (
+    ASSET_ROLES,
     CASHOUT_ROLE,
     DEFAULT_ADMIN_ROLE,
     OPERATOR_ROLES,
     PAUSER_ROLE,
     PAYOUT_ROLE,
-    SNAPSHOT_ROLE,
 )
+from deploy.devnet.terms import AssetVersion
 from tests.integration.devnet.stage import ZERO_ADDRESS, Stage, error_data, padded
 
 FIXTURE = json.loads(
@@ -357,6 +358,22 @@ async def test_7_a_paused_payment_token_or_a_blocked_contract_fails_everyone(sta
     assert not await stage.is_paid(snapshot, ALICE)
 
 
+async def test_23_estimated_while_the_payment_token_is_paused_a_batch_is_too_cheap(stage: Stage) -> None:
+    await stage.devnet.issue(stage.token, dict.fromkeys(HOLDERS, 1))
+    await stage.deposit(1000)
+    batch = (stage.token, await stage.snapshot(), HOLDERS, 300)
+    call = stage.contract("LifeCycleCashFlow", stage.lifecycle).functions.executeAmountSnapshotByAddresses(*batch)
+
+    await stage.devnet.pause(stage.payment_token)
+    outcome = await call.call({"from": stage.operator})
+    paused = await call.estimate_gas({"from": stage.operator})
+    await stage.devnet.unpause(stage.payment_token)
+    unpaused = await call.estimate_gas({"from": stage.operator})
+
+    assert outcome[0] == HOLDERS
+    assert paused * 3 < unpaused * 2
+
+
 async def test_8_amounts_are_floored_per_holder_and_the_dust_stays(stage: Stage) -> None:
     balances = {ALICE: 1, BOB: 2, CAROL: 4}
     await stage.devnet.issue(stage.token, balances)
@@ -447,4 +464,5 @@ async def test_a_snapshot_needs_its_role(stage: Stage) -> None:
         "takeSnapshot", sender=stage.stranger, contract="EquityToken", address=stage.token
     )
 
-    assert refusal == error_data("AccountHasNoRole(address,bytes32)", stage.stranger, bytes(SNAPSHOT_ROLE))
+    role = ASSET_ROLES[AssetVersion.VERSION_7].snapshot
+    assert refusal == error_data("AccountHasNoRole(address,bytes32)", stage.stranger, bytes(role))

@@ -24,7 +24,7 @@ async def test_issues_and_transfers_tell_of_their_partition(stage: Stage) -> Non
     (issue,) = stage.asset_events(issued, "IssuedByPartition")
     assert issue == {"partition": PARTITION, "operator": admin, "to": ALICE, "value": 10, "data": b""}
     (transfer,) = stage.asset_events(moved, "TransferByPartition")
-    assert (transfer["fromPartition"], transfer["operator"]) == (PARTITION, ALICE)
+    assert (transfer["fromPartition"], transfer["operator"]) == (PARTITION, ZERO_ADDRESS)
     assert (transfer["from"], transfer["to"], transfer["value"]) == (ALICE, BOB, 4)
 
 
@@ -39,7 +39,7 @@ async def test_15_a_freeze_lowers_the_free_balance_without_a_transfer(stage: Sta
     assert await stage.asset("totalSupply") == 10
     assert await stage.asset("getSecurityHolders", 0, 10) == [ALICE]
     assert await stage.asset_revert_of("transfer", BOB, 1, sender=ALICE) == error_data(
-        "InsufficientBalance(address,uint256,uint256)", ALICE, 0, 1
+        "InsufficientBalance(address,uint256,uint256,bytes32)", ALICE, 0, 1, PARTITION
     )
     assert await stage.asset_revert_of("unfreezePartialTokens", ALICE, 11) == error_data(
         "InsufficientFrozenBalance(address,uint256,uint256,bytes32)", ALICE, 11, 10, PARTITION
@@ -138,7 +138,7 @@ async def test_redeemed_tokens_leave_the_supply_and_the_list(stage: Stage) -> No
     receipt = await stage.change("redeem", 10, sender=ALICE)
 
     (event,) = stage.asset_events(receipt, "RedeemedByPartition")
-    assert (event["operator"], event["from"], event["value"]) == (ALICE, ALICE, 10)
+    assert (event["operator"], event["from"], event["value"]) == (ZERO_ADDRESS, ALICE, 10)
     assert await stage.asset("totalSupply") == 10
     assert await stage.asset("getSecurityHolders", 0, 10) == [BOB]
     assert await stage.asset("totalSupplyAtSnapshot", snapshot) == 20

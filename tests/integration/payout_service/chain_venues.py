@@ -10,8 +10,9 @@ from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
-from deploy.devnet.roles import MATURITY_REDEEMER_ROLE
-from deploy.devnet.terms import BondTerms, Coupon, Dividend
+from deploy.devnet.artifacts import LifecycleArtifact
+from deploy.devnet.securities import BOND
+from deploy.devnet.terms import DEFAULT_VERSION, AssetVersion, BondTerms, Coupon, Dividend
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc
 from payout_service.application.chain_ports import BroadcastAnswer, Contracts, Rail, Receipt, ReceiptEvidence
@@ -184,7 +185,8 @@ class NodeVenue:
         answer: Any = await self._devnet.web3.provider.make_request(method, list(parameters))
         assert "error" not in answer, answer
 
-    async def _at_once(self, what: Awaitable[Any]) -> Any:
+    async def at_once(self, what: Awaitable[Any]) -> Any:
+        """What sends transactions and waits until they are mined, which they are then."""
         await self.ask("evm_setAutomine", True)
         try:
             return await what
@@ -192,17 +194,17 @@ class NodeVenue:
             await self.ask("evm_setAutomine", False)
 
     async def deposit(self, amount: int) -> None:
-        await self._at_once(self._stage.deposit(amount))
+        await self.at_once(self._stage.deposit(amount))
         await self.mine(2)
 
     async def block_payee(self, payee: str) -> None:
-        await self._at_once(self._devnet.block_payee(self._stage.payment_token, to_checksum_address(payee)))
+        await self.at_once(self._devnet.block_payee(self._stage.payment_token, to_checksum_address(payee)))
 
     async def unblock_payee(self, payee: str) -> None:
-        await self._at_once(self._devnet.unblock_payee(self._stage.payment_token, to_checksum_address(payee)))
+        await self.at_once(self._devnet.unblock_payee(self._stage.payment_token, to_checksum_address(payee)))
 
     async def pause(self) -> None:
-        await self._at_once(self._stage.send("pause"))
+        await self.at_once(self._stage.send("pause"))
 
     async def announce(self, record_time: int, execution_time: int, per_token: Fraction | None) -> int:
         token = self._stage.token
@@ -211,7 +213,7 @@ class NodeVenue:
             # As many decimals as the token: what is due is rounded down to them first, holder by holder.
             amount = _scaled(per_token) * 10 ** (6 - _RATE_DECIMALS)
             dividend = Dividend(record_time, execution_time, amount, 6)
-            return int(await self._at_once(self._devnet.set_dividend(token, dividend)))
+            return int(await self.at_once(self._devnet.set_dividend(token, dividend)))
         coupon = Coupon(
             record_date=record_time,
             execution_date=execution_time,
@@ -221,31 +223,32 @@ class NodeVenue:
             rate=None if per_token is None else _scaled(per_token / PRINCIPAL),
             rate_decimals=_RATE_DECIMALS,
         )
-        return int(await self._at_once(self._devnet.set_coupon(token, coupon)))
+        return int(await self.at_once(self._devnet.set_coupon(token, coupon)))
 
     async def set_rate(self, coupon_id: int, per_token: Fraction) -> None:
         rate = _scaled(per_token / PRINCIPAL)
-        await self._at_once(self._devnet.set_coupon_rate(self._stage.token, coupon_id, rate, _RATE_DECIMALS))
+        await self.at_once(self._devnet.set_coupon_rate(self._stage.token, coupon_id, rate, _RATE_DECIMALS))
 
     async def cancel(self, action_id: int) -> None:
         cancel = self._devnet.cancel_coupon if self.maturity_time else self._devnet.cancel_dividend
-        await self._at_once(cancel(self._stage.token, action_id))
+        await self.at_once(cancel(self._stage.token, action_id))
 
     async def transfer(self, sender: str, to: str, amount: int) -> None:
         source, target = to_checksum_address(sender), to_checksum_address(to)
-        await self._at_once(self._devnet.transfer(self._stage.token, source, target, amount))
+        await self.at_once(self._devnet.transfer(self._stage.token, source, target, amount))
 
     async def freeze(self, holder: str, amount: int) -> None:
-        await self._at_once(self._devnet.freeze(self._stage.token, to_checksum_address(holder), amount))
+        await self.at_once(self._devnet.freeze(self._stage.token, to_checksum_address(holder), amount))
 
     async def list_holder(self, holder: str) -> None:
-        await self._at_once(self._devnet.block_holder(self._stage.token, to_checksum_address(holder)))
+        await self.at_once(self._devnet.block_holder(self._stage.token, to_checksum_address(holder)))
 
     async def unlist_holder(self, holder: str) -> None:
-        await self._at_once(self._devnet.unblock_holder(self._stage.token, to_checksum_address(holder)))
+        await self.at_once(self._devnet.unblock_holder(self._stage.token, to_checksum_address(holder)))
 
     async def revoke_redeemer_role(self) -> None:
-        await self._at_once(self._stage.change("revokeRole", MATURITY_REDEEMER_ROLE, self._stage.lifecycle))
+        roles = await self._devnet.roles_of(self._stage.token)
+        await self.at_once(self._stage.change("revokeRole", roles.maturity_redeemer, self._stage.lifecycle))
 
     async def mine(self, count: int = 1) -> None:
         await self.ask("anvil_mine", hex(count))
@@ -270,17 +273,21 @@ async def opened(venue: NodeVenue) -> AsyncIterator[NodeVenue]:
         await venue.end()
 
 
-async def bond_stage(stage: Stage) -> tuple[Stage, int]:
+async def bond_stage(
+    stage: Stage, version: AssetVersion = DEFAULT_VERSION, artifact: LifecycleArtifact | None = None
+) -> tuple[Stage, int]:
     """A bond in the place of the stage's equity, its lifecycle contract with all roles; and when it matures."""
     devnet, operator = stage.devnet, stage.operator
     now = await devnet.chain_time()
     value = _scaled(PRINCIPAL)
     terms = BondTerms(value, _RATE_DECIMALS, starting_date=now, maturity_date=now + SECONDS_TO_MATURITY)
-    token = await devnet.deploy_bond_token("Acme Bond", "ACMB", "US0000000002", 6, terms)
-    lifecycle: ChecksumAddress = await devnet.deploy_lifecycle_contract(token, stage.payment_token, operator)
+    token = await devnet.deploy_bond_token("Acme Bond", "ACMB", "US0000000002", 6, terms, version)
+    lifecycle: ChecksumAddress = await devnet.deploy_lifecycle_contract(
+        token, stage.payment_token, operator, artifact
+    )
     await devnet.grant_snapshot_role(token, operator)
     await devnet.grant_maturity_redeemer_role(token, lifecycle)
-    made = Stage(devnet, token, stage.payment_token, lifecycle, operator, stage.stranger, "BondToken")
+    made = Stage(devnet, token, stage.payment_token, lifecycle, operator, stage.stranger, BOND[version])
     return made, terms.maturity_date
 
 

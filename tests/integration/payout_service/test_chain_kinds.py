@@ -7,6 +7,8 @@ import pytest
 import pytest_asyncio
 from eth_account.signers.local import LocalAccount
 
+from deploy.devnet.artifacts import lifecycle_artifact_path, load_lifecycle_artifact
+from deploy.devnet.terms import AssetVersion
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc
 from libs.payout_terms import PayoutKind
@@ -149,7 +151,8 @@ async def told(venue: Venue, action_id: int, block_number: int | None = None) ->
 
 
 async def matured(venue: Venue) -> None:
-    await venue.advance_to(venue.maturity_time)
+    """A bond of version 7 is redeemed after its maturity date, not on it."""
+    await venue.advance_to(venue.maturity_time + 1)
 
 
 # ------------------------------------------------------------------------------------ time, calls, roles
@@ -468,6 +471,21 @@ async def test_a_cash_out_before_maturity_reverts(bond: Venue) -> None:
     assert await bond.rail.estimate_gas(bond.signer, call) > 50_000
 
 
+async def test_the_published_lifecycle_contract_redeems_no_bond_of_version_8(
+    stage: Stage, rpc: JsonRpc, account: LocalAccount
+) -> None:
+    published = load_lifecycle_artifact(lifecycle_artifact_path(AssetVersion.VERSION_7))
+    of_bond, maturity_time = await bond_stage(stage, AssetVersion.VERSION_8, published)
+    async with opened(NodeVenue(of_bond, rpc, account, maturity_time)) as bond:
+        await bond.deposit(100)
+        await matured(bond)
+        call = bond.contracts.pay_batch(bond.lifecycle, bond.token, cash_out([BIG]))
+        with pytest.raises(CallWouldRevertError) as caught:
+            await bond.rail.estimate_gas(bond.signer, call)
+    # The selector is that of getBondDetails.
+    assert caught.value.reason == "FunctionNotFound(0x4ce02414)"
+
+
 async def test_one_listed_holder_reverts_the_whole_cash_out(bond: Venue) -> None:
     await bond.deposit(100)
     await matured(bond)
@@ -530,8 +548,12 @@ async def test_frozen_tokens_are_neither_paid_nor_redeemed(bond: Venue) -> None:
     await bond.freeze(MIDDLE, 30)
     await matured(bond)
     asked = [BIG, MIDDLE]
-    owed = [Entitlement(BIG, 20, 1), Entitlement(MIDDLE, 0, 0)]
-    assert await bond.contracts.entitlements(principal(bond), asked) == owed
+    owed = await bond.contracts.entitlements(principal(bond), asked)
+    assert [(each.balance, each.amount_base_units, each.is_overpaid) for each in owed] == [
+        (20, 1, False),
+        (0, 0, False),
+    ]
+    assert all("frozen" in each.obstacle for each in owed)
     _, batch = await pay(bond, cash_out(asked))
     evidence = await evidence_of(bond, batch)
     assert evidence.event

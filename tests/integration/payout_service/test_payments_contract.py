@@ -308,7 +308,9 @@ async def test_a_resumed_payment_is_free_of_its_last_batch(unit_of_work: UnitOfW
         await work.payments.resume(payout_id, [3], LATER)
         await work.commit()
     row = (await ledger(unit_of_work, payout_id))[3]
-    expected = RecordedState(3, payees[3].holder, payees[3].amount_base_units, PaymentState.PLANNED, None, "")
+    expected = RecordedState(
+        3, payees[3].holder, payees[3].amount_base_units, PaymentState.PLANNED, None, "", payees[3].balance
+    )
     assert row == expected
     assert (await unbatched(unit_of_work, payout_id))[0] == replace(payees[3], tries=1), "it was tried"
 

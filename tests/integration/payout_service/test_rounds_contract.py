@@ -202,10 +202,10 @@ async def test_payments_are_settled_that_were_not_sent(unit_of_work: UnitOfWorkF
     zero_due, paid = PaymentState.ZERO_DUE, PaymentState.PAID
     assert await ledger(unit_of_work, payout_id) == [
         before[0],
-        RecordedState(1, holder(1), 0, zero_due, None, ""),
+        RecordedState(1, holder(1), 0, zero_due, None, "", before[1].balance),
         before[2],
-        RecordedState(3, holder(3), 0, zero_due, None, ""),
-        RecordedState(4, holder(0), 8, paid, None, "0xother"),
+        RecordedState(3, holder(3), 0, zero_due, None, "", before[3].balance),
+        RecordedState(4, holder(0), 8, paid, None, "0xother", before[4].balance),
     ]
 
 

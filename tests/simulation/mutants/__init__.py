@@ -108,6 +108,34 @@ MUTANTS = (
             ),
         ),
     ),
+    # What the event of somebody else's cash-out says is taken for what its token has moved.
+    Mutant(
+        "paid_on_the_event_alone",
+        _APPLICATION + "recorded_payments",
+        (
+            (
+                "            receipt.transferred.get(holder, 0),\n            receipt.redeemed",
+                "            seen.event.paid.get(holder, 0),\n            receipt.redeemed",
+            ),
+        ),
+    ),
+    # A burn is looked for in the form of version 8 alone.
+    Mutant(
+        "burn_counted_in_one_form",
+        "payout_service.domain.burns",
+        (("in sums[BurnForm.REDEEMED_BY_PARTITION].items()", "in sums[BurnForm.TRANSFER].items()"),),
+    ),
+    # Nobody looks whether others have paid who is deferred.
+    Mutant(
+        "deferred_never_looked_at_again",
+        _APPLICATION + "reconcile_payout",
+        (
+            (
+                "settle_disputed(engine, payout, contract) + await settle_deferred(engine, payout, contract)",
+                "settle_disputed(engine, payout, contract)",
+            ),
+        ),
+    ),
     # After a restored backup nobody asks what the signer has done since.
     Mutant(
         "second_snapshot_after_restore",

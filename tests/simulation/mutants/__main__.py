@@ -31,7 +31,9 @@ def main(names: list[str]) -> int:
             while catch.seeds and pool.submit(fails_without_mutant, catch.seeds - 1).result():
                 say(f"{catch.mutant}: seed {catch.seeds - 1} fails without it, too")
                 catch = pool.submit(hunt, mutant, catch.seeds).result()
-            if catch.seeds:
+            if catch.saved:
+                say(f"{catch.mutant:34} {'saved':>6}  {catch.saved}: {catch.detail[:110]}")
+            elif catch.seeds:
                 say(f"{catch.mutant:34} {catch.seeds:6}  {catch.detail[:130]}")
             else:
                 survivors.append(catch.mutant)

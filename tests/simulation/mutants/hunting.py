@@ -17,12 +17,16 @@ MOST_SEEDS = 1_500
 
 @dataclass(frozen=True, slots=True)
 class Catch:
-    """After how many seeds a mutant was caught, and by which invariant; 0 when it survived."""
+    """After how many seeds a mutant was caught, and by which invariant; 0 when it survived.
+
+    `saved` names the saved run that catches it; seeds were not asked for then.
+    """
 
     mutant: str
     seeds: int
     invariant: str
     detail: str
+    saved: str = ""
 
 
 def changed_source(mutant: Mutant) -> str:
@@ -77,13 +81,23 @@ def fails_without_mutant(seed: int) -> bool:
 
 
 def hunt(mutant: Mutant, first: int = 0) -> Catch:
-    """Seeds from the first until an invariant breaks."""
+    """Saved runs, then seeds from the first, until an invariant breaks.
+
+    What was seen once in some thousand seeds was saved (recording.py), and is not waited for again.
+    """
     if any(name.startswith("payout_service") for name in sys.modules):
         raise RuntimeError("the engine was imported before the mutant")
     sys.meta_path.insert(0, _MutatedFinder(mutant))
     running = importlib.import_module("tests.simulation.running")
     if mutant.module not in sys.modules:
         raise RuntimeError(f"{mutant.module} is no part of the simulation")
+    recording, replaying = (
+        importlib.import_module(f"tests.simulation.{name}") for name in ("recording", "replaying")
+    )
+    for file in sorted(recording.SAVED.glob("*.json")) if first == 0 else []:
+        result, _ = replaying.replay(recording.load(file))
+        if result.failure:
+            return Catch(mutant.name, 0, result.invariant, result.failure, file.stem)
     for seed in range(first, MOST_SEEDS):
         (result,) = running.simulate_piece(range(seed, seed + 1))
         if result.failure:

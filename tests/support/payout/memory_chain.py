@@ -82,7 +82,7 @@ class MemoryChain(MemoryIssuer):
     @coroutine
     def _ask(self, question: str) -> Generator[None, None, list[Block]]:
         """The blocks that the node knows when it answers."""
-        for _ in range(self._database.pauses_of_turn() if self._database is not None else 0):
+        for _ in range(self._database.pauses.at_turn() if self._database is not None else 0):
             yield
         self.before_answer(question)
         if self.is_down:

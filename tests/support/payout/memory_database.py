@@ -773,7 +773,7 @@ class MemoryUnitOfWork:
 
     @coroutine
     def __aenter__(self) -> Generator[None, None, Self]:
-        for _ in range(self._database.pauses_of_turn()):
+        for _ in range(self._database.pauses.at_turn()):
             yield
         self.transaction.is_open = True
         return self
@@ -790,11 +790,11 @@ class MemoryUnitOfWork:
     @coroutine
     def commit(self) -> Generator[None, None, None]:
         yield from self.transaction.statement()
-        for _ in range(self._database.pauses_of_turn()):
+        for _ in range(self._database.pauses.at_turn()):
             yield
         self.transaction.commit()
         # Durable, and the caller may die before it knows.
-        for _ in range(self._database.pauses_of_turn()):
+        for _ in range(self._database.pauses.at_turn()):
             yield
 
     async def record_incoming(self, event: IncomingEvent) -> bool:

@@ -372,6 +372,7 @@ class MemoryPayments:
                 row.state,
                 row.batch_number,
                 row.transaction_hash,
+                row.planned.balance,
             )
             for row in self._of(payout_id)
             if row.planned.ordinal >= after

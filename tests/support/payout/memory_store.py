@@ -6,20 +6,16 @@ changed in place: whoever changes one writes another.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import coroutine
 from typing import Any
 
 from libs.messaging.events import OutgoingEvent
+from tests.support.payout.pauses import Pauses
 
 # A deadlock is seen at once; this bounds the wait for a task that holds a lock and never comes back.
 _LONGEST_LOCK_WAIT_SECONDS = 5.0
-# A turn is this many pauses less one at most; their number is drawn from as many bits as `randrange` takes.
-_PAUSES_PER_TURN = 4
-_BITS_PER_TURN = _PAUSES_PER_TURN.bit_length()
-_CHANCE_OF_PAUSE_PER_STATEMENT = 0.2
 _NO_INDEXES: Mapping[str, "Index"] = {}
 
 
@@ -126,8 +122,7 @@ class MemoryStore:
         # By name; made when they are asked for.
         self.tables = _Tables(schema)
         self._outbox_keys: set[tuple[Any, ...]] = set()
-        # Decides who goes first; None lets everybody run as they come.
-        self.dice = random.Random(seed) if seed is not None else None
+        self.pauses = Pauses(seed)
         self._position = 0
 
     def rows(self, table: Any) -> dict[Any, Any]:
@@ -145,18 +140,9 @@ class MemoryStore:
     @coroutine
     def turn(self) -> Generator[None, None, None]:
         """Lets other tasks go first, perhaps."""
-        for _ in range(self.pauses_of_turn()):
+        for _ in range(self.pauses.at_turn()):
             # As asyncio.sleep(0) does it.
             yield
-
-    def pauses_of_turn(self) -> int:
-        """How often other tasks go first when it is somebody's turn to let them."""
-        if self.dice is None:
-            return 0
-        pauses = self.dice.getrandbits(_BITS_PER_TURN)
-        while pauses >= _PAUSES_PER_TURN:
-            pauses = self.dice.getrandbits(_BITS_PER_TURN)
-        return pauses
 
     def backup(self) -> Backup:
         """What `restore` brings back."""
@@ -224,9 +210,7 @@ class Transaction:
     @coroutine
     def statement(self) -> Generator[None, None, None]:
         """Every statement begins with this: other tasks may go first, or the process may die here."""
-        dice = self.store.dice
-        # Now and then.
-        if dice is not None and dice.random() < _CHANCE_OF_PAUSE_PER_STATEMENT:
+        if self.store.pauses.at_statement():
             yield
         if not self.is_open or self._is_aborted:
             raise RuntimeError("the transaction is not open, or an error has aborted it")

@@ -31,6 +31,8 @@ _KINDS = [ChainEventKind.HOLDER_RESTRICTION_CHANGED, ChainEventKind.BALANCES_ADJ
 _KEPT_EVENTS = (
     "TokensFrozen(address,uint256,bytes32)",
     "TokensUnfrozen(address,uint256,bytes32)",
+    "LockedByPartition(address,address,bytes32,uint256,uint256,uint256)",
+    "LockByPartitionReleased(address,address,bytes32,uint256)",
     "AddedToControlList(address,address)",
     "RemovedFromControlList(address,address)",
     "AdjustmentBalanceSet(address,uint256,uint8)",

@@ -18,12 +18,16 @@ _BATCH_HOLDERS = 20
 _LARGEST_ISSUE = 10**12
 # A lock that has expired when it is made can be released at once.
 _EXPIRED = 1
+_PARTITION = 1
 _WEIGHTS = {
     "issue": 11,
     "issue_batch": 2,
-    "transfer": 42,
+    "transfer": 34,
     "transfer_to_self": 2,
-    "redeem": 12,
+    # Version 7 tells no Transfer of what is asked by partition.
+    "transfer_by_partition": 8,
+    "redeem": 8,
+    "redeem_by_partition": 4,
     "freeze": 9,
     "unfreeze": 7,
     "lock": 8,
@@ -102,12 +106,10 @@ class Ledger:
                 return self.issue(random)
             case "issue_batch":
                 return self._issue_batch(random)
-            case "transfer":
-                return self._transfer(random)
-            case "transfer_to_self":
-                return self._transfer(random, to_self=True)
-            case "redeem":
-                return self._redeem(random)
+            case "transfer" | "transfer_to_self" | "transfer_by_partition":
+                return self._transfer(random, kind)
+            case "redeem" | "redeem_by_partition":
+                return self._redeem(random, kind)
             case "freeze":
                 return self._freeze(random)
             case "unfreeze":
@@ -129,23 +131,30 @@ class Ledger:
         data = "0x" + (selector + encode(["address[]", "uint256[]"], [holders, amounts])).hex()
         return Operation("issue_batch", self._admin, data, _GAS + len(holders) * _GAS_PER_ISSUED_HOLDER)
 
-    def _transfer(self, random: Random, *, to_self: bool = False) -> Operation | None:
+    def _transfer(self, random: Random, kind: str) -> Operation | None:
         sender = self._some(random, lambda each: each.free > 0 and not each.is_blocked)
         if sender is None:
             return None
+        to_self = kind == "transfer_to_self"
         receiver, to = (sender, self._accounts[sender]) if to_self else self._any(random, is_blocked=False)
         amount = _amount(random, self._accounts[sender].free)
         self._accounts[sender].free -= amount
         to.free += amount
-        return Operation("transfer", sender, call_data("transfer(address,uint256)", receiver, amount))
+        if kind == "transfer_by_partition":
+            function = "transferByPartition(bytes32,(address,uint256),bytes)"
+            return Operation(kind, sender, call_data(function, _PARTITION, receiver, amount, *_no_bytes(after=4)))
+        return Operation(kind, sender, call_data("transfer(address,uint256)", receiver, amount))
 
-    def _redeem(self, random: Random) -> Operation | None:
+    def _redeem(self, random: Random, kind: str) -> Operation | None:
         sender = self._some(random, lambda each: each.free > 0 and not each.is_blocked)
         if sender is None:
             return None
         amount = _amount(random, self._accounts[sender].free)
         self._accounts[sender].free -= amount
-        return Operation("redeem", sender, call_data("redeem(uint256)", amount))
+        if kind == "redeem_by_partition":
+            function = "redeemByPartition(bytes32,uint256,bytes)"
+            return Operation(kind, sender, call_data(function, _PARTITION, amount, *_no_bytes(after=3)))
+        return Operation(kind, sender, call_data("redeem(uint256)", amount))
 
     def _freeze(self, random: Random) -> Operation | None:
         holder = self._some(random, lambda each: each.free > 0)
@@ -207,6 +216,11 @@ class Ledger:
 
     def _by_admin(self, kind: str, function: str, *arguments: ChecksumAddress | int) -> Operation:
         return Operation(kind, self._admin, call_data(function, *arguments))
+
+
+def _no_bytes(*, after: int) -> tuple[int, int]:
+    """An argument that is empty bytes, the last of a call with `after` words before them: where, how many."""
+    return after * 32, 0
 
 
 def _copy(accounts: dict[ChecksumAddress, Account]) -> dict[ChecksumAddress, Account]:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from libs.errors import AppError, Reason
 from libs.payout_terms import PayeeRules, PayoutKind
 from payout_service.application.chain_ports import ReceiptEvidence
 from payout_service.application.control_payout import cancel_payout, retry_payments
@@ -142,6 +144,28 @@ async def test_disputes_of_a_redemption_that_waits_for_money_settle_too() -> Non
     stage.chain.deposit(principal_of(9))
     assert (await stage.run(payout_id)).state is S.COMPLETED
     assert committed_to(stage, payout_id) == 0
+    assert_books(stage, payout_id)
+    assert_only_paid(stage, payout_id)
+
+
+async def test_a_node_that_has_forgotten_the_block_before_does_not_keep_a_dispute_open() -> None:
+    """Most nodes keep the states of few blocks. What was read before the batch tells the principal, too."""
+    stage = staged()
+    payout_id, liar = await disputed(stage, PayoutKind.REDEMPTION, without_burns)
+    told = stage.chain.entitlements
+    newest = len(stage.chain.blocks)
+
+    async def pruned(*arguments: Any) -> object:
+        if len(arguments) > 2 and arguments[2] is not None and arguments[2] < newest:
+            raise AppError(Reason.CHAIN_UNAVAILABLE, f"the node has no state of block {arguments[2]}")
+        return await told(*arguments)
+
+    stage.chain.entitlements = pruned  # type: ignore[method-assign, assignment]
+    stage.chain.mine(5)
+    liar.is_lying = False
+    await look(stage, payout_id)
+    assert states(stage, payout_id) == {"PAID": 3}
+    assert (await stage.run(payout_id)).state is S.COMPLETED
     assert_books(stage, payout_id)
     assert_only_paid(stage, payout_id)
 

@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,8 @@ from payout_service.domain.payout import WORKED_STATES, PayoutState
 from tests.simulation.known_seeds import FIRST_SEED, FOUND, KNOWN, keep, known_seeds
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.mutants.hunting import changed_source
+from tests.simulation.recording import SAVED, load
+from tests.simulation.replaying import replay
 from tests.simulation.running import simulate, simulate_piece
 from tests.simulation.themes import FAULTS
 from tests.support.payout.memory_chain import SIGNER
@@ -137,6 +140,12 @@ def test_the_seeds_that_failed_here_hold() -> None:
     assert not (broken := broken_by(each.seed for each in known_seeds(FOUND))), broken
 
 
+@pytest.mark.parametrize("file", sorted(SAVED.glob("*.json")), ids=lambda file: file.stem)
+def test_a_saved_run_holds(file: Path) -> None:
+    result, fit = replay(load(file))
+    assert not result.failure, f"{result.failure}\nreplay: make simulate REPLAY={file}\n{fit}"
+
+
 @pytest.mark.parametrize("piece", range(PIECES))
 def test_every_invariant_holds(piece: int) -> None:
     """Seeds that nobody has run; the end of the session tells which."""
@@ -161,4 +170,5 @@ def test_known_seeds_are_replayed_before_new_ones() -> None:
     order = [name for name in globals() if name.startswith("test_")]
     known = order.index(test_a_seed_that_failed_once_holds.__name__)
     found = order.index(test_the_seeds_that_failed_here_hold.__name__)
-    assert known < found < order.index(test_every_invariant_holds.__name__)
+    saved = order.index(test_a_saved_run_holds.__name__)
+    assert known < found < saved < order.index(test_every_invariant_holds.__name__)
