@@ -40,6 +40,7 @@ async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleCon
 
     Raises AppError CHAIN_UNAVAILABLE.
     """
+    final_block = await _final_block(engine)
     changed, after = 0, 0
     for _ in range(_MOST_PAGES):
         async with engine.unit_of_work() as work:
@@ -48,7 +49,7 @@ async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleCon
             disputed = list(of_transaction)
             outcomes = _those_that_changed(disputed, await _judge(engine, payout, contract, disputed))
             before = {each.planned.holder: each.tally for each in disputed}
-            changed += await _store(engine, payout, contract, PaymentState.DISPUTED, outcomes, before)
+            changed += await _store(engine, payout, contract, PaymentState.DISPUTED, outcomes, before, final_block)
         if len(page) < _PAGE_ROWS:
             break
         after = page[-1].planned.ordinal + 1
@@ -62,14 +63,14 @@ async def settle_deferred(engine: Engine, payout: Payout, contract: LifecycleCon
     """
     if not payout.progress.deferred_count or contract.address is None:
         return 0
-    final_block = max(0, (await engine.rail.head()).number - engine.settings.confirmations)
+    final_block = await _final_block(engine)
     changed, after = 0, 0
     for _ in range(_MOST_PAGES):
         async with engine.unit_of_work() as work:
             page = await work.payments.deferred(payout.payout_id, after, _PAGE_ROWS)
         outcomes = await _judge_flagged(engine, payout, contract, page, final_block)
         before = {each.holder: Tally(1, each.amount_base_units) for each in page}
-        changed += await _store(engine, payout, contract, PaymentState.DEFERRED, outcomes, before)
+        changed += await _store(engine, payout, contract, PaymentState.DEFERRED, outcomes, before, final_block)
         if len(page) < _PAGE_ROWS:
             break
         after = page[-1].ordinal + 1
@@ -152,6 +153,10 @@ async def _judge_flagged(
     return [paid_elsewhere(each, recorded.get(each.holder)) for each in paid]
 
 
+async def _final_block(engine: Engine) -> int:
+    return max(0, (await engine.rail.head()).number - engine.settings.confirmations)
+
+
 async def _final_outcome(engine: Engine, transaction_hash: str) -> Outcome | None:
     """Where the transaction is, if it has succeeded in a block that is canonical and final; else None."""
     receipt = await engine.rail.find_receipt(transaction_hash)
@@ -190,10 +195,12 @@ async def _store(
     state: PaymentState,
     outcomes: Sequence[PaymentOutcome],
     before: Mapping[str, Tally],
+    final_block: int,
 ) -> int:
-    """Writes the outcomes of payments that were in this state. Returns how many; 0 where the payout has moved on.
+    """Writes the outcomes of payments that were in this state. Returns how many; 0 where they have moved on.
 
-    `before`: what each payment was due, and what of it had moved, as it was judged.
+    `before`: what each payment was due, and what of it had moved, as it was judged. `final_block`: by then at the
+    latest it was paid, so that an older balance is not taken for what is there.
     """
     if not outcomes:
         return 0
@@ -212,9 +219,9 @@ async def _store(
             refused = await work.payments.cancel_unsent(payout.payout_id, engine.now())
             locked.give_up(refused, engine.now())
             still_owed = tally_of(entered, PaymentState.DISPUTED)
-        await _change_promise(
-            work, key, payout.payout_id, still_owed.promised_base_units - left.promised_base_units
-        )
+        more = still_owed.promised_base_units - left.promised_base_units
+        await _change_promise(work, key, payout.payout_id, more)
+        await work.treasury.raise_settled_block(key, final_block)
         await work.payouts.save(locked)
         await work.payouts.wake(payout.payout_id, engine.now())
         await work.commit()
