@@ -110,7 +110,7 @@ def _machines() -> list[_Machine]:
             {
                 **dict.fromkeys(WORKED_STATES, "payout worker of payout_service"),
                 PayoutState.PAUSED: "an operator; the payout worker still settles what had left",
-                PayoutState.INCOMPLETE: "an operator",
+                PayoutState.INCOMPLETE: "an operator; reconciliation, when the last dispute is settled",
             },
             "masspayout.payout.v1.Payout.State",
         ),
@@ -124,7 +124,7 @@ def _machines() -> list[_Machine]:
                 PaymentState.IN_FLIGHT: "payout worker of payout_service, when the batch is final",
                 PaymentState.WAITING: "payout worker of payout_service, when its time and its money have come",
                 PaymentState.FAILED: "an operator",
-                PaymentState.DISPUTED: "an operator",
+                PaymentState.DISPUTED: "reconciliation, by evidence",
             },
             "masspayout.payout.v1.Payment.State",
         ),

@@ -41,7 +41,8 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
     left = await _tokens_left(engine, payout, contract)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        if locked.state is not PayoutState.EXECUTING:
+        # The version too: a dispute may have been settled, or a retry asked for, since the payout was looked at.
+        if locked.state is not PayoutState.EXECUTING or locked.version != payout.version:
             return StepResult(0)
         tallies = await work.payments.tallies(payout.payout_id)
         if tally_of(tallies, PaymentState.PLANNED, PaymentState.IN_FLIGHT).count:
@@ -70,11 +71,11 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
 
 async def _tokens_left(engine: Engine, payout: Payout, contract: LifecycleContract) -> str:
     """What a redemption has not reached, in words; empty for nothing, or while some of its payments are open."""
-    if payout.kind is not PayoutKind.REDEMPTION or payout.snapshot is None or payout.progress.failed_count:
+    if payout.kind is not PayoutKind.REDEMPTION or payout.progress.failed_count:
         return ""
-    block_number = payout.snapshot.block_number
-    left = await tokens_left(engine, contract, block_number)
-    return told_tokens_left(left, block_number) if left else ""
+    final_block = max(0, (await engine.rail.head()).number - engine.settings.confirmations)
+    left = await tokens_left(engine, contract, final_block)
+    return "" if left == 0 else told_tokens_left(left, final_block)
 
 
 def _seconds_until(engine: Engine, retry_time: datetime | None) -> float:

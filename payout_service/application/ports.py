@@ -170,7 +170,7 @@ class PayoutRepository(Protocol):
     async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:
         """Claims one payout with a plan whose comparison with the chain is due.
 
-        It is due again at `next_time`; one that has not changed for long only after a tenth of that while.
+        It is due again at `next_time`; one that has not changed for long later, see `reconciliation_rest`.
         """
         ...
 

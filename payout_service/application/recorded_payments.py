@@ -94,7 +94,8 @@ async def owed_before(
         if error.code is not Code.UNAVAILABLE:
             raise
         return known
-    return {each.holder: each for each in told}
+    # Who had nothing then, and got tokens in the very block: what is known of it tells the price of a token.
+    return {each.holder: each if each.balance else known[each.holder] for each in told}
 
 
 def as_planned(payees: Iterable[PlannedPayment]) -> dict[str, Entitlement]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -12,8 +12,9 @@ from payout_service.domain.payments import PaymentState, Tallies, Tally, tally_o
 from payout_service.domain.plan import PlanSum, PlanTotals, net_total, spread_total
 from payout_service.domain.settlement import Execution, ExecutionKind
 
-# A redemption lists the live holders so often at most; transfers without end must not keep it going for ever.
+# A redemption lists the live holders so often at most by itself; transfers without end must not keep it going.
 MOST_ROUNDS = 16
+_LONGEST_REST_WITH_FAILURES = timedelta(hours=1)
 _EXECUTIONS: Mapping[PayoutKind, ExecutionKind] = {
     PayoutKind.SNAPSHOT: ExecutionKind.AMOUNT_SNAPSHOT,
     PayoutKind.DIVIDEND: ExecutionKind.DISTRIBUTION,
@@ -85,6 +86,15 @@ RELEASING_STATES = frozenset({_S.EXECUTING, _S.INCOMPLETE, _S.DEFERRED})
 SETTLED_AGAIN_STATES = frozenset({_S.EXECUTING, _S.INCOMPLETE, _S.DEFERRED, _S.CANCELLED})
 # Batches may be under way.
 SETTLING_STATES = frozenset({_S.EXECUTING, _S.PAUSED, _S.CANCELLING})
+
+
+def reconciliation_rest(unchanged_for: timedelta, failed_count: int) -> timedelta:
+    """How long a payout need not be compared that has not changed for a while: a tenth of that while.
+
+    With failed payments, disputed ones among them, an hour at most: evidence may settle them any time.
+    """
+    rest = unchanged_for / 10
+    return min(rest, _LONGEST_REST_WITH_FAILURES) if failed_count else rest
 
 
 class IllegalTransitionError(Exception):
@@ -175,6 +185,8 @@ class Payout:
     # Of a redemption, from 1: how often the live holders were listed; and whether anything was sent since, or has
     # gone elsewhere, so that they are listed again.
     round_number: int = 1
+    # The last round that may begin; an operator's retry allows as many again.
+    round_limit: int = MOST_ROUNDS
     is_listing_stale: bool = False
     plan: PlanTotals | None = None
     progress: Progress = field(default_factory=Progress)
@@ -227,7 +239,7 @@ class Payout:
     @property
     def may_begin_round(self) -> bool:
         """False after the last round that the bound allows."""
-        return self.round_number < MOST_ROUNDS
+        return self.round_number < self.round_limit
 
     @property
     def wants_round(self) -> bool:
@@ -257,7 +269,9 @@ class Payout:
         if is_first:
             deferred = Tally(plan.deferred_count, plan.deferred_base_units)
             self.progress = self.progress.moved({PaymentState.DEFERRED: deferred}, {})
-            after = PayoutState.WAITING_FOR_FUNDS if plan.payable_base_units else PayoutState.COMPLETED
+            # A redemption that owes nobody anything may still not have reached every token: its end tells.
+            goes_on = plan.payable_base_units or self.kind is PayoutKind.REDEMPTION
+            after = PayoutState.WAITING_FOR_FUNDS if goes_on else PayoutState.COMPLETED
         else:
             after = PayoutState.WAITING_FOR_FUNDS if plan.holder_count > had else PayoutState.EXECUTING
         self._move_to(after, now)
@@ -439,6 +453,7 @@ class Payout:
         """
         self._require(PayoutState.INCOMPLETE, PayoutState.DEFERRED, PayoutState.EXECUTING, PayoutState.PAUSED)
         self.is_listing_stale = True
+        self.round_limit = self.round_number + MOST_ROUNDS
         self.progress = self.progress.moved({}, left)
         if self.state in (PayoutState.INCOMPLETE, PayoutState.DEFERRED):
             self._move_to(PayoutState.EXECUTING, now)

@@ -13,7 +13,14 @@ from libs.chain.address import EvmAddress
 from libs.messaging.events import OutgoingEvent
 from libs.payout_terms import PayoutKind
 from libs.persistence.payee_rules import rules_from_json, rules_to_json
-from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState, Progress, Snapshot
+from payout_service.domain.payout import (
+    WORKED_STATES,
+    Payout,
+    PayoutState,
+    Progress,
+    Snapshot,
+    reconciliation_rest,
+)
 from payout_service.domain.plan import PlanTotals
 from payout_service.infrastructure import tables
 from payout_service.infrastructure.claims import claim_due
@@ -134,7 +141,7 @@ class SqlPayoutRepository:
     async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:
         """See PayoutRepository."""
         candidate = (
-            select(_payout.c.payout_id, _payout.c.update_time)
+            select(_payout.c.payout_id, _payout.c.update_time, _payout.c.failed_count)
             .where(_payout.c.plan_hash.is_not(None), _payout.c.reconcile_time <= now)
             .order_by(_payout.c.reconcile_time)
             .limit(1)
@@ -143,11 +150,11 @@ class SqlPayoutRepository:
         claimed = (await self._connection.execute(candidate)).one_or_none()
         if claimed is None:
             return None
-        unchanged_for = now - claimed.update_time
+        rest = reconciliation_rest(now - claimed.update_time, claimed.failed_count)
         await self._connection.execute(
             update(_payout)
             .where(_payout.c.payout_id == claimed.payout_id)
-            .values(reconcile_time=max(next_time, now + unchanged_for / 10))
+            .values(reconcile_time=max(next_time, now + rest))
         )
         payout_id: UUID = claimed.payout_id
         return payout_id
@@ -180,6 +187,7 @@ def payout_of(row: Row[Any]) -> Payout:
         listed_count=row.listed_count,
         planned_count=row.planned_count,
         round_number=row.round_number,
+        round_limit=row.round_limit,
         is_listing_stale=row.is_listing_stale,
         plan=_plan_of(row),
         progress=Progress(
@@ -257,6 +265,7 @@ def _values(payout: Payout) -> dict[str, object]:
         "listed_count": payout.listed_count,
         "planned_count": payout.planned_count,
         "round_number": payout.round_number,
+        "round_limit": payout.round_limit,
         "is_listing_stale": payout.is_listing_stale,
         "plan_holder_count": plan.holder_count if plan else None,
         "zero_due_count": plan.zero_due_count if plan else None,

@@ -119,6 +119,8 @@ payout = Table(
     # Of all rounds; holder_count and listed_count are those of the present one.
     Column("planned_count", BigInteger, nullable=False),
     Column("round_number", Integer, CheckConstraint("round_number > 0"), nullable=False),
+    # The last round that may begin by itself.
+    Column("round_limit", Integer, nullable=False, server_default=text("16")),
     Column("is_listing_stale", Boolean, nullable=False),
     # The frozen plan; of a redemption the one of the rounds that were frozen.
     Column("plan_holder_count", BigInteger, nullable=True),

@@ -311,7 +311,7 @@ async def test_a_coupons_fields_stand_in_the_versions_own_order(bond: Stage, ver
 async def test_version_8_floors_the_nominal_value_to_the_tokens_decimals(
     devnet: Devnet, version: AssetVersion
 ) -> None:
-    """[read] in the 8.0.0 sources, of the principal and of coupons."""
+    """[run] on 8.0.0, of the principal and of coupons."""
     bond = await stage_of_a_bond(devnet, version, decimals=1, nominal_value=10_075, nominal_value_decimals=2)
     await devnet.issue(bond.token, {ALICE: 11})
     await bond.deposit(1_000 * USD)

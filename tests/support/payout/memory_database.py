@@ -18,7 +18,7 @@ from payout_service.domain.payments import (
     Batch,
     BatchState,
 )
-from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
+from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState, reconciliation_rest
 from payout_service.domain.sweep import Sweep, SweepState
 from payout_service.domain.transaction import (
     FINAL_STATES,
@@ -362,8 +362,9 @@ class MemoryPayouts(_Claims):
             if at <= now and self._transaction.get("payout", payout_id).plan:
                 if not self._transaction.try_lock("payout", payout_id):
                     continue
-                unchanged = now - self._transaction.get("payout", payout_id).update_time
-                self._transaction.write("reconcile time", payout_id, max(next_time, now + unchanged / 10))
+                payout = self._transaction.get("payout", payout_id)
+                rest = reconciliation_rest(now - payout.update_time, payout.progress.failed_count)
+                self._transaction.write("reconcile time", payout_id, max(next_time, now + rest))
                 assert isinstance(payout_id, UUID)
                 return payout_id
         return None

@@ -509,6 +509,48 @@ async def test_a_redemption_that_has_not_reached_every_token_says_so() -> None:
     assert_all_redeemed(stage, payout_id)
 
 
+async def test_a_redemption_that_owes_nobody_anything_is_complete_only_when_no_token_is_left() -> None:
+    stage = staged([10, 20])
+    stage.chain.freeze(holder(0), 10)
+    stage.chain.freeze(holder(1), 20)
+    stage.chain.mine(3)
+    payout_id = await request_of(stage, PayoutKind.REDEMPTION)
+    payout = await stage.run(payout_id)
+    assert (payout.state, payout.waiting_for[:15]) == (S.INCOMPLETE, "TOKENS_LEFT: 30")
+    for number, amount in ((0, 10), (1, 20)):
+        stage.chain.unfreeze(holder(number), amount)
+    stage.chain.mine(3)
+    await retry_payments(stage.engine, operator_key(), payout_id, ())
+    assert (await stage.run(payout_id)).state is S.COMPLETED
+    assert_all_redeemed(stage, payout_id)
+
+
+async def test_many_holders_of_next_to_nothing_do_not_hide_what_is_left() -> None:
+    stage = staged([1000, 30, *[1] * 62])
+    stage.chain.become_bond(now(stage) - 1, Fraction(1, 2))
+    stage.chain.freeze(holder(1), 30)
+    stage.chain.mine(3)
+    payout_id = await request_of(stage, PayoutKind.REDEMPTION)
+    payout = await stage.run(payout_id)
+    assert (payout.state, payout.waiting_for[:15]) == (S.INCOMPLETE, "TOKENS_LEFT: 30")
+
+
+async def test_retries_while_tokens_are_frozen_use_nothing_up() -> None:
+    stage = staged([10, 30])
+    stage.chain.freeze(holder(1), 30)
+    stage.chain.mine(3)
+    payout_id = await request_of(stage, PayoutKind.REDEMPTION)
+    await stage.run(payout_id)
+    for _ in range(MOST_ROUNDS + 1):
+        await retry_payments(stage.engine, operator_key(), payout_id, ())
+        assert (await stage.run(payout_id)).waiting_for.startswith("TOKENS_LEFT")
+    stage.chain.unfreeze(holder(1), 30)
+    stage.chain.mine(3)
+    await retry_payments(stage.engine, operator_key(), payout_id, ())
+    assert (await stage.run(payout_id)).state is S.COMPLETED
+    assert_all_redeemed(stage, payout_id)
+
+
 async def test_a_bond_that_refuses_to_redeem_in_its_last_second_is_redeemed_in_the_next() -> None:
     """Version 7 (contract-surprises.md): the lifecycle contract would let it pass, and every call reverts."""
     stage = staged([10, 20])

@@ -9,6 +9,7 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.payout_terms import PayeeRules, PayoutKind
+from payout_service.application import execute_payout
 from payout_service.application.chain_ports import ReceiptEvidence
 from payout_service.application.control_payout import cancel_payout, retry_payments
 from payout_service.application.reconcile_payout import reconcile_payout
@@ -168,6 +169,28 @@ async def test_a_node_that_has_forgotten_the_block_before_does_not_keep_a_disput
     assert (await stage.run(payout_id)).state is S.COMPLETED
     assert_books(stage, payout_id)
     assert_only_paid(stage, payout_id)
+
+
+async def test_a_dispute_that_is_settled_while_the_payout_ends_does_not_leave_it_incomplete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between the look whether all tokens are reached and the lock under which the payout is finished."""
+    stage = staged()
+    payout_id, liar = await disputed(stage, PayoutKind.REDEMPTION, without_burns)
+    await retry_payments(stage.engine, operator_key(), payout_id, ())
+    tokens_left = execute_payout._tokens_left
+
+    async def settled_meanwhile(*arguments: Any) -> str:
+        left = await tokens_left(*arguments)
+        if liar.is_lying:
+            liar.is_lying = False
+            await look(stage, payout_id)
+        return left
+
+    monkeypatch.setattr(execute_payout, "_tokens_left", settled_meanwhile)
+    assert (await stage.run(payout_id)).state is S.COMPLETED
+    assert states(stage, payout_id) == {"PAID": 3}
+    assert_books(stage, payout_id)
 
 
 async def test_what_has_moved_is_not_promised_while_the_dispute_lasts() -> None:

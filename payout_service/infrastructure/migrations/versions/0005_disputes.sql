@@ -5,6 +5,9 @@ ALTER TABLE payment
     ADD CONSTRAINT moved_within_the_amount CHECK (moved_base_units >= 0 AND moved_base_units <= amount_base_units),
     ADD CONSTRAINT moved_only_while_disputed CHECK (state = 'DISPUTED' OR moved_base_units = 0);
 
+-- As many rounds as before, until an operator allows more.
+ALTER TABLE payout ADD COLUMN round_limit INTEGER NOT NULL DEFAULT 16;
+
 CREATE INDEX payment_disputed ON payment (payout_id, ordinal) WHERE state = 'DISPUTED';
 
 -- Reconciliation looks at them next, whenever it has looked at them last.
