@@ -140,9 +140,12 @@ class Chain:
 
 @contextmanager
 def running_chain() -> Iterator[Chain]:
-    """An anvil of its own, stopped afterwards. Blocks are mined with their transaction."""
+    """An anvil of its own, stopped afterwards. Blocks are mined with their transaction.
+
+    It knows the states of its newest 500 blocks. Older ones would go to the disk, each with all of the studio.
+    """
     options = ("--auto-impersonate", "--disable-code-size-limit", "--gas-limit", str(BLOCK_GAS))
-    with running_anvil(*options, "--hardfork", "cancun") as node:
+    with running_anvil(*options, "--hardfork", "cancun", "--max-persisted-states", "0") as node:
         yield Chain(node.url)
 
 

@@ -19,7 +19,7 @@ from deploy.devnet.artifacts import compile_contracts
 from tests.ats.asset import Asset
 from tests.ats.chain import Chain, running_chain
 from tests.ats.lifecycle import Lifecycle, deploy_lifecycle, deploy_payment_token
-from tests.ats.market import HEDERA_BATCH_GAS, Market, Services, open_services, paused
+from tests.ats.market import HEDERA_BATCH_GAS, Market, Services, open_services
 from tests.ats.release import RELEASES, Release
 from tests.ats.report import BatchSize, table_of
 from tests.ats.scene import AMOUNTS, PROJECT, SECONDS_TO_MATURITY, SECONDS_TO_START, TOKEN_TERMS
@@ -129,27 +129,27 @@ def deployed_kpi_bond(studio: Studio) -> Asset:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def services(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Services]:
-    """The four services on a chain of their own, which ticks and is never rewound; the same for all releases."""
+    """The four services on a chain of their own, which is never rewound; the same for all releases."""
     compile_contracts()
     with running_chain() as chain:
         async with open_services(chain, tmp_path_factory.mktemp("market")) as opened:
+            opened.ticker.pause()
             yield opened
 
 
 @pytest.fixture(scope="session")
 def open_market(release: Release, services: Services) -> Market:
     """The services and a studio on their chain."""
-    package = fetch(release.version)
-    with paused(services.ticker):
-        studio = deploy_studio(services.chain, release, package)
-    return Market(services, studio)
+    return Market(services, deploy_studio(services.chain, release, fetch(release.version)))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def market(open_market: Market) -> Market:
-    """The services with small batches; each test deploys its tokens."""
+async def market(open_market: Market, services: Services) -> AsyncIterator[Market]:
+    """The services with small batches; each test deploys its tokens. The chain ticks while it runs."""
+    services.ticker.resume()
     await open_market.run_payout_service()
-    return open_market
+    yield open_market
+    services.ticker.pause()
 
 
 @pytest.fixture
