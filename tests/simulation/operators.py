@@ -249,7 +249,13 @@ class Operators:
             if not hashes:
                 await self._resume_paused(engine)
             await self._look_at(hashes, engine)
-            await reconcile_signer(engine, self._key("reconcile"), signer, hashes)
+            try:
+                await reconcile_signer(engine, self._key("reconcile"), signer, hashes)
+            except AppError as refused:
+                if refused.reason is not Reason.TRANSACTION_NOT_ACCOUNTED or refused.metadata:
+                    raise
+                # It says so: a payout that is paused has to be resumed first. Then it is asked for again.
+                await self._resume_paused(engine)
 
     async def _resume_paused(self, engine: Engine) -> None:
         """A payout that is paused and waits for a snapshot is in the way."""
