@@ -156,7 +156,7 @@ class CorporateAction:
 
     record_time: int
     execution_time: int
-    # 0 until something triggers the scheduled snapshot (contracts.md, 3.16).
+    # 0 until something triggers the scheduled snapshot (docs/contract-surprises.md#16).
     snapshot_id: int
     is_cancelled: bool
     # False while a coupon's rate is pending.
@@ -394,7 +394,7 @@ class Contracts(Protocol):
         holders: Sequence[str],
         block_number: int,
     ) -> dict[str, bool]:
-        """The contract's paid flag of each holder at a block, from its storage (contracts.md, 3.2).
+        """Each holder's paid flag at a block, from the contract's storage (docs/facts-contracts.md#paid-flags).
 
         False for all of a cash-out: it has none.
         """
