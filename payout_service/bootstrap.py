@@ -18,26 +18,29 @@ from libs.service import Assembly, Runtime, ServiceDefinition
 from libs.worker import Worker
 from payout_service.api.consumers import PayoutConsumers
 from payout_service.api.servicer import PayoutServicer
-from payout_service.application.advance_lifecycle import advance_one_lifecycle
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.drive_transactions import drive_transactions
+from payout_service.application.audit.reconcile_payout import reconcile_one
+from payout_service.application.contract.advance_lifecycle import advance_one_lifecycle
 from payout_service.application.engine import Engine
-from payout_service.application.ports import EngineSettings, UnitOfWorkFactory
-from payout_service.application.reconcile_payout import reconcile_one
-from payout_service.application.sweep_leftover import advance_one_sweep
+from payout_service.application.engine_settings import EngineSettings
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
+from payout_service.application.sending.drive_transactions import drive_transactions
+from payout_service.application.treasury.sweep_leftover import advance_one_sweep
 from payout_service.config import PayoutSettings
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.retry import RetryPolicy
-from payout_service.infrastructure import tables
 from payout_service.infrastructure.alarms import TelemetryAlarms
-from payout_service.infrastructure.chain_sync_peer import ChainSyncPeer
-from payout_service.infrastructure.evm_contracts import EvmContracts
-from payout_service.infrastructure.evm_rail import EvmRail, FeeModel
-from payout_service.infrastructure.lifecycle_artifact import JsonLifecycleArtifact, load_artifact
-from payout_service.infrastructure.queries import PayoutQueries
-from payout_service.infrastructure.recorded_executions import RecordedExecutions
-from payout_service.infrastructure.signer import KeyFiles, Signer, load_signers
-from payout_service.infrastructure.unit_of_work import SqlPayoutUnitOfWork
+from payout_service.infrastructure.chain.lifecycle_artifact import JsonLifecycleArtifact, load_artifact
+from payout_service.infrastructure.chain.lifecycle_contract import EvmLifecycleContract
+from payout_service.infrastructure.chain.payment_token import EvmPaymentToken
+from payout_service.infrastructure.chain.rail import EvmRail, FeeModel
+from payout_service.infrastructure.chain.recorded_executions import RecordedExecutions
+from payout_service.infrastructure.chain.security_token import EvmSecurityToken
+from payout_service.infrastructure.chain.signer import KeyFiles, Signer, load_signers
+from payout_service.infrastructure.peers.chain_sync_peer import ChainSyncPeer
+from payout_service.infrastructure.sql import tables
+from payout_service.infrastructure.sql.queries import PayoutQueries
+from payout_service.infrastructure.sql.unit_of_work import SqlPayoutUnitOfWork
 
 _SERVICE = payout_service_pb2.DESCRIPTOR.services_by_name["PayoutService"].full_name
 
@@ -98,7 +101,9 @@ def _assemble(
     engine = Engine(
         unit_of_work=unit_of_work,
         rail=_rail(settings, rpc, signers),
-        contracts=_contracts(settings, rpc, unit_of_work, runtime),
+        security_token=EvmSecurityToken(rpc),
+        lifecycle_contract=_lifecycle_contract(settings, rpc, unit_of_work, runtime),
+        payment_token=EvmPaymentToken(rpc),
         clock=clock,
         ids=_RandomIds(),
         failpoints=points,
@@ -156,11 +161,11 @@ def _rpc(settings: PayoutSettings) -> JsonRpc:
     )
 
 
-def _contracts(
+def _lifecycle_contract(
     settings: PayoutSettings, rpc: JsonRpc, unit_of_work: UnitOfWorkFactory, runtime: Runtime
-) -> EvmContracts:
+) -> EvmLifecycleContract:
     if not settings.chain_sync_address:
-        return EvmContracts(rpc)
+        return EvmLifecycleContract(rpc)
     channel = open_channel(settings.chain_sync_address)
     runtime.stack.push_async_callback(channel.close)
 

@@ -11,10 +11,10 @@ from libs.chain.amount import parse_percentage
 from libs.grpc_kit.payout_terms import parse_action, parse_rules_in_base_units
 from libs.messaging.consumer import Subscription
 from libs.messaging.events import IncomingEvent
+from payout_service.application.contract.register_asset import RegisterAsset, register_asset
+from payout_service.application.contract.request_pause import RequestPause, request_pause
 from payout_service.application.engine import Engine
-from payout_service.application.register_asset import RegisterAsset, register_asset
-from payout_service.application.request_pause import RequestPause, request_pause
-from payout_service.application.request_payout import RequestPayout, request_payout
+from payout_service.application.life.request_payout import RequestPayout, request_payout
 
 
 class PayoutConsumers:

@@ -6,8 +6,13 @@ from libs.errors import AppError, Reason
 from libs.grpc_kit.requests import parse_request_key, parse_resource_name, require
 from payout_service.api.asset_contracts import AssetContracts
 from payout_service.api.requests import parse_holders, parse_payment_name
-from payout_service.application.control_payout import cancel_payout, pause_payout, resume_payout, retry_payments
 from payout_service.application.engine import Engine
+from payout_service.application.life.control_payout import (
+    cancel_payout,
+    pause_payout,
+    resume_payout,
+    retry_payments,
+)
 from payout_service.domain.payout import Payout
 from payout_service.infrastructure.resource_mapping import payout_message
 

@@ -6,16 +6,16 @@ from masspayout.payout.v1 import payout_service_pb2 as pb
 
 from libs.chain.amount import format_percentage
 from libs.grpc_kit.accounts import account_message, checksummed
-from payout_service.application.list_signers import SignerView
-from payout_service.application.preview_payout import PayoutPreview
-from payout_service.application.treasury import TreasuryView
+from payout_service.application.planning.preview_payout import PayoutPreview
+from payout_service.application.sending.list_signers import SignerView
+from payout_service.application.treasury.treasury import TreasuryView
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.plan import PlanTotals
 from payout_service.domain.sweep import Sweep
 from payout_service.domain.transaction import ForeignTransaction
-from payout_service.infrastructure.queries import AttemptView, BatchView, PaymentView
 from payout_service.infrastructure.resource_mapping import amount_message, condition_messages, timestamp
+from payout_service.infrastructure.sql.queries import AttemptView, BatchView, PaymentView
 
 
 def preview_message(preview: PayoutPreview) -> pb.PreviewPayoutResponse:

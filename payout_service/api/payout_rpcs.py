@@ -12,11 +12,11 @@ from payout_service.api.asset_contracts import AssetContracts
 from payout_service.api.messages import batch_message, payment_message, preview_message
 from payout_service.api.payments_csv import csv_pieces
 from payout_service.api.requests import parse_terms
-from payout_service.application.check_readiness import check_readiness_of_import
+from payout_service.application.contract.check_readiness import check_readiness_of_import
 from payout_service.application.engine import Engine
-from payout_service.application.preview_payout import preview_payout
-from payout_service.infrastructure.queries import PayoutQueries
+from payout_service.application.planning.preview_payout import preview_payout
 from payout_service.infrastructure.resource_mapping import condition_messages, payout_message
+from payout_service.infrastructure.sql.queries import PayoutQueries
 
 
 class PayoutRpcs:

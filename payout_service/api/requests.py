@@ -13,9 +13,9 @@ from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import parse_evm_account
 from libs.grpc_kit.payout_terms import given_field, parse_action, parse_rules_in_base_units
 from libs.grpc_kit.requests import parse_resource_name, require
-from payout_service.application.chain_identity import WrongChainError
-from payout_service.application.control_payout import MAX_HOLDERS
-from payout_service.application.preview_payout import PayoutTerms
+from payout_service.application.life.control_payout import MAX_HOLDERS
+from payout_service.application.planning.preview_payout import PayoutTerms
+from payout_service.application.sending.chain_identity import WrongChainError
 
 _Answer = TypeVar("_Answer")
 # Rounds above the first are named: a payment has one name.

@@ -11,9 +11,9 @@ from payout_service.api.control_rpcs import ControlRpcs
 from payout_service.api.payout_rpcs import PayoutRpcs
 from payout_service.api.reconciliation_rpcs import ReconciliationRpcs
 from payout_service.api.treasury_rpcs import TreasuryRpcs
+from payout_service.application.audit.reconcile_findings import DiscrepancyAlarms
 from payout_service.application.engine import Engine
-from payout_service.application.reconcile_findings import DiscrepancyAlarms
-from payout_service.infrastructure.queries import PayoutQueries
+from payout_service.infrastructure.sql.queries import PayoutQueries
 
 
 class PayoutServicer(pb_grpc.PayoutServiceServicer):

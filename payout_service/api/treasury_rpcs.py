@@ -8,10 +8,10 @@ from payout_service.api.asset_contracts import AssetContracts
 from payout_service.api.messages import sweep_message, treasury_message
 from payout_service.api.requests import on_our_chain, parse_amount, parse_treasury_name
 from payout_service.application.engine import Engine
-from payout_service.application.sweep_leftover import SweepLeftover, sweep_leftover
-from payout_service.application.treasury import get_treasury
+from payout_service.application.treasury.sweep_leftover import SweepLeftover, sweep_leftover
+from payout_service.application.treasury.treasury import get_treasury
 from payout_service.domain.sweep import Sweep
-from payout_service.infrastructure.queries import PayoutQueries
+from payout_service.infrastructure.sql.queries import PayoutQueries
 
 
 class TreasuryRpcs:

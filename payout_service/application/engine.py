@@ -7,8 +7,13 @@ from datetime import datetime, timedelta
 from libs.chain.address import EvmAddress
 from libs.clock import Clock
 from libs.failpoints import Failpoints
-from payout_service.application.chain_ports import Contracts, LifecycleArtifact, Rail
-from payout_service.application.ports import EngineSettings, Ids, UnitOfWork, UnitOfWorkFactory
+from payout_service.application.engine_settings import EngineSettings
+from payout_service.application.ports.lifecycle_artifact import LifecycleArtifact
+from payout_service.application.ports.lifecycle_contract import LifecycleContractPort
+from payout_service.application.ports.payment_token import PaymentToken
+from payout_service.application.ports.rail import Rail
+from payout_service.application.ports.security_token import SecurityToken
+from payout_service.application.ports.unit_of_work import Ids, UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.transaction import OwnerKind, TransactionIntent
 
 
@@ -26,7 +31,9 @@ class Engine:
 
     unit_of_work: UnitOfWorkFactory
     rail: Rail
-    contracts: Contracts
+    security_token: SecurityToken
+    lifecycle_contract: LifecycleContractPort
+    payment_token: PaymentToken
     clock: Clock
     ids: Ids
     failpoints: Failpoints

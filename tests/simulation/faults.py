@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
-from payout_service.application.chain_ports import CallKind
+from payout_service.application.ports.lifecycle_contract import CallKind
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.settlement import Execution, ExecutionKind
 from tests.simulation.themes import Odds

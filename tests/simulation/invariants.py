@@ -1,7 +1,7 @@
 """What must hold after every tick, and what must hold when everything has come to rest."""
 
 from libs.payout_terms import PayoutKind
-from payout_service.application.chain_ports import CallKind
+from payout_service.application.ports.lifecycle_contract import CallKind
 from payout_service.domain.discrepancy import DiscrepancyKind
 from payout_service.domain.payments import OPEN_STATES, PaymentState
 from payout_service.domain.payout import Payout, PayoutState

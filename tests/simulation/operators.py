@@ -9,16 +9,21 @@ from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from libs.messaging.events import EventNotReadyError, IncomingEvent
 from libs.payout_terms import PayoutKind
-from payout_service.application.chain_identity import WrongChainError
-from payout_service.application.chain_ports import CallKind
-from payout_service.application.control_payout import cancel_payout, pause_payout, resume_payout, retry_payments
+from payout_service.application.audit.reconcile_payout import reconcile_payout
+from payout_service.application.contract.register_asset import RegisterAsset, register_asset
+from payout_service.application.contract.request_pause import RequestPause, request_pause
 from payout_service.application.engine import Engine
-from payout_service.application.reconcile_payout import reconcile_payout
-from payout_service.application.reconcile_signer import reconcile_signer
-from payout_service.application.register_asset import RegisterAsset, register_asset
-from payout_service.application.request_pause import RequestPause, request_pause
-from payout_service.application.request_payout import RequestPayout, request_payout
-from payout_service.application.sweep_leftover import SweepLeftover, sweep_leftover
+from payout_service.application.life.control_payout import (
+    cancel_payout,
+    pause_payout,
+    resume_payout,
+    retry_payments,
+)
+from payout_service.application.life.request_payout import RequestPayout, request_payout
+from payout_service.application.ports.lifecycle_contract import CallKind
+from payout_service.application.recovery.reconcile_signer import reconcile_signer
+from payout_service.application.sending.chain_identity import WrongChainError
+from payout_service.application.treasury.sweep_leftover import SweepLeftover, sweep_leftover
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import PayoutState
 from tests.simulation.world import ASSET_ID, Alarms, World, payout_ids

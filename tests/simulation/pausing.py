@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from payout_service.application.request_pause import RequestPause
+from payout_service.application.contract.request_pause import RequestPause
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from tests.simulation.operators import Events
 from tests.simulation.watching import InvariantError

@@ -5,7 +5,7 @@ from fractions import Fraction
 from uuid import UUID
 
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
-from payout_service.application.request_payout import RequestPayout
+from payout_service.application.life.request_payout import RequestPayout
 from tests.simulation.dues import principal_of
 from tests.simulation.operators import Events, the_asset
 from tests.simulation.world import ASSET_ID, World

@@ -9,14 +9,14 @@ from uuid import UUID
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Code
 from libs.failpoints import NoFailpoints
-from payout_service.application.advance_lifecycle import advance_one_lifecycle
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.chain_identity import WrongChainError
-from payout_service.application.drive_transactions import drive_transactions
+from payout_service.application.audit.reconcile_payout import reconcile_one
+from payout_service.application.contract.advance_lifecycle import advance_one_lifecycle
 from payout_service.application.engine import Engine
-from payout_service.application.ports import EngineSettings
-from payout_service.application.reconcile_payout import reconcile_one
-from payout_service.application.sweep_leftover import advance_one_sweep
+from payout_service.application.engine_settings import EngineSettings
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.sending.chain_identity import WrongChainError
+from payout_service.application.sending.drive_transactions import drive_transactions
+from payout_service.application.treasury.sweep_leftover import advance_one_sweep
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.payout import Payout
@@ -308,7 +308,9 @@ def make_engine(world: World) -> Engine:
     return Engine(
         unit_of_work=world.database.unit_of_work,
         rail=world.chain,
-        contracts=world.chain,
+        security_token=world.chain,
+        lifecycle_contract=world.chain,
+        payment_token=world.chain,
         clock=world.clock,
         ids=world.ids,
         failpoints=NoFailpoints(),

@@ -15,14 +15,15 @@ from deploy.devnet.securities import BOND
 from deploy.devnet.terms import DEFAULT_VERSION, AssetVersion, BondTerms, Coupon, Dividend
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc
-from payout_service.application.chain_ports import BroadcastAnswer, Contracts, Rail, Receipt, ReceiptEvidence
+from payout_service.application.ports.lifecycle_contract import ReceiptEvidence
+from payout_service.application.ports.rail import BroadcastAnswer, Rail, Receipt
 from payout_service.domain.fees import Fees, first_fees
 from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.transaction import ContractCall, SignedTransaction
-from payout_service.infrastructure.evm_contracts import EvmContracts
-from payout_service.infrastructure.evm_rail import EvmRail
-from payout_service.infrastructure.signer import LocalSigner
+from payout_service.infrastructure.chain.rail import EvmRail
+from payout_service.infrastructure.chain.signer import LocalSigner
 from tests.integration.devnet.stage import Stage
+from tests.support.payout.contracts import Contracts, EvmContracts
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, MemoryChain
 
 BIG, MIDDLE, SMALL, STRANGER = (f"0x{1_001 + number:040x}" for number in range(4))

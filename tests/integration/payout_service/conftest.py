@@ -21,7 +21,7 @@ from libs.config import ServiceSettings
 from libs.evm.rpc import JsonRpc
 from libs.persistence.engine import create_engine
 from libs.persistence.migrate import migrate
-from payout_service.application.ports import UnitOfWorkFactory
+from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
 from tests.integration.devnet.stage import Node, Stage, running_anvil
 from tests.integration.payout_service.rows import postgres
 from tests.support.payout.memory_database import MemoryDatabase

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from libs.chain.address import EvmAddress
 from libs.clock import SystemClock
 from libs.payout_terms import NO_RULES, PayeeRules, PayoutKind
-from payout_service.application.ports import UnitOfWork, UnitOfWorkFactory
+from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
 from payout_service.domain.fees import Fees
 from payout_service.domain.lifecycle import Condition, ConditionKind, LifecycleContract, LifecycleState
@@ -19,8 +19,8 @@ from payout_service.domain.payout import Payout, Snapshot
 from payout_service.domain.plan import Entitlement, PlannedPayment, plan_entitlements, plan_payments
 from payout_service.domain.sweep import Sweep
 from payout_service.domain.transaction import Attempt, ContractCall, OwnerKind, Purpose, TransactionIntent
-from payout_service.infrastructure import tables
-from payout_service.infrastructure.unit_of_work import SqlPayoutUnitOfWork
+from payout_service.infrastructure.sql import tables
+from payout_service.infrastructure.sql.unit_of_work import SqlPayoutUnitOfWork
 from tests.support.payout.memory_database import START
 
 HUGE = 2**256 - 1
@@ -140,7 +140,7 @@ async def freeze(
             locked.begin_snapshot(START)
         locked.begin_planning(snapshot, len(rows), total_supply, START)
         locked.listed_count = locked.planned_count = len(rows)
-        await work.payments.add_planned(payout_id, rows, START)
+        await work.plan_rows.add_planned(payout_id, rows, START)
         total = locked.new_plan_sum()
         for row in rows:
             total.add(row)
@@ -191,8 +191,8 @@ async def batched(
     """The next payees, put into a batch with a journaled intent."""
     intent = new_intent(new_address())
     async with unit_of_work() as work:
-        payees = await work.payments.unbatched(payout_id, limit)
-        await work.payments.add_batch(payout_id, batch_of(number, payees, intent.key), payees)
+        payees = await work.batches.unbatched(payout_id, limit)
+        await work.batches.add_batch(payout_id, batch_of(number, payees, intent.key), payees)
         await work.journal.add(intent)
         await work.commit()
     return payees

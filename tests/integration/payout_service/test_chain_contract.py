@@ -11,13 +11,8 @@ from eth_account.signers.local import LocalAccount
 
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc
-from payout_service.application.chain_ports import (
-    PAUSED_ERROR,
-    BroadcastAnswer,
-    CallKind,
-    CallWouldRevertError,
-    RecognisedCall,
-)
+from payout_service.application.ports.lifecycle_contract import PAUSED_ERROR, CallKind, RecognisedCall
+from payout_service.application.ports.rail import BroadcastAnswer, CallWouldRevertError
 from payout_service.domain.fees import Fees
 from payout_service.domain.settlement import ExecutionKind
 from payout_service.domain.transaction import ContractCall, no_op
@@ -403,5 +398,5 @@ async def test_identity_roles_and_the_contract(venue: Venue) -> None:
     assert await contracts.holds_snapshot_role(venue.token, venue.signer)
     assert await contracts.holds_transferer_role(venue.lifecycle, venue.signer)
     assert await contracts.implementation_of(venue.lifecycle)
-    assert await contracts.gas_money_wei(venue.signer) > 0
+    assert await venue.rail.gas_money_wei(venue.signer) > 0
     assert not await contracts.is_paused(venue.lifecycle)

@@ -12,13 +12,9 @@ from deploy.devnet.terms import AssetVersion
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc
 from libs.payout_terms import PayoutKind
-from payout_service.application.chain_ports import (
-    CallKind,
-    CallWouldRevertError,
-    CorporateAction,
-    EntitlementSource,
-    RecognisedCall,
-)
+from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
+from payout_service.application.ports.rail import CallWouldRevertError
+from payout_service.application.ports.security_token import CorporateAction, EntitlementSource
 from payout_service.domain.plan import Entitlement
 from payout_service.domain.settlement import Execution, ExecutionKind
 from tests.integration.devnet.stage import Stage

@@ -10,13 +10,8 @@ from eth_utils.address import to_checksum_address
 
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc, RpcUnavailableError
-from payout_service.application.chain_ports import (
-    BroadcastAnswer,
-    CallKind,
-    CallWouldRevertError,
-    Receipt,
-    RecognisedCall,
-)
+from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
+from payout_service.application.ports.rail import BroadcastAnswer, CallWouldRevertError, Receipt
 from payout_service.domain.fees import FeeCapReachedError, Fees, first_fees
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.plan import PlannedPayment
@@ -31,10 +26,10 @@ from payout_service.domain.settlement import (
     settle,
 )
 from payout_service.domain.transaction import ContractCall, SignedTransaction
-from payout_service.infrastructure.evm_contracts import EvmContracts
-from payout_service.infrastructure.evm_rail import EvmRail, FeeModel
-from payout_service.infrastructure.signer import LocalSigner
+from payout_service.infrastructure.chain.rail import EvmRail, FeeModel
+from payout_service.infrastructure.chain.signer import LocalSigner
 from tests.integration.devnet.stage import Node, Stage
+from tests.support.payout.contracts import EvmContracts
 
 CAP = 10**13
 CHAIN_ID = 298
@@ -121,7 +116,7 @@ async def test_without_gas_money_nothing_is_taken(
     rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
 ) -> None:
     await stage.devnet.fund_gas(to_checksum_address(account.address), 1)  # type: ignore[arg-type]
-    assert await contracts.gas_money_wei(address(account.address)) == 1
+    assert await rail.gas_money_wei(address(account.address)) == 1
     poor = await signed(rail, account, contracts.take_snapshot(address(stage.token)))
     result = await rail.broadcast(poor.raw)
     assert result.answer is BroadcastAnswer.NOT_TAKEN

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from libs.chain.address import EvmAddress
-from payout_service.application.ports import UnitOfWorkFactory
+from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
 from payout_service.domain.fees import Fees
 from payout_service.domain.transaction import (
     Attempt,

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from libs.payout_terms import PayeeRules, PayoutKind
-from payout_service.application.ports import DeferredPayment, UnitOfWorkFactory
+from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
+from payout_service.application.ports.unsent_payments import DeferredPayment
 from payout_service.domain.payments import BatchState, FailureReason, PaymentOutcome, PaymentState, Tally
 from payout_service.domain.payout import RELEASING_STATES, PayoutState
 from payout_service.domain.plan import PlannedPayment, Treatment
@@ -36,12 +37,12 @@ RULES = PayeeRules(
 
 async def rows_of(unit_of_work: UnitOfWorkFactory, payout_id: UUID) -> list[PlannedPayment]:
     async with unit_of_work() as work:
-        return [row async for row in work.payments.plan_rows(payout_id)]
+        return [row async for row in work.plan_rows.plan_rows(payout_id)]
 
 
 async def states_of(unit_of_work: UnitOfWorkFactory, payout_id: UUID) -> list[PaymentState]:
     async with unit_of_work() as work:
-        return [row.state for row in await work.payments.recorded_payments(payout_id, 0, 100)]
+        return [row.state for row in await work.plan_rows.recorded_payments(payout_id, 0, 100)]
 
 
 # ---------------------------------------------------------------------------------------- the plan
@@ -62,7 +63,7 @@ async def test_a_plan_is_read_with_what_the_rules_made_of_it(unit_of_work: UnitO
     assert [row.withholding_basis_points for row in rows] == [0, 1_000, 1_000, 1_000, 0, 1_000]
     async with unit_of_work() as work:
         payout = await work.payouts.get(payout_id)
-        tallies = await work.payments.tallies(payout_id)
+        tallies = await work.plan_rows.tallies(payout_id)
     assert payout
     assert payout.plan
     total = payout.new_plan_sum()
@@ -94,17 +95,17 @@ async def test_wrong_rows_are_refused(
     payout = await add_payout(unit_of_work)
     async with unit_of_work() as work:
         with pytest.raises(Exception, match=constraint):
-            await work.payments.add_planned(payout.payout_id, [row], START)
+            await work.plan_rows.add_planned(payout.payout_id, [row], START)
 
 
 async def test_the_excluded_are_left_alone(unit_of_work: UnitOfWorkFactory) -> None:
     rules = PayeeRules(excluded=frozenset({holder(0)}))
     payout_id = await frozen_payout(unit_of_work, (1, 3), rules=rules)
     async with unit_of_work() as work:
-        assert [row.ordinal for row in await work.payments.unbatched(payout_id, 9)] == [1]
-        assert await work.payments.not_retriable(payout_id, [holder(0)]) == [holder(0)]
-        assert await work.payments.retry(payout_id, [holder(0)], LATER) == {}
-        assert await work.payments.cancel_unsent(payout_id, LATER) == {PaymentState.PLANNED: Tally(1, 750)}
+        assert [row.ordinal for row in await work.batches.unbatched(payout_id, 9)] == [1]
+        assert await work.unsent.not_retriable(payout_id, [holder(0)]) == [holder(0)]
+        assert await work.unsent.retry(payout_id, [holder(0)], LATER) == {}
+        assert await work.unsent.cancel_unsent(payout_id, LATER) == {PaymentState.PLANNED: Tally(1, 750)}
         await work.commit()
     assert await states_of(unit_of_work, payout_id) == [PaymentState.EXCLUDED, PaymentState.CANCELLED]
 
@@ -119,10 +120,10 @@ async def test_a_batch_holds_payees_of_one_rate_and_one_cap(unit_of_work: UnitOf
         payees = await batched(unit_of_work, payout_id, number, limit)
         assert len({payee.withholding_basis_points for payee in payees}) == 1
         async with unit_of_work() as work:
-            assert await work.payments.payees_of(payout_id, number) == [
+            assert await work.batches.payees_of(payout_id, number) == [
                 replace(each, tries=each.tries + 1) for each in payees
             ]
-            await work.payments.return_to_plan(payout_id, number, BatchState.REVERTED, cap, LATER, was_a_try=True)
+            await work.batches.return_to_plan(payout_id, number, BatchState.REVERTED, cap, LATER, was_a_try=True)
             await work.commit()
         return [payee.ordinal for payee in payees]
 
@@ -144,16 +145,16 @@ async def test_a_deferred_payment_waits_unless_its_holder_is_named(unit_of_work:
     rules = PayeeRules(minimum_base_units=100)
     payout_id = await frozen_entitlements(unit_of_work, PayoutKind.DIVIDEND, (30, 40, 500), rules=rules)
     async with unit_of_work() as work:
-        assert [row.ordinal for row in await work.payments.unbatched(payout_id, 9)] == [2]
-        assert await work.payments.retry(payout_id, None, LATER) == {}
-        assert await work.payments.not_retriable(payout_id, [holder(0), holder(2)]) == [holder(2)]
-        left = await work.payments.retry(payout_id, [holder(1)], LATER)
+        assert [row.ordinal for row in await work.batches.unbatched(payout_id, 9)] == [2]
+        assert await work.unsent.retry(payout_id, None, LATER) == {}
+        assert await work.unsent.not_retriable(payout_id, [holder(0), holder(2)]) == [holder(2)]
+        left = await work.unsent.retry(payout_id, [holder(1)], LATER)
         assert left == {PaymentState.DEFERRED: Tally(1, 40)}
         await work.commit()
     planned, deferred = PaymentState.PLANNED, PaymentState.DEFERRED
     assert await states_of(unit_of_work, payout_id) == [deferred, planned, planned]
     async with unit_of_work() as work:
-        free = await work.payments.unbatched(payout_id, 9)
+        free = await work.batches.unbatched(payout_id, 9)
     assert [(row.ordinal, row.treatment) for row in free] == [(1, Treatment.DEFER), (2, Treatment.PAY)]
 
 
@@ -163,9 +164,9 @@ async def test_released_payments_are_owed_as_others_are(unit_of_work: UnitOfWork
     payout_id = await frozen_entitlements(unit_of_work, PayoutKind.COUPON, amounts, rules=rules)
     before = await rows_of(unit_of_work, payout_id)
     async with unit_of_work() as work:
-        assert await work.payments.resume(payout_id, [0, 1, 2, 3], LATER) == Tally(), "they wait for no time"
-        assert await work.payments.release_deferred(payout_id, [0, 2, 3], LATER) == Tally(2, 80)
-        assert await work.payments.release_deferred(payout_id, [0, 2, 3], LATER) == Tally()
+        assert await work.unsent.resume(payout_id, [0, 1, 2, 3], LATER) == Tally(), "they wait for no time"
+        assert await work.unsent.release_deferred(payout_id, [0, 2, 3], LATER) == Tally(2, 80)
+        assert await work.unsent.release_deferred(payout_id, [0, 2, 3], LATER) == Tally()
         await work.commit()
     planned, deferred = PaymentState.PLANNED, PaymentState.DEFERRED
     assert await states_of(unit_of_work, payout_id) == [planned, deferred, planned, planned]
@@ -179,15 +180,15 @@ async def test_waiting_payments_are_not_released(unit_of_work: UnitOfWorkFactory
         holder(0), PaymentState.WAITING, FailureReason.UNFUNDED, retry_time=LATER, detail="no money"
     )
     async with unit_of_work() as work:
-        await work.payments.hold_back(payout_id, [waits], LATER)
-        assert await work.payments.release_deferred(payout_id, [0], LATER) == Tally()
+        await work.unsent.hold_back(payout_id, [waits], LATER)
+        assert await work.unsent.release_deferred(payout_id, [0], LATER) == Tally()
 
 
 async def test_cancelling_gives_up_deferred_payments(unit_of_work: UnitOfWorkFactory) -> None:
     rules = PayeeRules(minimum_base_units=100)
     payout_id = await frozen_entitlements(unit_of_work, PayoutKind.DIVIDEND, (30, 500), rules=rules)
     async with unit_of_work() as work:
-        cancelled = await work.payments.cancel_unsent(payout_id, LATER)
+        cancelled = await work.unsent.cancel_unsent(payout_id, LATER)
         assert cancelled == {PaymentState.DEFERRED: Tally(1, 30), PaymentState.PLANNED: Tally(1, 500)}
         await work.commit()
     assert await states_of(unit_of_work, payout_id) == [PaymentState.CANCELLED] * 2
@@ -206,7 +207,7 @@ async def dividend(
 
 async def due(unit_of_work: UnitOfWorkFactory, asset_id: UUID, limit: int = 100) -> list[DeferredPayment]:
     async with unit_of_work() as work:
-        return await work.payments.deferrals_due(asset_id, limit)
+        return await work.unsent.deferrals_due(asset_id, limit)
 
 
 async def new_asset(unit_of_work: UnitOfWorkFactory) -> UUID:
@@ -278,12 +279,12 @@ async def test_what_is_not_deferred_any_more_does_not_count(unit_of_work: UnitOf
     asset_id = await new_asset(unit_of_work)
     one, other = [await dividend(unit_of_work, asset_id, (60, 60)) for _ in range(2)]
     async with unit_of_work() as work:
-        await work.payments.release_deferred(one, [0], LATER)
-        assert await work.payments.deferrals_due(asset_id, 9) == [
+        await work.unsent.release_deferred(one, [0], LATER)
+        assert await work.unsent.deferrals_due(asset_id, 9) == [
             DeferredPayment(one, 1),
             DeferredPayment(other, 1),
         ]
-        await work.payments.cancel_unsent(other, LATER)
-        assert await work.payments.deferrals_due(asset_id, 9) == []
+        await work.unsent.cancel_unsent(other, LATER)
+        assert await work.unsent.deferrals_due(asset_id, 9) == []
         await work.commit()
     assert await due(unit_of_work, asset_id) == []

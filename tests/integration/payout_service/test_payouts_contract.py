@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
-from payout_service.application.ports import UnitOfWork, UnitOfWorkFactory
+from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.lifecycle import LifecycleState
 from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
 from tests.integration.payout_service.rows import (

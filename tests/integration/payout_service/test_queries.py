@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.errors import AppError, Reason
 from libs.payout_terms import PayeeRules
-from payout_service.application.ports import UnitOfWorkFactory
+from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
 from payout_service.domain.fees import Fees
 from payout_service.domain.payments import BatchState, FailureReason, PaymentOutcome, PaymentState
 from payout_service.domain.transaction import Attempt, Outcome
-from payout_service.infrastructure import queries
-from payout_service.infrastructure.queries import AttemptView, PayoutQueries
+from payout_service.infrastructure.sql import queries
+from payout_service.infrastructure.sql.queries import AttemptView, PayoutQueries
 from tests.integration.payout_service.rows import (
     HUGE,
     LATER,
@@ -45,8 +45,8 @@ async def test_a_batch_is_shown_with_every_attempt(engine: AsyncEngine, unit_of_
     payout_id, signer = await executing(unit_of_work), new_address()
     intent = new_intent(signer)
     async with unit_of_work() as work:
-        payees = await work.payments.unbatched(payout_id, 2)
-        await work.payments.add_batch(payout_id, batch_of(1, payees, intent.key), payees)
+        payees = await work.batches.unbatched(payout_id, 2)
+        await work.batches.add_batch(payout_id, batch_of(1, payees, intent.key), payees)
         await work.journal.add(intent)
         await work.journal.note_problem(intent.intent_id, "FEE_CAP_REACHED")
         await work.commit()
@@ -73,7 +73,7 @@ async def test_a_batch_is_shown_with_every_attempt(engine: AsyncEngine, unit_of_
     async with unit_of_work() as work:
         await work.journal.save(intent)
         outcomes = [paid_outcome(each.holder, each.amount_base_units) for each in payees]
-        await work.payments.settle_batch(payout_id, 1, BatchState.SETTLED, outcomes, first.transaction_hash, LATER)
+        await work.batches.settle_batch(payout_id, 1, BatchState.SETTLED, outcomes, first.transaction_hash, LATER)
         await work.commit()
     (settled,) = await read.batches(payout_id, 0, 1)
     assert (settled.state, settled.transaction_hash) == (BatchState.SETTLED, first.transaction_hash)
@@ -87,10 +87,10 @@ async def test_payments_are_exported_page_by_page_from_any_row(
     monkeypatch.setattr(queries, "_EXPORT_PAGE_ROWS", 2)
     payout_id = await executing(unit_of_work, range(1, 6))
     async with unit_of_work() as work:
-        payees = await work.payments.unbatched(payout_id, 2)
+        payees = await work.batches.unbatched(payout_id, 2)
         reason = FailureReason.TRANSFER_REFUSED
         held = PaymentOutcome(payees[0].holder, PaymentState.WAITING, reason, "frozen", retry_time=LATER)
-        await work.payments.hold_back(payout_id, [held], LATER)
+        await work.unsent.hold_back(payout_id, [held], LATER)
         await work.commit()
     read = PayoutQueries(engine)
     pages = [list(page) async for page in read.export_payments(payout_id, 0, 5)]

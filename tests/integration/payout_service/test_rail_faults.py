@@ -14,11 +14,11 @@ from web3.types import RPCEndpoint
 from deploy.devnet.deployer import Devnet
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc, RpcUnavailableError
-from payout_service.application.chain_ports import BroadcastAnswer, Receipt
+from payout_service.application.ports.rail import BroadcastAnswer, Receipt
 from payout_service.domain.fees import Fees, first_fees, replacement_fees
 from payout_service.domain.transaction import NO_OP_GAS, SignedTransaction, no_op
-from payout_service.infrastructure.evm_rail import EvmRail, FeeModel
-from payout_service.infrastructure.signer import LocalSigner
+from payout_service.infrastructure.chain.rail import EvmRail, FeeModel
+from payout_service.infrastructure.chain.signer import LocalSigner
 from tests.integration.devnet.stage import Node
 from tests.support.rpc_proxy import SEND, RpcProxy
 

@@ -12,8 +12,8 @@ from libs.errors import AppError, Reason
 from libs.evm import interfaces
 from libs.evm.rpc import JsonRpc, Log, RpcRefusedError
 from libs.grpc_kit.peer import open_channel
-from payout_service.infrastructure.chain_sync_peer import ChainSyncPeer, RecordedLogs
-from payout_service.infrastructure.recorded_executions import RecordedExecutions
+from payout_service.infrastructure.chain.recorded_executions import RecordedExecutions
+from payout_service.infrastructure.peers.chain_sync_peer import ChainSyncPeer, RecordedLogs
 from tests.support.payout.fake_chain_sync import FakeChainSync
 from tests.support.payout.memory_chain import CONTRACT, TOKEN, holder
 

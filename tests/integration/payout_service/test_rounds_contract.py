@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from libs.payout_terms import PayeeRules, PayoutKind
-from payout_service.application.ports import RecordedState, UnitOfWorkFactory
+from payout_service.application.ports.plan_rows import RecordedState
+from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
 from payout_service.domain.payments import BatchState, FailureReason, PaymentOutcome, PaymentState, Tally
 from payout_service.domain.plan import Entitlement, PlannedPayment
 from tests.integration.payout_service.rows import HUGE, LATER, batched, frozen_entitlements, holder
@@ -25,18 +26,18 @@ async def redemption(unit_of_work: UnitOfWorkFactory) -> UUID:
 
 async def settle(unit_of_work: UnitOfWorkFactory, payout_id: UUID, number: int, *outcomes: PaymentOutcome) -> None:
     async with unit_of_work() as work:
-        await work.payments.settle_batch(payout_id, number, BatchState.SETTLED, outcomes, "0xt", LATER)
+        await work.batches.settle_batch(payout_id, number, BatchState.SETTLED, outcomes, "0xt", LATER)
         await work.commit()
 
 
 async def ledger(unit_of_work: UnitOfWorkFactory, payout_id: UUID) -> list[RecordedState]:
     async with unit_of_work() as work:
-        return await work.payments.recorded_payments(payout_id, 0, 100)
+        return await work.plan_rows.recorded_payments(payout_id, 0, 100)
 
 
 async def plan_rows(unit_of_work: UnitOfWorkFactory, payout_id: UUID) -> list[PlannedPayment]:
     async with unit_of_work() as work:
-        return [row async for row in work.payments.plan_rows(payout_id)]
+        return [row async for row in work.plan_rows.plan_rows(payout_id)]
 
 
 def of_round_2(ordinal: int, of_holder: int, amount: int = 5) -> PlannedPayment:
@@ -45,7 +46,7 @@ def of_round_2(ordinal: int, of_holder: int, amount: int = 5) -> PlannedPayment:
 
 async def add(unit_of_work: UnitOfWorkFactory, payout_id: UUID, *rows: PlannedPayment) -> None:
     async with unit_of_work() as work:
-        await work.payments.add_planned(payout_id, rows, START)
+        await work.plan_rows.add_planned(payout_id, rows, START)
         await work.commit()
 
 
@@ -67,7 +68,7 @@ async def test_a_holder_has_one_place_in_each_round(unit_of_work: UnitOfWorkFact
     for again in (of_round_2(5, 0), replace(of_round_2(5, 0), round_number=1), of_round_2(4, 1)):
         async with unit_of_work() as work:
             with pytest.raises(Exception, match=r"(?i)payment"):
-                await work.payments.add_planned(payout_id, [again], START)
+                await work.plan_rows.add_planned(payout_id, [again], START)
     await add(unit_of_work, payout_id, replace(of_round_2(5, 0), round_number=3))
     rows = await plan_rows(unit_of_work, payout_id)
     assert [(row.holder, row.round_number) for row in rows if row.holder == holder(0)] == [
@@ -82,14 +83,14 @@ async def test_rows_of_a_round_that_was_not_frozen_are_forgotten(unit_of_work: U
     await add(unit_of_work, payout_id, of_round_2(5, 8), of_round_2(6, 9, 0))
     before = await plan_rows(unit_of_work, payout_id)
     async with unit_of_work() as work:
-        await work.payments.drop_rows(payout_id, 5)
-        assert [row async for row in work.payments.plan_rows(payout_id)] == before[:5], "its own writes it sees"
-        await work.payments.drop_rows(payout_id, 5)
+        await work.plan_rows.drop_rows(payout_id, 5)
+        assert [row async for row in work.plan_rows.plan_rows(payout_id)] == before[:5], "its own writes it sees"
+        await work.plan_rows.drop_rows(payout_id, 5)
     assert await plan_rows(unit_of_work, payout_id) == before, "it was not committed"
     other = await paid_once(unit_of_work)
     async with unit_of_work() as work:
-        await work.payments.drop_rows(payout_id, 4)
-        await work.payments.add_planned(payout_id, [of_round_2(4, 8)], START)
+        await work.plan_rows.drop_rows(payout_id, 4)
+        await work.plan_rows.add_planned(payout_id, [of_round_2(4, 8)], START)
         await work.commit()
     await add(unit_of_work, payout_id, of_round_2(5, 0), of_round_2(6, 9))
     rows = (await plan_rows(unit_of_work, payout_id))[4:]
@@ -100,12 +101,12 @@ async def test_rows_of_a_round_that_was_not_frozen_are_forgotten(unit_of_work: U
 async def test_what_was_dropped_is_found_nowhere(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await redemption(unit_of_work)
     async with unit_of_work() as work:
-        await work.payments.drop_rows(payout_id, 1)
+        await work.plan_rows.drop_rows(payout_id, 1)
         await work.commit()
     async with unit_of_work() as work:
-        assert [row.ordinal for row in await work.payments.unbatched(payout_id, 9)] == [0]
-        assert await work.payments.open_holders(payout_id, [holder(0), holder(1)]) == {holder(0)}
-        assert await work.payments.tallies(payout_id) == {PaymentState.PLANNED: Tally(1, 10)}
+        assert [row.ordinal for row in await work.batches.unbatched(payout_id, 9)] == [0]
+        assert await work.plan_rows.open_holders(payout_id, [holder(0), holder(1)]) == {holder(0)}
+        assert await work.plan_rows.tallies(payout_id) == {PaymentState.PLANNED: Tally(1, 10)}
 
 
 async def test_rows_that_were_sent_are_never_forgotten(unit_of_work: UnitOfWorkFactory) -> None:
@@ -113,7 +114,7 @@ async def test_rows_that_were_sent_are_never_forgotten(unit_of_work: UnitOfWorkF
     before = await ledger(unit_of_work, payout_id)
     async with unit_of_work() as work:
         with pytest.raises(RuntimeError):
-            await work.payments.drop_rows(payout_id, 0)
+            await work.plan_rows.drop_rows(payout_id, 0)
     assert await ledger(unit_of_work, payout_id) == before
 
 
@@ -135,24 +136,24 @@ async def test_open_holders_are_those_that_are_promised_something(unit_of_work: 
     await batched(unit_of_work, payout_id, 2, 1)
     everyone = [holder(number) for number in range(11)]
     async with unit_of_work() as work:
-        tallies = await work.payments.tallies(payout_id)
+        tallies = await work.plan_rows.tallies(payout_id)
         assert len(tallies) == len(PaymentState) - 1, "every state but CANCELLED"
-        found = await work.payments.open_holders(payout_id, everyone)
+        found = await work.plan_rows.open_holders(payout_id, everyone)
         assert found == {holder(number) for number in (1, 2, 3, 4, 5, 6, 8)}
-        assert await work.payments.open_holders(payout_id, everyone[:2]) == {holder(1)}
-        assert await work.payments.open_holders(payout_id, []) == set()
-        await work.payments.cancel_unsent(payout_id, LATER)
-        assert await work.payments.open_holders(payout_id, everyone) == {holder(3), holder(4)}
+        assert await work.plan_rows.open_holders(payout_id, everyone[:2]) == {holder(1)}
+        assert await work.plan_rows.open_holders(payout_id, []) == set()
+        await work.unsent.cancel_unsent(payout_id, LATER)
+        assert await work.plan_rows.open_holders(payout_id, everyone) == {holder(3), holder(4)}
 
 
 async def test_a_holder_that_was_paid_may_be_owed_again(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await paid_once(unit_of_work)
     async with unit_of_work() as work:
-        assert await work.payments.open_holders(payout_id, [holder(0)]) == {holder(0)}
+        assert await work.plan_rows.open_holders(payout_id, [holder(0)]) == {holder(0)}
         held = PaymentOutcome(holder(0), PaymentState.FAILED, FailureReason.BATCH_REVERTED)
-        await work.payments.hold_back(payout_id, [held], LATER)
-        assert await work.payments.not_retriable(payout_id, [holder(0)]) == []
-        assert await work.payments.retry(payout_id, [holder(0)], LATER) == {PaymentState.FAILED: Tally(1, 5)}
+        await work.unsent.hold_back(payout_id, [held], LATER)
+        assert await work.unsent.not_retriable(payout_id, [holder(0)]) == []
+        assert await work.unsent.retry(payout_id, [holder(0)], LATER) == {PaymentState.FAILED: Tally(1, 5)}
         await work.commit()
     rows = await ledger(unit_of_work, payout_id)
     assert (rows[0].state, rows[4].state) == (PaymentState.PAID, PaymentState.PLANNED)
@@ -173,7 +174,7 @@ async def test_only_planned_payments_are_repriced(unit_of_work: UnitOfWorkFactor
             Entitlement(holder(1), 9, 500),
             Entitlement(holder(77), 9, 500),
         ]
-        rise = await work.payments.reprice(payout_id, entitlements, LATER)
+        rise = await work.plan_rows.reprice(payout_id, entitlements, LATER)
         assert rise == (70 - 80) + (500 - 5), "paid and in flight are holders 0, in round 1, and 1"
         await work.commit()
     rows = await plan_rows(unit_of_work, payout_id)
@@ -184,9 +185,9 @@ async def test_only_planned_payments_are_repriced(unit_of_work: UnitOfWorkFactor
     ]
     assert await plan_rows(unit_of_work, other) == of_other
     async with unit_of_work() as work:
-        assert await work.payments.reprice(payout_id, [], LATER) == 0
-        assert await work.payments.reprice(payout_id, [Entitlement(holder(3), 0, 0)], LATER) == -70
-        assert await work.payments.reprice(payout_id, [Entitlement(holder(3), HUGE, HUGE)], LATER) == HUGE
+        assert await work.plan_rows.reprice(payout_id, [], LATER) == 0
+        assert await work.plan_rows.reprice(payout_id, [Entitlement(holder(3), 0, 0)], LATER) == -70
+        assert await work.plan_rows.reprice(payout_id, [Entitlement(holder(3), HUGE, HUGE)], LATER) == HUGE
 
 
 async def test_payments_are_settled_that_were_not_sent(unit_of_work: UnitOfWorkFactory) -> None:
@@ -195,9 +196,9 @@ async def test_payments_are_settled_that_were_not_sent(unit_of_work: UnitOfWorkF
     elsewhere = paid_outcome(holder(0), 8, "0xother")
     nothing = [PaymentOutcome(holder(number), PaymentState.ZERO_DUE, amount_base_units=0) for number in (1, 3)]
     async with unit_of_work() as work:
-        left = await work.payments.conclude(payout_id, PaymentState.PLANNED, [*nothing, elsewhere], LATER)
+        left = await work.unsent.conclude(payout_id, PaymentState.PLANNED, [*nothing, elsewhere], LATER)
         assert left == {PaymentState.PAID: Tally(1, 5), PaymentState.ZERO_DUE: Tally(2, 100)}
-        assert await work.payments.conclude(payout_id, PaymentState.PLANNED, [], LATER) == {}
+        assert await work.unsent.conclude(payout_id, PaymentState.PLANNED, [], LATER) == {}
         await work.commit()
     zero_due, paid = PaymentState.ZERO_DUE, PaymentState.PAID
     assert await ledger(unit_of_work, payout_id) == [
@@ -216,7 +217,7 @@ async def test_only_planned_payments_are_settled_without_a_batch(unit_of_work: U
     nothing = [PaymentOutcome(holder(number), PaymentState.ZERO_DUE, amount_base_units=0) for number in (0, 1)]
     async with unit_of_work() as work:
         with pytest.raises(RuntimeError):
-            await work.payments.conclude(payout_id, PaymentState.PLANNED, nothing, LATER)
+            await work.unsent.conclude(payout_id, PaymentState.PLANNED, nothing, LATER)
     assert await ledger(unit_of_work, payout_id) == before
 
 
@@ -244,7 +245,7 @@ async def test_payees_of_a_batch_are_settled_in_their_round(unit_of_work: UnitOf
     payout_id = await paid_once(unit_of_work)
     await batched(unit_of_work, payout_id, 2, 9)
     async with unit_of_work() as work:
-        payees = await work.payments.payees_of(payout_id, 2)
+        payees = await work.batches.payees_of(payout_id, 2)
     assert [(payee.holder, payee.round_number) for payee in payees] == [
         *((holder(number), 1) for number in (1, 2, 3)),
         (holder(0), 2),
@@ -259,14 +260,14 @@ async def test_what_another_transaction_has_moved_is_looked_at_again(unit_of_wor
     payout_id = await redemption(unit_of_work)
     nothing = PaymentOutcome(holder(1), PaymentState.ZERO_DUE, amount_base_units=0)
     async with unit_of_work() as work, unit_of_work() as other:
-        assert await work.payments.reprice(payout_id, [Entitlement(holder(1), 9, 500)], LATER) == 480
-        settling = asyncio.create_task(other.payments.conclude(payout_id, PaymentState.PLANNED, [nothing], LATER))
+        assert await work.plan_rows.reprice(payout_id, [Entitlement(holder(1), 9, 500)], LATER) == 480
+        settling = asyncio.create_task(other.unsent.conclude(payout_id, PaymentState.PLANNED, [nothing], LATER))
         await asyncio.wait([settling], timeout=_SHORT_SECONDS)
         await work.commit()
         assert await asyncio.wait_for(settling, _LONG_SECONDS) == {PaymentState.ZERO_DUE: Tally(1, 500)}
         async with unit_of_work() as third:
             prices = [Entitlement(holder(1), 9, 7), Entitlement(holder(2), 9, 41)]
-            pricing = asyncio.create_task(third.payments.reprice(payout_id, prices, LATER))
+            pricing = asyncio.create_task(third.plan_rows.reprice(payout_id, prices, LATER))
             await asyncio.wait([pricing], timeout=_SHORT_SECONDS)
             await other.commit()
             assert await asyncio.wait_for(pricing, _LONG_SECONDS) == 1, "holder 1 is not planned any more"
@@ -296,9 +297,11 @@ async def disputed(unit_of_work: UnitOfWorkFactory, moved_base_units: int = 7) -
 async def test_what_has_moved_to_a_payee_in_dispute_is_not_promised(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await disputed(unit_of_work)
     async with unit_of_work() as work:
-        tallies = await work.payments.tallies(payout_id)
-        (found,) = await work.payments.disputed(payout_id, 0, 9)
-        assert await work.payments.disputed(payout_id, 2, 9) == await work.payments.disputed(payout_id, 0, 0) == []
+        tallies = await work.plan_rows.tallies(payout_id)
+        (found,) = await work.plan_rows.disputed(payout_id, 0, 9)
+        assert (
+            await work.plan_rows.disputed(payout_id, 2, 9) == await work.plan_rows.disputed(payout_id, 0, 0) == []
+        )
     assert tallies[PaymentState.DISPUTED] == Tally(1, 20, 7)
     assert tallies[PaymentState.DISPUTED].promised_base_units == 13
     assert (found.planned.holder, found.planned.tries, found.batch_number) == (holder(1), 1, 1)
@@ -308,7 +311,7 @@ async def test_what_has_moved_to_a_payee_in_dispute_is_not_promised(unit_of_work
 async def test_more_than_was_owed_moves_no_more_than_was_promised(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await disputed(unit_of_work, moved_base_units=HUGE)
     async with unit_of_work() as work:
-        (found,) = await work.payments.disputed(payout_id, 0, 9)
+        (found,) = await work.plan_rows.disputed(payout_id, 0, 9)
     assert found.moved_base_units == 20
 
 
@@ -318,17 +321,17 @@ async def test_a_dispute_ends_by_what_evidence_says(unit_of_work: UnitOfWorkFact
     again = FailureReason.PAID_OTHER_AMOUNT
     still = PaymentOutcome(holder(1), PaymentState.DISPUTED, again, "other", "0xother", moved_base_units=9)
     async with unit_of_work() as work:
-        left = await work.payments.conclude(payout_id, PaymentState.DISPUTED, [still], LATER)
+        left = await work.unsent.conclude(payout_id, PaymentState.DISPUTED, [still], LATER)
         assert left == {PaymentState.DISPUTED: Tally(1, 20, 9)}
         with pytest.raises(RuntimeError):
-            await work.payments.conclude(payout_id, PaymentState.DISPUTED, [paid_outcome(holder(0), 10)], LATER)
+            await work.unsent.conclude(payout_id, PaymentState.DISPUTED, [paid_outcome(holder(0), 10)], LATER)
     async with unit_of_work() as work:
-        left = await work.payments.conclude(payout_id, PaymentState.DISPUTED, [paid_outcome(holder(1), 21)], LATER)
+        left = await work.unsent.conclude(payout_id, PaymentState.DISPUTED, [paid_outcome(holder(1), 21)], LATER)
         assert left == {PaymentState.PAID: Tally(1, 20)}
         await work.commit()
     rows = await ledger(unit_of_work, payout_id)
     assert (rows[1].amount_base_units, rows[1].state, rows[1].batch_number) == (21, PaymentState.PAID, 1)
     assert [rows[0], *rows[2:]] == [before[0], *before[2:]]
     async with unit_of_work() as work:
-        assert await work.payments.disputed(payout_id, 0, 9) == []
-        assert (await work.payments.tallies(payout_id))[PaymentState.PAID] == Tally(3, 71)
+        assert await work.plan_rows.disputed(payout_id, 0, 9) == []
+        assert (await work.plan_rows.tallies(payout_id))[PaymentState.PAID] == Tally(3, 71)

@@ -19,7 +19,7 @@ import payout_service
 from libs.payout_terms import NO_RULES, PayoutKind
 from payout_service.domain.payout import Progress
 from payout_service.domain.plan import PlannedPayment, PlanTotals
-from payout_service.infrastructure import tables
+from payout_service.infrastructure.sql import tables
 from tests.integration.asset_service.test_schema import QUESTIONS
 from tests.integration.payout_service.conftest import SCHEMA, Database
 from tests.integration.payout_service.rows import add_contract, frozen_payout, postgres
@@ -199,10 +199,10 @@ async def test_what_stood_before_the_kinds_is_a_snapshot_payout_without_rules(
     rows = _ROWS_OF_0002.format(id=payout_id, planning=planning_id)
     async with _upgraded(admin, database, "0002", rows) as scratch, postgres(scratch)() as work:
         payout, planning = await work.payouts.get(payout_id), await work.payouts.get(planning_id)
-        plan_rows = [row async for row in work.payments.plan_rows(payout_id)]
+        plan_rows = [row async for row in work.plan_rows.plan_rows(payout_id)]
         assert await work.payouts.with_snapshot(payout_id, 7) == payout
-        assert await work.payments.open_holders(payout_id, ["0xa", "0xb"]) == {"0xb"}
-        assert await work.payments.unbatched(payout_id, 9) == plan_rows[1:]
+        assert await work.plan_rows.open_holders(payout_id, ["0xa", "0xb"]) == {"0xb"}
+        assert await work.batches.unbatched(payout_id, 9) == plan_rows[1:]
     assert payout
     assert planning
     assert plan_rows == [PlannedPayment(0, "0xa", 4, 4), PlannedPayment(1, "0xb", 5, 5)]

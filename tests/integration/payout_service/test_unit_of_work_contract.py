@@ -14,12 +14,13 @@ import pytest
 from libs.chain.address import EvmAddress
 from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
-from payout_service.application.ports import TreasuryKey, UnitOfWork, UnitOfWorkFactory
+from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState, PauseRequest
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.sweep import SweepState
 from payout_service.domain.transaction import NonceLane
+from payout_service.domain.treasury import TreasuryKey
 from tests.integration.payout_service.rows import (
     CHAIN_ID,
     HUGE,

@@ -21,7 +21,7 @@ MUTANTS = (
     # Bytes are sent, and only then they become durable.
     Mutant(
         "send_before_journal",
-        _APPLICATION + "sign_transactions",
+        _APPLICATION + "sending.sign_transactions",
         (
             (
                 "        intent.sign(nonce, gas, attempt)\n",
@@ -32,7 +32,7 @@ MUTANTS = (
     # A batch whose fate is not known counts as one that will never be: its payees go into another.
     Mutant(
         "no_in_flight_check",
-        _APPLICATION + "settle_batch",
+        _APPLICATION + "paying.settle_batch",
         (
             (
                 "if intent.state in (IntentState.REVERTED, IntentState.VOIDED):",
@@ -43,19 +43,19 @@ MUTANTS = (
     # An event that comes twice is processed twice.
     Mutant(
         "inbox_off",
-        _APPLICATION + "request_payout",
+        _APPLICATION + "life.request_payout",
         (("        if not await work.record_incoming(event):\n            return\n", ""),),
     ),
     # The snapshot's receipt is believed before the blocks on top of it have made it final.
     Mutant(
         "snapshot_planned_before_final",
-        _APPLICATION + "drive_transactions",
+        _APPLICATION + "sending.drive_transactions",
         (("is_deep_enough = head.number", 'is_deep_enough = intent.purpose == "SNAPSHOT" or head.number'),),
     ),
     # Promises are read before the lock: two payouts may be promised the same money.
     Mutant(
         "commitment_without_lock",
-        _APPLICATION + "commit_funds",
+        _APPLICATION + "treasury.commit_funds",
         (
             (
                 "    look = await look_at_balance(engine, key)\n",
@@ -72,7 +72,7 @@ MUTANTS = (
     # Only the newest bytes are looked for; an older attempt that was mined is not seen.
     Mutant(
         "resolve_by_hash",
-        _APPLICATION + "drive_transactions",
+        _APPLICATION + "sending.drive_transactions",
         (("for attempt in reversed(intent.attempts):", "for attempt in intent.attempts[-1:]:"),),
     ),
     # Whatever another execution has paid a payee counts as what it is owed.
@@ -84,7 +84,7 @@ MUTANTS = (
     # Other bytes with the same nonce are sent before they are durable.
     Mutant(
         "replace_before_journal",
-        _APPLICATION + "send_transactions",
+        _APPLICATION + "sending.send_transactions",
         (
             (
                 "        locked.replace_with(attempt)\n",
@@ -111,7 +111,7 @@ MUTANTS = (
     # What the event of somebody else's cash-out says is taken for what its token has moved.
     Mutant(
         "paid_on_the_event_alone",
-        _APPLICATION + "recorded_payments",
+        _APPLICATION + "paying.recorded_payments",
         (
             (
                 "            receipt.transferred.get(holder, 0),\n            receipt.redeemed",
@@ -128,7 +128,7 @@ MUTANTS = (
     # Nobody looks whether others have paid who is deferred.
     Mutant(
         "deferred_never_looked_at_again",
-        _APPLICATION + "reconcile_payout",
+        _APPLICATION + "audit.reconcile_payout",
         (
             (
                 "settle_disputed(engine, payout, contract) + await settle_deferred(engine, payout, contract)",
@@ -139,7 +139,7 @@ MUTANTS = (
     # After a restored backup nobody asks what the signer has done since.
     Mutant(
         "second_snapshot_after_restore",
-        _APPLICATION + "sign_transactions",
+        _APPLICATION + "sending.sign_transactions",
         (
             (
                 "        if chain_nonce > lane.next_nonce:\n",
@@ -167,13 +167,13 @@ MUTANTS = (
     # The money that has left stays promised.
     Mutant(
         "promise_kept_after_payment",
-        _APPLICATION + "settle_batch",
+        _APPLICATION + "paying.settle_batch",
         (("        await work.treasury.reduce(key, payout.payout_id, kept_base_units)\n", ""),),
     ),
     # A sweep takes what is promised, too.
     Mutant(
         "sweep_below_promises",
-        _APPLICATION + "sweep_leftover",
+        _APPLICATION + "treasury.sweep_leftover",
         (
             (
                 "available = max(0, look.balance_base_units - await work.treasury.committed(key))",
@@ -184,13 +184,13 @@ MUTANTS = (
     # Other bytes go out with another nonce: both may be mined.
     Mutant(
         "replacement_with_other_nonce",
-        _APPLICATION + "send_transactions",
+        _APPLICATION + "sending.send_transactions",
         (("nonce=intent.nonce or 0,", "nonce=(intent.nonce or 0) + 1,"),),
     ),
     # A dividend that the issuer has cancelled is paid to the end.
     Mutant(
         "cancelled_dividend_is_paid",
-        _APPLICATION + "check_batch",
+        _APPLICATION + "paying.check_batch",
         (
             (
                 "return await _action_changed(engine, payout, contract) if payout.kind.is_corporate_action else",
@@ -201,7 +201,7 @@ MUTANTS = (
     # The plan of a dividend is read from live balances, while its snapshot is pending.
     Mutant(
         "planned_before_the_trigger",
-        _APPLICATION + "trigger_snapshot",
+        _APPLICATION + "planning.trigger_snapshot",
         (
             (
                 "            if not action.snapshot_id:\n                await work.journal.add(",
@@ -221,19 +221,19 @@ MUTANTS = (
     # A coupon whose rate is not final yet is planned with amounts of nothing.
     Mutant(
         "planned_before_the_rate",
-        _APPLICATION + "trigger_snapshot",
+        _APPLICATION + "planning.trigger_snapshot",
         (("if not action.is_rate_set:", "if action.is_cancelled:"),),
     ),
     # A redemption's batch goes out with the amounts of its listing.
     Mutant(
         "redeemed_without_a_look",
-        _APPLICATION + "check_batch",
+        _APPLICATION + "paying.check_batch",
         (("return await follow_live_balances(engine, payout, contract, payees)", "return None"),),
     ),
     # Who has nothing left, or too little to be worth a base unit, is redeemed for nothing.
     Mutant(
         "redeemed_for_nothing",
-        _APPLICATION + "follow_live_balances",
+        _APPLICATION + "paying.follow_live_balances",
         (
             ("gone = [each.holder for each in moved if not each.amount_base_units]", "gone: list[str] = []"),
             ("[each for each in moved if each.amount_base_units], outcomes", "moved, outcomes"),
@@ -242,13 +242,13 @@ MUTANTS = (
     # A payee that is owed more waits for money which is promised to one that is owed less by now.
     Mutant(
         "fallen_promises_are_kept",
-        _APPLICATION + "follow_live_balances",
+        _APPLICATION + "paying.follow_live_balances",
         (("and await _free_what_fell(engine, payout, contract):", "and not lacking:"),),
     ),
     # Frozen tokens are paid for, which version 8 of the bond does not redeem.
     Mutant(
         "obstacle_ignored",
-        _APPLICATION + "follow_live_balances",
+        _APPLICATION + "paying.follow_live_balances",
         (("for each in owed if each.obstacle}", "for each in owed if each.obstacle is None}"),),
     ),
     # Tokens that moved during a redemption are looked for no more.
@@ -260,7 +260,7 @@ MUTANTS = (
     # A later round lists holders once more whose payment of an earlier one is open.
     Mutant(
         "open_payments_listed_again",
-        _APPLICATION + "plan_payout",
+        _APPLICATION + "planning.plan_payout",
         (("return waiting | {", "return {"),),
     ),
     # What is withheld from a payee is paid to it.
@@ -283,11 +283,11 @@ MUTANTS = (
     # Of several deferrals that have come due one is released; the others stay below the minimum.
     Mutant(
         "deferrals_released_one_by_one",
-        _APPLICATION + "release_deferred",
+        _APPLICATION + "paying.release_deferred",
         (
             (
-                "for each in await work.payments.deferrals_due(contract.asset_id, _MOST_HOLDERS):",
-                "for each in (await work.payments.deferrals_due(contract.asset_id, _MOST_HOLDERS))[:1]:",
+                "for each in await work.unsent.deferrals_due(contract.asset_id, _MOST_HOLDERS):",
+                "for each in (await work.unsent.deferrals_due(contract.asset_id, _MOST_HOLDERS))[:1]:",
             ),
         ),
     ),
@@ -300,13 +300,13 @@ MUTANTS = (
     # A pause that may still be taken back counts as carried out.
     Mutant(
         "pause_told_before_final",
-        _APPLICATION + "advance_pause",
+        _APPLICATION + "contract.advance_pause",
         (("final_block = max(0, head.number - engine.settings.confirmations)", "final_block = head.number"),),
     ),
     # A changed mind does not wait for the outcome of what has left.
     Mutant(
         "two_pauses_at_once",
-        _APPLICATION + "advance_pause",
+        _APPLICATION + "contract.advance_pause",
         (("    if not is_decided:", "    if not is_decided and intent.call == call:"),),
     ),
 )

@@ -6,18 +6,16 @@ from types import coroutine
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.payout_terms import PayoutKind
-from payout_service.application.chain_ports import (
+from payout_service.application.ports.lifecycle_contract import ReceiptEvidence, SeenExecution
+from payout_service.application.ports.payment_token import SeenTransfer
+from payout_service.application.ports.rail import (
     BroadcastResult,
     CallWouldRevertError,
-    CorporateAction,
-    EntitlementSource,
     Head,
     Receipt,
-    ReceiptEvidence,
-    SeenExecution,
     SeenTransaction,
-    SeenTransfer,
 )
+from payout_service.application.ports.security_token import CorporateAction, EntitlementSource
 from payout_service.domain.fees import FeeQuote, Fees
 from payout_service.domain.plan import Entitlement
 from payout_service.domain.settlement import ExecutionKind

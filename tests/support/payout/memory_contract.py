@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from libs.chain.address import EvmAddress
 from libs.payout_terms import PayoutKind
-from payout_service.application.chain_ports import CallKind, ReceiptEvidence, RecognisedCall
+from payout_service.application.ports.lifecycle_contract import CallKind, ReceiptEvidence, RecognisedCall
 from payout_service.domain.burns import BurnForm, BurnLog, burned_tokens
 from payout_service.domain.fees import Fees
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind

@@ -11,7 +11,6 @@ from libs.chain.address import EvmAddress
 from libs.idempotency import LoggedRequest, RequestKey
 from libs.messaging.events import IncomingEvent
 from libs.payout_terms import PayoutKind
-from payout_service.application.ports import TreasuryKey
 from payout_service.domain.discrepancy import Discrepancy, Finding
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payments import (
@@ -28,6 +27,7 @@ from payout_service.domain.transaction import (
     NonceLane,
     TransactionIntent,
 )
+from payout_service.domain.treasury import TreasuryKey
 from payout_service.infrastructure.event_encoding import (
     discrepancy_found_event,
     discrepancy_resolved_event,
@@ -761,7 +761,9 @@ class MemoryUnitOfWork:
     """See UnitOfWork."""
 
     payouts = _Repository(MemoryPayouts)
-    payments = _Repository(MemoryPayments)
+    plan_rows = _Repository(MemoryPayments)
+    batches = _Repository(MemoryPayments)
+    unsent = _Repository(MemoryPayments)
     journal = _Repository(MemoryJournal)
     treasury = _Repository(MemoryTreasury)
     sweeps = _Repository(MemorySweeps)

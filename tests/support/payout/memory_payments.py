@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from payout_service.application.ports import DeferredPayment, DisputedPayment, RecordedState, WaitingPayment
+from payout_service.application.ports.plan_rows import DisputedPayment, RecordedState
+from payout_service.application.ports.unsent_payments import DeferredPayment, WaitingPayment
 from payout_service.domain.payments import (
     OPEN_STATES,
     RETRIABLE_REASONS,
@@ -67,7 +68,7 @@ class StoredBatch:
 
 
 class MemoryPayments:
-    """See PaymentRepository."""
+    """PlanRows, Batches and UnsentPayments over the same rows."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction

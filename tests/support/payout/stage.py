@@ -6,14 +6,14 @@ from uuid import UUID, uuid4
 from libs.chain.address import EvmAddress
 from libs.failpoints import Failpoints, NoFailpoints
 from libs.messaging.events import IncomingEvent
-from payout_service.application.advance_lifecycle import advance_one_lifecycle
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.chain_ports import LifecycleArtifact
-from payout_service.application.drive_transactions import drive_transactions
+from payout_service.application.contract.advance_lifecycle import advance_one_lifecycle
 from payout_service.application.engine import Engine
-from payout_service.application.ports import EngineSettings
-from payout_service.application.request_payout import RequestPayout, request_payout
-from payout_service.application.sweep_leftover import advance_one_sweep
+from payout_service.application.engine_settings import EngineSettings
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.life.request_payout import RequestPayout, request_payout
+from payout_service.application.ports.lifecycle_artifact import LifecycleArtifact
+from payout_service.application.sending.drive_transactions import drive_transactions
+from payout_service.application.treasury.sweep_leftover import advance_one_sweep
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
@@ -60,7 +60,9 @@ class Stage:
         self.engine = Engine(
             unit_of_work=self.database.unit_of_work,
             rail=self.chain,
-            contracts=self.chain,
+            security_token=self.chain,
+            lifecycle_contract=self.chain,
+            payment_token=self.chain,
             clock=self.clock,
             ids=CountingIds(),
             failpoints=failpoints or NoFailpoints(),

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 from libs.idempotency import RequestKey
 from libs.payout_terms import NO_RULES, PayeeRules, PayoutKind
-from payout_service.application.advance_payout import FIRST_STEPS, STEPS, Step
-from payout_service.application.request_payout import RequestPayout, request_payout
+from payout_service.application.life.advance_payout import FIRST_STEPS, STEPS, Step
+from payout_service.application.life.request_payout import RequestPayout, request_payout
 from payout_service.domain.payments import OPEN_STATES, PaymentState
 from payout_service.domain.payout import Payout
 from tests.support.payout.memory_chain import CONTRACT

@@ -9,16 +9,16 @@ import pytest
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from libs.payout_terms import NO_RULES, PayeeRules
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.control_payout import (
+from payout_service.application.engine import Engine
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.life.control_payout import (
     MAX_HOLDERS,
     cancel_payout,
     pause_payout,
     resume_payout,
     retry_payments,
 )
-from payout_service.application.drive_transactions import drive_transactions
-from payout_service.application.engine import Engine
+from payout_service.application.sending.drive_transactions import drive_transactions
 from payout_service.domain.payments import BatchState, PaymentState
 from payout_service.domain.payout import CANCELLABLE_STATES, PAUSABLE_STATES, Payout, PayoutState
 from payout_service.domain.plan import PlanTotals

@@ -7,9 +7,9 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.payout_terms import ExcludedShare, PayeeRules, PayoutKind
-from payout_service.application.control_payout import cancel_payout, pause_payout, retry_payments
-from payout_service.application.release_deferred import release_deferred
-from payout_service.application.treasury import get_treasury
+from payout_service.application.life.control_payout import cancel_payout, pause_payout, retry_payments
+from payout_service.application.paying.release_deferred import release_deferred
+from payout_service.application.treasury.treasury import get_treasury
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.retry import RetryPolicy

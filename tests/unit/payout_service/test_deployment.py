@@ -6,8 +6,8 @@ from uuid import uuid4
 
 from libs.chain.address import EvmAddress
 from libs.idempotency import RequestKey
-from payout_service.application.advance_lifecycle import advance_one_lifecycle
-from payout_service.application.reconcile_signer import reconcile_signer
+from payout_service.application.contract.advance_lifecycle import advance_one_lifecycle
+from payout_service.application.recovery.reconcile_signer import reconcile_signer
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.transaction import ContractCall, IntentState

@@ -7,8 +7,8 @@ import pytest
 
 from libs.chain.address import EvmAddress
 from libs.errors import AppError
-from payout_service.application.chain_identity import WrongChainError
-from payout_service.application.drive_transactions import drive_transactions
+from payout_service.application.sending.chain_identity import WrongChainError
+from payout_service.application.sending.drive_transactions import drive_transactions
 from payout_service.domain.transaction import IntentState
 from tests.support.payout.memory_chain import CHAIN_ID, GWEI, OTHER_SIGNER, SIGNER
 from tests.support.payout.memory_database import MemoryDatabase

@@ -13,11 +13,11 @@ from libs.evm import interfaces
 from libs.evm.abi import Function
 from libs.evm.rpc import JsonRpc, Log, RpcUnavailableError
 from libs.payout_terms import PayoutKind
-from payout_service.application.chain_ports import CorporateAction, EntitlementSource
+from payout_service.application.ports.security_token import CorporateAction, EntitlementSource
 from payout_service.domain.plan import Entitlement
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
-from payout_service.infrastructure.evm_contracts import EvmContracts
-from payout_service.infrastructure.evm_executions import execution_event
+from payout_service.infrastructure.chain.executions import execution_event
+from tests.support.payout.contracts import EvmContracts
 from tests.support.payout.memory_chain import CONTRACT, PAYMENT_TOKEN, TOKEN, holder
 
 NOBODY = "0x" + "00" * 20

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.hold_back import hold_back
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.paying.hold_back import hold_back
 from payout_service.domain.payments import BatchState, FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.plan import PlannedPayment

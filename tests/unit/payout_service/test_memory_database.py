@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.chain.address import EvmAddress
-from payout_service.application.ports import TreasuryKey, UnitOfWork
+from payout_service.application.ports.unit_of_work import UnitOfWork
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.transaction import (
@@ -22,6 +22,7 @@ from payout_service.domain.transaction import (
     Purpose,
     TransactionIntent,
 )
+from payout_service.domain.treasury import TreasuryKey
 from tests.support.payout.memory_database import (
     START,
     DeadlockError,

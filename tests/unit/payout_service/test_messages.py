@@ -18,12 +18,12 @@ from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from payout_service.api.consumers import PayoutConsumers
 from payout_service.api.messages import payment_message, preview_message
 from payout_service.api.requests import parse_payment_name, parse_terms
-from payout_service.application.preview_payout import PayoutPreview, PayoutTerms
+from payout_service.application.planning.preview_payout import PayoutPreview, PayoutTerms
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
 from payout_service.domain.plan import PlannedPayment, PlanTotals, Treatment
-from payout_service.infrastructure.queries import PaymentView
 from payout_service.infrastructure.resource_mapping import payout_message
+from payout_service.infrastructure.sql.queries import PaymentView
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ASSET_ID, Stage, incoming, ready_contract

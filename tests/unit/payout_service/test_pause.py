@@ -11,10 +11,10 @@ from masspayout.payout.v1 import events_pb2
 from libs.idempotency import RequestKey
 from libs.messaging.events import EventNotReadyError, IncomingEvent
 from payout_service.api.consumers import PayoutConsumers
-from payout_service.application.advance_lifecycle import advance_one_lifecycle
-from payout_service.application.drive_transactions import drive_transactions
-from payout_service.application.journaled_intents import MOST_INTENTS
-from payout_service.application.reconcile_signer import reconcile_signer
+from payout_service.application.contract.advance_lifecycle import advance_one_lifecycle
+from payout_service.application.recovery.reconcile_signer import reconcile_signer
+from payout_service.application.sending.drive_transactions import drive_transactions
+from payout_service.application.sending.journaled_intents import MOST_INTENTS
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState, PauseRequest
 from payout_service.domain.payments import BatchState, PaymentState
 from payout_service.domain.payout import PayoutState

@@ -9,16 +9,17 @@ import pytest
 
 from libs.messaging.events import EventNotReadyError
 from libs.payout_terms import PayoutKind
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.commit_funds import commit_funds, treasury_key
-from payout_service.application.drive_transactions import drive_transactions
-from payout_service.application.request_payout import RequestPayout, request_payout
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.life.request_payout import RequestPayout, request_payout
+from payout_service.application.sending.drive_transactions import drive_transactions
+from payout_service.application.treasury.commit_funds import commit_funds
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.lifecycle import LifecycleState
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.transaction import IntentState
+from payout_service.domain.treasury import treasury_key
 from tests.support.payout.memory_chain import CONTRACT, OTHER_SIGNER, SIGNER, holder
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ASSET_ID, Stage, engine_settings, incoming, ready_contract

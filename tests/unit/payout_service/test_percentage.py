@@ -6,12 +6,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.idempotency import RequestKey
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.commit_funds import treasury_key
-from payout_service.application.control_payout import cancel_payout
-from payout_service.application.take_snapshot import record_snapshot
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.life.control_payout import cancel_payout
+from payout_service.application.planning.take_snapshot import record_snapshot
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.transaction import IntentState
+from payout_service.domain.treasury import treasury_key
 from tests.support.payout.stage import Stage, ready_contract
 
 

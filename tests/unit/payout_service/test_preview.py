@@ -6,7 +6,7 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.payout_terms import ExcludedShare, PayeeRules, PayoutKind, UnsupportedRuleError
-from payout_service.application.preview_payout import PayoutPreview, PayoutTerms, preview_payout
+from payout_service.application.planning.preview_payout import PayoutPreview, PayoutTerms, preview_payout
 from payout_service.domain.lifecycle import ConditionKind
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.plan import Treatment

@@ -22,15 +22,16 @@ from libs.config import SettingsError
 from libs.errors import AppError
 from libs.evm import interfaces
 from libs.evm.rpc import RpcUnavailableError
-from payout_service.application.chain_ports import BroadcastAnswer, CallKind, RecognisedCall, SeenTransaction
+from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
+from payout_service.application.ports.rail import BroadcastAnswer, SeenTransaction
 from payout_service.bootstrap import _files, _rail, _rpc
 from payout_service.config import PayoutSettings
 from payout_service.domain.fees import FeeQuote, Fees
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
 from payout_service.domain.transaction import ContractCall
-from payout_service.infrastructure.evm_contracts import EvmContracts
-from payout_service.infrastructure.evm_rail import EvmRail, FeeModel
-from payout_service.infrastructure.signer import KeyFiles, load_signers
+from payout_service.infrastructure.chain.rail import EvmRail, FeeModel
+from payout_service.infrastructure.chain.signer import KeyFiles, load_signers
+from tests.support.payout.contracts import EvmContracts
 from tests.unit.evm.canned import CannedRpc, error
 
 KEYS = (

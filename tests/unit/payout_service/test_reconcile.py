@@ -14,23 +14,24 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
-from payout_service.application import (
-    reconcile_evidence,
-    reconcile_findings,
-    reconcile_treasury,
-    recorded_payments,
+from payout_service.application.audit import reconcile_evidence, reconcile_findings, reconcile_treasury
+from payout_service.application.audit.reconcile_payout import Reconciliation, reconcile_one, reconcile_payout
+from payout_service.application.life.control_payout import (
+    cancel_payout,
+    pause_payout,
+    resume_payout,
+    retry_payments,
 )
-from payout_service.application.chain_identity import WrongChainError
-from payout_service.application.commit_funds import treasury_key
-from payout_service.application.control_payout import cancel_payout, pause_payout, resume_payout, retry_payments
-from payout_service.application.reconcile_payout import Reconciliation, reconcile_one, reconcile_payout
-from payout_service.application.sweep_leftover import SweepLeftover, sweep_leftover
+from payout_service.application.paying import recorded_payments
+from payout_service.application.sending.chain_identity import WrongChainError
+from payout_service.application.treasury.sweep_leftover import SweepLeftover, sweep_leftover
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
 from payout_service.domain.payments import PaymentState, Tallies
 from payout_service.domain.payout import Payout, PayoutState, Progress
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.transaction import ContractCall
+from payout_service.domain.treasury import treasury_key
 from tests.support.payout.memory_chain import CONTRACT, TOKEN, TREASURER, holder
 from tests.support.payout.memory_database import MemoryPayments, PaymentRow
 from tests.support.payout.stage import ASSET_ID, Stage, engine_settings, ready_contract

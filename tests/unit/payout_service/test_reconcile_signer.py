@@ -11,13 +11,13 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
-from payout_service.application import match_transactions
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.chain_identity import WrongChainError
-from payout_service.application.chain_ports import Receipt
-from payout_service.application.control_payout import pause_payout
-from payout_service.application.reconcile_signer import SignerAccount, reconcile_signer
-from payout_service.application.sweep_leftover import SweepLeftover, sweep_leftover
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.life.control_payout import pause_payout
+from payout_service.application.ports.rail import Receipt
+from payout_service.application.recovery import match_transactions
+from payout_service.application.recovery.reconcile_signer import SignerAccount, reconcile_signer
+from payout_service.application.sending.chain_identity import WrongChainError
+from payout_service.application.treasury.sweep_leftover import SweepLeftover, sweep_leftover
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
 from payout_service.domain.settlement import Execution, ExecutionKind

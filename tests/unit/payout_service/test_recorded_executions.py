@@ -10,11 +10,11 @@ from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.evm import interfaces
 from libs.evm.rpc import JsonRpc, Log, RpcRefusedError, RpcUnavailableError
-from payout_service.application.chain_ports import SeenExecution
+from payout_service.application.ports.lifecycle_contract import SeenExecution
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
-from payout_service.infrastructure.chain_sync_peer import ChainSyncPeer, RecordedLogs
-from payout_service.infrastructure.evm_reader import LogsRefusedError
-from payout_service.infrastructure.recorded_executions import RecordedExecutions
+from payout_service.infrastructure.chain.reader import LogsRefusedError
+from payout_service.infrastructure.chain.recorded_executions import RecordedExecutions
+from payout_service.infrastructure.peers.chain_sync_peer import ChainSyncPeer, RecordedLogs
 from tests.support.payout.memory_chain import CONTRACT, holder
 
 ASSET, OTHER_ASSET = UUID(int=1), UUID(int=2)

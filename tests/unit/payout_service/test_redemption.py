@@ -8,14 +8,19 @@ from uuid import UUID
 import pytest
 
 from libs.payout_terms import PayoutKind
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.commit_funds import treasury_key
-from payout_service.application.control_payout import cancel_payout, pause_payout, resume_payout, retry_payments
-from payout_service.application.plan_payout import plan_payout
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.life.control_payout import (
+    cancel_payout,
+    pause_payout,
+    resume_payout,
+    retry_payments,
+)
+from payout_service.application.planning.plan_payout import plan_payout
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import MOST_ROUNDS, Payout, PayoutState
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.domain.treasury import treasury_key
 from tests.support.payout.memory_chain import CONTRACT, SIGNER, TOKEN, holder
 from tests.support.payout.memory_node import Block
 from tests.support.payout.stage import Stage, engine_settings, ready_contract

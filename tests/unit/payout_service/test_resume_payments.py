@@ -3,12 +3,12 @@
 from datetime import timedelta
 from uuid import UUID
 
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.commit_funds import treasury_key
-from payout_service.application.resume_payments import resume_payments
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.paying.resume_payments import resume_payments
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.retry import RetryPolicy
+from payout_service.domain.treasury import treasury_key
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.stage import Stage, engine_settings, ready_contract
 

@@ -13,12 +13,12 @@ from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import checksummed
 from libs.grpc_kit.context import Context
 from payout_service.api.servicer import PayoutServicer
-from payout_service.application.advance_payout import advance_one_payout
+from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.payments import BatchState
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.sweep import Sweep
-from payout_service.infrastructure.queries import AttemptView, BatchView, PaymentView, PayoutQueries
+from payout_service.infrastructure.sql.queries import AttemptView, BatchView, PaymentView, PayoutQueries
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, TREASURER, holder
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ASSET_ID, Stage

@@ -9,10 +9,10 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.payout_terms import PayeeRules, PayoutKind
-from payout_service.application import execute_payout
-from payout_service.application.chain_ports import ReceiptEvidence
-from payout_service.application.control_payout import cancel_payout, retry_payments
-from payout_service.application.reconcile_payout import reconcile_payout
+from payout_service.application.audit.reconcile_payout import reconcile_payout
+from payout_service.application.life.control_payout import cancel_payout, retry_payments
+from payout_service.application.paying import execute_payout
+from payout_service.application.ports.lifecycle_contract import ReceiptEvidence
 from payout_service.domain.discrepancy import DiscrepancyKind
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState

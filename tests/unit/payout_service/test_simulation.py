@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from libs.errors import AppError
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.drive_transactions import drive_transactions
 from payout_service.application.engine import Engine
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.sending.drive_transactions import drive_transactions
 from payout_service.domain.payout import WORKED_STATES, PayoutState
 from tests.simulation.known_seeds import FIRST_SEED, FOUND, KNOWN, keep, known_seeds
 from tests.simulation.mutants import MUTANTS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from payout_service.application.engine import Engine
-from payout_service.application.sweep_leftover import advance_one_sweep
+from payout_service.application.treasury.sweep_leftover import advance_one_sweep
 from tests.simulation import __main__ as command
 from tests.simulation import recording as files
 from tests.simulation import world

@@ -10,12 +10,12 @@ import pytest
 
 from deploy.docs.subscriptions import consumers
 from libs.payout_terms import PayoutKind
-from payout_service.application.advance_payout import advance_one_payout
+from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.config import PayoutSettings
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.settlement import Execution, ExecutionKind
-from payout_service.infrastructure.chain_sync_peer import ChainSyncPeer
+from payout_service.infrastructure.peers.chain_sync_peer import ChainSyncPeer
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_node import Block
 from tests.support.payout.stage import Stage, engine_settings

@@ -8,13 +8,13 @@ import pytest
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
-from payout_service.application.chain_identity import WrongChainError
-from payout_service.application.commit_funds import treasury_key
-from payout_service.application.sweep_leftover import SweepLeftover, advance_one_sweep, sweep_leftover
-from payout_service.application.treasury import get_treasury
+from payout_service.application.sending.chain_identity import WrongChainError
+from payout_service.application.treasury.sweep_leftover import SweepLeftover, advance_one_sweep, sweep_leftover
+from payout_service.application.treasury.treasury import get_treasury
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.sweep import Sweep, SweepState
 from payout_service.domain.transaction import IntentState
+from payout_service.domain.treasury import treasury_key
 from tests.support.payout.memory_chain import CONTRACT, PAYMENT_TOKEN, TREASURER
 from tests.support.payout.stage import ASSET_ID, Stage, ready_contract
 

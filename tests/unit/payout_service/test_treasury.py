@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 
 from libs.errors import AppError, Reason
-from payout_service.application.list_signers import list_signers
-from payout_service.application.preview_payout import PayoutTerms, preview_payout
-from payout_service.application.treasury import get_treasury
+from payout_service.application.planning.preview_payout import PayoutTerms, preview_payout
+from payout_service.application.sending.list_signers import list_signers
+from payout_service.application.treasury.treasury import get_treasury
 from payout_service.domain.payout import PayoutState
 from tests.support.payout.memory_chain import OTHER_SIGNER, SIGNER
 from tests.support.payout.stage import ASSET_ID, Stage, ready_contract

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.idempotency import RequestKey
-from payout_service.application.advance_payout import advance_one_payout
-from payout_service.application.control_payout import cancel_payout
+from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.life.control_payout import cancel_payout
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.payments import BatchState, PaymentState
 from payout_service.domain.payout import Payout, PayoutState

@@ -1,0 +1,1 @@
+"""Compares plan, ledger and chain, and names what differs."""

@@ -1,0 +1,207 @@
+"""Compares the ledger with itself: the frozen plan, the payments, the payout's figures, the money promised."""
+
+from collections.abc import Mapping, Sequence
+
+from libs.chain.amount import pro_rata_floor
+from libs.payout_terms import PayoutKind
+from payout_service.application.audit.reconcile_findings import Look
+from payout_service.application.engine import Engine
+from payout_service.domain.discrepancy import DiscrepancyKind, Finding
+from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payments import OPEN_STATES, Batch, PaymentState, Tallies, tally_of
+from payout_service.domain.payout import Payout, PayoutState
+from payout_service.domain.plan import (
+    AccountingIdentityError,
+    PlannedPayment,
+    PlanTotals,
+    Treatment,
+    net_total,
+)
+from payout_service.domain.treasury import treasury_key
+
+_S = PaymentState
+
+
+async def compare_plan(engine: Engine, payout: Payout, plan: PlanTotals, look: Look) -> None:
+    """The stored rows, streamed, against the hash and the sums that were frozen: PLAN_CHANGED.
+
+    A redemption's amounts follow live balances, so its rows and its sums are read under the payout's lock; rows of
+    a round that is not frozen yet are left out.
+    """
+    wrong_row = ""
+    try:
+        async with engine.unit_of_work() as work:
+            if payout.kind is PayoutKind.REDEMPTION:
+                payout = await work.payouts.lock(payout.payout_id)
+                plan = payout.plan or plan
+            total = payout.new_plan_sum()
+            async for row in work.plan_rows.plan_rows(payout.payout_id):
+                if row.ordinal < plan.holder_count or payout.kind is not PayoutKind.REDEMPTION:
+                    total.add(row)
+                    wrong_row = wrong_row or _wrong_amount(payout, row)
+        totals = total.totals()
+    except AccountingIdentityError as error:
+        look.find(Finding(DiscrepancyKind.PLAN_CHANGED, "", _told(plan), str(error)))
+        return
+    if totals != plan:
+        actual = "; ".join(filter(None, [_told(totals), wrong_row]))
+        look.find(Finding(DiscrepancyKind.PLAN_CHANGED, "", _told(plan), actual))
+
+
+async def compare_books(engine: Engine, payout: Payout, contract: LifecycleContract, look: Look) -> int:
+    """Payments against the payout's figures and its commitment. Returns how many payments there are.
+
+    All of it is read under the payout's lock: a batch that settles in between is no difference.
+    """
+    async with engine.unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        tallies = await work.plan_rows.tallies(payout.payout_id)
+        open_batches = await work.batches.open_batches(payout.payout_id)
+        committed = await work.treasury.committed_to(treasury_key(contract), payout.payout_id)
+    if locked.plan is not None and not _is_between_rounds(locked):
+        for finding in [
+            *ledger_differences(locked, locked.plan, tallies, open_batches),
+            *commitment_differences(locked, locked.plan, tallies, committed),
+        ]:
+            look.find(finding)
+    return _count(tallies, *PaymentState)
+
+
+def _is_between_rounds(payout: Payout) -> bool:
+    """A redemption's next round has rows whose money is not promised yet, and that no sum counts yet."""
+    state = payout.paused_from or payout.state
+    is_planning = state in (PayoutState.PLANNING, PayoutState.WAITING_FOR_FUNDS, PayoutState.CANCELLING)
+    return payout.round_number > 1 and is_planning
+
+
+def ledger_differences(
+    payout: Payout, plan: PlanTotals, tallies: Tallies, open_batches: Sequence[Batch]
+) -> list[Finding]:
+    """LEDGER_DIFFERS, naming each figure that differs, and the accounting identity when it is broken. Pure."""
+    told, counted = _figures_told(payout, plan, open_batches), _figures_counted(tallies)
+    differing = [name for name in told if told[name] != counted[name]]
+    broken = _broken_identity(payout, plan, tallies)
+    if not differing and not broken:
+        return []
+    expected = ", ".join(f"{name} {told[name]}" for name in differing)
+    actual = ", ".join(f"{name} {counted[name]}" for name in differing)
+    return [
+        Finding(
+            DiscrepancyKind.LEDGER_DIFFERS,
+            "",
+            expected or f"parts that make the total {payout.total_base_units}",
+            "; ".join(filter(None, [actual, broken])),
+        )
+    ]
+
+
+def commitment_differences(
+    payout: Payout, plan: PlanTotals, tallies: Tallies, committed_base_units: int
+) -> list[Finding]:
+    """Kind COMMITMENT_DIFFERS: what is promised to the payout is not what its state says. Pure."""
+    expected = _expected_commitments(payout, plan, tallies)
+    if committed_base_units in expected:
+        return []
+    told = " or ".join(str(each) for each in expected)
+    return [Finding(DiscrepancyKind.COMMITMENT_DIFFERS, "", told, str(committed_base_units))]
+
+
+def _expected_commitments(payout: Payout, plan: PlanTotals, tallies: Tallies) -> tuple[int, ...]:
+    """Base units; more than one where the state does not tell whether the money was committed before."""
+    # A percentage was promised its whole total when the total was fixed.
+    uncommitted = payout.total_base_units if payout.percentage_basis_points is not None else 0
+    owed = tally_of(tallies, *OPEN_STATES).promised_base_units
+    state = payout.paused_from or payout.state
+    if state is PayoutState.WAITING_FOR_FUNDS:
+        return (uncommitted,)
+    if state is PayoutState.CANCELLED:
+        # A disputed payee may have to be paid yet: what has not moved to it stays promised.
+        return (tally_of(tallies, _S.DISPUTED).promised_base_units,)
+    if state is PayoutState.CANCELLING:
+        # What was given up is released at the end, together.
+        committed = owed + _amount(tallies, _S.CANCELLED)
+        return (committed,) if payout.progress.batch_count else tuple(dict.fromkeys((committed, uncommitted)))
+    return (owed,)
+
+
+def _figures_told(payout: Payout, plan: PlanTotals, open_batches: Sequence[Batch]) -> Mapping[str, int]:
+    """What payout, plan and batches say."""
+    progress = payout.progress
+    return {
+        "payments": plan.holder_count,
+        "payable": plan.payable_base_units,
+        "zero due": plan.zero_due_count,
+        "paid": progress.paid_count,
+        "paid base units": progress.paid_base_units,
+        "failed": progress.failed_count,
+        "waiting": progress.waiting_count,
+        "cancelled": progress.cancelled_count,
+        "cancelled base units": progress.cancelled_base_units,
+        "excluded": plan.excluded_count,
+        "deferred": progress.deferred_count,
+        "deferred base units": progress.deferred_base_units,
+        "in flight": sum(batch.holder_count for batch in open_batches),
+        "in flight base units": sum(batch.amount_base_units for batch in open_batches),
+    }
+
+
+def _figures_counted(tallies: Tallies) -> Mapping[str, int]:
+    """The same, counted from the payments."""
+    return {
+        "payments": _count(tallies, *PaymentState),
+        "payable": _amount(tallies, *PaymentState),
+        "zero due": _count(tallies, _S.ZERO_DUE),
+        "paid": _count(tallies, _S.PAID),
+        "paid base units": _amount(tallies, _S.PAID),
+        "failed": _count(tallies, _S.FAILED, _S.DISPUTED),
+        "waiting": _count(tallies, _S.WAITING),
+        "cancelled": _count(tallies, _S.CANCELLED),
+        "cancelled base units": _amount(tallies, _S.CANCELLED),
+        "excluded": _count(tallies, _S.EXCLUDED),
+        "deferred": _count(tallies, _S.DEFERRED),
+        "deferred base units": _amount(tallies, _S.DEFERRED),
+        "in flight": _count(tallies, _S.IN_FLIGHT),
+        "in flight base units": _amount(tallies, _S.IN_FLIGHT),
+    }
+
+
+def _broken_identity(payout: Payout, plan: PlanTotals, tallies: Tallies) -> str:
+    """Why the parts do not make the whole (docs/architecture.md#accounting-identity); empty when they do."""
+    try:
+        plan.assert_identity(
+            declared_base_units=payout.total_base_units,
+            paid_base_units=_amount(tallies, _S.PAID),
+            open_base_units=_amount(tallies, *OPEN_STATES),
+            cancelled_base_units=_amount(tallies, _S.CANCELLED),
+        )
+    except AccountingIdentityError as error:
+        return str(error)
+    return ""
+
+
+def _wrong_amount(payout: Payout, row: PlannedPayment) -> str:
+    """Which row says something else than its balance makes; a look at one is enough to begin with."""
+    if payout.kind is not PayoutKind.SNAPSHOT or row.treatment is Treatment.EXCLUDE:
+        return ""
+    total = net_total(payout.call_total_base_units, row.withholding_basis_points)
+    due = pro_rata_floor(total, row.balance, payout.total_supply)
+    if row.amount_base_units == due:
+        return ""
+    return f"row {row.ordinal + 1} ({row.holder}) says {row.amount_base_units}, its balance makes {due}"
+
+
+def _told(plan: PlanTotals) -> str:
+    return (
+        f"hash {plan.plan_hash}, {plan.holder_count} holders, {plan.zero_due_count} due zero, "
+        f"payable {plan.payable_base_units}, dust {plan.rounding_dust_base_units}, "
+        f"frozen share {plan.frozen_share_base_units}, withheld {plan.withheld_base_units}, "
+        f"excluded {plan.excluded_base_units}, deferred {plan.deferred_base_units}"
+    )
+
+
+def _count(tallies: Tallies, *states: PaymentState) -> int:
+    return tally_of(tallies, *states).count
+
+
+def _amount(tallies: Tallies, *states: PaymentState) -> int:
+    return tally_of(tallies, *states).amount_base_units

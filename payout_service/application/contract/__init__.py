@@ -1,0 +1,1 @@
+"""An asset's lifecycle contract: deployed or found, paused, ready to pay."""

@@ -1,0 +1,1 @@
+"""Which step a payout takes in which state, and what people ask of it."""

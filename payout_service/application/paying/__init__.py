@@ -1,0 +1,1 @@
+"""Makes batches of payments, settles each payment by evidence, and tries again."""

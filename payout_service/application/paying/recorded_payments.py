@@ -1,0 +1,128 @@
+"""What is recorded of payments: by the ledger, row by row, and by executions on the chain, whoever sent them."""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from uuid import UUID
+
+from libs.errors import AppError, Code
+from libs.payout_terms import PayoutKind
+from payout_service.application.engine import Engine
+from payout_service.application.planning.payout_conditions import entitlement_source
+from payout_service.application.ports.lifecycle_contract import SeenExecution
+from payout_service.application.ports.plan_rows import RecordedState
+from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payments import PaymentState
+from payout_service.domain.payout import Payout
+from payout_service.domain.plan import Entitlement, PlannedPayment
+from payout_service.domain.settlement import RecordedPayment
+
+_PAGE_ROWS = 1000
+
+
+async def recorded_pages(engine: Engine, payout_id: UUID) -> AsyncIterator[list[RecordedState]]:
+    """The ledger's rows in the order of the ordinals; no transaction is open between two pages."""
+    after = 0
+    while True:
+        async with engine.unit_of_work() as work:
+            page = await work.plan_rows.recorded_payments(payout_id, after, _PAGE_ROWS)
+        if not page:
+            return
+        yield page
+        after = page[-1].ordinal + 1
+
+
+async def hashes_named_by_paid(engine: Engine, payout_id: UUID, hashes: Collection[str]) -> set[str]:
+    """Those of the transactions that PAID payments of the payout name as the one that paid them."""
+    named: set[str] = set()
+    if not hashes:
+        return named
+    async for page in recorded_pages(engine, payout_id):
+        named.update(
+            row.transaction_hash
+            for row in page
+            if row.state is PaymentState.PAID and row.transaction_hash in hashes
+        )
+    return named
+
+
+async def recorded_payments(
+    engine: Engine, payout: Payout, contract: LifecycleContract, holders: list[str], block_number: int
+) -> dict[str, RecordedPayment]:
+    """The executions up to a block that have paid these holders from the payout's snapshot, dividend or coupon."""
+    if not holders or contract.address is None:
+        return {}
+    found: dict[str, RecordedPayment] = {}
+    wanted = frozenset(holders)
+    first_block = await _first_block(engine, payout)
+    for execution in await engine.lifecycle_contract.executions(contract.address, first_block, block_number):
+        event = execution.event
+        paid = wanted & event.paid.keys()
+        if not paid or not event.execution.is_of(payout.execution_kind, payout.reference_id):
+            continue
+        receipt = await engine.lifecycle_contract.receipt_evidence(
+            execution.transaction_hash, contract.address, contract.payment_token, contract.token
+        )
+        for holder in paid:
+            found[holder] = RecordedPayment(
+                execution.transaction_hash, event.paid[holder], receipt.transferred.get(holder, 0)
+            )
+    return found
+
+
+async def _first_block(engine: Engine, payout: Payout) -> int:
+    """Where executions may begin: at the snapshot, or at that of an earlier payout of the same action."""
+    async with engine.unit_of_work() as work:
+        same = (
+            await work.payouts.of_action(payout.asset_id, payout.kind, payout.action_id)
+            if payout.kind.is_corporate_action
+            else [payout]
+        )
+    return min(each.snapshot.block_number for each in [payout, *same] if each.snapshot)
+
+
+async def owed_before(
+    engine: Engine, contract: LifecycleContract, known: Mapping[str, Entitlement], block_number: int
+) -> Mapping[str, Entitlement]:
+    """What a redemption owed holders in the block before this one, by holder.
+
+    Where the node does not tell of that block, for it keeps the states of few: what is `known` of each, as the
+    asset told it before. Either gives the principal of a token, by which what was burned is judged.
+    """
+    source = entitlement_source(contract, PayoutKind.REDEMPTION, 0)
+    try:
+        told = await engine.security_token.entitlements(source, list(known), block_number - 1)
+    except AppError as error:
+        if error.code is not Code.UNAVAILABLE:
+            raise
+        return known
+    # Who had nothing then, and got tokens in the very block: what is known of it tells the price of a token.
+    return {each.holder: each if each.balance else known[each.holder] for each in told}
+
+
+def as_planned(payees: Iterable[PlannedPayment]) -> dict[str, Entitlement]:
+    """What the ledger has read of the asset for these payees."""
+    return {each.holder: Entitlement(each.holder, each.balance, each.amount_base_units) for each in payees}
+
+
+async def cash_outs_of(
+    engine: Engine, contract: LifecycleContract, seen: SeenExecution, known: Mapping[str, Entitlement]
+) -> dict[str, RecordedPayment]:
+    """What a cash-out has paid these holders, what it has burned, and what they were owed in the block before.
+
+    `known`: see `owed_before`.
+    """
+    if not known or contract.address is None:
+        return {}
+    receipt = await engine.lifecycle_contract.receipt_evidence(
+        seen.transaction_hash, contract.address, contract.payment_token, contract.token
+    )
+    before = await owed_before(engine, contract, known, seen.block_number)
+    return {
+        holder: RecordedPayment(
+            seen.transaction_hash,
+            seen.event.paid.get(holder),
+            receipt.transferred.get(holder, 0),
+            receipt.redeemed.get(holder, 0),
+            owed,
+        )
+        for holder, owed in before.items()
+    }

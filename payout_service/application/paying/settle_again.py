@@ -1,0 +1,269 @@
+"""Payments that evidence may settle after all: those in dispute, and deferred ones that somebody else has paid.
+
+Reconciliation looks at them again and again. A look only adds to what is proven: what is PAID stays PAID here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from uuid import UUID
+
+from libs.payout_terms import PayoutKind
+from payout_service.application.engine import Engine
+from payout_service.application.paying.batch_evidence import batch_evidence
+from payout_service.application.paying.recorded_payments import as_planned, cash_outs_of, recorded_payments
+from payout_service.application.ports.lifecycle_contract import SeenExecution
+from payout_service.application.ports.plan_rows import DisputedPayment
+from payout_service.application.ports.unit_of_work import UnitOfWork
+from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payments import (
+    OPEN_STATES,
+    PaymentOutcome,
+    PaymentState,
+    Tallies,
+    Tally,
+    tally_of,
+)
+from payout_service.domain.payout import Payout, PayoutState
+from payout_service.domain.plan import PlannedPayment
+from payout_service.domain.settlement import ExpectedBatch, paid_elsewhere, redeemed, settle
+from payout_service.domain.transaction import Outcome
+from payout_service.domain.treasury import TreasuryKey, treasury_key
+
+# Of one transaction at most what one batch holds, so that its evidence is read once.
+_PAGE_ROWS = 500
+# In one look, so that thousands of disputes do not keep reconciliation from other payouts.
+_MOST_PAGES = 20
+
+
+async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleContract) -> int:
+    """Judges disputed payments once more, by what their transactions show now. Returns how many have changed.
+
+    Raises AppError CHAIN_UNAVAILABLE.
+    """
+    final_block = await _final_block(engine)
+    changed, after = 0, 0
+    for _ in range(_MOST_PAGES):
+        async with engine.unit_of_work() as work:
+            page = await work.plan_rows.disputed(payout.payout_id, after, _PAGE_ROWS)
+        for _, of_transaction in groupby(page, _transaction_in_dispute):
+            disputed = list(of_transaction)
+            outcomes = _those_that_changed(disputed, await _judge(engine, payout, contract, disputed))
+            before = {each.planned.holder: each.tally for each in disputed}
+            changed += await _store(engine, payout, contract, PaymentState.DISPUTED, outcomes, before, final_block)
+        if len(page) < _PAGE_ROWS:
+            break
+        after = page[-1].planned.ordinal + 1
+    return changed
+
+
+async def settle_deferred(engine: Engine, payout: Payout, contract: LifecycleContract) -> int:
+    """Settles deferred payments whose paid flag is set: an execution that is none of this payout's has paid them.
+
+    Returns how many. Raises AppError CHAIN_UNAVAILABLE.
+    """
+    if not payout.progress.deferred_count or contract.address is None:
+        return 0
+    final_block = await _final_block(engine)
+    changed, after = 0, 0
+    for _ in range(_MOST_PAGES):
+        async with engine.unit_of_work() as work:
+            page = await work.plan_rows.deferred(payout.payout_id, after, _PAGE_ROWS)
+        outcomes = await _judge_flagged(engine, payout, contract, page, final_block)
+        before = {each.holder: Tally(1, each.amount_base_units) for each in page}
+        changed += await _store(engine, payout, contract, PaymentState.DEFERRED, outcomes, before, final_block)
+        if len(page) < _PAGE_ROWS:
+            break
+        after = page[-1].ordinal + 1
+    return changed
+
+
+# ---------------------------------------------------------------------------------------- judging
+
+
+def _transaction_in_dispute(payment: DisputedPayment) -> tuple[int, str]:
+    """Those of one batch together, and those of one transaction that is no batch of ours."""
+    return (payment.batch_number, "") if payment.batch_number else (0, payment.transaction_hash)
+
+
+async def _judge(
+    engine: Engine, payout: Payout, contract: LifecycleContract, disputed: Sequence[DisputedPayment]
+) -> list[PaymentOutcome]:
+    """By the transaction that they are about. Nothing while that is not final where the node looks now."""
+    number = disputed[0].batch_number
+    if number is not None:
+        return await _judge_batch(engine, payout, contract, number, [each.planned for each in disputed])
+    outcome = await _final_outcome(engine, disputed[0].transaction_hash)
+    if outcome is None:
+        return []
+    payees = [each.planned for each in disputed]
+    if payout.kind is not PayoutKind.REDEMPTION:
+        return await _judge_flagged(engine, payout, contract, payees, outcome.block_number)
+    return await _judge_cash_out(engine, contract, outcome, payees)
+
+
+async def _judge_batch(
+    engine: Engine, payout: Payout, contract: LifecycleContract, number: int, payees: list[PlannedPayment]
+) -> list[PaymentOutcome]:
+    async with engine.unit_of_work() as work:
+        intent = await work.journal.find(f"batch/{payout.payout_id}/{number}")
+    # The call as it was signed: payees that were refused are in other batches by now.
+    execution = engine.lifecycle_contract.recognise(intent.call).execution if intent else None
+    if intent is None or execution is None or intent.outcome is None:
+        raise RuntimeError(f"batch {number} of {payout.payout_id} was settled without a transaction")
+    outcome = await _final_outcome(engine, intent.outcome.transaction_hash)
+    if outcome is None:
+        return []
+    evidence = await batch_evidence(engine, payout, contract, payees, outcome)
+    outcomes = settle(ExpectedBatch(execution, tuple(payees)), evidence, engine.settings.retry, engine.now())
+    return [replace(each, transaction_hash=each.transaction_hash or outcome.transaction_hash) for each in outcomes]
+
+
+async def _judge_cash_out(
+    engine: Engine, contract: LifecycleContract, outcome: Outcome, payees: list[PlannedPayment]
+) -> list[PaymentOutcome]:
+    """Of a cash-out that is no batch of ours."""
+    if contract.address is None:
+        raise RuntimeError(f"asset {contract.asset_id} has disputes and no lifecycle contract")
+    receipt = await engine.lifecycle_contract.receipt_evidence(
+        outcome.transaction_hash, contract.address, contract.payment_token, contract.token
+    )
+    if receipt.event is None:
+        return []
+    seen = SeenExecution(outcome.transaction_hash, outcome.block_number, receipt.event)
+    paid = await cash_outs_of(engine, contract, seen, as_planned(payees))
+    return [redeemed(holder, payment) for holder, payment in paid.items()]
+
+
+async def _judge_flagged(
+    engine: Engine,
+    payout: Payout,
+    contract: LifecycleContract,
+    payees: Sequence[PlannedPayment],
+    block_number: int,
+) -> list[PaymentOutcome]:
+    """Of those of the payees whose paid flag is set at a block."""
+    if contract.address is None or not payees:
+        return []
+    holders = [each.holder for each in payees]
+    flags = await engine.lifecycle_contract.paid_flags(
+        contract.address, payout.execution_kind, payout.reference_id, holders, block_number
+    )
+    paid = [each for each in payees if flags[each.holder]]
+    recorded = await recorded_payments(engine, payout, contract, [each.holder for each in paid], block_number)
+    return [paid_elsewhere(each, recorded.get(each.holder)) for each in paid]
+
+
+async def _final_block(engine: Engine) -> int:
+    return max(0, (await engine.rail.head()).number - engine.settings.confirmations)
+
+
+async def _final_outcome(engine: Engine, transaction_hash: str) -> Outcome | None:
+    """Where the transaction is, if it has succeeded in a block that is canonical and final; else None."""
+    receipt = await engine.rail.find_receipt(transaction_hash)
+    if receipt is None or not receipt.succeeded:
+        return None
+    number = receipt.outcome.block_number
+    is_canonical = await engine.rail.block_hash(number) == receipt.outcome.block_hash
+    is_final = (await engine.rail.head()).number >= number + engine.settings.confirmations
+    return receipt.outcome if is_canonical and is_final else None
+
+
+def _those_that_changed(
+    disputed: Sequence[DisputedPayment], outcomes: Sequence[PaymentOutcome]
+) -> list[PaymentOutcome]:
+    """What a look has found that the ledger does not say. Who was refused after all waits for an operator."""
+    known = {each.planned.holder: each for each in disputed}
+    found = []
+    for outcome in outcomes:
+        before = known[outcome.holder]
+        moved = min(outcome.moved_base_units, before.planned.amount_base_units)
+        is_same = (outcome.detail, moved) == (before.detail, before.moved_base_units)
+        if outcome.state is PaymentState.WAITING:
+            found.append(replace(outcome, state=PaymentState.FAILED, retry_time=None))
+        elif outcome.state is not PaymentState.DISPUTED or not is_same:
+            found.append(outcome)
+    return found
+
+
+# ---------------------------------------------------------------------------------------- storing
+
+
+async def _store(
+    engine: Engine,
+    payout: Payout,
+    contract: LifecycleContract,
+    state: PaymentState,
+    outcomes: Sequence[PaymentOutcome],
+    before: Mapping[str, Tally],
+    final_block: int,
+) -> int:
+    """Writes the outcomes of payments that were in this state. Returns how many; 0 where they have moved on.
+
+    `before`: what each payment was due, and what of it had moved, as it was judged. `final_block`: by then at the
+    latest it was paid, so that an older balance is not taken for what is there.
+    """
+    if not outcomes:
+        return 0
+    key = treasury_key(contract)
+    async with engine.unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        if not locked.may_be_settled_again or not await _are_as_judged(work, payout, state, outcomes, before):
+            return 0
+        await work.unsent.conclude(payout.payout_id, state, outcomes, engine.now())
+        left = sum((before[each.holder] for each in outcomes), Tally())
+        entered = _entered(outcomes, before)
+        locked.settle_again(entered, {state: left}, engine.now())
+        still_owed = tally_of(entered, *OPEN_STATES)
+        if locked.state is PayoutState.CANCELLED:
+            # Who was refused after all is given up with the others.
+            refused = await work.unsent.cancel_unsent(payout.payout_id, engine.now())
+            locked.give_up(refused, engine.now())
+            still_owed = tally_of(entered, PaymentState.DISPUTED)
+        more = still_owed.promised_base_units - left.promised_base_units
+        await _change_promise(work, key, payout.payout_id, more)
+        await work.treasury.raise_settled_block(key, final_block)
+        await work.payouts.save(locked)
+        await work.payouts.wake(payout.payout_id, engine.now())
+        await work.commit()
+    engine.nudge()
+    return len(outcomes)
+
+
+async def _are_as_judged(
+    work: UnitOfWork,
+    payout: Payout,
+    state: PaymentState,
+    outcomes: Sequence[PaymentOutcome],
+    before: Mapping[str, Tally],
+) -> bool:
+    """Whether another replica has settled some of them meanwhile. The payout's row is locked."""
+    if state is PaymentState.DISPUTED:
+        disputed = await work.plan_rows.disputed(payout.payout_id, 0, _MOST_PAGES * _PAGE_ROWS)
+        present = {
+            each.planned.holder: Tally(1, each.planned.amount_base_units, each.moved_base_units)
+            for each in disputed
+        }
+    else:
+        deferred = await work.plan_rows.deferred(payout.payout_id, 0, _MOST_PAGES * _PAGE_ROWS)
+        present = {each.holder: Tally(1, each.amount_base_units) for each in deferred}
+    return all(present.get(each.holder) == before[each.holder] for each in outcomes)
+
+
+def _entered(outcomes: Sequence[PaymentOutcome], before: Mapping[str, Tally]) -> Tallies:
+    tallies: dict[PaymentState, Tally] = {}
+    for each in outcomes:
+        amount = each.amount_base_units
+        if amount is None:
+            amount = before[each.holder].amount_base_units
+        tally = Tally(1, amount, min(each.moved_base_units, amount))
+        tallies[each.state] = tallies.get(each.state, Tally()) + tally
+    return tallies
+
+
+async def _change_promise(work: UnitOfWork, key: TreasuryKey, payout_id: UUID, more_base_units: int) -> None:
+    await work.treasury.lock(key)
+    if more_base_units > 0:
+        await work.treasury.add(key, payout_id, more_base_units)
+    elif more_base_units < 0:
+        await work.treasury.reduce(key, payout_id, -more_base_units)

@@ -1,0 +1,1 @@
+"""Decides who is owed what: conditions, snapshot, plan, preview."""

@@ -1,0 +1,56 @@
+"""What every kind of payout does first: fail what can never be paid, and wait by name for what can."""
+
+from libs.errors import AppError, Reason
+from payout_service.application.engine import Engine, StepResult
+from payout_service.application.planning.payout_conditions import UNPAYABLE_ACTION, payout_conditions
+from payout_service.application.ports.unit_of_work import UnitOfWork
+from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
+from payout_service.domain.payout import Payout, PayoutState
+
+_NEVER_READY = UNPAYABLE_ACTION | {Reason.NOT_A_BOND}
+# Nothing of the action is paid, and nothing will be.
+_GIVEN_UP = frozenset({PayoutState.FAILED, PayoutState.CANCELLED})
+
+
+async def check_before_begin(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult | None:
+    """The preflight of a payout that is REQUESTED. None when nothing stands in its way."""
+    if contract.state is LifecycleState.FAILED:
+        # Also an asset of another chain: its addresses mean something else on this one.
+        reason = f"LIFECYCLE_CONTRACT_FAILED: {contract.failure_reason}"
+        return await fail_payout(engine, payout, PayoutState.REQUESTED, reason)
+    try:
+        conditions = await payout_conditions(engine, contract, payout.kind, payout.action_id)
+    except AppError as error:
+        if error.reason not in _NEVER_READY:
+            raise
+        return await fail_payout(engine, payout, PayoutState.REQUESTED, f"{error.reason}: {error.message}")
+    for condition in conditions:
+        if not condition.is_satisfied:
+            what = f"{condition.kind}: {condition.detail}; {condition.remedy}"
+            return StepResult(engine.settings.blocked_poll_seconds, what)
+    return None
+
+
+async def rival_of(work: UnitOfWork, payout: Payout) -> Payout | None:
+    """Another payout that pays the same dividend, coupon or redemption. Takes the asset's row lock.
+
+    Two of them would promise the same money twice, although the contract pays each holder once.
+    """
+    await work.lifecycle.lock(payout.asset_id)
+    for other in await work.payouts.of_action(payout.asset_id, payout.kind, payout.action_id):
+        has_begun = (other.paused_from or other.state) is not PayoutState.REQUESTED
+        is_over = other.state in _GIVEN_UP or (not payout.action_id and other.state is PayoutState.COMPLETED)
+        if other.payout_id != payout.payout_id and has_begun and not is_over:
+            return other
+    return None
+
+
+async def fail_payout(engine: Engine, payout: Payout, expected: PayoutState, reason: str) -> StepResult:
+    """Ends a payout that has paid nobody, if it is still in the expected state."""
+    async with engine.unit_of_work() as work:
+        payout = await work.payouts.lock(payout.payout_id)
+        if payout.state is expected:
+            payout.fail(reason, engine.now())
+            await work.payouts.save(payout)
+            await work.commit()
+    return StepResult(0)

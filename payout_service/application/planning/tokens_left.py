@@ -1,0 +1,37 @@
+"""Whether a redemption has reached every token: those that nobody on the bond's list holds free."""
+
+from libs.payout_terms import PayoutKind
+from payout_service.application.engine import Engine
+from payout_service.application.planning.payout_conditions import entitlement_source
+from payout_service.domain.lifecycle import LifecycleContract
+
+# Of holders on the bond's list, each with tokens that are worth less than a base unit.
+_MOST_HOLDERS = 200_000
+
+
+async def tokens_left(engine: Engine, contract: LifecycleContract, block_number: int) -> int | None:
+    """Base units of the bond at a block that are not free, or whose holders its list lacks.
+
+    Version 7 drops a holder from its list whose free tokens leave while others are frozen. None where the list is
+    too long to tell. Raises AppError CHAIN_UNAVAILABLE.
+    """
+    _, supply = await engine.security_token.live_totals(contract.token, block_number)
+    if supply == 0:
+        return 0
+    source = entitlement_source(contract, PayoutKind.REDEMPTION, 0)
+    length = engine.settings.plan_page_size
+    # By holder: version 7 may list one twice.
+    free: dict[str, int] = {}
+    for number in range(_MOST_HOLDERS // length):
+        page = await engine.security_token.entitled_page(source, number, length, block_number)
+        free.update((each.holder, each.balance) for each in page)
+        if len(page) < length:
+            return max(0, supply - sum(free.values()))
+    return None
+
+
+def told_tokens_left(tokens: int | None, block_number: int) -> str:
+    """For people."""
+    if tokens is None:
+        return f"the bond lists more than {_MOST_HOLDERS} holders at block {block_number}; what is left is unknown"
+    return f"{tokens} base units of the bond at block {block_number} are not free, or of holders not on its list"

@@ -1,0 +1,128 @@
+"""The snapshot of a dividend or a coupon: pending from its record date on until something triggers it.
+
+Batches before and after would pay from different lists unless it is triggered first
+(docs/contract-surprises.md#16).
+"""
+
+from libs.errors import AppError, Reason
+from payout_service.application.engine import Engine, StepResult, what_it_waits_for
+from payout_service.application.planning.begin_payout import check_before_begin, fail_payout, rival_of
+from payout_service.application.planning.payout_conditions import (
+    UNPAYABLE_ACTION,
+    entitlement_source,
+    payable_action,
+    told_time,
+)
+from payout_service.application.planning.snapshot_intents import (
+    ask_again,
+    find_snapshot_intent,
+    newest_hash,
+    snapshot_intent,
+)
+from payout_service.application.ports.security_token import CorporateAction
+from payout_service.application.sending.journaled_intents import is_lost_and_accounted
+from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
+from payout_service.domain.payout import Payout, PayoutState, Snapshot
+from payout_service.domain.transaction import IntentState, TransactionIntent
+
+
+async def start_action(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
+    """Preflight; then, unless something has triggered it already, the trigger's intent with the state."""
+    stopped = await check_before_begin(engine, payout, contract)
+    if stopped:
+        return stopped
+    action = await engine.security_token.corporate_action(contract.token, payout.kind, payout.action_id)
+    async with engine.unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        if locked.state is not PayoutState.REQUESTED or action is None:
+            return StepResult(0)
+        rival = await rival_of(work, locked)
+        what = f"ACTION_HAS_PAYOUT: payouts/{rival.payout_id} pays it" if rival else ""
+        if rival and rival.state is not PayoutState.COMPLETED:
+            # It may yet be given up.
+            return StepResult(engine.settings.blocked_poll_seconds, what)
+        if rival:
+            locked.fail(what, engine.now())
+        else:
+            locked.begin_snapshot(engine.now())
+            if not action.snapshot_id:
+                await work.journal.add(snapshot_intent(engine, locked, contract, 1))
+        await work.payouts.save(locked)
+        await work.commit()
+    engine.nudge()
+    await engine.failpoints.reach("payout.snapshot_requested")
+    return StepResult(engine.settings.poll_seconds)
+
+
+async def record_action(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
+    """Takes the action's snapshot as the asset tells it at a final block; an id other than 0 is required."""
+    async with engine.unit_of_work() as work:
+        number, intent = await find_snapshot_intent(work.journal, payout)
+        is_to_be_asked_again = intent is not None and await is_lost_and_accounted(work.journal, intent)
+    if intent and not is_to_be_asked_again and not intent.is_final:
+        return StepResult(engine.settings.poll_seconds, what_it_waits_for(engine, intent))
+    if contract.state is LifecycleState.FAILED:
+        reason = f"LIFECYCLE_CONTRACT_FAILED: {contract.failure_reason}"
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+    head = await engine.rail.head()
+    final_block = max(0, head.number - engine.settings.confirmations)
+    try:
+        action = await payable_action(engine, contract, payout.kind, payout.action_id, final_block)
+    except AppError as error:
+        if error.reason not in UNPAYABLE_ACTION:
+            raise
+        reason = f"{error.reason}: {error.message}"
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+    if not action.snapshot_id:
+        return await _not_triggered(engine, payout, contract, number, intent)
+    if not action.is_rate_set:
+        # Set at the head, not yet at the final block: every amount would be zero there.
+        what = f"RATE_SET: the rate of coupon {payout.action_id} is set and not final yet"
+        return StepResult(engine.settings.poll_seconds, what)
+    return await _record(engine, payout, contract, action, final_block)
+
+
+async def _not_triggered(
+    engine: Engine, payout: Payout, contract: LifecycleContract, number: int, intent: TransactionIntent | None
+) -> StepResult:
+    """At the final block nothing has triggered it: ours failed, or it was triggered by others and is not final."""
+    if intent and intent.state in (IntentState.REVERTED, IntentState.VOIDED):
+        name = "SNAPSHOT_REVERTED: " if intent.state is IntentState.REVERTED else "SNAPSHOT_VOIDED: "
+        reason = f"{name}{newest_hash(intent)} {intent.void_reason}".rstrip()
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+    newest = await engine.security_token.corporate_action(contract.token, payout.kind, payout.action_id)
+    if newest and newest.snapshot_id:
+        return StepResult(engine.settings.poll_seconds)
+    return await ask_again(engine, payout, contract, number + 1 if intent else number)
+
+
+async def _record(
+    engine: Engine, payout: Payout, contract: LifecycleContract, action: CorporateAction, block_number: int
+) -> StepResult:
+    block_hash = await engine.rail.block_hash(block_number)
+    if block_hash is None:
+        raise AppError(Reason.CHAIN_UNAVAILABLE, f"the node does not tell of its block {block_number}")
+    source = entitlement_source(contract, payout.kind, payout.action_id)
+    holder_count = await engine.security_token.entitled_count(source, block_number)
+    _, supply = await engine.security_token.snapshot_totals(contract.token, action.snapshot_id, block_number)
+    head = await engine.rail.head()
+    if holder_count == 0 and (
+        head.timestamp <= action.record_time or await engine.security_token.entitled_count(source, head.number)
+    ):
+        # Triggered in the very second of the record date; the list is empty until that has passed.
+        what = f"RECORD_DATE_REACHED: {told_time(action.record_time)} has not passed at the final block yet"
+        return StepResult(engine.settings.poll_seconds, what)
+    if holder_count == 0 or supply == 0:
+        reason = f"NO_HOLDERS: snapshot {action.snapshot_id} of {payout.kind.lower()} {payout.action_id} has none"
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+    async with engine.unit_of_work() as work:
+        locked = await work.payouts.lock(payout.payout_id)
+        if locked.state is not PayoutState.SNAPSHOTTING:
+            return StepResult(0)
+        snapshot = Snapshot(action.snapshot_id, block_number, block_hash)
+        locked.begin_planning(snapshot, holder_count, supply, engine.now())
+        await work.payouts.save(locked)
+        await engine.failpoints.reach("payout.before_snapshot_commit")
+        await work.commit()
+    await engine.failpoints.reach("payout.snapshot_recorded")
+    return StepResult(0)

@@ -1,0 +1,146 @@
+"""The lifecycle contract: the calls that pay, its roles and its pause, what it has executed.
+
+Methods raise AppError CHAIN_UNAVAILABLE when the node does not answer; what is named besides is listed at the
+method. Addresses in bulk are lower-case strings.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from libs.chain.address import EvmAddress
+from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
+from payout_service.domain.transaction import ContractCall
+
+# Begins the reason of a call that the lifecycle contract refuses because it is paused.
+PAUSED_ERROR = "LifeCycleCashFlowIsPaused"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptEvidence:
+    """What a batch's receipt holds: the contract's event, its transfers of the payment token by receiver.
+
+    `redeemed`: base units of the security token burned, by holder; only of a cash-out. See `burned_tokens`.
+    """
+
+    event: ExecutionEvent | None
+    transferred: Mapping[str, int]
+    redeemed: Mapping[str, int | None] = field(default_factory=dict)
+
+
+class CallKind(Enum):
+    """What a call is, as far as we know its function."""
+
+    TAKE_SNAPSHOT = "TAKE_SNAPSHOT"
+    TRIGGER_SNAPSHOTS = "TRIGGER_SNAPSHOTS"
+    PAY_BATCH = "PAY_BATCH"
+    SWEEP = "SWEEP"
+    SET_PAUSED = "SET_PAUSED"
+    OTHER = "OTHER"
+
+
+@dataclass(frozen=True, slots=True)
+class RecognisedCall:
+    """A decoded call: of PAY_BATCH the execution, of a SWEEP the receiver and the amount."""
+
+    kind: CallKind
+    execution: Execution | None = None
+    sweep_to: str = ""
+    sweep_base_units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeenExecution:
+    """An execution of a lifecycle contract by addresses, from its event; whoever sent it."""
+
+    transaction_hash: str
+    block_number: int
+    event: ExecutionEvent
+
+
+class LifecycleContractPort(Protocol):
+    """The lifecycle contract: calls to send, and what payouts read of it."""
+
+    def pay_batch(self, contract: EvmAddress, token: EvmAddress, execution: Execution) -> ContractCall:
+        """The contract's call by addresses of the execution's kind."""
+        ...
+
+    def sweep(self, contract: EvmAddress, to: EvmAddress, amount_base_units: int) -> ContractCall:
+        """The lifecycle contract's transferPaymentToken. Never for a payee: it sets no paid flag."""
+        ...
+
+    def set_paused(self, contract: EvmAddress, paused: bool) -> ContractCall:
+        """The lifecycle contract's pause() or unpause(). Either reverts where it is so already."""
+        ...
+
+    def recognise(self, call: ContractCall) -> RecognisedCall:
+        """What a call is. Touches no network."""
+        ...
+
+    async def has_code(self, address: EvmAddress) -> bool:
+        """True if there is a contract."""
+        ...
+
+    async def payment_token_of(self, contract: EvmAddress) -> EvmAddress | None:
+        """The lifecycle contract's payment token; None when the contract is no lifecycle contract."""
+        ...
+
+    async def is_paused(self, contract: EvmAddress) -> bool:
+        """True if the lifecycle contract is paused."""
+        ...
+
+    async def was_paused(self, contract: EvmAddress, block_number: int) -> bool | None:
+        """Whether it was at the end of a block; None where the node cannot tell.
+
+        It cannot of a block from before the contract, nor of one whose state it does not keep any more.
+        """
+        ...
+
+    async def holds_pauser_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        """True if the signer may pause and unpause the contract."""
+        ...
+
+    async def holds_payout_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        """True if the signer may execute payouts."""
+        ...
+
+    async def holds_cash_out_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        """True if the signer may execute redemptions."""
+        ...
+
+    async def holds_transferer_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
+        """True if the signer may move payment tokens out of the contract."""
+        ...
+
+    async def is_contract_of(self, contract: EvmAddress, token: EvmAddress, signer: EvmAddress) -> bool | None:
+        """Whether the lifecycle contract was made for this asset; None while guards before that one refuse."""
+        ...
+
+    async def implementation_of(self, contract: EvmAddress) -> EvmAddress | None:
+        """The code behind a proxy (EIP-1967); None when the contract is none."""
+        ...
+
+    async def executions(self, contract: EvmAddress, from_block: int, to_block: int) -> list[SeenExecution]:
+        """The contract's executions by addresses in a range of blocks, oldest first, whoever sent them."""
+        ...
+
+    async def receipt_evidence(
+        self, transaction_hash: str, contract: EvmAddress, payment_token: EvmAddress, token: EvmAddress
+    ) -> ReceiptEvidence:
+        """What a final receipt proves about a batch; `token` is the security token."""
+        ...
+
+    async def paid_flags(
+        self,
+        contract: EvmAddress,
+        kind: ExecutionKind,
+        reference_id: int,
+        holders: Sequence[str],
+        block_number: int,
+    ) -> dict[str, bool]:
+        """Each holder's paid flag at a block, from the contract's storage (docs/facts-contracts.md#paid-flags).
+
+        False for all of a cash-out: it has none.
+        """
+        ...

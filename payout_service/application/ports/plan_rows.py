@@ -1,0 +1,92 @@
+"""The rows of plans: who is owed what, and what the ledger says of each payment."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from payout_service.domain.payments import FailureReason, PaymentState, Tallies, Tally
+from payout_service.domain.plan import Entitlement, PlannedPayment
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedState:
+    """What the ledger says of a payment."""
+
+    ordinal: int
+    holder: str
+    amount_base_units: int
+    state: PaymentState
+    batch_number: int | None
+    transaction_hash: str
+    # Base units of the security token.
+    balance: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisputedPayment:
+    """A payment in dispute, with the transaction that it is about.
+
+    `batch_number` is None where an execution that is no batch of ours is in dispute. `moved_base_units` is what of
+    the amount has moved to the payee as far as was seen.
+    """
+
+    planned: PlannedPayment
+    batch_number: int | None
+    transaction_hash: str
+    reason: FailureReason
+    detail: str
+    moved_base_units: int
+
+    @property
+    def tally(self) -> Tally:
+        """The payment alone."""
+        return Tally(1, self.planned.amount_base_units, self.moved_base_units)
+
+
+class PlanRows(Protocol):
+    """The rows of plans."""
+
+    async def add_planned(self, payout_id: UUID, payments: Sequence[PlannedPayment], now: datetime) -> None:
+        """Stores rows of a plan, in bulk, each in its `first_state`."""
+        ...
+
+    def plan_rows(self, payout_id: UUID) -> AsyncIterator[PlannedPayment]:
+        """The whole plan in the order of the ordinals, streamed."""
+        ...
+
+    async def drop_rows(self, payout_id: UUID, from_ordinal: int) -> None:
+        """Forgets the rows of a redemption's round that was never frozen."""
+        ...
+
+    async def planned_holders(self, payout_id: UUID, round_number: int, holders: Sequence[str]) -> set[str]:
+        """Those of the holders that have a row in this round of the plan."""
+        ...
+
+    async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
+        """Those of the holders that have a payment in an open state (OPEN_STATES)."""
+        ...
+
+    async def reprice(self, payout_id: UUID, entitlements: Sequence[Entitlement], now: datetime) -> int:
+        """PLANNED payments of a redemption get these balances and amounts, by holder.
+
+        Returns by how many base units their sum rose.
+        """
+        ...
+
+    async def tallies(self, payout_id: UUID) -> Tallies:
+        """All payments by state."""
+        ...
+
+    async def disputed(self, payout_id: UUID, after: int, limit: int) -> list[DisputedPayment]:
+        """DISPUTED payments behind a place (from 1), in the order of the ordinals."""
+        ...
+
+    async def deferred(self, payout_id: UUID, after: int, limit: int) -> list[PlannedPayment]:
+        """DEFERRED payments behind a place (from 1), in the order of the ordinals."""
+        ...
+
+    async def recorded_payments(self, payout_id: UUID, after: int, limit: int) -> list[RecordedState]:
+        """The ledger's rows behind a place (from 1), in the order of the ordinals, for comparing."""
+        ...

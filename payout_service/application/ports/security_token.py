@@ -1,0 +1,121 @@
+"""The asset: its snapshots, its holders, its dividends and coupons, what it says that holders are owed.
+
+Methods raise AppError CHAIN_UNAVAILABLE when the node does not answer; what is named besides is listed at the
+method. Addresses in bulk are lower-case strings.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from libs.chain.address import EvmAddress
+from libs.payout_terms import PayoutKind
+from payout_service.domain.plan import Entitlement
+from payout_service.domain.transaction import ContractCall
+
+
+@dataclass(frozen=True, slots=True)
+class EntitlementSource:
+    """Where amounts come from that the asset computes: an action of it, or the principal of its live balances."""
+
+    token: EvmAddress
+    kind: PayoutKind
+    # 0 for a redemption.
+    action_id: int
+    payment_token_decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class CorporateAction:
+    """A dividend or coupon as the asset tells it; times in seconds since 1970."""
+
+    record_time: int
+    execution_time: int
+    # 0 until something triggers the scheduled snapshot (docs/contract-surprises.md#16).
+    snapshot_id: int
+    is_cancelled: bool
+    # False while a coupon's rate is pending.
+    is_rate_set: bool = True
+
+
+class SecurityToken(Protocol):
+    """The asset: calls to send, and what payouts read of it."""
+
+    def take_snapshot(self, token: EvmAddress) -> ContractCall:
+        """The asset's takeSnapshot()."""
+        ...
+
+    def trigger_snapshots(self, token: EvmAddress) -> ContractCall:
+        """The asset's triggerPendingScheduledCrossOrderedTasks(): anyone may call it."""
+        ...
+
+    async def holds_redeemer_role(self, token: EvmAddress, contract: EvmAddress) -> bool:
+        """True if the lifecycle contract may redeem the bond's tokens, by version 7's or 8's role."""
+        ...
+
+    async def holds_snapshot_role(self, token: EvmAddress, signer: EvmAddress) -> bool:
+        """True if the signer may take snapshots of the asset, under version 7's or 8's name of the role."""
+        ...
+
+    async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> int | None:
+        """The snapshot id in the asset's SnapshotTaken event of a receipt; None when it has no such event."""
+        ...
+
+    async def snapshot_balances(
+        self, token: EvmAddress, snapshot_id: int, holders: Sequence[str], block_number: int
+    ) -> dict[str, int]:
+        """Free balances of these holders at a snapshot, by holder; 0 for who held nothing."""
+        ...
+
+    async def snapshot_totals(self, token: EvmAddress, snapshot_id: int, block_number: int) -> tuple[int, int]:
+        """Number of holders and total supply at a snapshot, read at a block."""
+        ...
+
+    async def snapshot_page(
+        self, token: EvmAddress, snapshot_id: int, page: int, length: int, block_number: int
+    ) -> list[tuple[str, int]]:
+        """Holders and free balances of one page of a snapshot's list, in the list's order."""
+        ...
+
+    async def live_totals(self, token: EvmAddress, block_number: int) -> tuple[int, int]:
+        """Number of live holders and total supply at a block."""
+        ...
+
+    async def live_page(
+        self, token: EvmAddress, page: int, length: int, block_number: int
+    ) -> list[tuple[str, int]]:
+        """Live holders and balances of one page of the list, at a block."""
+        ...
+
+    async def live_balances(self, token: EvmAddress, holders: Sequence[str], block_number: int) -> dict[str, int]:
+        """Free live balances of these holders at a block, by holder; 0 for who holds nothing."""
+        ...
+
+    async def corporate_action(
+        self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: int | None = None
+    ) -> CorporateAction | None:
+        """A dividend or coupon at a block (None: the newest); None when the asset has none with this id.
+
+        Raises AppError ASSET_VERSION_NOT_SUPPORTED: the asset has it as the lifecycle contract cannot read it.
+        """
+        ...
+
+    async def maturity_time(self, token: EvmAddress) -> int | None:
+        """When a bond matures, seconds since 1970; None when the asset is no bond."""
+        ...
+
+    async def entitled_count(self, source: EntitlementSource, block_number: int) -> int:
+        """Holders of the action's list, or live holders, at a block; 0 before the record date."""
+        ...
+
+    async def entitled_page(
+        self, source: EntitlementSource, page: int, length: int, block_number: int
+    ) -> list[Entitlement]:
+        """One page of that list in its order, with what each is owed as the contract would compute it (floor)."""
+        ...
+
+    async def entitlements(
+        self, source: EntitlementSource, holders: Sequence[str], block_number: int | None = None
+    ) -> list[Entitlement]:
+        """What these holders are owed at a block (None: the newest), in their order."""
+        ...

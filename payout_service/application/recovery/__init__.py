@@ -1,0 +1,1 @@
+"""Accounts for transactions of our keys that the journal does not know."""

@@ -1,0 +1,1 @@
+"""The only way to the chain: nonces, signatures, broadcasts, receipts, finality."""

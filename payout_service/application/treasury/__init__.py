@@ -1,0 +1,1 @@
+"""Money in lifecycle contracts: available, promised, swept."""

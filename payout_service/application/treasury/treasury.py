@@ -1,0 +1,66 @@
+"""What money a lifecycle contract holds, and to whom it is promised."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.errors import AppError, Reason
+from payout_service.application.engine import Engine
+from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.treasury import treasury_key
+
+_MOST_COMMITMENTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TreasuryView:
+    """Base units of the payment token. `commitments` are resource names with what is promised, largest first."""
+
+    contract: LifecycleContract
+    balance_base_units: int
+    committed_base_units: int
+    commitments: list[tuple[str, int]]
+
+    @property
+    def available_base_units(self) -> int:
+        """What may be promised or swept."""
+        return max(0, self.balance_base_units - self.committed_base_units)
+
+
+async def get_treasury(engine: Engine, asset_id: UUID) -> TreasuryView:
+    """Raises AppError ASSET_NOT_YET_KNOWN or CHAIN_UNAVAILABLE."""
+    contract = await known_contract(engine, asset_id)
+    if contract.address is None:
+        return TreasuryView(contract, 0, 0, [])
+    key = treasury_key(contract)
+    async with engine.unit_of_work() as work:
+        owners = await work.treasury.commitments(key, _MOST_COMMITMENTS)
+        names = [
+            ("payouts" if await work.payouts.get(owner) else "sweeps", owner, amount) for owner, amount in owners
+        ]
+    balance, committed = await balance_and_committed(engine, contract)
+    return TreasuryView(
+        contract, balance, committed, [(f"{kind}/{owner}", amount) for kind, owner, amount in names]
+    )
+
+
+async def balance_and_committed(engine: Engine, contract: LifecycleContract) -> tuple[int, int]:
+    """What a contract holds at the newest block, and what of that is promised; 0 before it is deployed."""
+    if contract.address is None:
+        return 0, 0
+    key = treasury_key(contract)
+    # Commitments first: were they read later, one that was paid and reduced in between would count twice.
+    async with engine.unit_of_work() as work:
+        committed = await work.treasury.committed(key)
+    balance = await engine.payment_token.payment_token_balance(key.payment_token, key.lifecycle_contract)
+    return balance, committed
+
+
+async def known_contract(engine: Engine, asset_id: UUID) -> LifecycleContract:
+    """An asset's lifecycle contract. Raises AppError ASSET_NOT_YET_KNOWN naming `asset`."""
+    async with engine.unit_of_work() as work:
+        contract = await work.lifecycle.get(asset_id)
+    if contract is None:
+        raise AppError(
+            Reason.ASSET_NOT_YET_KNOWN, f"asset {asset_id} is not known to payout_service yet", field="asset"
+        )
+    return contract

@@ -1,0 +1,22 @@
+"""Which money pays an asset's holders: that of a lifecycle contract, in one payment token."""
+
+from dataclasses import dataclass
+
+from libs.chain.address import EvmAddress
+from payout_service.domain.lifecycle import LifecycleContract
+
+
+@dataclass(frozen=True, slots=True)
+class TreasuryKey:
+    """Money in one lifecycle contract, of one payment token."""
+
+    chain_id: int
+    lifecycle_contract: EvmAddress
+    payment_token: EvmAddress
+
+
+def treasury_key(contract: LifecycleContract) -> TreasuryKey:
+    """The treasury that pays an asset's holders. The contract must be deployed."""
+    if contract.address is None:
+        raise RuntimeError(f"asset {contract.asset_id} has no lifecycle contract yet")
+    return TreasuryKey(contract.chain_id, contract.address, contract.payment_token)

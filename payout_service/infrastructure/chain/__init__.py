@@ -1,0 +1,1 @@
+"""The EVM chain, its contracts and the signing keys behind the ports."""

@@ -1,0 +1,354 @@
+"""The EVM JSON-RPC rail: any EVM node, and Hedera's JSON-RPC relay."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from libs.chain.address import EvmAddress
+from libs.errors import AppError, Reason
+from libs.evm.rpc import CallRevertedError, JsonRpc, RpcRefusedError, RpcUnavailableError, quantity
+from payout_service.application.ports.rail import (
+    BroadcastAnswer,
+    BroadcastResult,
+    CallWouldRevertError,
+    Head,
+    Receipt,
+    SeenTransaction,
+)
+from payout_service.domain.fees import FeeQuote, Fees
+from payout_service.domain.transaction import ContractCall, Outcome, SignedTransaction
+from payout_service.infrastructure.chain.signer import Signer
+
+_T = TypeVar("_T")
+
+# What nodes say in their own words, in lower case; the first that fits counts. geth, reth, erigon, nethermind,
+# besu, anvil and the Hedera relay. Anything else is NOT_TAKEN, which is always safe: the same bytes go out again
+# and the outcome is looked for by nonce.
+_WORDS: Sequence[tuple[BroadcastAnswer, re.Pattern[str]]] = tuple(
+    (answer, re.compile("|".join(words)))
+    for answer, words in (
+        (
+            BroadcastAnswer.ALREADY_KNOWN,
+            (
+                r"already ?known",
+                r"already (been )?imported",
+                r"already in (the )?mempool",
+                r"transaction already exists",
+                r"\bknown transaction",
+            ),
+        ),
+        (
+            # Another attempt with the nonce waits in the pool. Before "nonce used", as nethermind words it alike.
+            BroadcastAnswer.FEE_TOO_LOW,
+            (
+                r"underpriced",
+                r"could not replace existing",
+                r"insufficient gas price to replace",
+                r"replacement ?not ?allowed",
+                r"ownnoncealreadyused",
+                r"fee ?too ?low",
+                r"gas ?price is too low",
+                r"gas price below",
+                r"below (the )?(configured )?minimum",
+                r"(less|lower) than (the )?(current )?(block )?base ?fee",
+                r"insufficient_tx_fee",
+            ),
+        ),
+        (
+            BroadcastAnswer.NONCE_USED,
+            (r"nonce (is )?too low", r"noncetoolow", r"oldnonce", r"nonce .{0,20}already been used"),
+        ),
+        (
+            BroadcastAnswer.NONCE_GAP,
+            (
+                r"nonce (is )?too high",
+                r"noncetoohigh",
+                r"nonce ?gap",
+                r"gapped",
+                r"nonce is too distant",
+                r"future transaction tries to replace",
+                r"invalid transaction with a lower nonce",
+                # The network's word for both directions; of a relay that keeps no pool it means the gap.
+                r"wrong_nonce",
+            ),
+        ),
+        (
+            BroadcastAnswer.NEVER_FITS,
+            (
+                r"exceeds (the )?block gas limit",
+                r"exceeds max gas per sec",
+                r"gas ?limit ?(is )?too ?high",
+                r"gaslimitexceeded",
+                r"intrinsic gas too (low|high)",
+                r"intrinsic gas exceeds",
+                r"insufficient of intrinsic gas",
+                r"floor data gas",
+                r"oversized data",
+                r"max initcode size",
+                r"maxtxsizeexceeded",
+                r"transaction_oversize",
+            ),
+        ),
+    )
+)
+
+_GWEI = 10**9
+_DEFAULT_PRIORITY_FEE_WEI = _GWEI
+# A node's advice, within reason: miners take nothing for nothing, and no chain asks a hundred gwei as a tip.
+_LEAST_PRIORITY_FEE_WEI, _MOST_PRIORITY_FEE_WEI = 1, 100 * _GWEI
+
+
+class FeeModel(Enum):
+    """Where the price of gas is read."""
+
+    # EIP-1559: the newest block's base fee; legacy where blocks have none.
+    BLOCK_BASE_FEE = "BLOCK_BASE_FEE"
+    # As before, but the base is eth_gasPrice: a relay's blocks tell what was paid, not what is asked for.
+    NODE_GAS_PRICE = "NODE_GAS_PRICE"
+    # Legacy transactions (type 0) whatever blocks tell.
+    LEGACY = "LEGACY"
+
+
+class EvmRail:
+    """See Rail. Signs for every signer that it is given.
+
+    The chain's identity may be reused for `identity_seconds`, by `monotonic`, to spare requests.
+    """
+
+    def __init__(
+        self,
+        rpc: JsonRpc,
+        signers: Sequence[Signer],
+        *,
+        fee_model: FeeModel = FeeModel.BLOCK_BASE_FEE,
+        identity_seconds: float = 2.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rpc = rpc
+        self._signers: Mapping[EvmAddress, Signer] = {signer.address: signer for signer in signers}
+        self._fee_model = fee_model
+        self._chain_id = _Reused[int](rpc.chain_id, identity_seconds, monotonic)
+        self._genesis_hash = _Reused[str](self._read_genesis_hash, identity_seconds, monotonic)
+
+    async def chain_id(self) -> int:
+        """See Rail."""
+        return await self._chain_id.read()
+
+    async def genesis_hash(self) -> str:
+        """See Rail."""
+        return await self._genesis_hash.read()
+
+    async def head(self) -> Head:
+        """See Rail."""
+        block = await self._rpc.latest_block()
+        return Head(block.number, block.hash, block.timestamp_seconds)
+
+    async def block_hash(self, number: int) -> str | None:
+        """See Rail."""
+        block = await self._rpc.block(number)
+        return block.hash if block else None
+
+    async def nonce_at(self, signer: EvmAddress, block_number: int | None) -> int:
+        """See Rail."""
+        tag = "latest" if block_number is None else hex(block_number)
+        return quantity(await self._rpc.request("eth_getTransactionCount", signer.value, tag))
+
+    async def estimate_gas(self, signer: EvmAddress, call: ContractCall) -> int:
+        """See Rail."""
+        transaction = {"from": signer.value, "data": "0x" + call.data.hex()}
+        if call.to:
+            transaction["to"] = call.to.value
+        try:
+            return quantity(await self._rpc.request("eth_estimateGas", transaction))
+        except CallRevertedError as error:
+            raise CallWouldRevertError(error.reason) from error
+        except RpcRefusedError as error:
+            # For example more gas than a block holds: the call cannot be made as it is.
+            raise CallWouldRevertError(error.message) from error
+
+    async def fee_quote(self) -> FeeQuote:
+        """See Rail. No cap: the engine has it."""
+        if self._fee_model is FeeModel.LEGACY:
+            return FeeQuote(await self._gas_price())
+        base_fee = (await self._rpc.latest_block()).base_fee_wei
+        if base_fee is None:
+            return FeeQuote(await self._gas_price())
+        # A base fee of 0 may be true, or a relay's way to say nothing.
+        if base_fee == 0 or self._fee_model is FeeModel.NODE_GAS_PRICE:
+            base_fee = await self._gas_price()
+        priority_fee = await self._priority_fee()
+        return FeeQuote(base_fee + priority_fee, base_fee, priority_fee)
+
+    async def transaction_with_nonce(self, signer: EvmAddress, nonce: int) -> SeenTransaction | None:
+        """See Rail. The block is found by the signer's transaction count, which needs old state."""
+        block_number = await self._block_that_used(signer, nonce)
+        if block_number is None:
+            return None
+        block = await self._ask("eth_getBlockByNumber", hex(block_number), True)
+        entry = _transaction_with(block, signer, nonce)
+        if entry is None:
+            # The chain has moved between the questions.
+            raise RpcUnavailableError(f"nonce {nonce} of {signer} is used in block {block_number}, which lacks it")
+        receipt = await self.find_receipt(str(entry.get("hash")).lower())
+        if receipt is None:
+            raise RpcUnavailableError(f"the node has no receipt of {entry.get('hash')}, which is in its block")
+        return SeenTransaction(
+            transaction_hash=receipt.outcome.transaction_hash,
+            block_number=receipt.outcome.block_number,
+            block_hash=receipt.outcome.block_hash,
+            block_time=datetime.fromtimestamp(quantity(block.get("timestamp")), UTC),
+            gas_used=receipt.outcome.gas_used,
+            succeeded=receipt.succeeded,
+            call=_call_of(entry),
+        )
+
+    async def sign(
+        self, signer: EvmAddress, call: ContractCall, *, chain_id: int, nonce: int, gas_limit: int, fees: Fees
+    ) -> SignedTransaction:
+        """See Rail. Raises ValueError for a signer whose key is not here."""
+        if signer not in self._signers:
+            raise ValueError(f"no key for {signer}")
+        return await self._signers[signer].sign(
+            call, chain_id=chain_id, nonce=nonce, gas_limit=gas_limit, fees=fees
+        )
+
+    async def broadcast(self, raw: bytes) -> BroadcastResult:
+        """See Rail."""
+        try:
+            await self._rpc.request("eth_sendRawTransaction", "0x" + raw.hex())
+        except RpcRefusedError as error:
+            return BroadcastResult(_meaning_of(error.message), error.message)
+        return BroadcastResult(BroadcastAnswer.ACCEPTED)
+
+    async def find_receipt(self, transaction_hash: str) -> Receipt | None:
+        """See Rail."""
+        answer = await self._rpc.request("eth_getTransactionReceipt", transaction_hash)
+        return None if answer is None else _receipt(answer)
+
+    async def gas_money_wei(self, account: EvmAddress) -> int:
+        """See Rail."""
+        return quantity(await self._ask("eth_getBalance", account.value, "latest"))
+
+    async def _read_genesis_hash(self) -> str:
+        block = await self._rpc.block(0)
+        if block is None:
+            raise AppError(Reason.CHAIN_UNAVAILABLE, "the node does not know block 0")
+        return block.hash
+
+    async def _priority_fee(self) -> int:
+        """The tip that the node advises, within bounds; 1 gwei where it does not know the method."""
+        try:
+            advised = quantity(await self._rpc.request("eth_maxPriorityFeePerGas"))
+        except RpcRefusedError:
+            return _DEFAULT_PRIORITY_FEE_WEI
+        return min(max(advised, _LEAST_PRIORITY_FEE_WEI), _MOST_PRIORITY_FEE_WEI)
+
+    async def _gas_price(self) -> int:
+        return quantity(await self._ask("eth_gasPrice"))
+
+    async def _ask(self, method: str, *parameters: object) -> Any:
+        """The answer to what no sound node refuses. Raises RpcUnavailableError."""
+        try:
+            return await self._rpc.request(method, *parameters)
+        except RpcRefusedError as error:
+            raise RpcUnavailableError(f"the node refused {method}: {error}") from error
+
+    async def _block_that_used(self, signer: EvmAddress, nonce: int) -> int | None:
+        """The block after which the signer's count is past the nonce; None when none is.
+
+        Backwards from the head in doubling steps, then halving: about 2 log2(blocks) questions, and no older
+        state than twice the age of the answer.
+        """
+        used_by = (await self._rpc.latest_block()).number
+        if await self._count_at(signer, used_by) <= nonce:
+            return None
+        not_used_by, step = used_by, 1
+        while not_used_by > 0:
+            not_used_by = max(0, used_by - step)
+            if await self._count_at(signer, not_used_by) <= nonce:
+                break
+            used_by, step = not_used_by, 2 * step
+        while used_by - not_used_by > 1:
+            middle = (used_by + not_used_by) // 2
+            if await self._count_at(signer, middle) > nonce:
+                used_by = middle
+            else:
+                not_used_by = middle
+        return used_by
+
+    async def _count_at(self, signer: EvmAddress, block_number: int) -> int:
+        try:
+            return await self.nonce_at(signer, block_number)
+        except RpcRefusedError as error:
+            raise RpcUnavailableError(
+                f"the node does not tell the transaction count at block {block_number}: finding the transaction "
+                f"of a nonce needs a node with old state (an archive node): {error}"
+            ) from error
+
+
+class _Reused(Generic[_T]):
+    """An answer that serves for some seconds after it was asked for."""
+
+    def __init__(
+        self, ask: Callable[[], Awaitable[_T]], serves_seconds: float, monotonic: Callable[[], float]
+    ) -> None:
+        self._ask = ask
+        self._serves_seconds = serves_seconds
+        self._monotonic = monotonic
+        self._answer: tuple[float, _T] | None = None
+
+    async def read(self) -> _T:
+        """The answer. Raises what asking raises; an error is never reused."""
+        now = self._monotonic()
+        if self._answer is not None and now - self._answer[0] < self._serves_seconds:
+            return self._answer[1]
+        answer = await self._ask()
+        self._answer = (now, answer)
+        return answer
+
+
+def _meaning_of(message: str) -> BroadcastAnswer:
+    """What a node's refusal of signed bytes means."""
+    said = message.lower()
+    return next((answer for answer, words in _WORDS if words.search(said)), BroadcastAnswer.NOT_TAKEN)
+
+
+def _transaction_with(block: Any, signer: EvmAddress, nonce: int) -> Mapping[str, Any] | None:
+    """The transaction of a block with all its transactions. Raises RpcUnavailableError for a malformed one."""
+    try:
+        for entry in block["transactions"] if block else ():
+            if entry["from"].lower() == signer.value and quantity(entry["nonce"]) == nonce:
+                found: Mapping[str, Any] = entry
+                return found
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RpcUnavailableError(f"the node answered a malformed block: {error!r}") from error
+    return None
+
+
+def _call_of(entry: Mapping[str, Any]) -> ContractCall:
+    try:
+        to = EvmAddress(entry["to"].lower()) if entry.get("to") else None
+        # Older nodes call it data.
+        return ContractCall(to, bytes.fromhex((entry.get("input") or entry.get("data") or "0x")[2:]))
+    except (TypeError, AttributeError, ValueError) as error:
+        raise RpcUnavailableError(f"the node answered a malformed transaction: {error!r}") from error
+
+
+def _receipt(answer: Mapping[str, Any]) -> Receipt:
+    try:
+        created = answer.get("contractAddress")
+        return Receipt(
+            succeeded=quantity(answer["status"]) == 1,
+            outcome=Outcome(
+                transaction_hash=answer["transactionHash"].lower(),
+                block_number=quantity(answer["blockNumber"]),
+                block_hash=answer["blockHash"].lower(),
+                gas_used=quantity(answer["gasUsed"]),
+                created_contract=EvmAddress(created.lower()) if created else None,
+            ),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RpcUnavailableError(f"the node answered a malformed receipt: {error!r}") from error
