@@ -9,7 +9,7 @@ from libs.config import ServiceSettings
 
 
 class ChainSyncSettings(ServiceSettings):
-    """The chain, and how it is followed. Defaults suit Hedera's relay and mirror node (hedera.md)."""
+    """The chain, and how it is followed. Defaults suit Hedera's relay and mirror node (docs/facts-hedera.md)."""
 
     model_config = SettingsConfigDict(env_prefix="CHAIN_SYNC_SERVICE_")
 

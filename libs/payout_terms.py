@@ -42,7 +42,9 @@ class UnsupportedRuleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PayeeRules:
-    """Rules per payee (design.md, 5a). Addresses are lower case; rates are hundredths of a percent.
+    """Rules per payee (docs/adr/0014-rules-per-payee.md).
+
+    Addresses are lower case; rates are hundredths of a percent.
 
     `minimum_base_units`: who is due less waits until what was deferred so, from all payouts of the asset together,
     reaches it.

@@ -17,7 +17,7 @@ class Rail(StrEnum):
     HEDERA_RELAY = "hedera_relay"
 
 
-# Hedera is final at once and a relay keeps no pool of transactions (hedera.md); not what is set explicitly.
+# Hedera is final at once, a relay keeps no pool (docs/facts-hedera.md#relay-nonces); not what is set explicitly.
 # A page of the plan is one call of a contract per holder, of which the relay allows 100 a minute: half a minute.
 _HEDERA_RELAY_DEFAULTS = {
     "confirmations": 0,

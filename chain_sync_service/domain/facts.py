@@ -30,7 +30,7 @@ class RawLog:
     """A log as a source gives it; addresses and hashes in lower case.
 
     `has_result` is false where the source has the log but not (yet) the transaction that made it: such a log
-    alone proves nothing (hedera.md, mirror node lag).
+    alone proves nothing (docs/facts-hedera.md#mirror-node-lag).
     """
 
     contract: str
@@ -71,8 +71,8 @@ class Transfer:
 class SupplyChange:
     """The token tells that it issued to, or redeemed from, a holder: the Transfer that goes with it is one.
 
-    A Transfer from or to nobody without it may be a lock or a freeze (contracts.md, 3.15). Version 7 tells no
-    Transfer of a redemption at maturity (3.20).
+    A Transfer from or to nobody without it may be a lock or a freeze (docs/contract-surprises.md#15). Version 7
+    tells no Transfer of a redemption at maturity (docs/contract-surprises.md#20).
     """
 
     log: RawLog
@@ -144,7 +144,7 @@ DETAILS: Mapping[FactKind, tuple[str, ...]] = {
     # `lifecycle_contract` is a flag: whether it is the one that was paused or unpaused.
     FactKind.PAUSE_CHANGED: ("lifecycle_contract", "paused"),
     # `method` is the event's name; `reference_id` the snapshot's or action's number, 0 for a cash-out. A payee
-    # of the zero address is padding and does not count (contracts.md, 3.4).
+    # of the zero address is padding and does not count (docs/contract-surprises.md#4).
     FactKind.PAYOUT_EXECUTED: ("method", "reference_id", "succeeded_count", "failed_count", "paid_base_units"),
     # `kind` is CONTROL_LIST, ACCOUNT_FROZEN, TOKENS_FROZEN, TOKENS_LOCKED or TOKENS_HELD; the amount is empty
     # where the log tells none.

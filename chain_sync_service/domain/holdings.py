@@ -85,10 +85,11 @@ def window_effects(
 ) -> WindowEffects:
     """Transfers are folded, but for holders whose parts may have changed: their transfers may be no transfers.
 
-    Locking and freezing tell a transfer to nobody though the supply stays (contracts.md, 3.15). A transfer from or
-    to nobody is believed only if the token tells of an issue or a redemption in the same transaction. What the
-    token tells by partition and by no transfer, as version 7 does (3.20), is not folded either: who is named is
-    read. Without trust (a replay, whose transfers were folded before) everybody whom a log names is read.
+    Locking and freezing tell a transfer to nobody though the supply stays (docs/contract-surprises.md#15). A
+    transfer from or to nobody is believed only if the token tells of an issue or a redemption in the same
+    transaction. What the token tells by partition and by no transfer, as version 7 does
+    (docs/contract-surprises.md#20), is not folded either: who is named is read. Without trust (a replay, whose
+    transfers were folded before) everybody whom a log names is read.
     """
     touched = {holder for fact in facts for holder in fact.touched}
     if trusts_folding:

@@ -186,7 +186,8 @@ class Listener:
         """True if a position at that block is to be announced, so that its holdings are compared with the supply.
 
         It is where anything was seen, where a range is still to be completed, where a backfill ends, and now and
-        then although nothing happens: balances can change without any log (contracts.md, 3.15).
+        then although nothing happens: balances can change without any log
+        (docs/contract-surprises.md#15).
         """
         announced = self.floor_block if self.announced_block is None else self.announced_block
         is_overdue = end_block - announced >= position_event_blocks

@@ -1,8 +1,8 @@
 """The chain as a Hedera mirror node tells it, over REST.
 
 A mirror node speaks of consensus timestamps, the port of blocks: a window of blocks is asked for by the timestamps
-that bound it. What a mirror node shows may be repeated, or not be all there yet (hedera.md); whatever does not fit
-together is refused, never skipped.
+that bound it. What a mirror node shows may be repeated, or not be all there yet
+(docs/facts-hedera.md#mirror-node-lag); whatever does not fit together is refused, never skipped.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """How many payees payout_service puts into one batch, by kind of payout, when each costs what it does for real.
 
-The devnet burns as much gas per payee as contracts.md, section 4, measured with real tokens.
+The devnet burns as much gas per payee as was measured with real tokens (docs/facts-contracts.md#gas).
 `python -m deploy.demo.batch_sizes` prints the table; tests/system/test_batch_sizes.py checks it.
 """
 

@@ -1,6 +1,6 @@
-"""What the contracts pay a holder, in integers, by contracts.md: asset and payment token have 6 decimals each.
+"""What the contracts pay a holder, in integers (docs/facts-contracts.md#amounts).
 
-Amounts and balances are base units.
+Asset and payment token have 6 decimals each. Amounts and balances are base units.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Roles of the lifecycle contract and of the security tokens, from contracts.md."""
+"""Roles of the lifecycle contract and of the security tokens (docs/facts-contracts.md#roles)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -27,9 +27,9 @@ _ANY_BOND: Final = BOND[AssetVersion.VERSION_7]
 PARTITION: Final = (1).to_bytes(32, "big")
 SECOND_PARTITION: Final = (2).to_bytes(32, "big")
 
-# Gas to add per holder so that a payment by addresses costs what contracts.md (section 4) measured with real
-# tokens for payees who hold the money already: 60,900, 113,400, 116,200, 99,700 and 565,000 per holder. The
-# devnet's own contracts were measured to need 44,600, 54,100, 55,800, 45,000 and 123,000.
+# Gas to add per holder so that a payment by addresses costs what was measured with real tokens
+# (docs/facts-contracts.md#gas) for payees who hold the money already: 60,900, 113,400, 116,200, 99,700 and 565,000
+# per holder. The devnet's own contracts were measured to need 44,600, 54,100, 55,800, 45,000 and 123,000.
 GAS_BURN_LIKE_REAL: Final[Mapping[GasBurn, int]] = MappingProxyType(
     {
         GasBurn.SNAPSHOT: 16_300,

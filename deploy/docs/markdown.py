@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_PLACED = re.compile(r"<a id=\"([^\"]+)\"></a>")
 
 
 def generated_note(source: str) -> str:
@@ -25,6 +29,12 @@ def cell(text: str) -> str:
 def anchor(heading: str) -> str:
     """The anchor that Markdown viewers give to a heading of letters, digits, dots and underscores."""
     return heading.lower().replace(".", "").replace(" ", "-").replace("`", "")
+
+
+def anchors(text: str) -> set[str]:
+    """What a link into a page may name: its headings, and the anchors that it places itself."""
+    headings = {re.sub(r"[^\w -]", "", anchor(heading)) for heading in _HEADING.findall(text)}
+    return headings | set(_PLACED.findall(text))
 
 
 def document(lines: Iterable[str]) -> str:

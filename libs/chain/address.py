@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 
 _LOWER_EVM_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
-# Strict on purpose (hedera.md): leading zeros or other scripts' digits would give one account two spellings.
+# Strict on purpose (docs/facts-hedera.md#addresses): leading zeros or other scripts' digits would give one
+# account two spellings.
 _HEDERA_ID = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 
 

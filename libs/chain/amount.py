@@ -65,7 +65,8 @@ def format_decimal_amount(amount_base_units: int, decimals: int) -> str:
 def pro_rata_floor(total_base_units: int, balance: int, supply: int) -> int:
     """A holder's share as the lifecycle contract computes it: floor(total x balance / supply).
 
-    Rounds down; what is left over stays in the contract (contracts.md, 3.8). `supply` must be above zero.
+    Rounds down; what is left over stays in the contract (docs/contract-surprises.md#8). `supply` must be
+    above zero.
     """
     if supply <= 0 or balance < 0 or total_base_units < 0:
         raise ValueError("a share needs a positive supply and no negative figures")

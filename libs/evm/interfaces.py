@@ -1,4 +1,4 @@
-"""The on-chain interfaces that we speak, from contracts.md. A test compares each with that table."""
+"""The on-chain interfaces that we speak. A test compares each with a table (docs/facts-contracts.md#interface)."""
 
 from libs.evm.abi import ContractError, Event, Function
 
@@ -205,7 +205,7 @@ PAYOUT_ROLE = bytes.fromhex("88ad01da1e5558735d5b478c04a0f1667377fb68a98cb027815
 CASHOUT_ROLE = bytes.fromhex("e0d6eef1076057afbcdc5a0534cf7ab9071fa4fdd3750e202da3d49c8913a144")
 TRANSFERER_ROLE = bytes.fromhex("4a16419d45be80f6de7609caac23eb8c7bfe6336a71da3cefd43ea62183ad211")
 PAYMENT_TOKEN_MANAGER_ROLE = bytes.fromhex("15e92345f55818ea6e01143954b5841c1ba74302c2b157a2b4d0f21f9ad40286")
-# The reference gives all six to the one operator (contracts.md, end of section 1).
+# The reference gives all six to the one operator (docs/facts-contracts.md#roles).
 ALL_LIFECYCLE_ROLES = (
     DEFAULT_ADMIN_ROLE,
     PAUSER_ROLE,
@@ -229,7 +229,7 @@ SNAPSHOT_ID_NULL = ContractError("SnapshotIdNull", ())
 SNAPSHOT_ID_DOES_NOT_EXIST = ContractError("SnapshotIdDoesNotExists", ("uint256",))
 TOKEN_IS_PAUSED = ContractError("TokenIsPaused", ())
 TOKEN_IS_PAUSED_V8 = ContractError("IsPaused", ())
-# The selector that was called: the asset's proxy has no such function (contracts.md, 3.22).
+# The selector that was called: the asset's proxy has no such function (docs/contract-surprises.md#22).
 FUNCTION_NOT_FOUND = ContractError("FunctionNotFound", ("bytes4",))
 # Too early to redeem: version 7 says so still on the maturity date, when the lifecycle contract already pays.
 MATURITY_DATE_WRONG_V7 = ContractError("BondMaturityDateWrong", ())
@@ -291,7 +291,7 @@ PAYMENT_TOKEN_ERRORS = {
 
 # EIP-1967: keccak-256("eip1967.proxy.implementation") - 1.
 IMPLEMENTATION_SLOT = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA505D382BBC
-# contracts.md, 3.2: where the lifecycle contract keeps its paid flags.
+# Where the lifecycle contract keeps its paid flags (docs/facts-contracts.md#paid-flags).
 PAID_FLAG_BASE = 0x854679A93CEBFD89E2D5A20FDC0F646E935C518A098CEA2E09FBCD5137772703
 PAID_FLAG_DISTRIBUTIONS_OFFSET = 2
 PAID_FLAG_SNAPSHOTS_OFFSET = 3

@@ -34,7 +34,7 @@ class Timing:
 
 
 class MethodTier(Enum):
-    """How dear a method is to a Hedera JSON-RPC relay (its docs/rate-limiting.md)."""
+    """How dear a method is to a Hedera JSON-RPC relay (docs/facts-hedera.md#relay-limits)."""
 
     EXPENSIVE = 1
     MODERATE = 2

@@ -12,7 +12,7 @@ class BatchLimits:
     """Caps of one call. `gas_margin_percent` is kept free below the gas cap when a batch is sized.
 
     Child records count only where the payment token is one of Hedera's own (HTS): at most 50 in a transaction, and
-    reads may count too (hedera.md).
+    reads may count too (docs/facts-hedera.md#limits-of-a-transaction).
     """
 
     max_gas: int

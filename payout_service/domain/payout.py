@@ -400,7 +400,7 @@ class Payout:
         self._changed(now)
 
     def finish(self, open_base_units: int, now: datetime, *, are_tokens_left: bool = False) -> None:
-        """No payment is under way any more. Asserts the accounting identity (design.md, 5.10).
+        """No payment is under way any more. Asserts the identity of docs/architecture.md#accounting-identity.
 
         `open_base_units` is what failed, disputed and deferred payments are still owed. `are_tokens_left`: a
         redemption has paid all that it could, and tokens are still there; it is INCOMPLETE then.

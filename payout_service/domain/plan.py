@@ -81,7 +81,7 @@ class PlanTotals:
 
     declared = payable + rounding_dust + frozen_share + excluded + withheld; deferred is a part of payable. The
     frozen share is what the contract withholds because it divides by the total supply, while frozen tokens count
-    in nobody's free balance (contracts.md, 3.10).
+    in nobody's free balance (docs/contract-surprises.md#10).
     """
 
     holder_count: int
@@ -189,7 +189,7 @@ def _treatment(amount_base_units: int, rules: PayeeRules) -> Treatment:
 
 
 def spread_total(total_base_units: int, total_supply: int, excluded_balance: int) -> int:
-    """The total to call with so that the excluded holders' share goes to the others (design.md, 5a).
+    """The total to call with so that the excluded share goes to the others (docs/adr/0014-rules-per-payee.md).
 
     floor(total x supply / (supply - excluded)); what the others get together stays within the total. Raises
     ValueError when nobody else holds anything.

@@ -1,7 +1,7 @@
 """What proves that a payee was paid. A payment becomes PAID by a proof, and a proof cannot be made of less.
 
 The lifecycle contract's event and the payment token's Transfer logs of one transaction say the same amount, and
-that amount is what was due (design.md, 5.8).
+that amount is what was due (docs/adr/0017-proofs-and-disputes.md).
 """
 
 from dataclasses import dataclass

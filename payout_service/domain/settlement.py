@@ -1,4 +1,4 @@
-"""What a final receipt proves about each payee of a batch (design.md, 5.8). Pure: evidence in, outcomes out."""
+"""What a final receipt proves about each payee of a batch (docs/architecture.md#evidence). Pure functions."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionEvent:
-    """The contract's own event of a call by addresses, zero padding removed (contracts.md, 3.4)."""
+    """The contract's own event of a call by addresses, zero padding removed (docs/contract-surprises.md#4)."""
 
     execution: Execution
     failed: tuple[str, ...]
@@ -112,7 +112,7 @@ def settle(
 
     PAID only where event and Transfer log both say exactly what the plan says. Where they disagree with each
     other or with the plan, the payee is DISPUTED: not paid again, and shown to an operator. A redemption pays what
-    its holder has at that moment: there the formula is checked instead of the plan (design.md, 5.5).
+    its holder has at that moment: there the formula is checked instead of the plan (docs/adr/0013-redemption.md).
     """
     event = evidence.event
     if event is None or event.execution != expected.execution:
@@ -250,7 +250,8 @@ def strip_padding(
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """The payees in the three padded arrays of an execution event: those failed, and what each other got.
 
-    `paid_amounts[i]` belongs to `succeeded[i]`; the rest of each array is filled with zeros (contracts.md, 3.4).
+    `paid_amounts[i]` belongs to `succeeded[i]`; the rest of each array is filled with zeros
+    (docs/contract-surprises.md#4).
     """
     zero = "0x" + "0" * 40
     paid: Counter[str] = Counter()

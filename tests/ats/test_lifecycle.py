@@ -1,6 +1,6 @@
 """Our lifecycle contract on the studio's tokens: what pays whom what, and what it does not protect from.
 
-These are the dangers that the payout engine has to avoid; see contracts.md, 3.
+These are the dangers that the payout engine has to avoid; see docs/contract-surprises.md.
 """
 
 import pytest

@@ -41,7 +41,7 @@ BOND_INTERFACE = (
 
 
 # Version 2 has none of version 8's, version 8 none of version 2's. Version 7 has version 8's dividends and version
-# 2's pause and bond details (contracts.md, 2).
+# 2's pause and bond details (docs/asset-versions.md#functions-and-layouts).
 ONLY_IN_VERSION_2 = (
     "setDividends((uint256,uint256,uint256,uint8))",
     "getDividends(uint256)",

@@ -8,7 +8,7 @@ from deploy.demo.batch_sizes import MAX_BATCH_GAS, measure, table_of
 from libs.protogen.typed.masspayout.payout.v1 import BatchState
 from tests.system.harness import Harness
 
-# Between the cheapest kind of payout and the dearest (contracts.md, section 4).
+# Between the cheapest kind of payout and the dearest (docs/facts-contracts.md#gas).
 _LEAST_RATIO = 5
 
 

@@ -81,7 +81,7 @@ async def test_of_two_payouts_with_money_for_one_exactly_one_pays_and_the_other_
 async def test_a_payment_token_that_was_paused_while_a_batch_was_estimated_costs_nobody_anything(
     faulty: Harness, ticker: Ticker
 ) -> None:
-    """In the estimate all are refused, which is cheap; with that gas a batch cannot pay (contracts.md, 3.23)."""
+    """The estimate sees refusals, which are cheap: too little gas to pay (docs/contract-surprises.md#23)."""
     stage, distribution = await faulty.unfunded(_TOTAL)
     await faulty.devnet.pause(stage.payment_token)
     ticker.pause()

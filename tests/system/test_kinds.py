@@ -190,7 +190,7 @@ async def test_a_cancelled_dividend_stops_by_name_and_is_paid_when_announced_ane
     distribution = await create(harness.client, asset.name, Terms(dividend_id=dividend_id))
     await _waits_for(harness, distribution, "EXECUTION_DATE_AHEAD")
 
-    # The plan is frozen, its money committed; the contract would pay it all the same (contracts.md, 3.11).
+    # The plan is frozen, its money committed; the contract would still pay it (docs/contract-surprises.md#11).
     await harness.devnet.cancel_dividend(stage.token, dividend_id)
     await _waits_for(harness, distribution, "CORPORATE_ACTION_CANCELLED")
     await harness.devnet.advance_to(dividend.execution_date)

@@ -1,4 +1,5 @@
-"""The devnet contracts and our own ABI fragments speak the interface of contracts.md, hash for hash.
+"""The devnet contracts and our own ABI fragments speak the published interface, hash for hash
+(docs/facts-contracts.md#interface).
 
 Which role each function asks for is shown on a chain (tests/integration/devnet).
 

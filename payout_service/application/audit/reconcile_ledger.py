@@ -166,7 +166,7 @@ def _figures_counted(tallies: Tallies) -> Mapping[str, int]:
 
 
 def _broken_identity(payout: Payout, plan: PlanTotals, tallies: Tallies) -> str:
-    """Why the parts do not make the whole (design.md, 5.10); empty when they do."""
+    """Why the parts do not make the whole (docs/architecture.md#accounting-identity); empty when they do."""
     try:
         plan.assert_identity(
             declared_base_units=payout.total_base_units,

@@ -1,4 +1,4 @@
-"""Looks again, before each batch, at what the frozen plan relied on (design.md, 5.6)."""
+"""Looks again, before each batch, at what the frozen plan relied on (docs/architecture.md#before-each-batch)."""
 
 from collections.abc import Sequence
 
@@ -77,7 +77,7 @@ async def _redemption_changed(engine: Engine, contract: LifecycleContract) -> st
 
 
 async def _action_changed(engine: Engine, payout: Payout, contract: LifecycleContract) -> str:
-    """The contract would go on paying a dividend that the issuer has cancelled (contracts.md, 3.11)."""
+    """The contract would go on paying a dividend that the issuer has cancelled (docs/contract-surprises.md#11)."""
     try:
         action = await payable_action(engine, contract, payout.kind, payout.action_id)
     except AppError as error:

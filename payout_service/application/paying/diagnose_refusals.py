@@ -30,7 +30,7 @@ async def evidence_of_failed(
 ) -> FailedEvidence:
     """Reads paid flags at the batch's block, then looks for what paid, or for what stands in the way now.
 
-    A payee that was paid before comes back as failed, exactly like a real failure (contracts.md, 3.1).
+    A payee that was paid before comes back as failed, exactly like a real failure (docs/contract-surprises.md#1).
     """
     if not payees:
         return FailedEvidence()

@@ -23,8 +23,8 @@ async def follow_live_balances(
 ) -> StepResult | None:
     """Brings the payments of these payees up to the live balances. None when they are: the batch may go.
 
-    Who has nothing left is not sent: a principal that floors to 0 would burn the tokens for nothing (contracts.md,
-    3.17). If another execution has redeemed them, it is the one that has paid.
+    Who has nothing left is not sent: a principal that floors to 0 would burn the tokens for nothing
+    (docs/contract-surprises.md#17). If another execution has redeemed them, it is the one that has paid.
     """
     source = entitlement_source(contract, payout.kind, payout.action_id)
     owed = await engine.security_token.entitlements(source, [payee.holder for payee in payees])

@@ -1,6 +1,7 @@
 """Deferred payments come due when a holder's deferrals, over all payouts of the asset, reach the minimum.
 
-Each is paid from its own payout's snapshot, dividend or coupon, never added to another amount (design.md, 5a).
+Each is paid from its own payout's snapshot, dividend or coupon, never added to another amount
+(docs/adr/0014-rules-per-payee.md).
 """
 
 from collections import defaultdict

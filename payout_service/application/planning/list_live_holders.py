@@ -1,4 +1,4 @@
-"""A redemption pays live balances, in rounds: list the live holders, pay, list again (design.md, 5.5)."""
+"""A redemption pays live balances, in rounds: list live holders, pay, list again (docs/adr/0013-redemption.md)."""
 
 from libs.errors import AppError, Reason
 from libs.payout_terms import PayoutKind

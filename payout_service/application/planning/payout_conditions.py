@@ -50,7 +50,7 @@ async def payable_action(
     """The dividend or coupon at a block (None: the newest).
 
     Raises AppError, with one of UNPAYABLE_ACTION: the lifecycle contract would pay a cancelled dividend all the
-    same (contracts.md, 3.11).
+    same (docs/contract-surprises.md#11).
     """
     field = f"{kind.value.lower()}_id"
     action = await engine.security_token.corporate_action(contract.token, kind, action_id, block_number)

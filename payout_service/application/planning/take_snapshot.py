@@ -43,7 +43,7 @@ async def start_snapshot(engine: Engine, payout: Payout, contract: LifecycleCont
 
 
 async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """Takes the snapshot's id from the event in our own final receipt, never by counting (contracts.md, 3.13)."""
+    """Takes the snapshot's id from our own final receipt, not by counting (docs/contract-surprises.md#13)."""
     async with engine.unit_of_work() as work:
         number, intent = await newest_snapshot_intent(work.journal, payout)
         is_to_be_asked_again = await is_lost_and_accounted(work.journal, intent)

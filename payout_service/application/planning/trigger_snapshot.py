@@ -1,6 +1,7 @@
 """The snapshot of a dividend or a coupon: pending from its record date on until something triggers it.
 
-Batches before and after would pay from different lists unless it is triggered first (contracts.md, 3.16).
+Batches before and after would pay from different lists unless it is triggered first
+(docs/contract-surprises.md#16).
 """
 
 from libs.errors import AppError, Reason

@@ -139,7 +139,7 @@ class LifecycleContractPort(Protocol):
         holders: Sequence[str],
         block_number: int,
     ) -> dict[str, bool]:
-        """The contract's paid flag of each holder at a block, from its storage (contracts.md, 3.2).
+        """Each holder's paid flag at a block, from the contract's storage (docs/facts-contracts.md#paid-flags).
 
         False for all of a cash-out: it has none.
         """

@@ -31,7 +31,7 @@ class CorporateAction:
 
     record_time: int
     execution_time: int
-    # 0 until something triggers the scheduled snapshot (contracts.md, 3.16).
+    # 0 until something triggers the scheduled snapshot (docs/contract-surprises.md#16).
     snapshot_id: int
     is_cancelled: bool
     # False while a coupon's rate is pending.

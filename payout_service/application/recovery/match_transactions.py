@@ -119,7 +119,7 @@ async def _match_snapshot(engine: Engine, unknown: Unknown, contracts: list[Life
 async def _totals_paid_on(
     engine: Engine, snapshot_id: int, from_block: int, contracts: list[LifecycleContract]
 ) -> set[int]:
-    """The totals that executions on a snapshot were made with: the argument of each call (contracts.md, 3.3)."""
+    """The totals that executions on a snapshot were made with, one a call (docs/facts-contracts.md#amounts)."""
     head = await engine.rail.head()
     return {
         execution.event.execution.total_base_units

@@ -1,8 +1,8 @@
 """Moves a signer's transactions on: sign, send, find the outcome. One lane, nonces in order.
 
 Nothing is sent whose bytes are not durable; a restart sends the same bytes again; the outcome is found by
-nonce, whichever attempt was mined (design.md, 5.1). Locks are taken in one order everywhere: the owner's row, the
-lane, the intent.
+nonce, whichever attempt was mined (docs/architecture.md#sending). Locks are taken in one order everywhere:
+the owner's row, the lane, the intent.
 """
 
 from libs.chain.address import EvmAddress

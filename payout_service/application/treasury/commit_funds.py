@@ -1,4 +1,4 @@
-"""Promises money of a lifecycle contract to a payout before anything is paid from it (design.md, 5.7)."""
+"""Promises money of a lifecycle contract to a payout before any is paid from it (docs/architecture.md#money)."""
 
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.treasury.available_money import look_at_balance

@@ -27,7 +27,7 @@ _EVENTS = {
         interfaces.CASH_OUT_BY_ADDRESSES_EXECUTED,
     )
 }
-# contracts.md, 3.2. A cash-out has no flag.
+# docs/facts-contracts.md#paid-flags. A cash-out has no flag.
 _PAID_FLAG_OFFSETS = {
     ExecutionKind.AMOUNT_SNAPSHOT: interfaces.PAID_FLAG_SNAPSHOTS_OFFSET,
     ExecutionKind.DISTRIBUTION: interfaces.PAID_FLAG_DISTRIBUTIONS_OFFSET,

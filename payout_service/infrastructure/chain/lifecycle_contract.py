@@ -54,7 +54,7 @@ class EvmLifecycleContract(EvmCalls, EvmExecutions):
         return await self._holds_role(contract, interfaces.TRANSFERER_ROLE, signer)
 
     async def is_contract_of(self, contract: EvmAddress, token: EvmAddress, signer: EvmAddress) -> bool | None:
-        """Simulates a payout to nobody: the guards run in the order paused, role, asset (contracts.md, 1)."""
+        """Simulates a payout to nobody. The guards' order: pause, role, asset (docs/facts-contracts.md#guards)."""
         call = self.pay_batch(contract, token, _PAYS_NOBODY)
         parameters = {"from": signer.value, "to": contract.value, "data": "0x" + call.data.hex()}
         try:

@@ -10,7 +10,7 @@ from libs.evm.tokens import try_call
 
 _T = TypeVar("_T")
 
-# A Hedera relay's most (hedera.md); other nodes' limits are found by halving.
+# A Hedera relay's most (docs/facts-hedera.md#relay-limits); other nodes' limits are found by halving.
 _MOST_BLOCKS_IN_A_WINDOW = 1_000
 
 

@@ -200,7 +200,7 @@ class Stage:
         return Outcome(failed, succeeded, paid, executed[0] if executed else None)
 
     async def is_paid(self, identifier: int, holder: ChecksumAddress, kind: int = PAID_SNAPSHOTS) -> bool:
-        """The paid flag of a snapshot or distribution, from where contracts.md (3.2) says that it lies."""
+        """The paid flag of a snapshot or distribution, from where it lies (docs/facts-contracts.md#paid-flags)."""
         inner = keccak(encode(["uint256", "uint256"], [identifier, BASE + kind]))
         slot = keccak(encode(["address", "bytes32"], [holder, inner]))
         word = await self.devnet.web3.eth.get_storage_at(self.lifecycle, int.from_bytes(slot, "big"))

@@ -1,4 +1,4 @@
-"""Redemption on the devnet behaves as contracts.md says; numbers are its section 3's."""
+"""Redemption on the devnet behaves as docs/contract-surprises.md says; numbers are its rows."""
 
 import pytest
 

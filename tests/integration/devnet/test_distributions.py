@@ -1,4 +1,4 @@
-"""Dividends and coupons on the devnet behave as contracts.md says; numbers are its section 3's."""
+"""Dividends and coupons on the devnet behave as docs/contract-surprises.md says; numbers are its rows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Payments can be made to cost per holder what contracts.md, section 4, measured with real tokens."""
+"""Payments can be made to cost per holder what real tokens cost (docs/facts-contracts.md#gas)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The devnet's lifecycle contract behaves as contracts.md, section 3, says; numbers are that section's."""
+"""The devnet's lifecycle contract behaves as docs/contract-surprises.md says; numbers are its rows."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def arguments_for(function: str, stage: Stage) -> list[object]:
     return arguments[function]
 
 
-# ------------------------------------------------------------------------------ section 1: guards
+# --------------------------------------------------------------------------------------- guards
 
 
 async def test_each_function_asks_for_the_role_of_the_table_and_only_while_not_paused(stage: Stage) -> None:
@@ -165,7 +165,7 @@ async def test_the_payment_token_can_be_replaced(stage: Stage) -> None:
     assert await stage.revert_of("updatePaymentToken", ALICE) == error_data("InvalidPaymentToken(address)", ALICE)
 
 
-# ------------------------------------------------------------------------------ section 3
+# ------------------------------------------------------------------------------ surprises
 
 
 async def test_1_a_paid_holder_and_a_duplicate_come_back_as_failed(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""What versions 7 and 8 of the asset do differently, as contracts.md says; numbers are its section 3's.
+"""What versions 7 and 8 of the asset do differently; numbers are the rows of docs/contract-surprises.md.
 
 What it does not say is marked: [run] on the published 8.0.0 (tests/ats), [read] in the public sources of 7.0.0.
 """

@@ -320,7 +320,7 @@ async def test_the_memory_pool_is_as_strict_as_a_network() -> None:
 
 
 async def test_a_relay_keeps_no_pool() -> None:
-    """What a Hedera relay does and anvil does not (hedera.md): gaps are refused, success may come to nothing."""
+    """A Hedera relay: gaps are refused, success may come to nothing (docs/facts-hedera.md#relay-nonces)."""
     venue = MemoryVenue()
     venue.chain.is_relay = True
     gap = await signed(venue, no_op(venue.signer), nonce=1)

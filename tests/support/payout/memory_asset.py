@@ -1,6 +1,7 @@
 """The asset of the chain in memory: who holds what, its snapshots, dividends or coupons, and its principal.
 
-By the rules in contracts.md, sections 2 and 3. It is an equity with dividends, or a bond with coupons.
+It is an equity with dividends, or a bond with coupons. Its rules are those of docs/facts-contracts.md and
+docs/contract-surprises.md.
 """
 
 from collections.abc import Sequence
@@ -101,7 +102,7 @@ class AssetState:
         self.frozen[holder] = self.frozen.get(holder, 0) - amount
 
     def _set_free(self, holder: str, amount: int) -> None:
-        """The last of the list takes the place of who leaves it (contracts.md, 3.14)."""
+        """The last of the list takes the place of who leaves it (docs/contract-surprises.md#14)."""
         places = [index for index, (each, _) in enumerate(self.holdings) if each == holder]
         stays = bool(amount or self.frozen.get(holder))
         if not places and stays:
@@ -115,7 +116,7 @@ class AssetState:
     # ------------------------------------------------------------------------------------ snapshots
 
     def take_snapshot(self) -> int:
-        """After the scheduled ones that are due, which use up ids too (contracts.md, 3.13)."""
+        """After the scheduled ones that are due, which use up ids too (docs/contract-surprises.md#13)."""
         self.trigger()
         return self._new_snapshot()
 

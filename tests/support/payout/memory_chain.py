@@ -152,7 +152,7 @@ class MemoryChain(MemoryIssuer):
         return self.send(raw)
 
     def _require_durable(self, raw: bytes) -> None:
-        """Nothing is broadcast whose signed bytes are not durable (design.md, 5.1)."""
+        """Nothing is broadcast whose signed bytes are not durable (docs/architecture.md#sending)."""
         if self._database is None:
             return
         transaction = self._decoded_transactions[raw]

@@ -1,4 +1,7 @@
-"""The contracts of the chain in memory: what a call does to the state, by the rules in contracts.md, section 3."""
+"""The contracts of the chain in memory: what a call does to the state.
+
+By the rules in docs/facts-contracts.md and docs/contract-surprises.md.
+"""
 
 import json
 from collections import Counter
@@ -98,7 +101,7 @@ class State(AssetState):
         return other
 
     def seen_at(self, timestamp: int) -> Self:
-        """To look at: the contracts tell the time of the block that is asked about (contracts.md, 3.19)."""
+        """To look at: the contracts tell the time of the block asked about (docs/contract-surprises.md#19)."""
         if timestamp == self.timestamp:
             return self
         other = copied(self)
@@ -292,11 +295,11 @@ class MemoryContracts:
         return f"Panic({_DIVISION_BY_ZERO})" if asks and is_nothing_by_nothing else ""
 
     def _is_cancelled_coupon(self, action: Action) -> bool:
-        """A cancelled dividend still pays, a cancelled coupon reverts (contracts.md, 3.11)."""
+        """A cancelled dividend still pays, a cancelled coupon reverts (docs/contract-surprises.md#11)."""
         return action.is_cancelled and self.action_kind is PayoutKind.COUPON
 
     def _why_cash_out_reverts(self, execution: Execution, state: State) -> str:
-        """The first who is paid and cannot be redeemed undoes all (contracts.md, 3.14)."""
+        """The first who is paid and cannot be redeemed undoes all (docs/contract-surprises.md#14)."""
         if self.bond is None:
             return "reverted without a reason"
         if state.timestamp < self.bond.maturity_time:
@@ -378,7 +381,7 @@ class MemoryContracts:
         return PayoutKind.COUPON if self.bond else PayoutKind.DIVIDEND
 
     def _pay(self, execution: Execution, state: State) -> ReceiptEvidence:
-        """A payee that was paid before comes back as failed; so does one that the token refuses (3.1, 3.7)."""
+        """Who was paid before comes back as failed, like who the token refuses (docs/contract-surprises.md#7)."""
         flags = state.flags(execution.kind)
         failed: list[str] = []
         paid: Counter[str] = Counter()
@@ -408,7 +411,7 @@ class MemoryContracts:
         return ReceiptEvidence(event, transferred, burned_tokens(burns))
 
     def _burn_logs(self, payee: str, burned: int) -> Iterator[BurnLog]:
-        """As the versions tell it (contracts.md, 3.20), for each of the holder's partitions: here one or two."""
+        """As the versions tell it (docs/contract-surprises.md#20), for each partition: here one or two."""
         parts = [burned // 3, burned - burned // 3] if int(payee, 16) % 2 else [burned]
         is_version_8 = self.bond is not None and self.bond.pays_for_frozen
         beside = BurnForm.TRANSFER if is_version_8 else BurnForm.TRANSFER_BY_PARTITION

@@ -145,7 +145,7 @@ def redeem(account: str, amount: int, token: EvmAddress = TOKEN) -> Operation:
 
 
 def redeem_at_maturity(account: str, amount: int, token: EvmAddress = TOKEN) -> Operation:
-    """Tokens go as in version 7: no Transfer tells it (contracts.md, 3.20)."""
+    """Tokens go as in version 7: no Transfer tells it (docs/contract-surprises.md#20)."""
 
     def run(ledger: Ledger) -> None:
         ledger.change(token, account, balance=-amount)
@@ -188,7 +188,7 @@ def freeze(account: str, amount: int, token: EvmAddress = TOKEN) -> Operation:
 
 
 def lock(account: str, amount: int, token: EvmAddress = TOKEN) -> Operation:
-    """Told as a Transfer to nobody although the supply stays (contracts.md, 3.15); negative: from nobody."""
+    """Told as a Transfer to nobody (negative: from), the supply stays (docs/contract-surprises.md#15)."""
 
     def run(ledger: Ledger) -> None:
         ledger.change(token, account, balance=-amount, locked=amount)

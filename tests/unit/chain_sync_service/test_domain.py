@@ -104,7 +104,7 @@ def test_one_redemption_explains_one_transfer() -> None:
 
 @pytest.mark.parametrize("partition_transfers", [[], [by_partition(holder(1), NOBODY, 4)]])
 def test_a_redemption_without_a_transfer_is_read(partition_transfers: list[PartitionTransfer]) -> None:
-    """Version 7 tells it by partition, the npm package 2.0.0 not even that (contracts.md, 3.20)."""
+    """Version 7 tells it by partition, the npm package 2.0.0 not even that (docs/contract-surprises.md#20)."""
     bought = transfer(holder(2), holder(1), 4)
     found = effects([bought], [told(holder(1), 4)], [by_partition(holder(2), holder(1), 4), *partition_transfers])
     assert found == WindowEffects((Fold(holder(2), -4, 1),), frozenset({holder(1)}), reads_everybody=False)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from deploy.docs.descriptors import REPOSITORY, load
 from deploy.docs.generate import DOCS
-from deploy.docs.markdown import anchor
+from deploy.docs.markdown import anchors
 from deploy.local.services import SERVICES
 from deploy.local.settings import (
     ANVIL_PORT_VARIABLE,
@@ -29,7 +28,6 @@ _PAGES = [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md"))]
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _PATH = re.compile(r"`((?:libs|tests|deploy|\w+_service)/[\w./]+)`")
 _RPC = re.compile(r"`(\w+Service)\.(\w+)`")
-_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _REACH = re.compile(r"failpoints\.reach\(\s*f?\"([^\"]+)\"")
 # A name in front of an explanation, at the beginning of a text in quotes.
 _NAMED = re.compile(r"\"((?:[A-Z][A-Z_]{4,}: )+)")
@@ -43,7 +41,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         file = (page.parent / path).resolve() if path else page
         assert file.exists(), f"{page.name}: {target}"
         if fragment:
-            assert fragment in set(_anchors(file)), f"{page.name}: {target}"
+            assert fragment in anchors(file.read_text(encoding="utf-8")), f"{page.name}: {target}"
 
 
 def test_the_seed_map_names_what_exists() -> None:
@@ -139,8 +137,3 @@ def _found(pattern: re.Pattern[str], package: str = "payout_service") -> list[st
 
 def _purposes() -> list[str]:
     return [purpose.value.lower() for purpose in Purpose]
-
-
-def _anchors(file: Path) -> Iterator[str]:
-    for heading in _HEADING.findall(file.read_text(encoding="utf-8")):
-        yield re.sub(r"[^\w -]", "", anchor(heading))

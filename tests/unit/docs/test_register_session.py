@@ -13,7 +13,7 @@ from deploy.docs.register_transcript import OUTPUT
 _CALL = re.compile(r"^\$ call .* \$(ASSET|CHAIN_SYNC)/(\w+)", re.MULTILINE)
 _REASON = re.compile(r"^`ErrorInfo`: reason `([A-Z_]+)`", re.MULTILINE)
 _CONTEXTS = {"ASSET": "asset", "CHAIN_SYNC": "chain_sync"}
-# The import is shown in transcript.md; chain_sync_service describes tokens for asset_service.
+# The import is shown in docs/transcript.md; chain_sync_service describes tokens for asset_service.
 _SHOWN_ELSEWHERE = {("asset", "ImportAsset")}
 _FOR_SERVICES = {("chain_sync", "DescribeToken"), ("chain_sync", "DescribePaymentToken")}
 

@@ -213,7 +213,7 @@ async def test_an_action_that_is_cancelled_before_its_snapshot_fails_the_payout(
 
 @pytest.mark.parametrize("kind", ACTIONS)
 async def test_an_action_that_is_cancelled_before_the_first_batch_pays_nobody(kind: PayoutKind) -> None:
-    """The lifecycle contract would pay a cancelled dividend all the same (contracts.md, 3.11)."""
+    """The lifecycle contract would pay a cancelled dividend all the same (docs/contract-surprises.md#11)."""
     stage = staged(kind)
     action_id = announced(stage)
     payout_id = await request_of(stage, kind, action_id=action_id)

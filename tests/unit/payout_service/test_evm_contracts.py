@@ -133,7 +133,7 @@ async def test_logs_of_another_layout_prove_nothing(event: Any, call: list[objec
 async def test_tokens_are_redeemed_by_a_cash_out_alone(
     event: Any, call: list[object], execution: Execution
 ) -> None:
-    """Version 8 tells an adjustment as a transfer by nobody, beside its burns (contract-surprises.md, 15)."""
+    """Version 8 tells an adjustment as a transfer by nobody, beside its burns (docs/contract-surprises.md#15)."""
     logs = [
         transfer(TOKEN, A, NOBODY, 40),
         redemption(TOKEN, A, 40),

@@ -557,7 +557,7 @@ async def test_retries_while_tokens_are_frozen_use_nothing_up() -> None:
 
 
 async def test_a_bond_that_refuses_to_redeem_in_its_last_second_is_redeemed_in_the_next() -> None:
-    """Version 7 (contract-surprises.md): the lifecycle contract would let it pass, and every call reverts."""
+    """Version 7 (docs/asset-versions.md#amounts-and-lists): the lifecycle contract lets it pass, calls revert."""
     stage = staged([10, 20])
     stage.chain.become_bond(now(stage), Fraction(201, 2))
     payout_id = await request_of(stage, PayoutKind.REDEMPTION)
@@ -569,7 +569,7 @@ async def test_a_bond_that_refuses_to_redeem_in_its_last_second_is_redeemed_in_t
 
 
 async def test_a_principal_that_floors_to_nothing_is_never_sent() -> None:
-    """The call would burn the tokens and pay nothing (contracts.md, 3.17)."""
+    """The call would burn the tokens and pay nothing (docs/contract-surprises.md#17)."""
     stage = staged([1, 2, 3, 30])
     stage.chain.become_bond(now(stage) - 1, Fraction(1, 3))
     payout_id = await request_of(stage, PayoutKind.REDEMPTION)
