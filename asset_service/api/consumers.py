@@ -1,10 +1,9 @@
 """Events of other services: read, then handed to a use case.
 
-What cannot be read raises ValueError (DecodeError from protobuf); the consumer makes it a dead letter.
+What cannot be read raises ValueError; the consumer makes it a dead letter.
 """
 
 import re
-from uuid import UUID
 
 from masspayout.chain_sync.v1 import chain_sync_service_pb2 as chain_sync_pb
 from masspayout.chain_sync.v1 import events_pb2 as chain_sync_events
@@ -21,6 +20,7 @@ from asset_service.infrastructure.register_mapping import read_holding_message
 from libs.chain.address import EvmAddress
 from libs.chain.amount import MAX_UINT256
 from libs.messaging.events import IncomingEvent
+from libs.messaging.reading import read_event
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 _DELTA = re.compile(r"0|-?[1-9]\d{0,77}")
@@ -35,7 +35,7 @@ class LifecycleContractChangedHandler:
 
     async def __call__(self, event: IncomingEvent) -> None:
         """Raises ValueError when the event is malformed, and what the use case raises."""
-        message = payout_events.LifecycleContractChanged.FromString(event.payload)
+        message = read_event(event, payout_events.LifecycleContractChanged)
         state = payout_events.LifecycleContractChanged.State.Name(message.state).removeprefix("STATE_")
         report = LifecycleReport(
             version=message.version,
@@ -47,8 +47,7 @@ class LifecycleContractChangedHandler:
             pause_request_version=message.pause_request_version,
             pause_problem=message.pause_problem,
         )
-        asset_id = _aggregate_id(message.asset_id, event)
-        await self._apply_lifecycle_report(ApplyLifecycleReportCommand(event, asset_id, report))
+        await self._apply_lifecycle_report(ApplyLifecycleReportCommand(event, event.aggregate_id, report))
 
 
 class PauseChangedHandler:
@@ -59,7 +58,7 @@ class PauseChangedHandler:
 
     async def __call__(self, event: IncomingEvent) -> None:
         """Raises ValueError when the event is malformed, and what the use case raises."""
-        message = chain_sync_events.PauseChanged.FromString(event.payload)
+        message = read_event(event, chain_sync_events.PauseChanged)
         if message.sequence < 1:
             raise ValueError(f"sequence {message.sequence} is not positive")
         seen = PauseSeen(
@@ -67,8 +66,7 @@ class PauseChangedHandler:
             contract=EvmAddress(message.position.contract.lower()),
             is_paused=message.paused,
         )
-        asset_id = _aggregate_id(message.asset_id, event)
-        await self._apply_pause_seen(ApplyPauseSeenCommand(event, asset_id, seen))
+        await self._apply_pause_seen(ApplyPauseSeenCommand(event, event.aggregate_id, seen))
 
 
 class BalancesAdjustedHandler:
@@ -79,9 +77,8 @@ class BalancesAdjustedHandler:
 
     async def __call__(self, event: IncomingEvent) -> None:
         """Raises ValueError when the event is malformed, and what the use case raises."""
-        message = chain_sync_events.BalancesAdjusted.FromString(event.payload)
-        asset_id = _aggregate_id(message.asset_id, event)
-        await self._sync_asset.on_event(SyncAssetOnEventCommand(event, asset_id))
+        read_event(event, chain_sync_events.BalancesAdjusted)
+        await self._sync_asset.on_event(SyncAssetOnEventCommand(event, event.aggregate_id))
 
 
 class ChainEventRetractedHandler:
@@ -92,11 +89,10 @@ class ChainEventRetractedHandler:
 
     async def __call__(self, event: IncomingEvent) -> None:
         """Raises ValueError when the event is malformed, and what the use case raises."""
-        message = chain_sync_events.ChainEventRetracted.FromString(event.payload)
-        asset_id = _aggregate_id(message.asset_id, event)
+        message = read_event(event, chain_sync_events.ChainEventRetracted)
         is_pause = message.kind == chain_sync_pb.ChainEvent.KIND_PAUSE_CHANGED
         if is_pause or message.kind == chain_sync_pb.ChainEvent.KIND_BALANCES_ADJUSTED:
-            await self._sync_asset.on_event(SyncAssetOnEventCommand(event, asset_id, is_pause))
+            await self._sync_asset.on_event(SyncAssetOnEventCommand(event, event.aggregate_id, is_pause))
 
 
 class HolderBalancesChangedHandler:
@@ -107,7 +103,7 @@ class HolderBalancesChangedHandler:
 
     async def __call__(self, event: IncomingEvent) -> None:
         """Raises ValueError when the event is malformed, and what the use case raises."""
-        message = chain_sync_events.HolderBalancesChanged.FromString(event.payload)
+        message = read_event(event, chain_sync_events.HolderBalancesChanged)
         if message.sequence < 1:
             raise ValueError(f"sequence {message.sequence} is not positive")
         changes = BalanceChanges(
@@ -118,19 +114,13 @@ class HolderBalancesChangedHandler:
         )
         command = ApplyBalanceChangesCommand(
             event=event,
-            asset_id=_aggregate_id(message.asset_id, event),
+            asset_id=event.aggregate_id,
             sequence=message.sequence,
             changes=changes,
             to_block=message.to_block,
             completed=_position(message) if message.range_complete else None,
         )
         await self._apply_balance_changes(command)
-
-
-def _aggregate_id(text: str, event: IncomingEvent) -> UUID:
-    if UUID(text) != event.aggregate_id:
-        raise ValueError(f"the event speaks of asset {text}, its subject of {event.aggregate_id}")
-    return event.aggregate_id
 
 
 def _contract(message: payout_events.LifecycleContractChanged) -> EvmAddress | None:

@@ -8,6 +8,7 @@ from libs.chain.address import EvmAddress
 from libs.grpc_kit.accounts import parse_evm_account
 from libs.messaging.consumer import Subscription
 from libs.messaging.events import IncomingEvent
+from libs.messaging.reading import read_event
 
 
 class AssetEvents:
@@ -29,15 +30,15 @@ class AssetEvents:
 
     async def on_asset_imported(self, event: IncomingEvent) -> None:
         """An asset can be paid from now on: its contracts are followed."""
-        await self._follow(event, events_pb2.AssetImported.FromString(event.payload).asset)
+        await self._follow(event, read_event(event, events_pb2.AssetImported).asset)
 
     async def on_asset_sync_changed(self, event: IncomingEvent) -> None:
         """An operator wants it followed, or not any more."""
-        await self._follow_imported(event, events_pb2.AssetSyncChanged.FromString(event.payload).asset)
+        await self._follow_imported(event, read_event(event, events_pb2.AssetSyncChanged).asset)
 
     async def on_asset_changed(self, event: IncomingEvent) -> None:
         """It tells the contracts to a listener of an earlier version, which did not know them."""
-        await self._follow_imported(event, events_pb2.AssetChanged.FromString(event.payload).asset)
+        await self._follow_imported(event, read_event(event, events_pb2.AssetChanged).asset)
 
     async def _follow_imported(self, event: IncomingEvent, asset: asset_service_pb2.Asset) -> None:
         # One that is still imported is followed by the event that ends its import.

@@ -14,16 +14,11 @@ from distribution_service.domain.asset import AssetState, KnownAsset
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport, Progress
 from distribution_service.domain.states import PayoutState
-from distribution_service.infrastructure.wire import (
-    base_units,
-    evm_address,
-    payee_rules,
-    payout_action,
-    percentage_basis_points,
-    resource_id,
-)
+from distribution_service.infrastructure.wire import payee_rules, payout_action, percentage_basis_points
 from libs.messaging.consumer import Subscription
 from libs.messaging.events import IncomingEvent
+from libs.messaging.reading import event_name_of, read_event
+from libs.wire import read_address, read_base_units, read_resource_id
 
 _PayoutEvent: TypeAlias = (
     payout_events_pb2.PayoutProgressed
@@ -34,13 +29,16 @@ _PayoutEvent: TypeAlias = (
     | payout_events_pb2.PayoutDeferred
 )
 # All of them carry the whole state of the payout, so one handler serves them.
-_PAYOUT_EVENTS: Mapping[str, Callable[[bytes], _PayoutEvent]] = {
-    "payout_progressed": payout_events_pb2.PayoutProgressed.FromString,
-    "payout_completed": payout_events_pb2.PayoutCompleted.FromString,
-    "payout_incomplete": payout_events_pb2.PayoutIncomplete.FromString,
-    "payout_failed": payout_events_pb2.PayoutFailed.FromString,
-    "payout_cancelled": payout_events_pb2.PayoutCancelled.FromString,
-    "payout_deferred": payout_events_pb2.PayoutDeferred.FromString,
+_PAYOUT_EVENTS: Mapping[str, type[_PayoutEvent]] = {
+    event_name_of(each): each
+    for each in (
+        payout_events_pb2.PayoutProgressed,
+        payout_events_pb2.PayoutCompleted,
+        payout_events_pb2.PayoutIncomplete,
+        payout_events_pb2.PayoutFailed,
+        payout_events_pb2.PayoutCancelled,
+        payout_events_pb2.PayoutDeferred,
+    )
 }
 
 
@@ -76,41 +74,39 @@ class EventConsumers:
 
 def known_asset(event: IncomingEvent) -> KnownAsset:
     """The asset that an event carries. Raises ValueError when it is malformed."""
-    message = asset_events_pb2.AssetImported.FromString(event.payload)
+    message = read_event(event, asset_events_pb2.AssetImported)
     asset = message.asset
-    _check_envelope(event, message.asset_id, message.version, asset.name, "assets")
     lifecycle_contract = asset.lifecycle_contract.evm_address
     return KnownAsset(
         asset_id=event.aggregate_id,
         version=message.version,
         chain_id=asset.chain_id,
         payment_token=PaymentToken(
-            address=evm_address(asset.payment_token.evm_address),
+            address=read_address(asset.payment_token.evm_address),
             symbol=asset.payment_token_symbol,
             decimals=asset.payment_token_decimals,
         ),
-        lifecycle_contract=evm_address(lifecycle_contract) if lifecycle_contract else None,
+        lifecycle_contract=read_address(lifecycle_contract) if lifecycle_contract else None,
         state=AssetState(_state_name(asset_service_pb2.Asset.State.Name(asset.state))),
     )
 
 
 def payout_report(event: IncomingEvent) -> PayoutReport:
     """The payout's state that an event carries. Raises ValueError when it is malformed."""
-    message = _PAYOUT_EVENTS[event.event_name](event.payload)
+    message = read_event(event, _PAYOUT_EVENTS[event.event_name])
     payout = message.payout
-    _check_envelope(event, message.payout_id, message.version, payout.name, "payouts")
     kind, action_id = payout_action(payout)
     return PayoutReport(
-        distribution_id=resource_id(payout.distribution, "distributions"),
-        asset_id=resource_id(payout.asset, "assets"),
+        distribution_id=read_resource_id(payout.distribution, "distributions"),
+        asset_id=read_resource_id(payout.asset, "assets"),
         version=message.version,
         state=PayoutState(_state_name(payout_service_pb2.Payout.State.Name(payout.state))),
-        total_base_units=base_units(payout.total_amount.base_units),
+        total_base_units=read_base_units(payout.total_amount.base_units),
         percentage_basis_points=percentage_basis_points(payout.percentage) if payout.percentage else None,
         kind=kind,
         action_id=action_id,
         rules=payee_rules(payout.rules),
-        payment_token=evm_address(payout.total_amount.token),
+        payment_token=read_address(payout.total_amount.token),
         # Set when the plan is frozen.
         has_plan=bool(payout.plan_hash),
         progress=Progress(
@@ -142,16 +138,7 @@ _PayoutAmount: TypeAlias = Literal[
 
 def _base_units_if_set(payout: payout_service_pb2.Payout, field: _PayoutAmount) -> int:
     """An amount that is unset before there can be any."""
-    return base_units(getattr(payout, field).base_units) if payout.HasField(field) else 0
-
-
-def _check_envelope(
-    event: IncomingEvent, aggregate_id: str, version: int, resource_name: str, collection: str
-) -> None:
-    """Subject, headers and payload must speak of the same thing."""
-    expected = (str(event.aggregate_id), event.aggregate_version, f"{collection}/{event.aggregate_id}")
-    if (aggregate_id, version, resource_name) != expected:
-        raise ValueError(f"{event.subject}: the payload is of {resource_name} version {version}")
+    return read_base_units(getattr(payout, field).base_units) if payout.HasField(field) else 0
 
 
 def _state_name(name: str) -> str:

@@ -18,12 +18,12 @@ from distribution_service.domain.terms import (
     action_id_of,
     kind_of,
 )
-from distribution_service.infrastructure.wire import base_units, evm_address
 from libs.chain.amount import format_percentage
 from libs.errors import AppError
 from libs.grpc_kit.payout_terms import action_fields, rules_message
 from libs.grpc_kit.peer import PEER_TIMEOUT_SECONDS, call_peer
 from libs.payout_terms import PayeeRules
+from libs.wire import read_address, read_base_units
 
 _PEER = "payout_service"
 _AMOUNTS_TIMEOUT_SECONDS = 110.0
@@ -77,20 +77,20 @@ def _with_our_field(error: AppError) -> AppError:
 
 def _preview(response: pb.PreviewPayoutResponse) -> PayoutPreview:
     return PayoutPreview(
-        total_base_units=base_units(response.total_base_units),
+        total_base_units=read_base_units(response.total_base_units),
         holder_count=response.holder_count,
         zero_due_count=response.zero_due_count,
-        payable_base_units=base_units(response.payable_base_units),
-        rounding_dust_base_units=base_units(response.rounding_dust_base_units),
-        frozen_share_base_units=base_units(response.frozen_share_base_units),
-        gross_base_units=base_units(response.gross_base_units),
-        withheld_base_units=base_units(response.withheld_base_units),
-        excluded_base_units=base_units(response.excluded_base_units),
+        payable_base_units=read_base_units(response.payable_base_units),
+        rounding_dust_base_units=read_base_units(response.rounding_dust_base_units),
+        frozen_share_base_units=read_base_units(response.frozen_share_base_units),
+        gross_base_units=read_base_units(response.gross_base_units),
+        withheld_base_units=read_base_units(response.withheld_base_units),
+        excluded_base_units=read_base_units(response.excluded_base_units),
         excluded_count=response.excluded_count,
-        deferred_base_units=base_units(response.deferred_base_units),
+        deferred_base_units=read_base_units(response.deferred_base_units),
         deferred_count=response.deferred_count,
-        available_base_units=base_units(response.available_base_units),
-        shortfall_base_units=base_units(response.shortfall_base_units),
+        available_base_units=read_base_units(response.available_base_units),
+        shortfall_base_units=read_base_units(response.shortfall_base_units),
         block_number=response.block_number,
         is_pending=any(
             condition.kind in _AMOUNTS_NEED and not condition.satisfied for condition in response.readiness
@@ -101,10 +101,10 @@ def _preview(response: pb.PreviewPayoutResponse) -> PayoutPreview:
         ),
         largest_payments=tuple(
             PreviewedPayment(
-                holder=evm_address(payment.holder),
-                balance_base_units=base_units(payment.balance_base_units),
-                amount_base_units=base_units(payment.amount_base_units),
-                withheld_base_units=base_units(payment.withheld_base_units),
+                holder=read_address(payment.holder),
+                balance_base_units=read_base_units(payment.balance_base_units),
+                amount_base_units=read_base_units(payment.amount_base_units),
+                withheld_base_units=read_base_units(payment.withheld_base_units),
                 is_deferred=payment.deferred,
             )
             for payment in response.largest_payments

@@ -225,9 +225,12 @@ class _StoppedWhileWaitingError(Exception):
 def incoming_event(subject: str, headers: Mapping[str, str], payload: bytes) -> IncomingEvent:
     """Reads an event from its subject, CloudEvents headers and payload. Raises ValueError when malformed."""
     parts = subject.split(".")
-    if len(parts) != 5 or parts[0] != "masspayout":
+    if len(parts) != 5 or (parts[0], parts[2]) != ("masspayout", "v1"):
         raise ValueError(f"subject {subject!r} is not masspayout.<context>.v1.<event>.<aggregate id>")
     try:
+        said = (headers["ce-type"], headers["ce-subject"])
+        if said != (".".join(parts[:4]), parts[4]):
+            raise ValueError(f"subject {subject!r} came with the headers of {' '.join(said)}")
         return IncomingEvent(
             event_id=UUID(headers["ce-id"]),
             subject=subject,

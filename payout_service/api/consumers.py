@@ -6,11 +6,12 @@ from uuid import UUID
 from masspayout.asset.v1 import events_pb2 as asset_events
 from masspayout.distribution.v1 import events_pb2 as distribution_events
 
-from libs.chain.address import EvmAddress
 from libs.chain.amount import parse_percentage
 from libs.grpc_kit.payout_terms import parse_action, parse_rules_in_base_units
 from libs.messaging.consumer import Subscription
 from libs.messaging.events import IncomingEvent
+from libs.messaging.reading import read_event
+from libs.wire import read_address, read_base_units, read_resource_id
 from payout_service.application.contract.register_asset import RegisterAsset, register_asset
 from payout_service.application.contract.request_pause import RequestPause, request_pause
 from payout_service.application.engine import Engine
@@ -18,7 +19,7 @@ from payout_service.application.life.request_payout import RequestPayout, reques
 
 
 class PayoutConsumers:
-    """Translates events into commands."""
+    """Translates events into commands. What cannot be read raises ValueError or AppError: a dead letter."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -37,40 +38,48 @@ class PayoutConsumers:
         ]
 
     async def on_asset_import_started(self, event: IncomingEvent) -> None:
-        """See RegisterAsset."""
-        message = asset_events.AssetImportStarted.FromString(event.payload)
+        """Registers an asset, whose lifecycle contract is deployed or found."""
+        message = read_event(event, asset_events.AssetImportStarted)
         asset = message.asset
         contract = asset.lifecycle_contract.evm_address
         command = RegisterAsset(
-            asset_id=UUID(message.asset_id),
+            asset_id=event.aggregate_id,
             chain_id=asset.chain_id,
-            token=EvmAddress(asset.token.evm_address.lower()),
-            payment_token=EvmAddress(asset.payment_token.evm_address.lower()),
-            lifecycle_contract=EvmAddress(contract.lower()) if contract else None,
+            token=read_address(asset.token.evm_address),
+            payment_token=read_address(asset.payment_token.evm_address),
+            lifecycle_contract=read_address(contract) if contract else None,
             payment_token_symbol=asset.payment_token_symbol,
             payment_token_decimals=asset.payment_token_decimals,
         )
         await register_asset(self._engine, command, event)
 
     async def on_asset_pause_requested(self, event: IncomingEvent) -> None:
-        """See RequestPause."""
-        message = asset_events.AssetPauseRequested.FromString(event.payload)
-        command = RequestPause(UUID(message.asset_id), message.version, message.paused)
+        """Pauses or unpauses its lifecycle contract."""
+        message = read_event(event, asset_events.AssetPauseRequested)
+        command = RequestPause(event.aggregate_id, message.version, message.paused)
         await request_pause(self._engine, command, event)
 
     async def on_distribution_released(self, event: IncomingEvent) -> None:
-        """See RequestPayout."""
-        message = distribution_events.DistributionReleased.FromString(event.payload)
+        """Begins a payout."""
+        message = read_event(event, distribution_events.DistributionReleased)
         percentage = message.distribution.percentage
         kind, action_id = parse_action(message.distribution)
         command = RequestPayout(
-            distribution_id=UUID(message.distribution_id),
-            asset_id=UUID(message.asset_id),
+            distribution_id=event.aggregate_id,
+            asset_id=_asset_of(message),
             request_time=message.distribution.create_time.ToDatetime(tzinfo=UTC),
-            total_base_units=int(message.distribution.total_amount.base_units),
+            total_base_units=read_base_units(message.distribution.total_amount.base_units),
             percentage_basis_points=parse_percentage(percentage, "percentage") if percentage else None,
             kind=kind,
             action_id=action_id,
             rules=parse_rules_in_base_units(message.distribution.rules),
         )
         await request_payout(self._engine, command, event)
+
+
+def _asset_of(message: distribution_events.DistributionReleased) -> UUID:
+    """The asset that is paid. Raises ValueError when the event names two."""
+    asset_id = read_resource_id(message.distribution.asset, "assets")
+    if message.asset_id != str(asset_id):
+        raise ValueError(f"the event is of asset {message.asset_id}, its distribution of {asset_id}")
+    return asset_id

@@ -19,6 +19,7 @@ from libs.protogen.typed.masspayout.operations.v1 import (
     ReplayOutboxRequest,
 )
 from libs.protogen.typed.masspayout.payout.v1 import Payout, PayoutFailed, PayoutState
+from tests.support.event_headers import event_headers
 from tests.system.harness import Harness, eventually
 
 _TOTAL = 5_000_000
@@ -70,11 +71,8 @@ async def test_an_event_that_cannot_be_processed_is_kept_with_its_reason_and_hol
         payout=Payout(name=f"payouts/{distribution_id}", state=PayoutState.FAILED, failure_reason="TEST"),
     )
     async with _connected(harness) as client:
-        await client.jetstream().publish(
-            f"masspayout.payout.v1.payout_failed.{distribution_id}",
-            bytes(event),
-            headers={"ce-id": str(uuid4()), "masspayout-aggregate-version": "7"},
-        )
+        subject = f"masspayout.payout.v1.payout_failed.{distribution_id}"
+        await client.jetstream().publish(subject, bytes(event), headers=event_headers(subject, 7))
 
     found: list[DeadLetter] = []
 

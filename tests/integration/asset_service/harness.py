@@ -27,6 +27,7 @@ from libs.errors import AppError
 from libs.grpc_kit.accounts import account_message
 from libs.grpc_kit.errors import from_rpc_error
 from libs.messaging.events import event_subject
+from tests.support.event_headers import event_headers
 
 DEADLINE_SECONDS = 20.0
 POLL_SECONDS = 0.03
@@ -99,7 +100,7 @@ class Harness:
     async def publish(self, subject: str, payload: bytes, version: int, event_id: UUID | None = None) -> UUID:
         """Publishes as another service's relay does, but without the id by which JetStream drops duplicates."""
         event_id = event_id or uuid4()
-        headers = {"ce-id": str(event_id), "masspayout-aggregate-version": str(version)}
+        headers = event_headers(subject, version, event_id)
         await self.jetstream.publish(subject, payload, headers=headers)
         return event_id
 

@@ -101,7 +101,7 @@ async def test_an_unknown_asset_or_garbage_becomes_a_dead_letter_and_holds_nobod
     asset_id = id_of(await harness.import_asset())
     await harness.processed(await harness.publish_lifecycle(asset_id, 1, "READY", new_address()))
     await _wait_for_dead_letter(harness, unknown, "EventNotReadyError")
-    await _wait_for_dead_letter(harness, garbled, "DecodeError")
+    await _wait_for_dead_letter(harness, garbled, "ValueError")
 
 
 async def _wait_for_dead_letter(harness: Harness, asset_id: UUID, error: str) -> None:

@@ -28,6 +28,7 @@ from libs.evm.rpc import JsonRpc
 from libs.grpc_kit.errors import from_rpc_error
 from libs.messaging.events import event_subject
 from tests.integration.chain_sync_service.rpc_proxy import RpcProxy
+from tests.support.event_headers import event_headers
 
 SERVICE = "chain_sync_service"
 DEADLINE_SECONDS = 30.0
@@ -101,11 +102,8 @@ class Harness:
         event.asset.token.evm_address = token
         event.asset.lifecycle_contract.evm_address = lifecycle_contract
         event.asset.payment_token.evm_address = payment_token
-        await self.jetstream.publish(
-            event_subject("asset", "asset_imported", str(asset_id)),
-            event.SerializeToString(),
-            headers={"ce-id": str(uuid4()), "masspayout-aggregate-version": "2"},
-        )
+        subject = event_subject("asset", "asset_imported", str(asset_id))
+        await self.jetstream.publish(subject, event.SerializeToString(), headers=event_headers(subject, 2))
         return asset_id
 
     async def mine(self, count: int) -> None:

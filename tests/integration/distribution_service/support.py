@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from distribution_service.infrastructure.tables import distributions, known_assets, shared
 from libs.chain.amount import format_decimal_amount
 from libs.messaging.events import event_subject
+from tests.support.event_headers import event_headers
 
 PAYMENT_TOKEN = "0x52908400098527886E0F7030069857D2E4169EE7"
 LIFECYCLE_CONTRACT = "0x8617E340B3D01FA5F11F306F4090FD50E238070D"
@@ -148,15 +149,9 @@ class Bus:
     ) -> UUID:
         """Publishes an event with its CloudEvents headers; a given `event_id` makes a duplicate."""
         event_id = event_id or uuid4()
+        subject = event_subject(context, event_name, str(aggregate_id))
         await self.client.jetstream().publish(
-            event_subject(context, event_name, str(aggregate_id)),
-            message.SerializeToString(),
-            headers={
-                # Another Nats-Msg-Id than the event's: JetStream shall not hide our duplicates from the inbox.
-                "Nats-Msg-Id": str(uuid4()),
-                "ce-id": str(event_id),
-                "masspayout-aggregate-version": str(version),
-            },
+            subject, message.SerializeToString(), headers=event_headers(subject, version, event_id)
         )
         return event_id
 

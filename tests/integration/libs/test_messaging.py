@@ -24,6 +24,7 @@ from libs.messaging.streams import stream_name
 from libs.persistence.tables import SharedTables
 from libs.persistence.unit_of_work import SqlUnitOfWork
 from tests.integration.libs.conftest import SERVICE
+from tests.support.event_headers import event_headers
 
 CLOCK = SystemClock()
 _DEADLINE_SECONDS = 30.0
@@ -218,7 +219,7 @@ async def consuming(
 
 async def publish(jetstream: JetStreamContext, event: OutgoingEvent, payload: str) -> None:
     """Without the id by which JetStream drops duplicates."""
-    headers = {"ce-id": str(event.event_id), "masspayout-aggregate-version": "1"}
+    headers = event_headers(event.subject, 1, event.event_id)
     await jetstream.publish(event.subject, payload.encode(), headers=headers)
 
 

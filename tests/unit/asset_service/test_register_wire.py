@@ -24,7 +24,7 @@ from asset_service.infrastructure.register_mapping import (
 from libs.grpc_kit.accounts import checksummed
 from tests.unit.asset_service.fakes import FakeClock, MemoryDatabase
 from tests.unit.asset_service.register_fakes import FakeHoldingsChain
-from tests.unit.asset_service.samples import BLOCK_HASH, LATER, NOW, incoming
+from tests.unit.asset_service.samples import BLOCK_HASH, LATER, NOW, sent
 
 HOLDER = "0x" + "ab" * 20
 HOLDING = chain_sync_pb.Holding(
@@ -76,7 +76,7 @@ class World:
 
     async def handle(self, **fields: object) -> None:
         message = holder_changes(self.asset_id, **fields)
-        await self._handler(incoming(self.asset_id, message.SerializeToString()))
+        await self._handler(sent(self.asset_id, message))
 
     @property
     def register(self) -> Register:

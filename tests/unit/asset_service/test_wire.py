@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from google.protobuf.message import DecodeError
 from masspayout.asset.v1 import asset_service_pb2 as pb
 from masspayout.asset.v1 import events_pb2
 from masspayout.chain_sync.v1 import events_pb2 as chain_sync_events
@@ -45,10 +44,10 @@ from tests.unit.asset_service.samples import (
     LATER,
     NOW,
     TOKEN,
-    incoming,
     new_asset,
     report,
     security_token,
+    sent,
 )
 
 
@@ -189,8 +188,8 @@ async def test_what_chain_sync_service_saw_of_a_pause_is_read() -> None:
     asset_id = asset.asset_id
     database.state.assets[asset_id] = asset
     handler = PauseChangedHandler(ApplyPauseSeen(database.unit_of_work, FakeClock()))
-    await handler(incoming(asset_id, pause_changed(asset_id, 1, CONTRACT).SerializeToString()))
-    await handler(incoming(asset_id, pause_changed(asset_id, 2, TOKEN).SerializeToString()))
+    await handler(sent(asset_id, pause_changed(asset_id, 1, CONTRACT)))
+    await handler(sent(asset_id, pause_changed(asset_id, 2, TOKEN)))
     seen = database.state.assets[asset_id]
     assert (seen.pause_state, seen.token.is_paused) == (PauseState.PAUSED, True)
     for malformed in (
@@ -199,7 +198,7 @@ async def test_what_chain_sync_service_saw_of_a_pause_is_read() -> None:
         pause_changed(asset_id, 3, "0x12"),
     ):
         with pytest.raises(ValueError):
-            await handler(incoming(asset_id, malformed.SerializeToString()))
+            await handler(sent(asset_id, malformed))
     assert database.state.assets[asset_id] is seen
 
 
@@ -217,7 +216,7 @@ async def test_what_changes_the_token_has_it_read_again() -> None:
     sync_asset = SyncAsset(database.unit_of_work, chain, FakeClock())
     chain.decimals = 9
     adjusted = chain_sync_events.BalancesAdjusted(asset_id=str(asset_id), sequence=2, factor="10", more_decimals=3)
-    await BalancesAdjustedHandler(sync_asset)(incoming(asset_id, adjusted.SerializeToString()))
+    await BalancesAdjustedHandler(sync_asset)(sent(asset_id, adjusted))
     assert database.state.assets[asset_id].token.decimals == 9
     assert database.state.assets[asset_id].pause_state is PauseState.PAUSED
     retracted = ChainEventRetractedHandler(sync_asset)
@@ -228,7 +227,7 @@ async def test_what_changes_the_token_has_it_read_again() -> None:
     ):
         chain.decimals = 6
         message = chain_sync_events.ChainEventRetracted(asset_id=str(asset_id), sequence=3, kind=kind)
-        await retracted(incoming(asset_id, message.SerializeToString()))
+        await retracted(sent(asset_id, message))
         after = database.state.assets[asset_id]
         assert (after.token.decimals, after.pause_state) == (decimals, pause_state), kind
 
@@ -245,20 +244,20 @@ async def test_malformed_lifecycle_reports_are_refused() -> None:
         payout_events.LifecycleContractChanged(asset_id=asset_id, version=1, state="STATE_READY"),
     ):
         with pytest.raises(ValueError):
-            await handler(incoming(asset.asset_id, message.SerializeToString()))
-    with pytest.raises(DecodeError):
-        await handler(incoming(asset.asset_id, b"\xff"))
+            await handler(sent(asset.asset_id, message))
+    with pytest.raises(ValueError, match="the payload is no LifecycleContractChanged"):
+        await handler(replace(sent(asset.asset_id, payout_events.LifecycleContractChanged()), payload=b"\xff"))
     message = payout_events.LifecycleContractChanged(
         asset_id=asset_id, version=1, state="STATE_NOT_READY", lifecycle_contract=account_message(CONTRACT)
     )
-    await handler(incoming(asset.asset_id, message.SerializeToString()))
+    await handler(sent(asset.asset_id, message))
     assert database.state.assets[asset.asset_id].lifecycle_contract == CONTRACT
     asked = database.state.assets[asset.asset_id].request_pause(NOW)
     database.state.assets[asset.asset_id] = asked
     message = payout_events.LifecycleContractChanged(
         asset_id=asset_id, version=2, state="STATE_NOT_READY", pause_problem="PAUSER_ROLE_MISSING"
     )
-    await handler(incoming(asset.asset_id, message.SerializeToString()))
+    await handler(sent(asset.asset_id, message))
     assert database.state.assets[asset.asset_id].pause_problem == "PAUSER_ROLE_MISSING"
     message = payout_events.LifecycleContractChanged(
         asset_id=asset_id,
@@ -267,5 +266,5 @@ async def test_malformed_lifecycle_reports_are_refused() -> None:
         paused=True,
         pause_request_version=asked.version,
     )
-    await handler(incoming(asset.asset_id, message.SerializeToString()))
+    await handler(sent(asset.asset_id, message))
     assert database.state.assets[asset.asset_id].pause_state is PauseState.PAUSED

@@ -18,7 +18,7 @@ from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Term
 from libs.chain.address import EvmAddress
 from libs.errors import AppError
 from libs.idempotency import LoggedRequest, RequestKey, request_hash
-from libs.messaging.events import IncomingEvent
+from libs.messaging.events import IncomingEvent, event_subject
 from libs.payout_terms import NO_RULES, PayeeRules
 
 TOKEN = PaymentToken(EvmAddress("0x" + "ab" * 20), "USDC", 6)
@@ -312,9 +312,10 @@ def report(
 
 
 def incoming(aggregate_id: UUID, event_name: str, version: int = 1, payload: bytes = b"") -> IncomingEvent:
+    context = "asset" if event_name.startswith("asset_") else "payout"
     return IncomingEvent(
         event_id=uuid4(),
-        subject=f"masspayout.payout.v1.{event_name}.{aggregate_id}",
+        subject=event_subject(context, event_name, str(aggregate_id)),
         event_name=event_name,
         aggregate_id=aggregate_id,
         aggregate_version=version,

@@ -34,7 +34,7 @@ from distribution_service.domain.terms import Coupon, Dividend, FixedTotal, Rede
 from distribution_service.infrastructure.outgoing_events import outgoing_events
 from distribution_service.infrastructure.peers import GrpcPayoutPeer
 from distribution_service.infrastructure.resource_mapping import distribution_message, preview_message
-from distribution_service.infrastructure.wire import base_units, payee_rules, resource_id
+from distribution_service.infrastructure.wire import payee_rules
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import checksummed
@@ -42,6 +42,7 @@ from libs.grpc_kit.payout_terms import rules_message
 from libs.messaging.events import IncomingEvent
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from libs.persistence.payee_rules import rules_from_json, rules_to_json
+from libs.wire import read_base_units, read_resource_id
 from tests.unit.distribution_service.fakes import (
     LIFECYCLE_CONTRACT,
     TOKEN,
@@ -557,12 +558,12 @@ def test_an_asset_event_is_read() -> None:
 @pytest.mark.parametrize("text", ["", "-1", "01", "1.0", " 1", "1_000", "\u0661", "1" * 79])
 def test_amounts_of_peers_are_read_strictly(text: str) -> None:
     with pytest.raises(ValueError):
-        base_units(text)
+        read_base_units(text)
 
 
 def test_names_of_peers_are_read_strictly() -> None:
     identifier = uuid4()
-    assert resource_id(f"assets/{identifier}", "assets") == identifier
+    assert read_resource_id(f"assets/{identifier}", "assets") == identifier
     for name in ("assets/", f"payouts/{identifier}", str(identifier)):
         with pytest.raises(ValueError):
-            resource_id(name, "assets")
+            read_resource_id(name, "assets")

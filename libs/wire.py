@@ -1,0 +1,28 @@
+"""Reads single values that other services of ours send. Malformed ones are a defect of the sender: ValueError."""
+
+import re
+from uuid import UUID
+
+from libs.chain.address import EvmAddress
+
+_BASE_UNITS = re.compile(r"0|[1-9]\d{0,77}", re.ASCII)
+
+
+def read_base_units(text: str) -> int:
+    """An amount in base units. Raises ValueError, also for an empty text: no amount is not zero."""
+    if not _BASE_UNITS.fullmatch(text):
+        raise ValueError(f"{text!r} is not an amount in base units")
+    return int(text)
+
+
+def read_address(text: str) -> EvmAddress:
+    """An EVM address in any spelling. Raises ValueError."""
+    return EvmAddress(text.lower())
+
+
+def read_resource_id(name: str, collection: str) -> UUID:
+    """The id in `collection/{uuid}`. Raises ValueError."""
+    prefix, _, identifier = name.partition("/")
+    if prefix != collection or str(UUID(identifier)) != identifier:
+        raise ValueError(f"{name!r} is not of the form {collection}/<uuid>")
+    return UUID(identifier)
