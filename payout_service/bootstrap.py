@@ -25,6 +25,7 @@ from payout_service.application.engine_settings import EngineSettings
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
 from payout_service.application.sending.drive_transactions import drive_transactions
+from payout_service.application.sending.lanes import Lanes, lanes_of
 from payout_service.application.treasury.sweep_leftover import advance_one_sweep
 from payout_service.config import PayoutSettings
 from payout_service.domain.batch_sizing import BatchLimits
@@ -36,6 +37,7 @@ from payout_service.infrastructure.chain.payment_token import EvmPaymentToken
 from payout_service.infrastructure.chain.rail import EvmRail, FeeModel
 from payout_service.infrastructure.chain.recorded_executions import RecordedExecutions
 from payout_service.infrastructure.chain.security_token import EvmSecurityToken
+from payout_service.infrastructure.chain.sender import EvmSender
 from payout_service.infrastructure.chain.signer import KeyFiles, Signer, load_signers
 from payout_service.infrastructure.peers.chain_sync_peer import ChainSyncPeer
 from payout_service.infrastructure.sql import tables
@@ -100,7 +102,7 @@ def _assemble(
 
     engine = Engine(
         unit_of_work=unit_of_work,
-        rail=_rail(settings, rpc, signers),
+        rail=_rail(settings, rpc),
         security_token=EvmSecurityToken(rpc),
         lifecycle_contract=_lifecycle_contract(settings, rpc, unit_of_work, runtime),
         payment_token=EvmPaymentToken(rpc),
@@ -114,6 +116,7 @@ def _assemble(
         devnet_genesis_hash=settings.devnet_genesis_hash.lower(),
         nudge=nudge,
     )
+    lanes = lanes_of(engine, EvmSender(rpc, signers))
     alarms = TelemetryAlarms()
     workers.extend(
         [
@@ -121,7 +124,7 @@ def _assemble(
             Worker("payouts", lambda: advance_one_payout(engine), settings.poll_seconds),
             Worker("sweeps", lambda: advance_one_sweep(engine), settings.poll_seconds),
             Worker("reconciliation", lambda: reconcile_one(engine, alarms), settings.poll_seconds),
-            *(_lane_worker(engine, signer, settings.poll_seconds) for signer in engine.signers),
+            *(_lane_worker(lanes, signer, settings.poll_seconds) for signer in engine.signers),
         ]
     )
     servicer = PayoutServicer(engine, PayoutQueries(runtime.engine), alarms)
@@ -137,8 +140,8 @@ def _assemble(
     )
 
 
-def _lane_worker(engine: Engine, signer: EvmAddress, poll_seconds: float) -> Worker:
-    return Worker(f"transactions of {signer}", lambda: drive_transactions(engine, signer), poll_seconds)
+def _lane_worker(lanes: Lanes, signer: EvmAddress, poll_seconds: float) -> Worker:
+    return Worker(f"transactions of {signer}", lambda: drive_transactions(lanes, signer), poll_seconds)
 
 
 def _files(setting: str) -> tuple[Path, ...]:
@@ -176,11 +179,10 @@ def _lifecycle_contract(
     return RecordedExecutions(rpc, ChainSyncPeer(channel), assets_of_contract)
 
 
-def _rail(settings: PayoutSettings, rpc: JsonRpc, signers: Sequence[Signer]) -> EvmRail:
+def _rail(settings: PayoutSettings, rpc: JsonRpc) -> EvmRail:
     fee_model = FeeModel.NODE_GAS_PRICE if settings.through_relay else FeeModel.BLOCK_BASE_FEE
     return EvmRail(
         rpc,
-        signers,
         fee_model=FeeModel.LEGACY if settings.legacy_transactions else fee_model,
         identity_seconds=settings.chain_identity_seconds,
     )

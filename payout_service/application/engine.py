@@ -13,8 +13,8 @@ from payout_service.application.ports.lifecycle_contract import LifecycleContrac
 from payout_service.application.ports.payment_token import PaymentToken
 from payout_service.application.ports.rail import Rail
 from payout_service.application.ports.security_token import SecurityToken
-from payout_service.application.ports.unit_of_work import Ids, UnitOfWork, UnitOfWorkFactory
-from payout_service.domain.transaction import OwnerKind, TransactionIntent
+from payout_service.application.ports.unit_of_work import Ids, UnitOfWorkFactory
+from payout_service.domain.transaction import TransactionIntent
 
 
 def _nobody() -> None:
@@ -23,7 +23,7 @@ def _nobody() -> None:
 
 @dataclass(frozen=True)
 class Engine:
-    """The ports, the settings, and the identities that sign. Steps await nothing but ports.
+    """The ports but the keys, the settings, and the addresses that sign. Steps await nothing but ports.
 
     `signers` share the batches of payouts, a nonce lane each; the first also deploys, takes snapshots and sweeps.
     `nudge` tells the workers that there may be work at once; they find it without, a poll later.
@@ -73,17 +73,6 @@ def what_it_waits_for(engine: Engine, intent: TransactionIntent) -> str:
         # Its lane is driven only by a service that has its key.
         return f"SIGNER_CHANGED: {intent.key} belongs to {intent.signer} on chain {intent.chain_id}"
     return f"{intent.problem} ({intent.key})" if intent.problem else ""
-
-
-async def wake_owner(engine: Engine, work: UnitOfWork, intent: TransactionIntent) -> None:
-    """Whoever waits for the transaction looks at it at once. Takes the owner's row lock: before the intent's."""
-    match intent.owner_kind:
-        case OwnerKind.PAYOUT:
-            await work.payouts.wake(intent.owner_id, engine.now())
-        case OwnerKind.LIFECYCLE_CONTRACT:
-            await work.lifecycle.wake(intent.owner_id, engine.now())
-        case OwnerKind.SWEEP:
-            await work.sweeps.wake(intent.owner_id, engine.now())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from payout_service.application.engine_settings import EngineSettings
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.sending.chain_identity import WrongChainError
 from payout_service.application.sending.drive_transactions import drive_transactions
+from payout_service.application.sending.lanes import lanes_of
 from payout_service.application.treasury.sweep_leftover import advance_one_sweep
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.discrepancy import Discrepancy
@@ -181,7 +183,7 @@ class World:
         """A fresh process in a replica's place."""
         engine = make_engine(self)
         self.engines[replica] = engine
-        self.workers[replica] = _workers(engine)
+        self.workers[replica] = _workers(self, engine)
 
     def _count_races(self) -> None:
         """Both replicas have a step under way on the same lane; each pair of steps counts once."""
@@ -288,15 +290,15 @@ def _settings(dice: Dice, odds: Odds, *, is_relay: bool) -> EngineSettings:
     )
 
 
-def _workers(engine: Engine) -> list[Worker]:
+def _workers(world: World, engine: Engine) -> list[Worker]:
     """A replica's, by name."""
-    lanes = [
-        (f"lane {signer.value[:4]}", lambda signer=signer: drive_transactions(engine, signer))
-        for signer in engine.signers
+    lanes = lanes_of(engine, world.chain)
+    drivers = [
+        (f"lane {signer.value[:4]}", partial(drive_transactions, lanes, signer)) for signer in engine.signers
     ]
     return [
         ("payout", lambda: advance_one_payout(engine)),
-        *lanes,
+        *drivers,
         ("sweep", lambda: advance_one_sweep(engine)),
         ("lifecycle", lambda: advance_one_lifecycle(engine)),
         ("reconcile", lambda: reconcile_one(engine, Alarms())),

@@ -281,6 +281,15 @@ class Harness:
         """How many transactions of the signer are in blocks."""
         return await self.devnet.web3.eth.get_transaction_count(self.signer)
 
+    async def nothing_pending(self) -> None:
+        """Whatever the signer has sent is in a block: its nonce stays what it is."""
+
+        async def is_so() -> bool:
+            count = await self.devnet.web3.eth.get_transaction_count(self.signer, "pending")
+            return count == await self.signer_nonce()
+
+        await eventually(is_so, "all that was sent is in blocks")
+
     async def blocks_pass(self) -> None:
         """As many as a transaction needs to be signed, mined and final."""
         until = await self.devnet.web3.eth.get_block_number() + _QUIET_BLOCKS

@@ -10,7 +10,9 @@ from typing import Any
 from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
-from tests.system.harness import eventually
+from deploy.local.settings import CONFIRMATIONS
+from libs.protogen.typed.masspayout.payout.v1 import Batch, BatchState, Payout
+from tests.system.harness import Harness, Stage, eventually
 
 _BLOCK_SECONDS = 0.2
 
@@ -100,3 +102,39 @@ class Ticker:
         answer = self._web3.provider.make_request(RPCEndpoint(method), list(parameters))
         assert "error" not in answer, f"{method}: {answer['error']}"
         return answer["result"]
+
+
+async def pay_first_batch(harness: Harness, ticker: Ticker, stage: Stage, payout: str, total: int) -> Payout:
+    """Deposits `total` and returns once the first batch is final; the ticker stays paused.
+
+    What was sent with it is final, too. As many transactions as may be under way can be sent after that, but are
+    in no block: whatever the machine is busy with, the payout is in its middle until the ticker is resumed.
+    """
+    ticker.pause()
+    await ticker.mine_one_with(harness.deposit(stage, total))
+    found: list[Batch] = []
+
+    async def one_is_sent() -> bool:
+        found[:] = await harness.batches(payout)
+        return any(batch.attempts and batch.attempts[0].last_broadcast_time for batch in found)
+
+    await eventually(one_is_sent, "a batch is sent", lambda: found)
+    # The block that has it, and those on top that make it final.
+    ticker.mine(1 + CONFIRMATIONS)
+    return await harness.payout_when(
+        payout, lambda payout: payout.final_batch_count >= 1, "the first batch is final"
+    )
+
+
+async def sent_batch(harness: Harness, payout: str) -> Batch:
+    """The only batch, once its transaction is sent."""
+    found: list[Batch] = []
+
+    async def is_sent() -> bool:
+        found[:] = await harness.batches(payout)
+        return bool(found and found[0].attempts and found[0].attempts[0].last_broadcast_time)
+
+    await eventually(is_sent, "the first batch is sent", lambda: found)
+    (batch,) = found
+    assert batch.state is BatchState.IN_FLIGHT
+    return batch

@@ -10,7 +10,6 @@ from web3.types import Wei
 from libs.errors import Code, Reason
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import (
-    Batch,
     BatchState,
     GetSweepRequest,
     GetTreasuryRequest,
@@ -24,7 +23,7 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     Treasury,
 )
 from tests.system.harness import Harness, eventually, told
-from tests.system.mining import Ticker
+from tests.system.mining import Ticker, sent_batch
 
 _TOTAL = 1_000_000_007
 _OUTSIDER = to_checksum_address("0x" + "0d" * 20)
@@ -116,7 +115,7 @@ async def test_money_that_is_taken_away_in_the_middle_is_waited_for_and_paid_aft
     stage, distribution = await faulty.unfunded(_TOTAL)
     ticker.pause()
     await ticker.mine_one_with(faulty.deposit(stage, _TOTAL))
-    first = await _sent_batch(faulty, distribution.payout)
+    first = await sent_batch(faulty, distribution.payout)
     assert first.amount
     taken = _TOTAL - int(first.amount.base_units)
     # In one block with the first batch, for which it leaves enough.
@@ -188,20 +187,6 @@ async def test_a_refused_payee_stays_promised_through_a_sweep_and_is_paid_by_a_r
     await harness.in_state(distribution.name, DistributionState.COMPLETED)
     await harness.assert_paid_once(stage, distribution.payout, _TOTAL, left=0)
     assert _figures(await _treasury(harness, asset.name)) == (0, 0, 0)
-
-
-async def _sent_batch(harness: Harness, payout: str) -> Batch:
-    """The only batch, once its transaction is sent."""
-    found: list[Batch] = []
-
-    async def is_sent() -> bool:
-        found[:] = await harness.batches(payout)
-        return bool(found and found[0].attempts and found[0].attempts[0].last_broadcast_time)
-
-    await eventually(is_sent, "the first batch is sent", lambda: found)
-    (batch,) = found
-    assert batch.state is BatchState.IN_FLIGHT
-    return batch
 
 
 def _sweep_of(asset: str, base_units: str = "") -> SweepLeftoverRequest:

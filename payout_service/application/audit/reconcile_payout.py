@@ -118,6 +118,6 @@ async def _read(engine: Engine, payout_id: UUID) -> tuple[Payout, LifecycleContr
 
 
 async def _refuse_other_chain(engine: Engine, contract: LifecycleContract) -> None:
-    await refuse_wrong_chain(engine)
+    await refuse_wrong_chain(engine, engine.signer)
     if contract.chain_id != engine.chain_id:
         raise WrongChainError(f"asset {contract.asset_id} is on chain {contract.chain_id}, not {engine.chain_id}")

@@ -72,7 +72,7 @@ async def _step(engine: Engine, payout_id: UUID) -> StepResult:
     if payout.state not in WORKED_STATES:
         return StepResult(0)
     # What is read of another chain must not get into the plan or the ledger.
-    await refuse_wrong_chain(engine)
+    await refuse_wrong_chain(engine, engine.signer)
     step = FIRST_STEPS[payout.kind].get(payout.state) or STEPS[payout.state]
     return await step(engine, payout, contract)
 

@@ -1,4 +1,4 @@
-"""How transactions reach a chain, and what the node says of them.
+"""What the node tells of a chain and of the transactions on it.
 
 Methods raise AppError CHAIN_UNAVAILABLE when the node does not answer; what is named besides is listed at the
 method. Addresses in bulk are lower-case strings.
@@ -6,12 +6,11 @@ method. Addresses in bulk are lower-case strings.
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from typing import Protocol
 
 from libs.chain.address import EvmAddress
-from payout_service.domain.fees import FeeQuote, Fees
-from payout_service.domain.transaction import ContractCall, Outcome, SignedTransaction
+from payout_service.domain.fees import FeeQuote
+from payout_service.domain.transaction import ContractCall, Outcome
 
 
 class CallWouldRevertError(Exception):
@@ -20,30 +19,6 @@ class CallWouldRevertError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-class BroadcastAnswer(Enum):
-    """What a node said to signed bytes. Anything but a proof of the outcome means: look for the outcome."""
-
-    ACCEPTED = "ACCEPTED"
-    ALREADY_KNOWN = "ALREADY_KNOWN"
-    NONCE_USED = "NONCE_USED"
-    # A nonce before it is missing at the node; a relay without a pool refuses that. The same bytes again later.
-    NONCE_GAP = "NONCE_GAP"
-    # It offers too little now: a replacement may do, once the chain asks for more than the attempt offers.
-    FEE_TOO_LOW = "FEE_TOO_LOW"
-    # It can never be mined as it is, for example more gas than a block holds: its nonce is used by a no-op.
-    NEVER_FITS = "NEVER_FITS"
-    # Not taken now: pool full, lack of gas money, words we do not know. The same bytes are sent again later.
-    NOT_TAKEN = "NOT_TAKEN"
-
-
-@dataclass(frozen=True, slots=True)
-class BroadcastResult:
-    """The node's answer, with its words for people."""
-
-    answer: BroadcastAnswer
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +52,7 @@ class SeenTransaction:
 
 
 class Rail(Protocol):
-    """How transactions reach a chain: prepare, broadcast, find the outcome, is it final, can it still happen."""
+    """What a chain tells: what a call would cost, what became of a transaction, whether that is final."""
 
     async def chain_id(self) -> int:
         """EIP-155 id that the node tells."""
@@ -113,16 +88,6 @@ class Rail(Protocol):
 
     async def gas_money_wei(self, account: EvmAddress) -> int:
         """Native currency of an account, in wei (on Hedera's relay: weibars)."""
-        ...
-
-    async def sign(
-        self, signer: EvmAddress, call: ContractCall, *, chain_id: int, nonce: int, gas_limit: int, fees: Fees
-    ) -> SignedTransaction:
-        """Signs. Touches no network for a local key."""
-        ...
-
-    async def broadcast(self, raw: bytes) -> BroadcastResult:
-        """Sends signed bytes. A lost reply raises CHAIN_UNAVAILABLE: whether they arrived is unknown."""
         ...
 
     async def find_receipt(self, transaction_hash: str) -> Receipt | None:

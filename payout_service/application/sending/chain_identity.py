@@ -2,6 +2,7 @@
 
 from libs.chain.address import EvmAddress
 from payout_service.application.engine import Engine
+from payout_service.application.sending.lanes import Lanes
 from payout_service.domain.transaction import NonceLane
 
 
@@ -9,8 +10,8 @@ class WrongChainError(Exception):
     """The node is on another chain than the journal. Nothing is read, signed or sent."""
 
 
-async def refuse_wrong_chain(engine: Engine, signer: EvmAddress | None = None) -> tuple[NonceLane | None, str]:
-    """The signer's lane (the first signer's by default) as far as there is one, and the chain's genesis hash.
+async def refuse_wrong_chain(engine: Engine | Lanes, signer: EvmAddress) -> tuple[NonceLane | None, str]:
+    """The signer's lane as far as there is one, and the chain's genesis hash.
 
     Raises WrongChainError, and AppError CHAIN_UNAVAILABLE.
     """
@@ -20,7 +21,7 @@ async def refuse_wrong_chain(engine: Engine, signer: EvmAddress | None = None) -
     if engine.devnet_genesis_hash and engine.devnet_genesis_hash != genesis_hash:
         raise WrongChainError("the node is not on the embedded chain whose genesis hash is configured")
     async with engine.unit_of_work() as work:
-        lane = await work.journal.find_lane(engine.chain_id, signer or engine.signer)
+        lane = await work.journal.find_lane(engine.chain_id, signer)
     if lane and lane.genesis_hash != genesis_hash:
         raise WrongChainError(
             f"the journal of chain {engine.chain_id} is of another chain with the same id; nothing is signed"

@@ -6,88 +6,88 @@ the owner's row, the lane, the intent.
 """
 
 from libs.chain.address import EvmAddress
-from payout_service.application.engine import Engine, wake_owner
 from payout_service.application.ports.rail import Head, Receipt
 from payout_service.application.sending.chain_identity import WrongChainError, refuse_wrong_chain
+from payout_service.application.sending.lanes import Lanes, wake_owner
 from payout_service.application.sending.send_transactions import resend_final, send_again
 from payout_service.application.sending.sign_transactions import sign_next
 from payout_service.domain.transaction import IntentState, NonceLane, TransactionIntent
 
 
-async def drive_transactions(engine: Engine, signer: EvmAddress) -> bool:
+async def drive_transactions(lanes: Lanes, signer: EvmAddress) -> bool:
     """One round over a signer's lane. Returns True when something moved and more may at once.
 
     Raises AppError CHAIN_UNAVAILABLE when the node does not answer, WrongChainError; what was done until then is
     durable.
     """
-    async with engine.unit_of_work() as work:
-        in_flight = await work.journal.in_flight(engine.chain_id, signer)
-        is_idle = not in_flight and not await work.journal.queued_count(engine.chain_id, signer)
+    async with lanes.unit_of_work() as work:
+        in_flight = await work.journal.in_flight(lanes.chain_id, signer)
+        is_idle = not in_flight and not await work.journal.queued_count(lanes.chain_id, signer)
     if is_idle:
         return False
-    lane = await _lane(engine, signer)
-    chain_nonce = await engine.rail.nonce_at(signer, None)
+    lane = await _lane(lanes, signer)
+    chain_nonce = await lanes.rail.nonce_at(signer, None)
     moved = False
     if in_flight:
-        head = await engine.rail.head()
+        head = await lanes.rail.head()
         for intent in in_flight:
-            moved |= await _advance(engine, intent, head, chain_nonce)
+            moved |= await _advance(lanes, intent, head, chain_nonce)
     lowest_open = in_flight[0].nonce if in_flight else lane.next_nonce
     if chain_nonce < (lowest_open or 0):
         # Everything below is final in the journal. Signed now, a transaction would wait behind a gap.
-        await resend_final(engine, lane, chain_nonce, lowest_open or 0)
+        await resend_final(lanes, lane, chain_nonce, lowest_open or 0)
     else:
-        moved |= await sign_next(engine, lane, chain_nonce)
+        moved |= await sign_next(lanes, lane, chain_nonce)
     if moved:
-        engine.nudge()
+        lanes.nudge()
     return moved
 
 
-async def _lane(engine: Engine, signer: EvmAddress) -> NonceLane:
+async def _lane(lanes: Lanes, signer: EvmAddress) -> NonceLane:
     """The signer's lane, made on first use. Raises WrongChainError when the chain is not the lane's."""
-    lane, genesis_hash = await refuse_wrong_chain(engine, signer)
+    lane, genesis_hash = await refuse_wrong_chain(lanes, signer)
     if lane is None:
         # From nonce 0, whatever the chain has: a signer with transactions that no journal knows stops before its
         # first, because this database may be a backup of the time before that.
-        async with engine.unit_of_work() as work:
-            await work.journal.add_lane(NonceLane(engine.chain_id, signer, genesis_hash, next_nonce=0))
-            lane = await work.journal.lock_lane(engine.chain_id, signer)
+        async with lanes.unit_of_work() as work:
+            await work.journal.add_lane(NonceLane(lanes.chain_id, signer, genesis_hash, next_nonce=0))
+            lane = await work.journal.lock_lane(lanes.chain_id, signer)
             await work.commit()
     if lane is None or lane.genesis_hash != genesis_hash:
         raise WrongChainError("another replica has just made the lane for another chain")
     return lane
 
 
-async def _advance(engine: Engine, intent: TransactionIntent, head: Head, chain_nonce: int) -> bool:
+async def _advance(lanes: Lanes, intent: TransactionIntent, head: Head, chain_nonce: int) -> bool:
     """Looks for the outcome of one intent; sends its bytes, or others in their place, when there is none yet."""
     is_nonce_used = intent.nonce is not None and intent.nonce < chain_nonce
     if intent.state is not IntentState.SIGNED and (is_nonce_used or intent.state is IntentState.MINED):
-        receipt = await _find_receipt(engine, intent)
+        receipt = await _find_receipt(lanes, intent)
         if receipt is not None:
-            return await _record_receipt(engine, intent, receipt, head)
-        if await _is_nonce_finally_used(engine, intent, head) and await _is_used_by_another(engine, intent, head):
-            return await _record_lost_nonce(engine, intent)
-    return await send_again(engine, intent, chain_nonce)
+            return await _record_receipt(lanes, intent, receipt, head)
+        if await _is_nonce_finally_used(lanes, intent, head) and await _is_used_by_another(lanes, intent, head):
+            return await _record_lost_nonce(lanes, intent)
+    return await send_again(lanes, intent, chain_nonce)
 
 
-async def _find_receipt(engine: Engine, intent: TransactionIntent) -> Receipt | None:
+async def _find_receipt(lanes: Lanes, intent: TransactionIntent) -> Receipt | None:
     """Of any attempt: an older one may be mined too, also after a reorg."""
     for attempt in reversed(intent.attempts):
-        receipt = await engine.rail.find_receipt(attempt.transaction_hash)
+        receipt = await lanes.rail.find_receipt(attempt.transaction_hash)
         if receipt is not None:
             return receipt
     return None
 
 
-async def _record_receipt(engine: Engine, intent: TransactionIntent, receipt: Receipt, head: Head) -> bool:
+async def _record_receipt(lanes: Lanes, intent: TransactionIntent, receipt: Receipt, head: Head) -> bool:
     outcome = receipt.outcome
-    is_deep_enough = head.number - outcome.block_number >= engine.settings.confirmations
-    is_final = is_deep_enough and await engine.rail.block_hash(outcome.block_number) == outcome.block_hash
+    is_deep_enough = head.number - outcome.block_number >= lanes.settings.confirmations
+    is_final = is_deep_enough and await lanes.rail.block_hash(outcome.block_number) == outcome.block_hash
     if not is_final and intent.state is IntentState.MINED:
         return False
-    async with engine.unit_of_work() as work:
+    async with lanes.unit_of_work() as work:
         if is_final:
-            await wake_owner(engine, work, intent)
+            await wake_owner(work, intent, lanes.now())
         intent = await work.journal.lock(intent.intent_id)
         if intent.is_final:
             return True
@@ -96,33 +96,33 @@ async def _record_receipt(engine: Engine, intent: TransactionIntent, receipt: Re
         else:
             intent.mined()
         await work.journal.save(intent)
-        await engine.failpoints.reach(f"{intent.purpose.value.lower()}.before_outcome_commit")
+        await lanes.failpoints.reach(f"{intent.purpose.value.lower()}.before_outcome_commit")
         await work.commit()
     if is_final:
-        await engine.failpoints.reach(f"{intent.purpose.value.lower()}.outcome_recorded")
+        await lanes.failpoints.reach(f"{intent.purpose.value.lower()}.outcome_recorded")
     return is_final
 
 
-async def _is_nonce_finally_used(engine: Engine, intent: TransactionIntent, head: Head) -> bool:
-    final_block = head.number - engine.settings.confirmations
+async def _is_nonce_finally_used(lanes: Lanes, intent: TransactionIntent, head: Head) -> bool:
+    final_block = head.number - lanes.settings.confirmations
     if intent.nonce is None or final_block < 0:
         return False
-    return await engine.rail.nonce_at(intent.signer, final_block) > intent.nonce
+    return await lanes.rail.nonce_at(intent.signer, final_block) > intent.nonce
 
 
-async def _is_used_by_another(engine: Engine, intent: TransactionIntent, head: Head) -> bool:
+async def _is_used_by_another(lanes: Lanes, intent: TransactionIntent, head: Head) -> bool:
     """Only what is seen counts: a receipt may be missing just because one of several nodes lags."""
     if intent.nonce is None:
         return False
-    seen = await engine.rail.transaction_with_nonce(intent.signer, intent.nonce)
-    is_final = seen is not None and seen.block_number <= head.number - engine.settings.confirmations
+    seen = await lanes.rail.transaction_with_nonce(intent.signer, intent.nonce)
+    is_final = seen is not None and seen.block_number <= head.number - lanes.settings.confirmations
     ours = {attempt.transaction_hash for attempt in intent.attempts}
     return seen is not None and is_final and seen.transaction_hash not in ours
 
 
-async def _record_lost_nonce(engine: Engine, intent: TransactionIntent) -> bool:
-    async with engine.unit_of_work() as work:
-        await wake_owner(engine, work, intent)
+async def _record_lost_nonce(lanes: Lanes, intent: TransactionIntent) -> bool:
+    async with lanes.unit_of_work() as work:
+        await wake_owner(work, intent, lanes.now())
         lane = await work.journal.lock_lane(intent.chain_id, intent.signer)
         intent = await work.journal.lock(intent.intent_id)
         if lane is None or intent.is_final:

@@ -5,8 +5,8 @@ their place when the intent shall not happen any more. Whatever a node says, the
 from datetime import timedelta
 
 from libs.errors import AppError, Code
-from payout_service.application.engine import Engine
-from payout_service.application.ports.rail import BroadcastAnswer, BroadcastResult
+from payout_service.application.ports.sender import BroadcastAnswer, BroadcastResult
+from payout_service.application.sending.lanes import Lanes
 from payout_service.application.sending.sign_transactions import note_lane_problem
 from payout_service.domain.fees import FeeCapReachedError, FeeQuote, Fees, first_fees, no_op_fees, replacement_fees
 from payout_service.domain.transaction import (
@@ -34,21 +34,21 @@ _NAMES = {
 }
 
 
-async def send_again(engine: Engine, intent: TransactionIntent, chain_nonce: int) -> bool:
+async def send_again(lanes: Lanes, intent: TransactionIntent, chain_nonce: int) -> bool:
     """Sends what is due. Returns True when something moved. Raises AppError CHAIN_UNAVAILABLE."""
     problem = ""
-    if _may_be_replaced(engine, intent, chain_nonce):
+    if _may_be_replaced(lanes, intent, chain_nonce):
         try:
-            if await _replace(engine, intent):
+            if await _replace(lanes, intent):
                 return True
         except FeeCapReachedError as error:
             problem = f"FEE_CAP_REACHED: {error}"
-    if not _is_broadcast_due(engine, intent):
+    if not _is_broadcast_due(lanes, intent):
         return False
-    return await _broadcast(engine, intent, problem)
+    return await _broadcast(lanes, intent, problem)
 
 
-async def resend_final(engine: Engine, lane: NonceLane, chain_nonce: int, lowest_open_nonce: int) -> None:
+async def resend_final(lanes: Lanes, lane: NonceLane, chain_nonce: int, lowest_open_nonce: int) -> None:
     """The chain lacks transactions that are final in the journal: the node lags, or a reorg was deeper than the
     confirmations. The same bytes do the same or nothing, so they are sent again until the chain has them.
     """
@@ -56,41 +56,41 @@ async def resend_final(engine: Engine, lane: NonceLane, chain_nonce: int, lowest
         f"CHAIN_BEHIND_JOURNAL: the node tells {chain_nonce} transactions of {lane.signer}, "
         f"{lowest_open_nonce} are final in the journal"
     )
-    await note_lane_problem(engine, lane, problem)
-    async with engine.unit_of_work() as work:
+    await note_lane_problem(lanes, lane, problem)
+    async with lanes.unit_of_work() as work:
         missing = await work.journal.next_final(lane.chain_id, lane.signer, chain_nonce, _MOST_RESENT)
     for intent in missing:
         mined = intent.outcome.transaction_hash if intent.outcome else ""
         for attempt in intent.attempts:
             if attempt.transaction_hash == mined:
-                await engine.rail.broadcast(attempt.raw)
+                await lanes.sender.broadcast(attempt.raw)
 
 
-def _may_be_replaced(engine: Engine, intent: TransactionIntent, chain_nonce: int) -> bool:
+def _may_be_replaced(lanes: Lanes, intent: TransactionIntent, chain_nonce: int) -> bool:
     newest = intent.attempts[-1]
     if intent.void_reason and not newest.is_no_op:
         return True
-    if len(intent.attempts) >= engine.settings.max_attempts:
+    if len(intent.attempts) >= lanes.settings.max_attempts:
         return False
     # Those behind it wait for it, whatever they offer.
     is_its_turn = intent.nonce == chain_nonce and intent.state is not IntentState.SIGNED
-    return is_its_turn and _age(engine, newest) >= timedelta(seconds=engine.settings.replace_after_seconds)
+    return is_its_turn and _age(lanes, newest) >= timedelta(seconds=lanes.settings.replace_after_seconds)
 
 
-async def _replace(engine: Engine, intent: TransactionIntent) -> bool:
+async def _replace(lanes: Lanes, intent: TransactionIntent) -> bool:
     """Journals other bytes with the same nonce. False when the newest offer enough. Raises FeeCapReachedError."""
     newest = intent.attempts[-1]
-    quote = await engine.rail.fee_quote()
+    quote = await lanes.rail.fee_quote()
     is_to_be_voided = bool(intent.void_reason) and not newest.is_no_op
-    if not is_to_be_voided and not _offers_too_little(engine, newest, quote):
+    if not is_to_be_voided and not _offers_too_little(lanes, newest, quote):
         return False
     is_no_op = bool(intent.void_reason)
     offer = no_op_fees if is_no_op else replacement_fees
-    fees = offer(newest.fees, quote, engine.settings.max_fee_per_gas_wei)
+    fees = offer(newest.fees, quote, lanes.settings.max_fee_per_gas_wei)
     if newest.is_no_op and fees == newest.fees:
         # Signed again it would be the same bytes.
         raise FeeCapReachedError(f"the no-op already offers {fees.max_fee_per_gas_wei} wei per gas, the cap")
-    signed = await engine.rail.sign(
+    signed = await lanes.sender.sign(
         intent.signer,
         no_op(intent.signer) if is_no_op else intent.call,
         chain_id=intent.chain_id,
@@ -99,7 +99,7 @@ async def _replace(engine: Engine, intent: TransactionIntent) -> bool:
         fees=fees,
     )
     purpose = intent.purpose.value.lower()
-    async with engine.unit_of_work() as work:
+    async with lanes.unit_of_work() as work:
         locked = await work.journal.lock(intent.intent_id)
         if locked.is_final or len(locked.attempts) != newest.number or bool(locked.void_reason) != is_no_op:
             return True
@@ -108,21 +108,21 @@ async def _replace(engine: Engine, intent: TransactionIntent) -> bool:
             raw=signed.raw,
             transaction_hash=signed.transaction_hash,
             fees=fees,
-            create_time=engine.now(),
+            create_time=lanes.now(),
             is_no_op=is_no_op,
         )
         locked.replace_with(attempt)
         await work.journal.save(locked)
-        await engine.failpoints.reach(f"{purpose}.before_replacement_commit")
+        await lanes.failpoints.reach(f"{purpose}.before_replacement_commit")
         await work.commit()
-    await engine.failpoints.reach(f"{purpose}.replaced")
+    await lanes.failpoints.reach(f"{purpose}.replaced")
     return True
 
 
-def _offers_too_little(engine: Engine, newest: Attempt, quote: FeeQuote) -> bool:
-    asked = first_fees(quote, engine.settings.max_fee_per_gas_wei)
-    patience = timedelta(seconds=engine.settings.replace_after_seconds * _PATIENT_REPLACEMENTS)
-    return _is_more(asked, newest.fees) or _age(engine, newest) >= patience
+def _offers_too_little(lanes: Lanes, newest: Attempt, quote: FeeQuote) -> bool:
+    asked = first_fees(quote, lanes.settings.max_fee_per_gas_wei)
+    patience = timedelta(seconds=lanes.settings.replace_after_seconds * _PATIENT_REPLACEMENTS)
+    return _is_more(asked, newest.fees) or _age(lanes, newest) >= patience
 
 
 def _is_more(asked: Fees, offered: Fees) -> bool:
@@ -131,41 +131,41 @@ def _is_more(asked: Fees, offered: Fees) -> bool:
     return asked.max_fee_per_gas_wei > offered.max_fee_per_gas_wei or tip_asked > tip_offered
 
 
-def _age(engine: Engine, attempt: Attempt) -> timedelta:
-    return engine.now() - attempt.create_time
+def _age(lanes: Lanes, attempt: Attempt) -> timedelta:
+    return lanes.now() - attempt.create_time
 
 
-def _is_broadcast_due(engine: Engine, intent: TransactionIntent) -> bool:
+def _is_broadcast_due(lanes: Lanes, intent: TransactionIntent) -> bool:
     last = intent.attempts[-1].last_broadcast_time
     if intent.state is IntentState.SIGNED or last is None:
         return True
-    return engine.now() - last >= timedelta(seconds=engine.settings.rebroadcast_seconds)
+    return lanes.now() - last >= timedelta(seconds=lanes.settings.rebroadcast_seconds)
 
 
-async def _broadcast(engine: Engine, intent: TransactionIntent, problem: str) -> bool:
+async def _broadcast(lanes: Lanes, intent: TransactionIntent, problem: str) -> bool:
     """Sends the newest attempt's bytes."""
     attempt = intent.attempts[-1]
     purpose = intent.purpose.value.lower()
-    await engine.failpoints.reach(f"{purpose}.before_broadcast")
+    await lanes.failpoints.reach(f"{purpose}.before_broadcast")
     try:
-        result = await engine.rail.broadcast(attempt.raw)
+        result = await lanes.sender.broadcast(attempt.raw)
     except AppError as error:
         if error.code is not Code.UNAVAILABLE:
             raise
         # It may have arrived.
-        await _record_unknown(engine, intent, f"OUTCOME_UNKNOWN: sent without a reply: {error.message}")
+        await _record_unknown(lanes, intent, f"OUTCOME_UNKNOWN: sent without a reply: {error.message}")
         raise
-    await engine.failpoints.reach(f"{purpose}.broadcast")
-    await _record_broadcast(engine, intent, result, problem or _problem_after(engine, intent, result))
-    await engine.failpoints.reach(f"{purpose}.broadcast_recorded")
+    await lanes.failpoints.reach(f"{purpose}.broadcast")
+    await _record_broadcast(lanes, intent, result, problem or _problem_after(lanes, intent, result))
+    await lanes.failpoints.reach(f"{purpose}.broadcast_recorded")
     return True
 
 
-def _problem_after(engine: Engine, intent: TransactionIntent, result: BroadcastResult) -> str:
+def _problem_after(lanes: Lanes, intent: TransactionIntent, result: BroadcastResult) -> str:
     if result.answer in _NAMES:
         return f"{_NAMES[result.answer]}{result.message}"
     first, newest = intent.attempts[0], intent.attempts[-1]
-    if _age(engine, first) < timedelta(seconds=engine.settings.rebroadcast_seconds * _PATIENT_BROADCASTS):
+    if _age(lanes, first) < timedelta(seconds=lanes.settings.rebroadcast_seconds * _PATIENT_BROADCASTS):
         return ""
     return (
         f"NOT_MINED: signed at {first.create_time:%Y-%m-%dT%H:%M:%SZ}, {newest.number} times, for at most "
@@ -174,24 +174,24 @@ def _problem_after(engine: Engine, intent: TransactionIntent, result: BroadcastR
 
 
 async def _record_broadcast(
-    engine: Engine, intent: TransactionIntent, result: BroadcastResult, problem: str
+    lanes: Lanes, intent: TransactionIntent, result: BroadcastResult, problem: str
 ) -> None:
-    async with engine.unit_of_work() as work:
+    async with lanes.unit_of_work() as work:
         locked = await work.journal.lock(intent.intent_id)
         if locked.is_final:
             return
-        locked.mark_broadcast(intent.attempts[-1].number, problem, engine.now())
+        locked.mark_broadcast(intent.attempts[-1].number, problem, lanes.now())
         if result.answer is BroadcastAnswer.NEVER_FITS:
             locked.void(f"{NEVER_FITS}{result.message}")
         await work.journal.save(locked)
         await work.commit()
 
 
-async def _record_unknown(engine: Engine, intent: TransactionIntent, problem: str) -> None:
-    async with engine.unit_of_work() as work:
+async def _record_unknown(lanes: Lanes, intent: TransactionIntent, problem: str) -> None:
+    async with lanes.unit_of_work() as work:
         locked = await work.journal.lock(intent.intent_id)
         if locked.is_final:
             return
-        locked.mark_unknown(intent.attempts[-1].number, problem, engine.now())
+        locked.mark_unknown(intent.attempts[-1].number, problem, lanes.now())
         await work.journal.save(locked)
         await work.commit()

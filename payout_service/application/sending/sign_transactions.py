@@ -1,7 +1,7 @@
 """Gives the next intent of a lane its nonce and its signed bytes, durable with one commit, before it is sent."""
 
-from payout_service.application.engine import Engine, wake_owner
 from payout_service.application.ports.rail import CallWouldRevertError
+from payout_service.application.sending.lanes import Lanes, wake_owner
 from payout_service.domain.batch_sizing import fits, gas_limit
 from payout_service.domain.fees import FeeCapReachedError, Fees, first_fees
 from payout_service.domain.transaction import (
@@ -20,69 +20,69 @@ NO_LONGER_FITS = "NO_LONGER_FITS: "
 _MOST_CANDIDATES = 32
 
 
-async def sign_next(engine: Engine, lane: NonceLane, chain_nonce: int) -> bool:
+async def sign_next(lanes: Lanes, lane: NonceLane, chain_nonce: int) -> bool:
     """Signs the oldest intent that can be sent. Returns True when something moved.
 
     One that cannot be sent now says why, and does not hold up the others.
     """
-    async with engine.unit_of_work() as work:
+    async with lanes.unit_of_work() as work:
         candidates = await work.journal.created(lane.chain_id, lane.signer, _MOST_CANDIDATES)
     if not candidates:
         return False
     if lane.halted_because:
-        return await note_lane_problem(engine, lane, lane.halted_because)
+        return await note_lane_problem(lanes, lane, lane.halted_because)
     try:
-        fees = first_fees(await engine.rail.fee_quote(), engine.settings.max_fee_per_gas_wei)
+        fees = first_fees(await lanes.rail.fee_quote(), lanes.settings.max_fee_per_gas_wei)
     except FeeCapReachedError as error:
-        return await note_lane_problem(engine, lane, f"FEE_CAP_REACHED: {error}")
+        return await note_lane_problem(lanes, lane, f"FEE_CAP_REACHED: {error}")
     for intent in candidates:
-        gas = await (_gas_of_batch if intent.purpose is Purpose.BATCH else _gas)(engine, intent)
+        gas = await (_gas_of_batch if intent.purpose is Purpose.BATCH else _gas)(lanes, intent)
         if gas is not None:
-            return await _sign(engine, intent, gas, fees, chain_nonce)
+            return await _sign(lanes, intent, gas, fees, chain_nonce)
     return False
 
 
-async def note_lane_problem(engine: Engine, lane: NonceLane, problem: str) -> bool:
+async def note_lane_problem(lanes: Lanes, lane: NonceLane, problem: str) -> bool:
     """Every intent without a nonce waits for the same. Returns False: nothing moved."""
-    async with engine.unit_of_work() as work:
+    async with lanes.unit_of_work() as work:
         await work.journal.note_problem_of_created(lane.chain_id, lane.signer, problem)
         await work.commit()
     return False
 
 
-async def _gas(engine: Engine, intent: TransactionIntent) -> int | None:
+async def _gas(lanes: Lanes, intent: TransactionIntent) -> int | None:
     """The gas limit to sign; None, with the reason noted, when the call cannot be made now."""
     try:
-        estimate = await engine.rail.estimate_gas(intent.signer, intent.call)
-        return gas_limit(estimate, engine.settings.max_transaction_gas)
+        estimate = await lanes.rail.estimate_gas(intent.signer, intent.call)
+        return gas_limit(estimate, lanes.settings.max_transaction_gas)
     except CallWouldRevertError as error:
-        await _note_problem(engine, intent, f"CALL_WOULD_REVERT: {error.reason}")
+        await _note_problem(lanes, intent, f"CALL_WOULD_REVERT: {error.reason}")
     except ValueError as error:
-        await _note_problem(engine, intent, f"GAS_CAP_TOO_LOW: {error}")
+        await _note_problem(lanes, intent, f"GAS_CAP_TOO_LOW: {error}")
     return None
 
 
-async def _gas_of_batch(engine: Engine, intent: TransactionIntent) -> int | None:
+async def _gas_of_batch(lanes: Lanes, intent: TransactionIntent) -> int | None:
     """The gas limit to sign; None when the batch was given up: what it was made on has changed since."""
-    age_seconds = (engine.now() - intent.create_time).total_seconds()
+    age_seconds = (lanes.now() - intent.create_time).total_seconds()
     try:
-        estimate = await engine.rail.estimate_gas(intent.signer, intent.call)
+        estimate = await lanes.rail.estimate_gas(intent.signer, intent.call)
     except CallWouldRevertError as error:
-        await _void(engine, intent, f"WOULD_REVERT: {error.reason}")
+        await _void(lanes, intent, f"WOULD_REVERT: {error.reason}")
         return None
-    if age_seconds > engine.settings.stale_batch_seconds:
-        await _void(engine, intent, f"STALE: made {age_seconds:.0f} s ago")
-    elif not fits(estimate, engine.settings.batch_limits):
-        await _void(engine, intent, f"{NO_LONGER_FITS}it needs {estimate} gas now")
+    if age_seconds > lanes.settings.stale_batch_seconds:
+        await _void(lanes, intent, f"STALE: made {age_seconds:.0f} s ago")
+    elif not fits(estimate, lanes.settings.batch_limits):
+        await _void(lanes, intent, f"{NO_LONGER_FITS}it needs {estimate} gas now")
     else:
-        return gas_limit(estimate, engine.settings.batch_limits.max_gas)
+        return gas_limit(estimate, lanes.settings.batch_limits.max_gas)
     return None
 
 
-async def _void(engine: Engine, intent: TransactionIntent, reason: str) -> None:
+async def _void(lanes: Lanes, intent: TransactionIntent, reason: str) -> None:
     """A batch that has provably not left is given up; its payout makes another from its payees."""
-    async with engine.unit_of_work() as work:
-        await wake_owner(engine, work, intent)
+    async with lanes.unit_of_work() as work:
+        await wake_owner(work, intent, lanes.now())
         locked = await work.journal.lock(intent.intent_id)
         if locked.state is IntentState.CREATED:
             locked.void(reason)
@@ -90,15 +90,15 @@ async def _void(engine: Engine, intent: TransactionIntent, reason: str) -> None:
             await work.commit()
 
 
-async def _sign(engine: Engine, intent: TransactionIntent, gas: int, fees: Fees, chain_nonce: int) -> bool:
-    async with engine.unit_of_work() as work:
+async def _sign(lanes: Lanes, intent: TransactionIntent, gas: int, fees: Fees, chain_nonce: int) -> bool:
+    async with lanes.unit_of_work() as work:
         lane = await work.journal.lock_lane(intent.chain_id, intent.signer)
         intent = await work.journal.lock(intent.intent_id)
         if lane is None or intent.state is not IntentState.CREATED:
             return True
         # Counted under the lane's lock, so that replicas together keep to the window.
         under_way = await work.journal.in_flight(intent.chain_id, intent.signer)
-        if len(under_way) >= engine.settings.max_in_flight_transactions:
+        if len(under_way) >= lanes.settings.max_in_flight_transactions:
             return False
         if chain_nonce > lane.next_nonce:
             # A backup was restored, or somebody else uses the key: paying on could pay twice.
@@ -114,7 +114,7 @@ async def _sign(engine: Engine, intent: TransactionIntent, gas: int, fees: Fees,
             nonce = lane.allocate()
         except LaneHaltedError:
             return False
-        signed = await engine.rail.sign(
+        signed = await lanes.sender.sign(
             intent.signer, intent.call, chain_id=intent.chain_id, nonce=nonce, gas_limit=gas, fees=fees
         )
         attempt = Attempt(
@@ -122,20 +122,20 @@ async def _sign(engine: Engine, intent: TransactionIntent, gas: int, fees: Fees,
             raw=signed.raw,
             transaction_hash=signed.transaction_hash,
             fees=fees,
-            create_time=engine.now(),
+            create_time=lanes.now(),
         )
         intent.sign(nonce, gas, attempt)
         await work.journal.save(intent)
         await work.journal.save_lane(lane)
-        await engine.failpoints.reach(f"{intent.purpose.value.lower()}.before_journal_commit")
+        await lanes.failpoints.reach(f"{intent.purpose.value.lower()}.before_journal_commit")
         await work.commit()
-    await engine.failpoints.reach(f"{intent.purpose.value.lower()}.journaled")
+    await lanes.failpoints.reach(f"{intent.purpose.value.lower()}.journaled")
     return True
 
 
-async def _note_problem(engine: Engine, intent: TransactionIntent, problem: str) -> None:
+async def _note_problem(lanes: Lanes, intent: TransactionIntent, problem: str) -> None:
     if intent.problem == problem:
         return
-    async with engine.unit_of_work() as work:
+    async with lanes.unit_of_work() as work:
         await work.journal.note_problem(intent.intent_id, problem)
         await work.commit()

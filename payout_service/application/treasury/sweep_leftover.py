@@ -40,7 +40,7 @@ async def sweep_leftover(engine: Engine, command: SweepLeftover) -> Sweep:
     if repeated:
         return repeated
     contract = await known_contract(engine, command.asset_id)
-    await refuse_wrong_chain(engine)
+    await refuse_wrong_chain(engine, engine.signer)
     if contract.address is None or not await engine.lifecycle_contract.holds_transferer_role(
         contract.address, engine.signer
     ):

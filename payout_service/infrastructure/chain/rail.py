@@ -1,8 +1,7 @@
 """The EVM JSON-RPC rail: any EVM node, and Hedera's JSON-RPC relay."""
 
-import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Generic, TypeVar
@@ -10,90 +9,11 @@ from typing import Any, Generic, TypeVar
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.evm.rpc import CallRevertedError, JsonRpc, RpcRefusedError, RpcUnavailableError, quantity
-from payout_service.application.ports.rail import (
-    BroadcastAnswer,
-    BroadcastResult,
-    CallWouldRevertError,
-    Head,
-    Receipt,
-    SeenTransaction,
-)
-from payout_service.domain.fees import FeeQuote, Fees
-from payout_service.domain.transaction import ContractCall, Outcome, SignedTransaction
-from payout_service.infrastructure.chain.signer import Signer
+from payout_service.application.ports.rail import CallWouldRevertError, Head, Receipt, SeenTransaction
+from payout_service.domain.fees import FeeQuote
+from payout_service.domain.transaction import ContractCall, Outcome
 
 _T = TypeVar("_T")
-
-# What nodes say in their own words, in lower case; the first that fits counts. geth, reth, erigon, nethermind,
-# besu, anvil and the Hedera relay. Anything else is NOT_TAKEN, which is always safe: the same bytes go out again
-# and the outcome is looked for by nonce.
-_WORDS: Sequence[tuple[BroadcastAnswer, re.Pattern[str]]] = tuple(
-    (answer, re.compile("|".join(words)))
-    for answer, words in (
-        (
-            BroadcastAnswer.ALREADY_KNOWN,
-            (
-                r"already ?known",
-                r"already (been )?imported",
-                r"already in (the )?mempool",
-                r"transaction already exists",
-                r"\bknown transaction",
-            ),
-        ),
-        (
-            # Another attempt with the nonce waits in the pool. Before "nonce used", as nethermind words it alike.
-            BroadcastAnswer.FEE_TOO_LOW,
-            (
-                r"underpriced",
-                r"could not replace existing",
-                r"insufficient gas price to replace",
-                r"replacement ?not ?allowed",
-                r"ownnoncealreadyused",
-                r"fee ?too ?low",
-                r"gas ?price is too low",
-                r"gas price below",
-                r"below (the )?(configured )?minimum",
-                r"(less|lower) than (the )?(current )?(block )?base ?fee",
-                r"insufficient_tx_fee",
-            ),
-        ),
-        (
-            BroadcastAnswer.NONCE_USED,
-            (r"nonce (is )?too low", r"noncetoolow", r"oldnonce", r"nonce .{0,20}already been used"),
-        ),
-        (
-            BroadcastAnswer.NONCE_GAP,
-            (
-                r"nonce (is )?too high",
-                r"noncetoohigh",
-                r"nonce ?gap",
-                r"gapped",
-                r"nonce is too distant",
-                r"future transaction tries to replace",
-                r"invalid transaction with a lower nonce",
-                # The network's word for both directions; of a relay that keeps no pool it means the gap.
-                r"wrong_nonce",
-            ),
-        ),
-        (
-            BroadcastAnswer.NEVER_FITS,
-            (
-                r"exceeds (the )?block gas limit",
-                r"exceeds max gas per sec",
-                r"gas ?limit ?(is )?too ?high",
-                r"gaslimitexceeded",
-                r"intrinsic gas too (low|high)",
-                r"intrinsic gas exceeds",
-                r"insufficient of intrinsic gas",
-                r"floor data gas",
-                r"oversized data",
-                r"max initcode size",
-                r"maxtxsizeexceeded",
-                r"transaction_oversize",
-            ),
-        ),
-    )
-)
 
 _GWEI = 10**9
 _DEFAULT_PRIORITY_FEE_WEI = _GWEI
@@ -113,22 +33,17 @@ class FeeModel(Enum):
 
 
 class EvmRail:
-    """See Rail. Signs for every signer that it is given.
-
-    The chain's identity may be reused for `identity_seconds`, by `monotonic`, to spare requests.
-    """
+    """See Rail. The chain's identity may be reused for `identity_seconds`, by `monotonic`, to spare requests."""
 
     def __init__(
         self,
         rpc: JsonRpc,
-        signers: Sequence[Signer],
         *,
         fee_model: FeeModel = FeeModel.BLOCK_BASE_FEE,
         identity_seconds: float = 2.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rpc = rpc
-        self._signers: Mapping[EvmAddress, Signer] = {signer.address: signer for signer in signers}
         self._fee_model = fee_model
         self._chain_id = _Reused[int](rpc.chain_id, identity_seconds, monotonic)
         self._genesis_hash = _Reused[str](self._read_genesis_hash, identity_seconds, monotonic)
@@ -204,24 +119,6 @@ class EvmRail:
             succeeded=receipt.succeeded,
             call=_call_of(entry),
         )
-
-    async def sign(
-        self, signer: EvmAddress, call: ContractCall, *, chain_id: int, nonce: int, gas_limit: int, fees: Fees
-    ) -> SignedTransaction:
-        """See Rail. Raises ValueError for a signer whose key is not here."""
-        if signer not in self._signers:
-            raise ValueError(f"no key for {signer}")
-        return await self._signers[signer].sign(
-            call, chain_id=chain_id, nonce=nonce, gas_limit=gas_limit, fees=fees
-        )
-
-    async def broadcast(self, raw: bytes) -> BroadcastResult:
-        """See Rail."""
-        try:
-            await self._rpc.request("eth_sendRawTransaction", "0x" + raw.hex())
-        except RpcRefusedError as error:
-            return BroadcastResult(_meaning_of(error.message), error.message)
-        return BroadcastResult(BroadcastAnswer.ACCEPTED)
 
     async def find_receipt(self, transaction_hash: str) -> Receipt | None:
         """See Rail."""
@@ -308,12 +205,6 @@ class _Reused(Generic[_T]):
         answer = await self._ask()
         self._answer = (now, answer)
         return answer
-
-
-def _meaning_of(message: str) -> BroadcastAnswer:
-    """What a node's refusal of signed bytes means."""
-    said = message.lower()
-    return next((answer for answer, words in _WORDS if words.search(said)), BroadcastAnswer.NOT_TAKEN)
 
 
 def _transaction_with(block: Any, signer: EvmAddress, nonce: int) -> Mapping[str, Any] | None:

@@ -16,14 +16,14 @@ from deploy.devnet.terms import DEFAULT_VERSION, AssetVersion, BondTerms, Coupon
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc
 from payout_service.application.ports.lifecycle_contract import ReceiptEvidence
-from payout_service.application.ports.rail import BroadcastAnswer, Rail, Receipt
+from payout_service.application.ports.rail import Receipt
+from payout_service.application.ports.sender import BroadcastAnswer
 from payout_service.domain.fees import Fees, first_fees
 from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.transaction import ContractCall, SignedTransaction
-from payout_service.infrastructure.chain.rail import EvmRail
 from payout_service.infrastructure.chain.signer import LocalSigner
 from tests.integration.devnet.stage import Stage
-from tests.support.payout.contracts import Contracts, EvmContracts
+from tests.support.payout.contracts import Contracts, EvmContracts, SendingEvmRail, SendingRail
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, MemoryChain
 
 BIG, MIDDLE, SMALL, STRANGER = (f"0x{1_001 + number:040x}" for number in range(4))
@@ -43,7 +43,7 @@ class Venue(Protocol):
     What the issuer and others do is done when the method returns. Times are in seconds since 1970.
     """
 
-    rail: Rail
+    rail: SendingRail
     contracts: Contracts
     signer: EvmAddress
     token: EvmAddress
@@ -96,7 +96,7 @@ class MemoryVenue:
         self.chain = MemoryChain(balances=list(BALANCES.items()))
         self.chain.refuses_below_base_fee = True
         self.chain.mine(5)
-        self.rail: Rail = self.chain
+        self.rail: SendingRail = self.chain
         self.contracts: Contracts = self.chain
         self.signer, self.token, self.lifecycle, self.money = SIGNER, TOKEN, CONTRACT, PAYMENT_TOKEN
         self.maturity_time = self.chain.timestamp + SECONDS_TO_MATURITY if is_bond else 0
@@ -165,7 +165,7 @@ class NodeVenue:
     def __init__(self, stage: Stage, rpc: JsonRpc, account: LocalAccount, maturity_time: int = 0) -> None:
         self._devnet = stage.devnet
         self._stage = stage
-        self.rail: Rail = EvmRail(rpc, [LocalSigner(account)])
+        self.rail: SendingRail = SendingEvmRail(rpc, [LocalSigner(account)])
         self.contracts: Contracts = EvmContracts(rpc)
         self.signer = EvmAddress(account.address.lower())
         self.token, self.lifecycle, self.money = (

@@ -12,7 +12,8 @@ from eth_account.signers.local import LocalAccount
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc
 from payout_service.application.ports.lifecycle_contract import PAUSED_ERROR, CallKind, RecognisedCall
-from payout_service.application.ports.rail import BroadcastAnswer, CallWouldRevertError
+from payout_service.application.ports.rail import CallWouldRevertError
+from payout_service.application.ports.sender import BroadcastAnswer
 from payout_service.domain.fees import Fees
 from payout_service.domain.settlement import ExecutionKind
 from payout_service.domain.transaction import ContractCall, no_op

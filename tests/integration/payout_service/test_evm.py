@@ -11,7 +11,8 @@ from eth_utils.address import to_checksum_address
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc, RpcUnavailableError
 from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
-from payout_service.application.ports.rail import BroadcastAnswer, CallWouldRevertError, Receipt
+from payout_service.application.ports.rail import CallWouldRevertError, Receipt
+from payout_service.application.ports.sender import BroadcastAnswer
 from payout_service.domain.fees import FeeCapReachedError, Fees, first_fees
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.plan import PlannedPayment
@@ -26,10 +27,10 @@ from payout_service.domain.settlement import (
     settle,
 )
 from payout_service.domain.transaction import ContractCall, SignedTransaction
-from payout_service.infrastructure.chain.rail import EvmRail, FeeModel
+from payout_service.infrastructure.chain.rail import FeeModel
 from payout_service.infrastructure.chain.signer import LocalSigner
 from tests.integration.devnet.stage import Node, Stage
-from tests.support.payout.contracts import EvmContracts
+from tests.support.payout.contracts import EvmContracts, SendingEvmRail
 
 CAP = 10**13
 CHAIN_ID = 298
@@ -42,8 +43,8 @@ def address(text: str) -> EvmAddress:
 
 
 @pytest.fixture
-def rail(rpc: JsonRpc, account: LocalAccount) -> EvmRail:
-    return EvmRail(rpc, [LocalSigner(account)])
+def rail(rpc: JsonRpc, account: LocalAccount) -> SendingEvmRail:
+    return SendingEvmRail(rpc, [LocalSigner(account)])
 
 
 @pytest.fixture
@@ -51,7 +52,9 @@ def contracts(rpc: JsonRpc) -> EvmContracts:
     return EvmContracts(rpc)
 
 
-async def signed(rail: EvmRail, account: LocalAccount, call: ContractCall, **changes: int) -> SignedTransaction:
+async def signed(
+    rail: SendingEvmRail, account: LocalAccount, call: ContractCall, **changes: int
+) -> SignedTransaction:
     signer = address(account.address)
     fees = first_fees(await rail.fee_quote(), CAP)
     nonce = changes.get("nonce", await rail.nonce_at(signer, None))
@@ -61,7 +64,7 @@ async def signed(rail: EvmRail, account: LocalAccount, call: ContractCall, **cha
     return await rail.sign(signer, call, chain_id=CHAIN_ID, nonce=nonce, gas_limit=gas, fees=fees)
 
 
-async def mined(rail: EvmRail, transaction: SignedTransaction) -> Receipt:
+async def mined(rail: SendingEvmRail, transaction: SignedTransaction) -> Receipt:
     async with asyncio.timeout(20):
         while True:
             receipt = await rail.find_receipt(transaction.transaction_hash)
@@ -74,7 +77,7 @@ def shares(snapshot_id: int, payees: Sequence[str], total: int = 1_000) -> Execu
     return Execution(_SHARES, snapshot_id, total, tuple(payees))
 
 
-async def test_identity_and_blocks(rail: EvmRail, node: Node, stage: Stage) -> None:
+async def test_identity_and_blocks(rail: SendingEvmRail, node: Node, stage: Stage) -> None:
     assert await rail.chain_id() == CHAIN_ID
     assert await rail.genesis_hash() == node.genesis_hash.lower()
     head = await rail.head()
@@ -83,7 +86,7 @@ async def test_identity_and_blocks(rail: EvmRail, node: Node, stage: Stage) -> N
 
 
 async def test_every_answer_to_a_broadcast(
-    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+    rail: SendingEvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
 ) -> None:
     web3, signer = stage.devnet.web3, address(account.address)
     call = contracts.take_snapshot(address(stage.token))
@@ -113,7 +116,7 @@ async def test_every_answer_to_a_broadcast(
 
 
 async def test_without_gas_money_nothing_is_taken(
-    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+    rail: SendingEvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
 ) -> None:
     await stage.devnet.fund_gas(to_checksum_address(account.address), 1)  # type: ignore[arg-type]
     assert await rail.gas_money_wei(address(account.address)) == 1
@@ -127,13 +130,13 @@ async def test_a_node_that_is_away_is_unavailable(account: LocalAccount) -> None
     away = JsonRpc("http://127.0.0.1:1")
     try:
         with pytest.raises(RpcUnavailableError):
-            await EvmRail(away, [LocalSigner(account)]).broadcast(b"\x02")
+            await SendingEvmRail(away, [LocalSigner(account)]).broadcast(b"\x02")
     finally:
         await away.close()
 
 
 async def test_a_call_that_would_revert_names_the_error(
-    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+    rail: SendingEvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
 ) -> None:
     signer = address(account.address)
     wrong_asset = contracts.pay_batch(address(stage.lifecycle), address(stage.payment_token), shares(1, [], 1))
@@ -147,7 +150,7 @@ async def test_a_call_that_would_revert_names_the_error(
 
 
 async def test_the_quote_is_what_the_chain_asks_for(
-    rail: EvmRail, rpc: JsonRpc, account: LocalAccount, stage: Stage
+    rail: SendingEvmRail, rpc: JsonRpc, account: LocalAccount, stage: Stage
 ) -> None:
     block = await rpc.latest_block()
     assert block.base_fee_wei
@@ -159,12 +162,12 @@ async def test_the_quote_is_what_the_chain_asks_for(
     assert tight.max_fee_per_gas_wei == block.base_fee_wei
     with pytest.raises(FeeCapReachedError):
         first_fees(quote, block.base_fee_wei - 1)
-    legacy = await EvmRail(rpc, [LocalSigner(account)], fee_model=FeeModel.LEGACY).fee_quote()
+    legacy = await SendingEvmRail(rpc, [LocalSigner(account)], fee_model=FeeModel.LEGACY).fee_quote()
     assert legacy.base_fee_wei is None
     assert legacy.gas_price_wei >= block.base_fee_wei
 
 
-async def test_only_the_own_key_signs(rail: EvmRail, stage: Stage) -> None:
+async def test_only_the_own_key_signs(rail: SendingEvmRail, stage: Stage) -> None:
     with pytest.raises(ValueError, match="no key"):
         await rail.sign(
             address(stage.stranger), ContractCall(None, b""), chain_id=1, nonce=0, gas_limit=1, fees=Fees(1, 1)
@@ -172,7 +175,7 @@ async def test_only_the_own_key_signs(rail: EvmRail, stage: Stage) -> None:
 
 
 async def test_a_batch_that_partly_fails_is_settled_by_its_evidence(
-    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+    rail: SendingEvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
 ) -> None:
     """One payee blocked by the payment token, one paid by another transaction, one paid by this one."""
     lifecycle, token, money = (address(each) for each in (stage.lifecycle, stage.token, stage.payment_token))
@@ -276,7 +279,7 @@ async def test_why_the_payment_token_refuses(contracts: EvmContracts, stage: Sta
 
 
 async def test_a_sweep_moves_what_is_asked_for_and_leaves_the_rest(
-    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+    rail: SendingEvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
 ) -> None:
     lifecycle, money, to = address(stage.lifecycle), address(stage.payment_token), address(stage.stranger)
     await stage.deposit(50)
@@ -321,7 +324,7 @@ async def test_whose_contract_it_is(contracts: EvmContracts, stage: Stage, accou
 
 
 async def test_a_paused_contract_does_not_tell_whose_it_is(
-    rail: EvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
+    rail: SendingEvmRail, contracts: EvmContracts, stage: Stage, account: LocalAccount
 ) -> None:
     lifecycle = address(stage.lifecycle)
     pause = await signed(rail, account, ContractCall(lifecycle, bytes.fromhex("8456cb59")))

@@ -14,12 +14,14 @@ from web3.types import RPCEndpoint
 from deploy.devnet.deployer import Devnet
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc, RpcUnavailableError
-from payout_service.application.ports.rail import BroadcastAnswer, Receipt
+from payout_service.application.ports.rail import Receipt
+from payout_service.application.ports.sender import BroadcastAnswer
 from payout_service.domain.fees import Fees, first_fees, replacement_fees
 from payout_service.domain.transaction import NO_OP_GAS, SignedTransaction, no_op
-from payout_service.infrastructure.chain.rail import EvmRail, FeeModel
+from payout_service.infrastructure.chain.rail import FeeModel
 from payout_service.infrastructure.chain.signer import LocalSigner
 from tests.integration.devnet.stage import Node
+from tests.support.payout.contracts import SendingEvmRail
 from tests.support.rpc_proxy import SEND, RpcProxy
 
 CAP = 10**13
@@ -51,8 +53,8 @@ async def signers(devnet: Devnet, account: LocalAccount) -> tuple[LocalSigner, .
 
 
 @pytest.fixture
-def rail(through_proxy: JsonRpc, signers: tuple[LocalSigner, ...]) -> EvmRail:
-    return EvmRail(through_proxy, signers)
+def rail(through_proxy: JsonRpc, signers: tuple[LocalSigner, ...]) -> SendingEvmRail:
+    return SendingEvmRail(through_proxy, signers)
 
 
 @pytest_asyncio.fixture
@@ -68,7 +70,9 @@ async def mine(devnet: Devnet) -> None:
     await devnet.web3.provider.make_request(RPCEndpoint("anvil_mine"), ["0x1"])
 
 
-async def signed(rail: EvmRail, signer: LocalSigner, nonce: int, fees: Fees | None = None) -> SignedTransaction:
+async def signed(
+    rail: SendingEvmRail, signer: LocalSigner, nonce: int, fees: Fees | None = None
+) -> SignedTransaction:
     """A no-op. Gas does not matter to what is shown here."""
     offered = fees or first_fees(await rail.fee_quote(), CAP)
     return await rail.sign(
@@ -81,7 +85,7 @@ async def signed(rail: EvmRail, signer: LocalSigner, nonce: int, fees: Fees | No
     )
 
 
-async def mined(rail: EvmRail, transaction: SignedTransaction) -> Receipt:
+async def mined(rail: SendingEvmRail, transaction: SignedTransaction) -> Receipt:
     async with asyncio.timeout(20):
         while True:
             receipt = await rail.find_receipt(transaction.transaction_hash)
@@ -91,7 +95,7 @@ async def mined(rail: EvmRail, transaction: SignedTransaction) -> Receipt:
 
 
 async def test_a_swallowed_reply_is_unknown_and_the_transaction_is_mined(
-    rail: EvmRail, signers: tuple[LocalSigner, ...], proxy: RpcProxy
+    rail: SendingEvmRail, signers: tuple[LocalSigner, ...], proxy: RpcProxy
 ) -> None:
     transaction = await signed(rail, signers[0], 0)
     proxy.swallow_replies(SEND, times=1)
@@ -104,7 +108,7 @@ async def test_a_swallowed_reply_is_unknown_and_the_transaction_is_mined(
 
 
 async def test_a_relay_refuses_a_gap_and_takes_what_comes_in_turn(
-    rail: EvmRail, signers: tuple[LocalSigner, ...], proxy: RpcProxy
+    rail: SendingEvmRail, signers: tuple[LocalSigner, ...], proxy: RpcProxy
 ) -> None:
     proxy.refuse_nonce_gaps()
     legacy = Fees((await rail.fee_quote()).gas_price_wei * 2, None)
@@ -120,7 +124,7 @@ async def test_a_relay_refuses_a_gap_and_takes_what_comes_in_turn(
 
 @pytest.mark.usefixtures("stopped_mining")
 async def test_a_replacement_must_pay_more_and_is_then_mined(
-    rail: EvmRail, signers: tuple[LocalSigner, ...], devnet: Devnet
+    rail: SendingEvmRail, signers: tuple[LocalSigner, ...], devnet: Devnet
 ) -> None:
     signer = signers[0]
     fees = first_fees(await rail.fee_quote(), CAP)
@@ -138,12 +142,16 @@ async def test_a_replacement_must_pay_more_and_is_then_mined(
     assert found.transaction_hash == better.transaction_hash
 
 
-async def test_less_than_the_base_fee_is_too_little(rail: EvmRail, signers: tuple[LocalSigner, ...]) -> None:
+async def test_less_than_the_base_fee_is_too_little(
+    rail: SendingEvmRail, signers: tuple[LocalSigner, ...]
+) -> None:
     cheap = await signed(rail, signers[0], 0, Fees(1, 1))
     assert (await rail.broadcast(cheap.raw)).answer is BroadcastAnswer.FEE_TOO_LOW
 
 
-async def test_more_gas_than_a_block_holds_never_fits(rail: EvmRail, signers: tuple[LocalSigner, ...]) -> None:
+async def test_more_gas_than_a_block_holds_never_fits(
+    rail: SendingEvmRail, signers: tuple[LocalSigner, ...]
+) -> None:
     fees = first_fees(await rail.fee_quote(), CAP)
     signer = signers[0].address
     for gas_limit in (10**9, 20_000):
@@ -155,7 +163,7 @@ async def test_more_gas_than_a_block_holds_never_fits(rail: EvmRail, signers: tu
 async def test_legacy_transactions_are_mined_and_found_by_their_nonces(
     through_proxy: JsonRpc, signers: tuple[LocalSigner, ...]
 ) -> None:
-    rail = EvmRail(through_proxy, signers, fee_model=FeeModel.LEGACY)
+    rail = SendingEvmRail(through_proxy, signers, fee_model=FeeModel.LEGACY)
     transactions = []
     for nonce in range(3):
         for signer in signers:
@@ -173,7 +181,7 @@ async def test_legacy_transactions_are_mined_and_found_by_their_nonces(
     assert await rail.transaction_with_nonce(EvmAddress("0x" + "12" * 20), 0) is None
 
 
-async def test_an_absent_node_is_unavailable_and_comes_back(rail: EvmRail, proxy: RpcProxy) -> None:
+async def test_an_absent_node_is_unavailable_and_comes_back(rail: SendingEvmRail, proxy: RpcProxy) -> None:
     for refuse_connections in (False, True):
         proxy.go_away(refuse_connections=refuse_connections)
         with pytest.raises(RpcUnavailableError):
@@ -182,7 +190,7 @@ async def test_an_absent_node_is_unavailable_and_comes_back(rail: EvmRail, proxy
         await rail.head()
 
 
-async def test_too_many_requests_hold_the_next_ones_back(rail: EvmRail, proxy: RpcProxy) -> None:
+async def test_too_many_requests_hold_the_next_ones_back(rail: SendingEvmRail, proxy: RpcProxy) -> None:
     proxy.answer_too_many_requests(times=1, retry_after_seconds=1)
     with pytest.raises(RpcUnavailableError, match="429"):
         await rail.head()
@@ -192,7 +200,7 @@ async def test_too_many_requests_hold_the_next_ones_back(rail: EvmRail, proxy: R
     assert all(each.seconds - refused.seconds >= 0.95 for each in later)
 
 
-async def test_the_proxy_delays_only_what_it_is_told(rail: EvmRail, proxy: RpcProxy) -> None:
+async def test_the_proxy_delays_only_what_it_is_told(rail: SendingEvmRail, proxy: RpcProxy) -> None:
     loop = asyncio.get_running_loop()
     proxy.delay(0.5, "eth_chainId", times=1)
     start = loop.time()
@@ -208,7 +216,7 @@ async def test_the_proxy_delays_only_what_it_is_told(rail: EvmRail, proxy: RpcPr
     await rail.head()
 
 
-async def test_the_proxy_goes_on_while_the_event_loop_is_busy(rail: EvmRail, proxy: RpcProxy) -> None:
+async def test_the_proxy_goes_on_while_the_event_loop_is_busy(rail: SendingEvmRail, proxy: RpcProxy) -> None:
     """Another process's request is answered although nothing awaits here."""
     answers: list[int] = []
 

@@ -25,7 +25,7 @@ MUTANTS = (
         (
             (
                 "        intent.sign(nonce, gas, attempt)\n",
-                "        await engine.rail.broadcast(signed.raw)\n        intent.sign(nonce, gas, attempt)\n",
+                "        await lanes.sender.broadcast(signed.raw)\n        intent.sign(nonce, gas, attempt)\n",
             ),
         ),
     ),
@@ -88,7 +88,7 @@ MUTANTS = (
         (
             (
                 "        locked.replace_with(attempt)\n",
-                "        await engine.rail.broadcast(signed.raw)\n        locked.replace_with(attempt)\n",
+                "        await lanes.sender.broadcast(signed.raw)\n        locked.replace_with(attempt)\n",
             ),
         ),
     ),

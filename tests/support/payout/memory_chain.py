@@ -8,14 +8,9 @@ from libs.errors import AppError, Reason
 from libs.payout_terms import PayoutKind
 from payout_service.application.ports.lifecycle_contract import ReceiptEvidence, SeenExecution
 from payout_service.application.ports.payment_token import SeenTransfer
-from payout_service.application.ports.rail import (
-    BroadcastResult,
-    CallWouldRevertError,
-    Head,
-    Receipt,
-    SeenTransaction,
-)
+from payout_service.application.ports.rail import CallWouldRevertError, Head, Receipt, SeenTransaction
 from payout_service.application.ports.security_token import CorporateAction, EntitlementSource
+from payout_service.application.ports.sender import BroadcastResult
 from payout_service.domain.fees import FeeQuote, Fees
 from payout_service.domain.plan import Entitlement
 from payout_service.domain.settlement import ExecutionKind

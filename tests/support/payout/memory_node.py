@@ -10,7 +10,7 @@ from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from payout_service.application.ports.lifecycle_contract import SeenExecution
 from payout_service.application.ports.payment_token import SeenTransfer
-from payout_service.application.ports.rail import BroadcastAnswer, BroadcastResult
+from payout_service.application.ports.sender import BroadcastAnswer, BroadcastResult
 from payout_service.domain.fees import Fees
 from payout_service.domain.settlement import Execution
 from payout_service.domain.transaction import ContractCall

@@ -13,6 +13,7 @@ from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.life.request_payout import RequestPayout, request_payout
 from payout_service.application.ports.lifecycle_artifact import LifecycleArtifact
 from payout_service.application.sending.drive_transactions import drive_transactions
+from payout_service.application.sending.lanes import Lanes, lanes_of
 from payout_service.application.treasury.sweep_leftover import advance_one_sweep
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
@@ -73,6 +74,11 @@ class Stage:
             devnet_genesis_hash=devnet_genesis_hash,
         )
 
+    @property
+    def lanes(self) -> Lanes:
+        """Of the engine as it is now."""
+        return lanes_of(self.engine, self.chain)
+
     async def add_asset(self, asset_id: UUID = ASSET_ID) -> None:
         async with self.database.unit_of_work() as work:
             await work.lifecycle.add(ready_contract(asset_id))
@@ -99,7 +105,7 @@ class Stage:
         await advance_one_sweep(self.engine)
         for signer in self.engine.signers:
             for _ in range(8):
-                if not await drive_transactions(self.engine, signer):
+                if not await drive_transactions(self.lanes, signer):
                     break
 
     async def run(self, payout_id: UUID) -> Payout:
@@ -121,7 +127,7 @@ class Stage:
             if self.payout(payout_id).state is state:
                 return self.payout(payout_id)
             for signer in self.engine.signers:
-                await drive_transactions(self.engine, signer)
+                await drive_transactions(self.lanes, signer)
             self.chain.mine()
         raise AssertionError(f"not {state}: {self.payout(payout_id)}")
 
@@ -156,7 +162,7 @@ class Stage:
 
     async def drive(self, seconds: float = 0.0, signer: EvmAddress = SIGNER) -> bool:
         self.clock.advance(seconds)
-        return await drive_transactions(self.engine, signer)
+        return await drive_transactions(self.lanes, signer)
 
     def payout(self, payout_id: UUID) -> Payout:
         return self.database.payout(payout_id)

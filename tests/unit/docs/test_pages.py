@@ -19,6 +19,7 @@ from deploy.local.settings import (
     POSTGRES_PORT_VARIABLE,
     RPC_URL_VARIABLE,
 )
+from deploy.setup.draw_stages import PICTURE, draw, read_arrows, read_layers
 from libs.errors import Reason
 from libs.messaging.streams import DEAD_LETTER_RETENTION_SECONDS, RETENTION_SECONDS
 from payout_service.domain.lifecycle import ConditionKind
@@ -42,6 +43,10 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert file.exists(), f"{page.name}: {target}"
         if fragment:
             assert fragment in anchors(file.read_text(encoding="utf-8")), f"{page.name}: {target}"
+
+
+def test_the_picture_of_the_stages_is_what_make_graph_draws() -> None:
+    assert PICTURE.read_text(encoding="utf-8") == draw(read_layers(), read_arrows())
 
 
 def test_the_seed_map_names_what_exists() -> None:

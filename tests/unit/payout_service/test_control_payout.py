@@ -442,11 +442,11 @@ async def test_a_verb_and_the_signing_of_a_batch_decide_under_one_lock(verb: str
     stage.clock.advance(5)
     await asyncio.gather(
         advance_one_payout(stage.engine),
-        drive_transactions(stage.engine, SIGNER),
+        drive_transactions(stage.lanes, SIGNER),
         VERBS[verb](stage.engine, key(), payout_id),
-        drive_transactions(stage.engine, SIGNER),
+        drive_transactions(stage.lanes, SIGNER),
     )
-    await asyncio.gather(drive_transactions(stage.engine, SIGNER), advance_one_payout(stage.engine))
+    await asyncio.gather(drive_transactions(stage.lanes, SIGNER), advance_one_payout(stage.engine))
     await stage.rounds(12)
     if verb == "pause":
         await resume_payout(stage.engine, key(), payout_id)

@@ -456,7 +456,7 @@ async def test_two_replicas_never_share_or_skip_a_nonce(seed: int) -> None:
     for number in range(6):
         await stage.add_intent(f"creation/{number}")
     for _ in range(30):
-        await asyncio.gather(drive_transactions(stage.engine, SIGNER), drive_transactions(stage.engine, SIGNER))
+        await asyncio.gather(drive_transactions(stage.lanes, SIGNER), drive_transactions(stage.lanes, SIGNER))
         stage.chain.mine()
     assert sorted(intent.nonce or 0 for intent in stage.database.intents()) == list(range(6))
     assert {intent.state for intent in stage.database.intents()} == {IntentState.SUCCEEDED}
@@ -470,7 +470,7 @@ async def test_two_replicas_together_keep_to_the_window(seed: int) -> None:
     for number in range(5):
         await stage.add_intent(f"creation/{number}")
     for _ in range(10):
-        await asyncio.gather(*(drive_transactions(stage.engine, SIGNER) for _ in range(3)))
+        await asyncio.gather(*(drive_transactions(stage.lanes, SIGNER) for _ in range(3)))
     assert sorted(stage.chain.signed) == [0, 1]
 
 

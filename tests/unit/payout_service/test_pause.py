@@ -241,7 +241,7 @@ async def test_what_somebody_else_does_first_gives_up_what_has_not_left() -> Non
     await advance_one_lifecycle(stage.engine)
     stage.chain.pause_elsewhere(True)
     stage.chain.mine()
-    await drive_transactions(stage.engine, SIGNER)
+    await drive_transactions(stage.lanes, SIGNER)
     await carried_out(stage, 5)
     assert [intent.state for intent in pauses(stage)] == [IntentState.VOIDED]
 

@@ -544,8 +544,8 @@ async def test_two_replicas_racing_every_step_do_it_once(seed: int, kind: Payout
         await asyncio.gather(
             step(stage.engine, payout, ready_contract()),
             step(stage.engine, payout, ready_contract()),
-            drive_transactions(stage.engine, SIGNER),
-            drive_transactions(stage.engine, SIGNER),
+            drive_transactions(stage.lanes, SIGNER),
+            drive_transactions(stage.lanes, SIGNER),
         )
         stage.chain.mine()
     assert payout.state is PayoutState.COMPLETED

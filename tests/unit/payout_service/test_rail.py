@@ -23,13 +23,15 @@ from libs.errors import AppError
 from libs.evm import interfaces
 from libs.evm.rpc import RpcUnavailableError
 from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
-from payout_service.application.ports.rail import BroadcastAnswer, SeenTransaction
+from payout_service.application.ports.rail import SeenTransaction
+from payout_service.application.ports.sender import BroadcastAnswer
 from payout_service.bootstrap import _files, _rail, _rpc
 from payout_service.config import PayoutSettings
 from payout_service.domain.fees import FeeQuote, Fees
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
 from payout_service.domain.transaction import ContractCall
 from payout_service.infrastructure.chain.rail import EvmRail, FeeModel
+from payout_service.infrastructure.chain.sender import EvmSender
 from payout_service.infrastructure.chain.signer import KeyFiles, load_signers
 from tests.support.payout.contracts import EvmContracts
 from tests.unit.evm.canned import CannedRpc, error
@@ -91,7 +93,7 @@ async def test_keystores_are_opened_by_their_password_files_and_sign_for_their_o
 ) -> None:
     signers = load_signers(files, is_devnet=False)
     assert [str(signer.address) for signer in signers] == ACCOUNTS
-    rail = EvmRail(CannedRpc(lambda call: {}), signers)
+    rail = EvmSender(CannedRpc(lambda call: {}), signers)
     for address in ACCOUNTS:
         arguments: dict[str, Any] = {"chain_id": 298, "nonce": 7, "gas_limit": 21_000}
         signed = await rail.sign(EvmAddress(address), CALL, **arguments, fees=Fees(10, 1))
@@ -123,7 +125,7 @@ def test_one_password_may_serve_all_keystores(tmp_path: Path) -> None:
 
 def test_a_signer_shows_its_address_and_nothing_else(files: KeyFiles) -> None:
     signers = load_signers(files, is_devnet=False)
-    rail = EvmRail(CannedRpc(lambda call: {}), signers)
+    rail = EvmSender(CannedRpc(lambda call: {}), signers)
     signer = signers[0]
     assert repr(signer) == str(signer) == f"LocalSigner({ACCOUNTS[0]})"
     assert not hasattr(signer, "__dict__")
@@ -289,7 +291,7 @@ def test_rail_and_pacing_follow_the_settings(values: dict[str, object], model: F
             80,
             160,
         ]
-    assert _rail(made, rpc, [])._fee_model is model
+    assert _rail(made, rpc)._fee_model is model
 
 
 def test_files_are_separated_by_commas() -> None:
@@ -329,7 +331,7 @@ def block(number: int = 5, base_fee: int | None = None, **more: object) -> dict[
     ],
 )
 async def test_the_quote_is_the_base_fee_and_the_advised_tip_within_bounds(advised: object, tip: int) -> None:
-    rail = EvmRail(node(eth_getBlockByNumber=block(base_fee=7), eth_maxPriorityFeePerGas=advised), [])
+    rail = EvmRail(node(eth_getBlockByNumber=block(base_fee=7), eth_maxPriorityFeePerGas=advised))
     assert await rail.fee_quote() == FeeQuote(7 + tip, 7, tip)
 
 
@@ -349,12 +351,12 @@ async def test_the_quote_is_the_base_fee_and_the_advised_tip_within_bounds(advis
 )
 async def test_where_the_price_is_read(model: FeeModel, base_fee: int | None, expected: FeeQuote) -> None:
     rpc = node(eth_getBlockByNumber=block(base_fee=base_fee), eth_maxPriorityFeePerGas="0x2", eth_gasPrice="0x9")
-    assert await EvmRail(rpc, [], fee_model=model).fee_quote() == expected
+    assert await EvmRail(rpc, fee_model=model).fee_quote() == expected
 
 
 async def test_a_node_that_tells_no_price_is_unavailable() -> None:
     with pytest.raises(RpcUnavailableError, match="eth_gasPrice"):
-        await EvmRail(node(eth_getBlockByNumber=block()), []).fee_quote()
+        await EvmRail(node(eth_getBlockByNumber=block())).fee_quote()
 
 
 @pytest.mark.parametrize(
@@ -408,7 +410,7 @@ async def test_a_node_that_tells_no_price_is_unavailable() -> None:
     ],
 )
 async def test_nodes_words_are_understood(words: str, answer: BroadcastAnswer) -> None:
-    result = await EvmRail(node(eth_sendRawTransaction=error(-32000, words)), []).broadcast(b"\x02")
+    result = await EvmSender(node(eth_sendRawTransaction=error(-32000, words)), []).broadcast(b"\x02")
     assert result.answer is answer
     assert result.message == words
 
@@ -445,7 +447,7 @@ async def test_the_block_that_used_a_nonce_is_found_with_few_questions(sent: lis
         return {**place, "status": hex(used % 2), "gasUsed": hex(used)}
 
     rpc = node(eth_getTransactionCount=count, eth_getBlockByNumber=get_block, eth_getTransactionReceipt=receipt)
-    found = await EvmRail(rpc, []).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), nonce)
+    found = await EvmRail(rpc).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), nonce)
     if nonce >= counts[-1]:
         assert found is None
     else:
@@ -465,7 +467,7 @@ async def test_a_node_without_old_state_is_named() -> None:
         eth_getTransactionCount=lambda account, tag: "0x9" if int(tag, 16) > 50 else refusal,
     )
     with pytest.raises(RpcUnavailableError, match=r"archive node.*missing trie node"):
-        await EvmRail(rpc, []).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), 3)
+        await EvmRail(rpc).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), 3)
 
 
 @pytest.mark.parametrize(
@@ -474,13 +476,13 @@ async def test_a_node_without_old_state_is_named() -> None:
 async def test_a_block_that_lacks_the_transaction_makes_the_node_unavailable(transactions: object) -> None:
     rpc = node(eth_getBlockByNumber=block(0, transactions=transactions), eth_getTransactionCount="0x1")
     with pytest.raises(RpcUnavailableError):
-        await EvmRail(rpc, []).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), 0)
+        await EvmRail(rpc).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), 0)
 
 
 async def test_the_chains_identity_is_asked_for_again_after_some_seconds() -> None:
     now = [100.0]
     rpc = node(eth_chainId="0x12a", eth_getBlockByNumber=block(0))
-    rail = EvmRail(rpc, [], monotonic=lambda: now[0])
+    rail = EvmRail(rpc, monotonic=lambda: now[0])
     for seconds, questions in [(0.0, 2), (1.9, 2), (2.0, 4), (3.9, 4), (4.0, 6)]:
         now[0] = 100 + seconds
         assert (await rail.chain_id(), await rail.genesis_hash()) == (298, "0xab")
@@ -489,7 +491,7 @@ async def test_the_chains_identity_is_asked_for_again_after_some_seconds() -> No
 
 async def test_an_error_is_never_reused_as_the_chains_identity() -> None:
     answers = [{"error": {"code": -32000, "message": "no"}}, "0x12a"]
-    rail = EvmRail(node(eth_chainId=lambda: answers.pop(0), eth_getBlockByNumber=None), [], monotonic=lambda: 0.0)
+    rail = EvmRail(node(eth_chainId=lambda: answers.pop(0), eth_getBlockByNumber=None), monotonic=lambda: 0.0)
     with pytest.raises(Exception, match="no"):
         await rail.chain_id()
     assert await rail.chain_id() == 298
@@ -508,7 +510,7 @@ async def test_a_malformed_receipt_makes_the_node_unavailable(missing: str) -> N
     }
     del receipt[missing]
     with pytest.raises(RpcUnavailableError):
-        await EvmRail(node(eth_getTransactionReceipt=receipt), []).find_receipt("0x1")
+        await EvmRail(node(eth_getTransactionReceipt=receipt)).find_receipt("0x1")
 
 
 # ------------------------------------------------------------------------------------------------ contracts

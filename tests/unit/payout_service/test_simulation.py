@@ -2,13 +2,12 @@
 
 import os
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from pathlib import Path
 
 import pytest
 
 from libs.errors import AppError
-from payout_service.application.engine import Engine
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.sending.drive_transactions import drive_transactions
 from payout_service.domain.payout import WORKED_STATES, PayoutState
@@ -76,16 +75,12 @@ class Killing:
             raise KilledError(name)
 
 
-async def survive(step: Callable[[Engine], Awaitable[bool]], engine: Engine) -> None:
+async def survive(step: Awaitable[bool]) -> None:
     """A worker's step: an error is logged there, a kill ends the process and another takes over."""
     try:
-        await step(engine)
+        await step
     except (AppError, KilledError):
         return
-
-
-async def drive(engine: Engine) -> bool:
-    return await drive_transactions(engine, SIGNER)
 
 
 async def test_the_places_to_kill_at_are_all_there_are() -> None:
@@ -104,8 +99,8 @@ async def test_a_kill_at_any_place_is_survived(place: str) -> None:
     payout_id = await stage.request()
     for _ in range(_MOST_ROUNDS):
         stage.clock.advance(5)
-        await survive(advance_one_payout, stage.engine)
-        await survive(drive, stage.engine)
+        await survive(advance_one_payout(stage.engine))
+        await survive(drive_transactions(stage.lanes, SIGNER))
         stage.chain.mine()
         if stage.payout(payout_id).state not in WORKED_STATES:
             break

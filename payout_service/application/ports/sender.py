@@ -1,0 +1,50 @@
+"""The keys, and the way of signed bytes to a chain. Only the stage `sending` has it.
+
+Methods raise AppError CHAIN_UNAVAILABLE when the node does not answer.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from libs.chain.address import EvmAddress
+from payout_service.domain.fees import Fees
+from payout_service.domain.transaction import ContractCall, SignedTransaction
+
+
+class BroadcastAnswer(Enum):
+    """What a node said to signed bytes. Anything but a proof of the outcome means: look for the outcome."""
+
+    ACCEPTED = "ACCEPTED"
+    ALREADY_KNOWN = "ALREADY_KNOWN"
+    NONCE_USED = "NONCE_USED"
+    # A nonce before it is missing at the node; a relay without a pool refuses that. The same bytes again later.
+    NONCE_GAP = "NONCE_GAP"
+    # It offers too little now: a replacement may do, once the chain asks for more than the attempt offers.
+    FEE_TOO_LOW = "FEE_TOO_LOW"
+    # It can never be mined as it is, for example more gas than a block holds: its nonce is used by a no-op.
+    NEVER_FITS = "NEVER_FITS"
+    # Not taken now: pool full, lack of gas money, words we do not know. The same bytes are sent again later.
+    NOT_TAKEN = "NOT_TAKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastResult:
+    """The node's answer, with its words for people."""
+
+    answer: BroadcastAnswer
+    message: str = ""
+
+
+class Sender(Protocol):
+    """Signs, and sends what is signed."""
+
+    async def sign(
+        self, signer: EvmAddress, call: ContractCall, *, chain_id: int, nonce: int, gas_limit: int, fees: Fees
+    ) -> SignedTransaction:
+        """Signs. Touches no network for a local key."""
+        ...
+
+    async def broadcast(self, raw: bytes) -> BroadcastResult:
+        """Sends signed bytes. A lost reply raises CHAIN_UNAVAILABLE: whether they arrived is unknown."""
+        ...

@@ -1,0 +1,106 @@
+"""What the stage `sending` may touch: nobody else has the sender, so nobody else can sign."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Protocol, Self
+from uuid import UUID
+
+from libs.clock import Clock
+from libs.failpoints import Failpoints
+from payout_service.application.engine import Engine
+from payout_service.application.engine_settings import EngineSettings
+from payout_service.application.ports.journal import JournalRepository
+from payout_service.application.ports.rail import Rail
+from payout_service.application.ports.sender import Sender
+from payout_service.domain.transaction import OwnerKind, TransactionIntent
+
+
+class Wakes(Protocol):
+    """Whoever waits for a transaction: payouts, lifecycle contracts, sweeps."""
+
+    async def wake(self, owner_id: UUID, now: datetime, /) -> None:
+        """The owner is due now. Takes its row lock."""
+        ...
+
+
+class JournalWork(Protocol):
+    """One transaction on the journal. Leaving without `commit` rolls back. No network waits inside."""
+
+    @property
+    def journal(self) -> JournalRepository:
+        """Intents, attempts, lanes."""
+        ...
+
+    @property
+    def payouts(self) -> Wakes:
+        """Owners of snapshots and batches."""
+        ...
+
+    @property
+    def lifecycle(self) -> Wakes:
+        """Owners of deployments and pauses."""
+        ...
+
+    @property
+    def sweeps(self) -> Wakes:
+        """Owners of sweeps."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    async def commit(self) -> None:
+        """Makes everything durable at once."""
+        ...
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """The nonce lanes of our signers on one chain."""
+
+    unit_of_work: Callable[[], JournalWork]
+    rail: Rail
+    sender: Sender
+    clock: Clock
+    failpoints: Failpoints
+    settings: EngineSettings
+    chain_id: int
+    devnet_genesis_hash: str
+    nudge: Callable[[], None]
+
+    def now(self) -> datetime:
+        """The present time."""
+        return self.clock.now()
+
+
+def lanes_of(engine: Engine, sender: Sender) -> Lanes:
+    """The lanes of an engine, with the keys that it has not."""
+    return Lanes(
+        unit_of_work=engine.unit_of_work,
+        rail=engine.rail,
+        sender=sender,
+        clock=engine.clock,
+        failpoints=engine.failpoints,
+        settings=engine.settings,
+        chain_id=engine.chain_id,
+        devnet_genesis_hash=engine.devnet_genesis_hash,
+        nudge=engine.nudge,
+    )
+
+
+async def wake_owner(work: JournalWork, intent: TransactionIntent, now: datetime) -> None:
+    """Whoever waits for the transaction looks at it at once. Takes the owner's row lock: before the intent's."""
+    owners: dict[OwnerKind, Wakes] = {
+        OwnerKind.PAYOUT: work.payouts,
+        OwnerKind.LIFECYCLE_CONTRACT: work.lifecycle,
+        OwnerKind.SWEEP: work.sweeps,
+    }
+    await owners[intent.owner_kind].wake(intent.owner_id, now)
