@@ -11,7 +11,7 @@ from payout_service.application.engine_settings import EngineSettings
 from payout_service.application.ports.lifecycle_artifact import LifecycleArtifact
 from payout_service.application.ports.lifecycle_contract import LifecycleContractPort
 from payout_service.application.ports.payment_token import PaymentToken
-from payout_service.application.ports.rail import Rail
+from payout_service.application.ports.rail import Head, Rail
 from payout_service.application.ports.security_token import SecurityToken
 from payout_service.application.ports.unit_of_work import Ids, UnitOfWorkFactory
 from payout_service.domain.transaction import TransactionIntent
@@ -57,6 +57,14 @@ class Engine:
     def max_open_batches(self) -> int:
         """Batches of one payout at once: as many as the lanes can have under way."""
         return self.settings.max_in_flight_transactions * len(self.signers)
+
+    async def final_block(self) -> int:
+        """The newest block that no reorg is expected to take back. Raises AppError CHAIN_UNAVAILABLE."""
+        return self.final_block_at(await self.rail.head())
+
+    def final_block_at(self, head: Head) -> int:
+        """The same when the newest block was this one."""
+        return max(0, head.number - self.settings.confirmations)
 
     def now(self) -> datetime:
         """The present time."""

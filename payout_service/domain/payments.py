@@ -1,6 +1,6 @@
 """States of a payment and of a batch, and the reasons why a payee was not paid."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -167,6 +167,16 @@ Tallies = Mapping[PaymentState, Tally]
 def tally_of(tallies: Tallies, *states: PaymentState) -> Tally:
     """The payments in these states together."""
     return sum((tallies.get(state, Tally()) for state in states), Tally())
+
+
+def tally_outcomes(outcomes: Sequence[PaymentOutcome], owed_base_units: Mapping[str, int]) -> Tallies:
+    """The outcomes by state. `owed_base_units`, by holder, counts where an outcome has no amount of its own."""
+    tallies: dict[PaymentState, Tally] = {}
+    for each in outcomes:
+        amount = owed_base_units[each.holder] if each.amount_base_units is None else each.amount_base_units
+        tally = Tally(1, amount, min(each.moved_base_units, amount))
+        tallies[each.state] = tallies.get(each.state, Tally()) + tally
+    return tallies
 
 
 @dataclass(slots=True)

@@ -56,7 +56,7 @@ async def reconcile_payout(engine: Engine, payout_id: UUID, alarms: DiscrepancyA
     """
     payout, contract = await _read(engine, payout_id)
     await _refuse_other_chain(engine, contract)
-    final_block = max(0, (await engine.rail.head()).number - engine.settings.confirmations)
+    final_block = await engine.final_block()
     compared_block = 0
     if contract.address is not None:
         first_block = payout.snapshot.block_number if payout.snapshot else None
@@ -89,7 +89,7 @@ async def _compare(engine: Engine, payout: Payout, contract: LifecycleContract, 
 
 async def _look_for_tokens(engine: Engine, contract: LifecycleContract, look: Look) -> None:
     """Nobody on the bond's list is owed anything. That these are all who hold tokens, the supply must tell."""
-    final_block = max(0, (await engine.rail.head()).number - engine.settings.confirmations)
+    final_block = await engine.final_block()
     left = await tokens_left(engine, contract, final_block)
     if left != 0:
         actual = told_tokens_left(left, final_block)

@@ -35,7 +35,7 @@ async def advance_pause(engine: Engine, contract: LifecycleContract) -> StepResu
     if contract.pause_intent_key:
         return await _follow(engine, contract, request, call)
     head = await engine.rail.head()
-    final_block = max(0, head.number - engine.settings.confirmations)
+    final_block = engine.final_block_at(head)
     is_finally = await engine.lifecycle_contract.was_paused(contract.address, final_block)
     if contract.is_paused is not request.paused:
         return await _send(engine, contract, request, call)

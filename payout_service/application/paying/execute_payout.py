@@ -73,7 +73,7 @@ async def _tokens_left(engine: Engine, payout: Payout, contract: LifecycleContra
     """What a redemption has not reached, in words; empty for nothing, or while some of its payments are open."""
     if payout.kind is not PayoutKind.REDEMPTION or payout.progress.failed_count:
         return ""
-    final_block = max(0, (await engine.rail.head()).number - engine.settings.confirmations)
+    final_block = await engine.final_block()
     left = await tokens_left(engine, contract, final_block)
     return "" if left == 0 else told_tokens_left(left, final_block)
 

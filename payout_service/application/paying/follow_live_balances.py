@@ -79,7 +79,7 @@ async def _bring_up(
     """
     source = entitlement_source(contract, payout.kind, payout.action_id)
     gone = [each.holder for each in moved if not each.amount_base_units]
-    final_block = max(0, (await engine.rail.head()).number - engine.settings.confirmations)
+    final_block = await engine.final_block()
     if any(each.amount_base_units for each in await engine.security_token.entitlements(source, gone, final_block)):
         # A reorg may give the tokens back; and the next listing, at a final block, would find them once more.
         return f"BALANCES_NOT_FINAL: tokens of {gone[0]} went elsewhere behind block {final_block}"

@@ -4,7 +4,7 @@ Reconciliation looks at them again and again. A look only adds to what is proven
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from uuid import UUID
 
@@ -20,9 +20,9 @@ from payout_service.domain.payments import (
     OPEN_STATES,
     PaymentOutcome,
     PaymentState,
-    Tallies,
     Tally,
     tally_of,
+    tally_outcomes,
 )
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.plan import PlannedPayment
@@ -36,12 +36,21 @@ _PAGE_ROWS = 500
 _MOST_PAGES = 20
 
 
+@dataclass(frozen=True, slots=True)
+class _LookedAt:
+    """Payments in one state behind a place, with what each was due and what of it had moved, by holder."""
+
+    state: PaymentState
+    after: int
+    before: Mapping[str, Tally]
+
+
 async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleContract) -> int:
     """Judges disputed payments once more, by what their transactions show now. Returns how many have changed.
 
     Raises AppError CHAIN_UNAVAILABLE.
     """
-    final_block = await _final_block(engine)
+    final_block = await engine.final_block()
     changed, after = 0, 0
     for _ in range(_MOST_PAGES):
         async with engine.unit_of_work() as work:
@@ -50,7 +59,8 @@ async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleCon
             disputed = list(of_transaction)
             outcomes = _those_that_changed(disputed, await _judge(engine, payout, contract, disputed))
             before = {each.planned.holder: each.tally for each in disputed}
-            changed += await _store(engine, payout, contract, PaymentState.DISPUTED, outcomes, before, final_block)
+            looked_at = _LookedAt(PaymentState.DISPUTED, after, before)
+            changed += await _store(engine, payout, contract, looked_at, outcomes, final_block)
         if len(page) < _PAGE_ROWS:
             break
         after = page[-1].planned.ordinal + 1
@@ -64,14 +74,15 @@ async def settle_deferred(engine: Engine, payout: Payout, contract: LifecycleCon
     """
     if not payout.progress.deferred_count or contract.address is None:
         return 0
-    final_block = await _final_block(engine)
+    final_block = await engine.final_block()
     changed, after = 0, 0
     for _ in range(_MOST_PAGES):
         async with engine.unit_of_work() as work:
             page = await work.plan_rows.deferred(payout.payout_id, after, _PAGE_ROWS)
         outcomes = await _judge_flagged(engine, payout, contract, page, final_block)
         before = {each.holder: Tally(1, each.amount_base_units) for each in page}
-        changed += await _store(engine, payout, contract, PaymentState.DEFERRED, outcomes, before, final_block)
+        looked_at = _LookedAt(PaymentState.DEFERRED, after, before)
+        changed += await _store(engine, payout, contract, looked_at, outcomes, final_block)
         if len(page) < _PAGE_ROWS:
             break
         after = page[-1].ordinal + 1
@@ -154,10 +165,6 @@ async def _judge_flagged(
     return [paid_elsewhere(each, recorded.get(each.holder)) for each in paid]
 
 
-async def _final_block(engine: Engine) -> int:
-    return max(0, (await engine.rail.head()).number - engine.settings.confirmations)
-
-
 async def _final_outcome(engine: Engine, transaction_hash: str) -> Outcome | None:
     """Where the transaction is, if it has succeeded in a block that is canonical and final; else None."""
     receipt = await engine.rail.find_receipt(transaction_hash)
@@ -193,26 +200,24 @@ async def _store(
     engine: Engine,
     payout: Payout,
     contract: LifecycleContract,
-    state: PaymentState,
+    looked_at: _LookedAt,
     outcomes: Sequence[PaymentOutcome],
-    before: Mapping[str, Tally],
     final_block: int,
 ) -> int:
-    """Writes the outcomes of payments that were in this state. Returns how many; 0 where they have moved on.
+    """Writes the outcomes of payments that were looked at. Returns how many; 0 where they have moved on.
 
-    `before`: what each payment was due, and what of it had moved, as it was judged. `final_block`: by then at the
-    latest it was paid, so that an older balance is not taken for what is there.
+    `final_block`: by then at the latest they were paid, so that an older balance is not taken for what is there.
     """
     if not outcomes:
         return 0
-    key = treasury_key(contract)
+    key, before, state = treasury_key(contract), looked_at.before, looked_at.state
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        if not locked.may_be_settled_again or not await _are_as_judged(work, payout, state, outcomes, before):
+        if not locked.may_be_settled_again or not await _are_as_judged(work, payout, looked_at, outcomes):
             return 0
         await work.unsent.conclude(payout.payout_id, state, outcomes, engine.now())
         left = sum((before[each.holder] for each in outcomes), Tally())
-        entered = _entered(outcomes, before)
+        entered = tally_outcomes(outcomes, {holder: owed.amount_base_units for holder, owed in before.items()})
         locked.settle_again(entered, {state: left}, engine.now())
         still_owed = tally_of(entered, *OPEN_STATES)
         if locked.state is PayoutState.CANCELLED:
@@ -231,34 +236,20 @@ async def _store(
 
 
 async def _are_as_judged(
-    work: UnitOfWork,
-    payout: Payout,
-    state: PaymentState,
-    outcomes: Sequence[PaymentOutcome],
-    before: Mapping[str, Tally],
+    work: UnitOfWork, payout: Payout, looked_at: _LookedAt, outcomes: Sequence[PaymentOutcome]
 ) -> bool:
-    """Whether another replica has settled some of them meanwhile. The payout's row is locked."""
-    if state is PaymentState.DISPUTED:
-        disputed = await work.plan_rows.disputed(payout.payout_id, 0, _MOST_PAGES * _PAGE_ROWS)
-        present = {
-            each.planned.holder: Tally(1, each.planned.amount_base_units, each.moved_base_units)
-            for each in disputed
-        }
+    """False when another replica has settled some of them meanwhile. The payout's row is locked.
+
+    What is still there is on the page where it was. Payments that have come into the state since may push others
+    off it: those count as changed, and the next look judges them.
+    """
+    if looked_at.state is PaymentState.DISPUTED:
+        disputed = await work.plan_rows.disputed(payout.payout_id, looked_at.after, _PAGE_ROWS)
+        present = {each.planned.holder: each.tally for each in disputed}
     else:
-        deferred = await work.plan_rows.deferred(payout.payout_id, 0, _MOST_PAGES * _PAGE_ROWS)
+        deferred = await work.plan_rows.deferred(payout.payout_id, looked_at.after, _PAGE_ROWS)
         present = {each.holder: Tally(1, each.amount_base_units) for each in deferred}
-    return all(present.get(each.holder) == before[each.holder] for each in outcomes)
-
-
-def _entered(outcomes: Sequence[PaymentOutcome], before: Mapping[str, Tally]) -> Tallies:
-    tallies: dict[PaymentState, Tally] = {}
-    for each in outcomes:
-        amount = each.amount_base_units
-        if amount is None:
-            amount = before[each.holder].amount_base_units
-        tally = Tally(1, amount, min(each.moved_base_units, amount))
-        tallies[each.state] = tallies.get(each.state, Tally()) + tally
-    return tallies
+    return all(present.get(each.holder) == looked_at.before[each.holder] for each in outcomes)
 
 
 async def _change_promise(work: UnitOfWork, key: TreasuryKey, payout_id: UUID, more_base_units: int) -> None:

@@ -9,9 +9,16 @@ from payout_service.application.sending.journaled_intents import is_lost_and_acc
 from payout_service.application.sending.send_transactions import NEVER_FITS
 from payout_service.application.sending.sign_transactions import NO_LONGER_FITS
 from payout_service.domain.lifecycle import LifecycleContract
-from payout_service.domain.payments import Batch, BatchState, PaymentOutcome, PaymentState, Tallies, Tally
+from payout_service.domain.payments import (
+    Batch,
+    BatchState,
+    PaymentOutcome,
+    PaymentState,
+    Tallies,
+    Tally,
+    tally_outcomes,
+)
 from payout_service.domain.payout import SETTLING_STATES, Payout, PayoutState
-from payout_service.domain.plan import PlannedPayment
 from payout_service.domain.settlement import ExpectedBatch, settle
 from payout_service.domain.transaction import IntentState, Outcome, TransactionIntent
 from payout_service.domain.treasury import treasury_key
@@ -57,9 +64,9 @@ async def _settle(
     execution = payout.execution_of([payee.holder for payee in payees], payees[0].withholding_basis_points)
     evidence = await batch_evidence(engine, payout, contract, payees, outcome)
     outcomes = settle(ExpectedBatch(execution, tuple(payees)), evidence, engine.settings.retry, engine.now())
-    entered = _tallied(payees, outcomes)
-    # Promised to payees that need no promise any more, and what a redemption has paid more or less than that.
     planned = {payee.holder: payee.amount_base_units for payee in payees}
+    entered = tally_outcomes(outcomes, planned)
+    # Promised to payees that need no promise any more, and what a redemption has paid more or less than that.
     kept_base_units = sum(planned[each.holder] for each in outcomes if each.state in _NEEDS_NO_PROMISE)
     # What has moved to a payee in dispute is gone, too.
     kept_base_units += entered.get(PaymentState.DISPUTED, Tally()).moved_base_units
@@ -151,16 +158,6 @@ async def _culprit(engine: Engine, payout: Payout, batch: Batch, intent: Transac
     except CallWouldRevertError as error:
         why = error.reason
     return reverting_payee(engine, payee, payee.tries, why)
-
-
-def _tallied(payees: list[PlannedPayment], outcomes: list[PaymentOutcome]) -> Tallies:
-    owed = {payee.holder: payee.amount_base_units for payee in payees}
-    tallies: dict[PaymentState, Tally] = {}
-    for each in outcomes:
-        amount = owed[each.holder] if each.amount_base_units is None else each.amount_base_units
-        tally = Tally(1, amount, min(each.moved_base_units, amount))
-        tallies[each.state] = tallies.get(each.state, Tally()) + tally
-    return tallies
 
 
 async def _is_open(work: UnitOfWork, payout: Payout, batch: Batch) -> bool:

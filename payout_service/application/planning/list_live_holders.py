@@ -73,7 +73,7 @@ async def _list(engine: Engine, contract: LifecycleContract) -> tuple[Snapshot |
     async with engine.unit_of_work() as work:
         settled_block = await work.treasury.settled_block(treasury_key(contract))
     head = await engine.rail.head()
-    number = max(0, head.number - engine.settings.confirmations)
+    number = engine.final_block_at(head)
     block_hash = await engine.rail.block_hash(number)
     if block_hash is None:
         raise AppError(Reason.CHAIN_UNAVAILABLE, f"the node does not tell of its block {number}")

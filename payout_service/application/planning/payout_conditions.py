@@ -10,8 +10,6 @@ from payout_service.application.engine import Engine
 from payout_service.application.ports.security_token import CorporateAction, EntitlementSource
 from payout_service.domain.lifecycle import Condition, ConditionKind, LifecycleContract
 
-# Only a snapshot payout takes a snapshot of its own; anyone may trigger a scheduled one. PAYOUT_ROLE is asked for
-# of a redemption too: without it nobody can tell whether the contract is the asset's.
 # Why a dividend or coupon is not, or no longer, paid; none of it passes by itself.
 UNPAYABLE_ACTION = frozenset(
     {
@@ -20,6 +18,8 @@ UNPAYABLE_ACTION = frozenset(
         Reason.ASSET_VERSION_NOT_SUPPORTED,
     }
 )
+# Only a snapshot payout takes a snapshot of its own; anyone may trigger a scheduled one. PAYOUT_ROLE is asked for
+# of a redemption too: without it nobody can tell whether the contract is the asset's.
 _NOT_NEEDED: Mapping[PayoutKind, frozenset[ConditionKind]] = {
     PayoutKind.SNAPSHOT: frozenset(),
     PayoutKind.DIVIDEND: frozenset({ConditionKind.SNAPSHOT_ROLE_HELD}),

@@ -65,7 +65,7 @@ async def record_action(engine: Engine, payout: Payout, contract: LifecycleContr
         reason = f"LIFECYCLE_CONTRACT_FAILED: {contract.failure_reason}"
         return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
     head = await engine.rail.head()
-    final_block = max(0, head.number - engine.settings.confirmations)
+    final_block = engine.final_block_at(head)
     try:
         action = await payable_action(engine, contract, payout.kind, payout.action_id, final_block)
     except AppError as error:

@@ -93,7 +93,7 @@ async def _halted_lane(engine: Engine, signer: EvmAddress) -> tuple[NonceLane, i
         raise AppError(Reason.SIGNER_NOT_HALTED, f"{signer} has not stopped signing", field="name")
     head = await engine.rail.head()
     newest = await engine.rail.nonce_at(signer, None)
-    final_nonce = await engine.rail.nonce_at(signer, max(0, head.number - engine.settings.confirmations))
+    final_nonce = await engine.rail.nonce_at(signer, engine.final_block_at(head))
     async with engine.unit_of_work() as work:
         in_flight = await work.journal.in_flight(engine.chain_id, signer)
     undecided = [intent for intent in in_flight if (intent.nonce or 0) < newest]

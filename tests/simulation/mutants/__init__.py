@@ -301,7 +301,7 @@ MUTANTS = (
     Mutant(
         "pause_told_before_final",
         _APPLICATION + "contract.advance_pause",
-        (("final_block = max(0, head.number - engine.settings.confirmations)", "final_block = head.number"),),
+        (("final_block = engine.final_block_at(head)", "final_block = head.number"),),
     ),
     # A changed mind does not wait for the outcome of what has left.
     Mutant(
