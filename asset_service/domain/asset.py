@@ -19,7 +19,7 @@ class AssetState(StrEnum):
     FAILED = "FAILED"
 
 
-# The only changes of state there are; docs/architecture.md draws its diagram from it.
+# The only changes of state there are; docs/state-machines.md draws its diagram from it.
 LEGAL_TRANSITIONS: Mapping[AssetState, frozenset[AssetState]] = {
     # Owner: payout_service, which reports every change of the lifecycle contract until it is ready or failed.
     AssetState.IMPORTING: frozenset({AssetState.ACTIVE, AssetState.FAILED}),

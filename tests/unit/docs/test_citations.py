@@ -13,6 +13,8 @@ from deploy.docs.descriptors import REPOSITORY
 from deploy.docs.markdown import anchors
 
 _CITATION = re.compile(r"(?<![\w/.-])([\w./-]*\w\.md)\b(?:#([\w-]+))?")
+# Of a link counts where it leads.
+_LINK_TEXT = re.compile(r"\[[^\]]*\]\(")
 _FOLDERS = (
     *("libs", "asset_service", "distribution_service", "payout_service", "chain_sync_service"),
     *("protos", "deploy", "docs", "tests", ".ci"),
@@ -87,7 +89,7 @@ def _files() -> Iterator[Path]:
 
 def _prose(file: Path) -> str:
     text = file.read_text(encoding="utf-8")
-    return _prose_of_python(text) if file.suffix == ".py" else text
+    return _prose_of_python(text) if file.suffix == ".py" else _LINK_TEXT.sub("(", text)
 
 
 def _prose_of_python(source: str) -> str:

@@ -25,7 +25,7 @@ from libs.messaging.streams import DEAD_LETTER_RETENTION_SECONDS, RETENTION_SECO
 from payout_service.domain.lifecycle import ConditionKind
 from payout_service.domain.transaction import Purpose
 
-_PAGES = [REPOSITORY / "README.md", *sorted(DOCS.rglob("*.md"))]
+_PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _PATH = re.compile(r"`((?:libs|tests|deploy|\w+_service)/[\w./]+)`")
 _RPC = re.compile(r"`(\w+Service)\.(\w+)`")
