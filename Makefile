@@ -26,7 +26,7 @@ help: ## this list
 	@echo "Variables: SCENARIO=snapshot|dividend|coupon|redemption HOLDERS=$(HOLDERS) SEED=$(SEED) KEEP=$(KEEP) (demo),"
 	@echo "VERSION=7|8 of the assets (demo, chaos), PACKAGE= of one release (test-ats),"
 	@echo "SEEDS=$(SEEDS) FIRST=$(FIRST) or SEED= of one, SAVE= REPLAY= (simulate), HOURS=$(HOURS) (simulate-long),"
-	@echo "ONLY= of one case (chaos), ARGS= (test: for pytest), PYTHON=$(PYTHON)"
+	@echo "ONLY= of one case (chaos), T= of test-one, ARGS= (test*: for pytest), PYTHON=$(PYTHON)"
 
 setup: ## install everything needed into this folder (a second run takes no time)
 	@$(PYTHON) deploy/setup/bootstrap.py
@@ -60,6 +60,17 @@ graph: setup ## draw docs/stages.svg again: which stage of a payout imports whic
 
 test: check ## every check, then every test
 	@$(VENV_PYTHON) -m pytest $(ARGS)
+
+.PHONY: test-fast test-one test-changed
+test-fast: setup ## the unit tests: no process is started, no socket opened
+	@$(VENV_PYTHON) -m pytest tests/unit $(ARGS)
+
+test-one: setup ## one test, folder or file, with nothing started but what it needs: T=path::name
+	@$(if $(T),,echo "T= is missing: make test-one T=tests/unit/evm/test_abi.py::name" >&2; exit 2;) \
+		$(VENV_PYTHON) -m pytest -n 0 $(T) $(ARGS)
+
+test-changed: setup ## the tests that import what differs from main, directly or through others
+	@$(VENV_PYTHON) -m tests.support.changed $(ARGS)
 
 # A seed that was given runs that one; without one SEEDS of them are run, from FIRST on.
 simulate: setup ## the payout engine in memory, with seeded faults: SEEDS=2000, or SEED=n (SAVE=file), or REPLAY=file

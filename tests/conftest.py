@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.simulation.known_seeds import FIRST_SEED, fresh_base
+from tests.support.last_run import LastRun
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("masspayout", deadline=None)
@@ -32,9 +33,11 @@ _ORDER = (
 )
 
 
-def pytest_configure() -> None:
-    """Chooses the simulation's new seeds. The workers inherit the choice."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Chooses the simulation's new seeds (the workers inherit the choice), and has the run's times told."""
     os.environ.setdefault(FIRST_SEED, str(fresh_base()))
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        config.pluginmanager.register(LastRun())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import stat
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from deploy.local import processes
 from deploy.local.database import database_url, new_passwords, scram_verifier
-from deploy.local.errors import PortTakenError, SettingError, StackBusyError, StackError, log_excerpt
+from deploy.local.errors import SettingError, StackBusyError, StackError, log_excerpt
 from deploy.local.files import exclusive_lock, write_private
-from deploy.local.ports import choose_free, is_free, pinned_port, require_free
-from deploy.local.processes import ProcessIdentity, identify, signals_deferred, spawn
+from deploy.local.ports import pinned_port
+from deploy.local.processes import ProcessIdentity, signals_deferred
 from deploy.local.settings import ANVIL, NATS, StackSettings
 from deploy.local.signer import ensure_signer
 from deploy.local.state import Genesis, StateFolder
@@ -69,48 +66,11 @@ def test_a_bad_port_is_refused(value: str) -> None:
         pinned_port({"MASSPAYOUT_NATS_PORT": value}, "MASSPAYOUT_NATS_PORT")
 
 
-def test_ports() -> None:
-    assert pinned_port({}, "X") is None
-    assert pinned_port({"X": " 4222 "}, "X") == 4222
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert not is_free(port)
-        with pytest.raises(PortTakenError) as caught:
-            require_free(port, "X")
-        assert f"pid {os.getpid()}" in str(caught.value)
-        taken: set[int] = set()
-        assert choose_free(port, taken) != port
-    assert choose_free(port, taken) == port
-    assert port in taken
-    assert choose_free(port, taken) != port
-
-
 def test_what_is_given_is_not_embedded() -> None:
     settings = StackSettings(environment={"MASSPAYOUT_NATS_URL": "nats://u:p@h:1"}, infrastructure=(NATS,))
     assert not settings.embeds(NATS)
     assert not settings.embeds(ANVIL)
     assert "u:p" not in repr(settings)
-
-
-def test_a_process_is_known_by_more_than_its_pid(tmp_path: Path) -> None:
-    process = spawn(
-        [sys.executable, "-c", "import time; time.sleep(60)"],
-        cwd=tmp_path,
-        environment={},
-        log_path=tmp_path / "log",
-    )
-    try:
-        assert process.is_alive()
-        assert identify(process.pid) == process.identity
-        stranger = processes.ManagedProcess(ProcessIdentity(process.pid, "another"))
-        assert not stranger.is_alive()
-        stranger.kill()
-        stranger.send(signal.SIGKILL)
-        assert process.is_alive()
-    finally:
-        process.kill()
-    assert process.exit_code == -signal.SIGKILL
-    assert not process.is_alive()
 
 
 def test_signals_wait_for_the_end_of_a_critical_section() -> None:

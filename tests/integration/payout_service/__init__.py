@@ -1,0 +1,1 @@
+"""Tests: integration/payout_service."""
