@@ -27,7 +27,7 @@ _SNAPSHOT_TAKEN = HexBytes(keccak(text="SnapshotTaken(address,uint256)"))
 _SNAPSHOT_TRIGGERED = HexBytes(keccak(text="SnapshotTriggered(uint256,bytes)"))
 _PAUSED = HexBytes(keccak(text="LifeCycleCashFlowPaused(address)"))
 _UNPAUSED = HexBytes(keccak(text="LifeCycleCashFlowUnpaused(address)"))
-_POOL_EMPTY_SECONDS = 10.0
+_POOL_EMPTY_SECONDS = 60.0
 _POLL_SECONDS = 0.05
 
 

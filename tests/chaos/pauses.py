@@ -18,7 +18,7 @@ from tests.chaos.scenarios import Job, Scenario, in_state
 from tests.chaos.world import World
 from tests.system.harness import eventually
 
-_PAUSED_SECONDS = 45.0
+_PAUSED_SECONDS = 180.0
 
 
 class PauseAnAsset(Scenario):

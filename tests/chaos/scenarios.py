@@ -20,7 +20,7 @@ from tests.chaos.found import Bond
 from tests.chaos.world import World
 from tests.system.harness import Stage, eventually
 
-_COMPLETED_SECONDS = 120.0
+_COMPLETED_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)

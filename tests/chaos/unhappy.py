@@ -34,7 +34,7 @@ _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 # Calls that the service may be killed in: tried again for so long only.
 _ASK_SECONDS = 2.0
-_EVENTUALLY_SECONDS = 45.0
+_EVENTUALLY_SECONDS = 180.0
 # Answers with so much that the caller runs out of gas when it takes the answer over: PUSH3 PUSH1 RETURN.
 _ENDLESS_ANSWER = HexStr("0x623150006000f3")
 # Reverts without a reason: PUSH1 PUSH1 REVERT.
