@@ -9,7 +9,7 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
 from payout_service.infrastructure.event_encoding import discrepancy_found_event, discrepancy_resolved_event
 from payout_service.infrastructure.sql import tables

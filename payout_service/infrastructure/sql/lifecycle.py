@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.chain.address import EvmAddress
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 from payout_service.domain.lifecycle import (
     Condition,
     ConditionKind,

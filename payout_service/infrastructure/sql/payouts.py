@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.chain.address import EvmAddress
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 from libs.payout_terms import PayoutKind
 from libs.persistence.payee_rules import rules_from_json, rules_to_json
 from payout_service.domain.payout import (

@@ -8,8 +8,8 @@ from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
-from libs.messaging.events import IncomingEvent
 from libs.payout_terms import PayoutKind
 from payout_service.domain.discrepancy import Discrepancy, Finding
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
