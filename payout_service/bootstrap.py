@@ -41,7 +41,7 @@ from payout_service.infrastructure.chain.sender import EvmSender
 from payout_service.infrastructure.chain.signer import KeyFiles, Signer, load_signers
 from payout_service.infrastructure.peers.chain_sync_peer import ChainSyncPeer
 from payout_service.infrastructure.sql import tables
-from payout_service.infrastructure.sql.queries import PayoutQueries
+from payout_service.infrastructure.sql.reads import SqlPayoutReads
 from payout_service.infrastructure.sql.unit_of_work import SqlPayoutUnitOfWork
 
 _SERVICE = payout_service_pb2.DESCRIPTOR.services_by_name["PayoutService"].full_name
@@ -127,7 +127,7 @@ def _assemble(
             *(_lane_worker(lanes, signer, settings.poll_seconds) for signer in engine.signers),
         ]
     )
-    servicer = PayoutServicer(engine, PayoutQueries(runtime.engine), alarms)
+    servicer = PayoutServicer(engine, SqlPayoutReads(runtime.engine), alarms)
 
     def add_servicer(server: grpc.aio.Server) -> None:
         payout_service_pb2_grpc.add_PayoutServiceServicer_to_server(servicer, server)

@@ -12,7 +12,7 @@ from asset_service.application.import_asset import ImportAsset, ImportAssetComma
 from asset_service.application.queries import AssetQueries
 from asset_service.application.sync_asset import SyncAsset, SyncAssetCommand
 from asset_service.domain.asset import SyncState
-from asset_service.infrastructure.resource_mapping import asset_message, token_info_message
+from asset_service.messages.resources import asset_message, token_info_message
 from libs.chain.address import EvmAddress
 from libs.grpc_kit.accounts import parse_evm_account
 from libs.grpc_kit.requests import next_page_token, parse_number_page, parse_request_key, parse_resource_name

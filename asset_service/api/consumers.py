@@ -15,8 +15,8 @@ from asset_service.application.apply_pause_seen import ApplyPauseSeen, ApplyPaus
 from asset_service.application.sync_asset import SyncAsset, SyncAssetOnEventCommand
 from asset_service.domain.asset import LifecycleReport, LifecycleState, PauseSeen
 from asset_service.domain.register import BalanceChanges, BlockPosition, Holding
-from asset_service.infrastructure.readiness_mapping import read_conditions
-from asset_service.infrastructure.register_mapping import read_holding_message
+from asset_service.messages.readiness import read_conditions
+from asset_service.messages.register import read_holding_message
 from libs.chain.address import EvmAddress
 from libs.chain.amount import MAX_UINT256
 from libs.events import IncomingEvent

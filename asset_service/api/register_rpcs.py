@@ -10,13 +10,13 @@ from asset_service.application.import_holders import ImportHolders, ImportHolder
 from asset_service.application.queries import AssetQueries
 from asset_service.application.register_ports import HolderKey, HolderOrder, HolderPage, HolderRow
 from asset_service.application.register_queries import RegisterQueries
-from asset_service.infrastructure.register_mapping import (
+from asset_service.messages.register import (
     change_message,
     discrepancy_message,
     holder_message,
     register_message,
 )
-from asset_service.infrastructure.resource_mapping import asset_message
+from asset_service.messages.resources import asset_message
 from libs.chain.amount import parse_base_units
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import parse_evm_account

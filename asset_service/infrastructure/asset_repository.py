@@ -14,9 +14,9 @@ from asset_service.application.ports import LifecycleContractInUseError, TokenAl
 from asset_service.domain.asset import Asset, AssetState
 from asset_service.domain.register import Register
 from asset_service.infrastructure.register_repository import SqlRegisters
-from asset_service.infrastructure.resource_mapping import outgoing_events
 from asset_service.infrastructure.rows import asset_values, read_asset
 from asset_service.infrastructure.tables import ONE_ASSET_PER_LIFECYCLE_CONTRACT, assets
+from asset_service.messages.resources import outgoing_events
 from libs.events import OutgoingEvent
 
 # How often an owner may come and go between our insert and our look before it is a defect.

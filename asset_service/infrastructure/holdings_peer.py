@@ -9,7 +9,7 @@ from masspayout.chain_sync.v1 import chain_sync_service_pb2_grpc as pb_grpc
 
 from asset_service.application.register_ports import RefreshScope
 from asset_service.domain.register_check import ChainHoldings
-from asset_service.infrastructure.register_mapping import read_amount, read_holding_message
+from asset_service.messages.register import read_amount, read_holding_message
 from libs.grpc_kit.peer import PEER_TIMEOUT_SECONDS, call_peer
 
 _PEER = "chain_sync_service"

@@ -13,7 +13,7 @@ from masspayout.payout.v1 import payout_service_pb2_grpc as payout_grpc
 from asset_service.application.ports import Account, TokenDescription
 from asset_service.domain.asset import PaymentToken, SecurityToken, SecurityType
 from asset_service.domain.readiness import ReadinessCondition
-from asset_service.infrastructure.readiness_mapping import read_conditions
+from asset_service.messages.readiness import read_conditions
 from libs.chain.address import EvmAddress
 from libs.errors import AppError
 from libs.grpc_kit.accounts import parse_evm_account

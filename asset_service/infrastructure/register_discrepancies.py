@@ -8,9 +8,9 @@ from sqlalchemy import and_, bindparam, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asset_service.domain.register_check import Discrepancy, Finding
-from asset_service.infrastructure.register_mapping import discrepancy_found_event
 from asset_service.infrastructure.rows import finding_values, read_discrepancy
 from asset_service.infrastructure.tables import register_discrepancies
+from asset_service.messages.register import discrepancy_found_event
 from libs.events import OutgoingEvent
 
 _columns = register_discrepancies.c

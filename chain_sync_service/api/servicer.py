@@ -14,7 +14,7 @@ from chain_sync_service.application.queries import Queries
 from chain_sync_service.application.source import Source
 from chain_sync_service.domain.facts import FactKind
 from chain_sync_service.domain.listener import Contracts, HolderSource
-from chain_sync_service.infrastructure.resource_mapping import (
+from chain_sync_service.messages.resources import (
     chain_events_message,
     holdings_message,
     listener_message,

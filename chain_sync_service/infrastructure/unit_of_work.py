@@ -8,16 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chain_sync_service.domain.facts import SeenFact
 from chain_sync_service.domain.listener import HolderBalancesChanged
 from chain_sync_service.infrastructure.chain_record import SqlChainRecord
-from chain_sync_service.infrastructure.event_mapping import (
-    fact_event_message,
-    holder_balances_changed_message,
-    retraction_message,
-)
 from chain_sync_service.infrastructure.facts import SqlFacts
 from chain_sync_service.infrastructure.holdings import SqlHoldings
 from chain_sync_service.infrastructure.listeners import SqlListeners
 from chain_sync_service.infrastructure.tables import shared_tables
 from chain_sync_service.infrastructure.window_ends import SqlWindowEnds
+from chain_sync_service.messages.events import (
+    fact_event_message,
+    holder_balances_changed_message,
+    retraction_message,
+)
 from libs.clock import Clock
 from libs.events import OutgoingEvent
 from libs.persistence.unit_of_work import SqlUnitOfWork

@@ -10,7 +10,7 @@ from distribution_service.api.requests import list_scope, parse_position, parse_
 from distribution_service.api.watches import DistributionWatches
 from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionUseCase
 from distribution_service.application.queries import DistributionQueries
-from distribution_service.infrastructure.resource_mapping import distribution_message, preview_message
+from distribution_service.messages.resources import distribution_message, preview_message
 from libs.grpc_kit.context import Context
 from libs.grpc_kit.requests import next_page_token, parse_page, parse_request_key, parse_resource_name
 

@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from distribution_service.application.ports import ListPosition
 from distribution_service.domain.distribution import Distribution
-from distribution_service.infrastructure.outgoing_events import outgoing_events
 from distribution_service.infrastructure.rows import all_values, changing_values, distribution_of
 from distribution_service.infrastructure.tables import distributions
+from distribution_service.messages.events import outgoing_events
 from libs.events import OutgoingEvent
 
 

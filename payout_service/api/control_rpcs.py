@@ -14,7 +14,7 @@ from payout_service.application.life.control_payout import (
     retry_payments,
 )
 from payout_service.domain.payout import Payout
-from payout_service.infrastructure.resource_mapping import payout_message
+from payout_service.messages.resources import payout_message
 
 
 class ControlRpcs:

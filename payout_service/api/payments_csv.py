@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from libs.chain.amount import format_decimal_amount
 from libs.grpc_kit.accounts import checksummed
+from payout_service.application.ports.reads import PaymentView
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState
-from payout_service.infrastructure.sql.queries import PaymentView
 
 COLUMNS = (
     "row",

@@ -8,21 +8,21 @@ from masspayout.payout.v1 import payout_service_pb2 as pb
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import parse_evm_account
 from libs.grpc_kit.requests import next_page_token, parse_number_page, parse_resource_name
+from payout_service.api.answers import batch_message, payment_message, preview_message
 from payout_service.api.asset_contracts import AssetContracts
-from payout_service.api.messages import batch_message, payment_message, preview_message
 from payout_service.api.payments_csv import csv_pieces
 from payout_service.api.requests import parse_terms
 from payout_service.application.contract.check_readiness import check_readiness_of_import
 from payout_service.application.engine import Engine
 from payout_service.application.planning.preview_payout import preview_payout
-from payout_service.infrastructure.resource_mapping import condition_messages, payout_message
-from payout_service.infrastructure.sql.queries import PayoutQueries
+from payout_service.application.ports.reads import PayoutReads
+from payout_service.messages.resources import condition_messages, payout_message
 
 
 class PayoutRpcs:
     """See the proto."""
 
-    def __init__(self, engine: Engine, queries: PayoutQueries) -> None:
+    def __init__(self, engine: Engine, queries: PayoutReads) -> None:
         self._engine = engine
         self._queries = queries
 

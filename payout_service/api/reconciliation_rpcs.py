@@ -3,21 +3,21 @@
 from masspayout.payout.v1 import payout_service_pb2 as pb
 
 from libs.grpc_kit.requests import next_page_token, parse_number_page, parse_request_key, parse_resource_name
-from payout_service.api.messages import foreign_message, signer_message
+from payout_service.api.answers import foreign_message, signer_message
 from payout_service.api.requests import on_our_chain, parse_signer_name
 from payout_service.application.audit.reconcile_findings import DiscrepancyAlarms
 from payout_service.application.audit.reconcile_payout import reconcile_payout
 from payout_service.application.engine import Engine
+from payout_service.application.ports.reads import PayoutReads
 from payout_service.application.recovery.reconcile_signer import reconcile_signer
 from payout_service.application.sending.list_signers import list_signers
-from payout_service.infrastructure.resource_mapping import discrepancy_message
-from payout_service.infrastructure.sql.queries import PayoutQueries
+from payout_service.messages.resources import discrepancy_message
 
 
 class ReconciliationRpcs:
     """See the proto."""
 
-    def __init__(self, engine: Engine, queries: PayoutQueries, alarms: DiscrepancyAlarms) -> None:
+    def __init__(self, engine: Engine, queries: PayoutReads, alarms: DiscrepancyAlarms) -> None:
         self._engine = engine
         self._queries = queries
         self._alarms = alarms

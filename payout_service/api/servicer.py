@@ -13,13 +13,13 @@ from payout_service.api.reconciliation_rpcs import ReconciliationRpcs
 from payout_service.api.treasury_rpcs import TreasuryRpcs
 from payout_service.application.audit.reconcile_findings import DiscrepancyAlarms
 from payout_service.application.engine import Engine
-from payout_service.infrastructure.sql.queries import PayoutQueries
+from payout_service.application.ports.reads import PayoutReads
 
 
 class PayoutServicer(pb_grpc.PayoutServiceServicer):
     """See the proto for what each method promises."""
 
-    def __init__(self, engine: Engine, queries: PayoutQueries, alarms: DiscrepancyAlarms) -> None:
+    def __init__(self, engine: Engine, queries: PayoutReads, alarms: DiscrepancyAlarms) -> None:
         self._payouts = PayoutRpcs(engine, queries)
         self._control = ControlRpcs(engine)
         self._treasury = TreasuryRpcs(engine, queries)

@@ -4,20 +4,20 @@ from masspayout.payout.v1 import payout_service_pb2 as pb
 
 from libs.grpc_kit.accounts import parse_evm_account
 from libs.grpc_kit.requests import next_page_token, parse_number_page, parse_request_key, parse_resource_name
+from payout_service.api.answers import sweep_message, treasury_message
 from payout_service.api.asset_contracts import AssetContracts
-from payout_service.api.messages import sweep_message, treasury_message
 from payout_service.api.requests import on_our_chain, parse_amount, parse_treasury_name
 from payout_service.application.engine import Engine
+from payout_service.application.ports.reads import PayoutReads
 from payout_service.application.treasury.sweep_leftover import SweepLeftover, sweep_leftover
 from payout_service.application.treasury.treasury import get_treasury
 from payout_service.domain.sweep import Sweep
-from payout_service.infrastructure.sql.queries import PayoutQueries
 
 
 class TreasuryRpcs:
     """See the proto."""
 
-    def __init__(self, engine: Engine, queries: PayoutQueries) -> None:
+    def __init__(self, engine: Engine, queries: PayoutReads) -> None:
         self._engine = engine
         self._queries = queries
 

@@ -19,7 +19,7 @@ from libs.protogen.typed.masspayout.operations.v1 import (
     ReplayOutboxRequest,
 )
 from libs.protogen.typed.masspayout.payout.v1 import Payout, PayoutFailed, PayoutState
-from tests.support.event_headers import event_headers
+from tests.support.sent_events import event_headers
 from tests.system.harness import Harness, eventually
 
 _TOTAL = 5_000_000

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.events import OutgoingEvent
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
-from payout_service.infrastructure.event_encoding import discrepancy_found_event, discrepancy_resolved_event
 from payout_service.infrastructure.sql import tables
+from payout_service.messages.events import discrepancy_found_event, discrepancy_resolved_event
 
 _discrepancy = tables.discrepancy
 _IS_OPEN = _discrepancy.c.resolve_time.is_(None)

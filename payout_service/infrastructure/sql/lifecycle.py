@@ -18,9 +18,9 @@ from payout_service.domain.lifecycle import (
     LifecycleState,
     PauseRequest,
 )
-from payout_service.infrastructure.event_encoding import lifecycle_event
 from payout_service.infrastructure.sql import tables
 from payout_service.infrastructure.sql.claims import claim_due
+from payout_service.messages.events import lifecycle_event
 
 _contract = tables.lifecycle_contract
 

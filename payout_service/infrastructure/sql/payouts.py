@@ -22,10 +22,10 @@ from payout_service.domain.payout import (
     reconciliation_rest,
 )
 from payout_service.domain.plan import PlanTotals
-from payout_service.infrastructure.event_encoding import payout_event
 from payout_service.infrastructure.sql import tables
 from payout_service.infrastructure.sql.claims import claim_due
 from payout_service.infrastructure.sql.lifecycle import SqlLifecycleRepository
+from payout_service.messages.events import payout_event
 
 _payout = tables.payout
 _BEFORE_SNAPSHOT = sorted(state.value for state in (PayoutState.REQUESTED, PayoutState.SNAPSHOTTING))

@@ -27,7 +27,7 @@ from libs.errors import AppError
 from libs.events import event_subject
 from libs.grpc_kit.accounts import account_message
 from libs.grpc_kit.errors import from_rpc_error
-from tests.support.event_headers import event_headers
+from tests.support.sent_events import event_headers
 
 DEADLINE_SECONDS = 20.0
 POLL_SECONDS = 0.03

@@ -28,7 +28,7 @@ from libs.evm.interfaces import BALANCE_OF
 from libs.evm.rpc import JsonRpc
 from libs.grpc_kit.errors import from_rpc_error
 from tests.integration.chain_sync_service.rpc_proxy import RpcProxy
-from tests.support.event_headers import event_headers
+from tests.support.sent_events import event_headers
 
 SERVICE = "chain_sync_service"
 DEADLINE_SECONDS = 30.0

@@ -24,7 +24,7 @@ from libs.messaging.streams import stream_name
 from libs.persistence.tables import SharedTables
 from libs.persistence.unit_of_work import SqlUnitOfWork
 from tests.integration.libs.conftest import SERVICE
-from tests.support.event_headers import event_headers
+from tests.support.sent_events import event_headers
 
 CLOCK = SystemClock()
 _DEADLINE_SECONDS = 30.0
@@ -305,7 +305,7 @@ async def test_a_malformed_event_becomes_a_dead_letter(
 
         await until(is_dead)
     (letter,) = await letters.page(0, 10)
-    assert letter.reason == "ValueError: header 'ce-id' is missing"
+    assert letter.reason == "ValueError: header 'ce-type' is missing"
     assert handler.calls == []
 
 

@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.errors import AppError, Reason
 from libs.payout_terms import PayeeRules
+from payout_service.application.ports.reads import AttemptView
 from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
 from payout_service.domain.fees import Fees
 from payout_service.domain.payments import BatchState, FailureReason, PaymentOutcome, PaymentState
 from payout_service.domain.transaction import Attempt, Outcome
-from payout_service.infrastructure.sql import queries
-from payout_service.infrastructure.sql.queries import AttemptView, PayoutQueries
+from payout_service.infrastructure.sql import reads
+from payout_service.infrastructure.sql.reads import SqlPayoutReads
 from tests.integration.payout_service.rows import (
     HUGE,
     LATER,
@@ -51,7 +52,7 @@ async def test_a_batch_is_shown_with_every_attempt(engine: AsyncEngine, unit_of_
         await work.journal.note_problem(intent.intent_id, "FEE_CAP_REACHED")
         await work.commit()
     await batched(unit_of_work, payout_id, 2, 1)
-    read = PayoutQueries(engine)
+    read = SqlPayoutReads(engine)
     planned, second = await read.batches(payout_id, 0, 9)
     assert (planned.state, planned.transaction_hash, planned.attempts) == (BatchState.PLANNED, "", ())
     assert (planned.problem, planned.signer, planned.nonce) == ("FEE_CAP_REACHED", signer.value, None)
@@ -84,7 +85,7 @@ async def test_a_batch_is_shown_with_every_attempt(engine: AsyncEngine, unit_of_
 async def test_payments_are_exported_page_by_page_from_any_row(
     engine: AsyncEngine, unit_of_work: UnitOfWorkFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "_EXPORT_PAGE_ROWS", 2)
+    monkeypatch.setattr(reads, "_EXPORT_PAGE_ROWS", 2)
     payout_id = await executing(unit_of_work, range(1, 6))
     async with unit_of_work() as work:
         payees = await work.batches.unbatched(payout_id, 2)
@@ -92,7 +93,7 @@ async def test_payments_are_exported_page_by_page_from_any_row(
         held = PaymentOutcome(payees[0].holder, PaymentState.WAITING, reason, "frozen", retry_time=LATER)
         await work.unsent.hold_back(payout_id, [held], LATER)
         await work.commit()
-    read = PayoutQueries(engine)
+    read = SqlPayoutReads(engine)
     pages = [list(page) async for page in read.export_payments(payout_id, 0, 5)]
     assert [[row.ordinal for row in page] for page in pages] == [[0, 1], [2, 3], [4]]
     waiting = pages[0][0]
@@ -112,7 +113,7 @@ async def test_payments_tell_what_is_withheld_and_what_stays(
         excluded=frozenset({holder(1)}), withholding_by_holder={holder(0): 2_500}, minimum_base_units=200
     )
     payout_id = await frozen_payout(unit_of_work, (5, 4, 1), rules=rules)
-    withheld, excluded, deferred = await PayoutQueries(engine).payments(payout_id, 0, 9)
+    withheld, excluded, deferred = await SqlPayoutReads(engine).payments(payout_id, 0, 9)
     assert (withheld.gross_base_units, withheld.withheld_base_units, withheld.amount_base_units) == (500, 125, 375)
     assert (withheld.withholding_basis_points, withheld.state) == (2_500, PaymentState.PLANNED)
     assert (excluded.gross_base_units, excluded.excluded_base_units, excluded.amount_base_units) == (400, 400, 0)
@@ -128,7 +129,7 @@ async def test_sweeps_come_oldest_first_by_asset(engine: AsyncEngine, unit_of_wo
         for sweep in sweeps:
             await work.sweeps.add(sweep)
         await work.commit()
-    read = PayoutQueries(engine)
+    read = SqlPayoutReads(engine)
     assert await read.sweep(sweeps[1].sweep_id, "name") == sweeps[1]
     with pytest.raises(AppError) as refused:
         await read.sweep(uuid4(), "name")
@@ -148,7 +149,7 @@ async def test_discrepancies_come_oldest_first(engine: AsyncEngine, unit_of_work
             assert await work.discrepancies.add(each)
         await work.discrepancies.resolve(found[1].discrepancy_id, LATER)
         await work.commit()
-    read = PayoutQueries(engine)
+    read = SqlPayoutReads(engine)
 
     async def page(payout_id: UUID | None, include_resolved: bool, after: int, limit: int) -> list[object]:
         rows = await read.discrepancies(payout_id, include_resolved=include_resolved, after=after, limit=limit)

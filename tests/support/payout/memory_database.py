@@ -28,7 +28,7 @@ from payout_service.domain.transaction import (
     TransactionIntent,
 )
 from payout_service.domain.treasury import TreasuryKey
-from payout_service.infrastructure.event_encoding import (
+from payout_service.messages.events import (
     discrepancy_found_event,
     discrepancy_resolved_event,
     lifecycle_event,

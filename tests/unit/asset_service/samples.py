@@ -3,8 +3,6 @@
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from google.protobuf.message import Message
-
 from asset_service.domain.asset import (
     Asset,
     LifecycleReport,
@@ -14,8 +12,7 @@ from asset_service.domain.asset import (
     SecurityType,
 )
 from libs.chain.address import EvmAddress
-from libs.events import IncomingEvent, event_subject
-from libs.messaging.reading import event_name_of
+from libs.events import IncomingEvent
 from tests.unit.asset_service.fakes import CHAIN_ID, OPEN_CONDITION
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -66,18 +63,3 @@ def report(
 
 def incoming(asset_id: UUID, payload: bytes = b"", event_id: UUID | None = None) -> IncomingEvent:
     return IncomingEvent(event_id or uuid4(), f"masspayout.x.v1.y.{asset_id}", "y", asset_id, 1, payload)
-
-
-def sent(asset_id: UUID, message: Message) -> IncomingEvent:
-    """An event of another service about an asset, in the envelope that it is sent in."""
-    descriptor = message.DESCRIPTOR
-    context, version = descriptor.file.package.split(".")[1], descriptor.fields_by_number[2].name
-    name = event_name_of(type(message))
-    return IncomingEvent(
-        event_id=uuid4(),
-        subject=event_subject(context, name, str(asset_id)),
-        event_name=name,
-        aggregate_id=asset_id,
-        aggregate_version=getattr(message, version),
-        payload=message.SerializeToString(),
-    )

@@ -14,7 +14,7 @@ from asset_service.application.apply_balance_changes import ApplyBalanceChanges
 from asset_service.application.register_ports import HolderChangeRow, HolderRow
 from asset_service.domain.register import BlockPosition, Holding, Register
 from asset_service.domain.register_check import TOTAL, Discrepancy, DiscrepancyKind, Finding, holding_of
-from asset_service.infrastructure.register_mapping import (
+from asset_service.messages.register import (
     change_message,
     discrepancy_found_event,
     discrepancy_message,
@@ -22,9 +22,10 @@ from asset_service.infrastructure.register_mapping import (
     register_message,
 )
 from libs.grpc_kit.accounts import checksummed
+from tests.support.sent_events import sent
 from tests.unit.asset_service.fakes import FakeClock, MemoryDatabase
 from tests.unit.asset_service.register_fakes import FakeHoldingsChain
-from tests.unit.asset_service.samples import BLOCK_HASH, LATER, NOW, sent
+from tests.unit.asset_service.samples import BLOCK_HASH, LATER, NOW
 
 HOLDER = "0x" + "ab" * 20
 HOLDING = chain_sync_pb.Holding(

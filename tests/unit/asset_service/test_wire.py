@@ -33,10 +33,11 @@ from asset_service.domain.asset import (
 )
 from asset_service.domain.readiness import ConditionKind, ReadinessCondition
 from asset_service.domain.register import BlockPosition, Register
-from asset_service.infrastructure.readiness_mapping import condition_message, read_conditions
-from asset_service.infrastructure.resource_mapping import asset_message, outgoing_events, token_info_message
+from asset_service.messages.readiness import condition_message, read_conditions
+from asset_service.messages.resources import asset_message, outgoing_events, token_info_message
 from libs.chain.address import EvmAddress
 from libs.grpc_kit.accounts import account_message, checksummed
+from tests.support.sent_events import sent
 from tests.unit.asset_service.fakes import CHAIN_ID, FakeChain, FakeClock, MemoryDatabase
 from tests.unit.asset_service.samples import (
     BLOCK_HASH,
@@ -47,7 +48,6 @@ from tests.unit.asset_service.samples import (
     new_asset,
     report,
     security_token,
-    sent,
 )
 
 

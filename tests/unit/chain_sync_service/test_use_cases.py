@@ -14,8 +14,8 @@ from chain_sync_service.application.queries import Queries
 from chain_sync_service.domain.blocks import BlockRef
 from chain_sync_service.domain.holdings import Holding, HoldingChange
 from chain_sync_service.domain.listener import Contracts, HolderBalancesChanged, HolderSource
-from chain_sync_service.infrastructure.event_mapping import holder_balances_changed_message
-from chain_sync_service.infrastructure.resource_mapping import (
+from chain_sync_service.messages.events import holder_balances_changed_message
+from chain_sync_service.messages.resources import (
     listener_message,
     payment_token_description_message,
     sync_status_message,

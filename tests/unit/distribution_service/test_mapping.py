@@ -31,10 +31,10 @@ from distribution_service.application.written_terms import (
 from distribution_service.domain.asset import AssetState
 from distribution_service.domain.states import DistributionState, PayoutState
 from distribution_service.domain.terms import Coupon, Dividend, FixedTotal, Redemption, ShareOfAvailable, Terms
-from distribution_service.infrastructure.outgoing_events import outgoing_events
 from distribution_service.infrastructure.peers import GrpcPayoutPeer
-from distribution_service.infrastructure.resource_mapping import distribution_message, preview_message
-from distribution_service.infrastructure.wire import payee_rules
+from distribution_service.messages.events import outgoing_events
+from distribution_service.messages.resources import distribution_message, preview_message
+from distribution_service.messages.terms import payee_rules
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.events import IncomingEvent

@@ -13,12 +13,12 @@ from libs.chain.address import EvmAddress
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout, PayoutState, Progress
-from payout_service.infrastructure.event_encoding import (
+from payout_service.messages.events import (
     discrepancy_found_event,
     discrepancy_resolved_event,
     payout_event,
 )
-from payout_service.infrastructure.resource_mapping import payout_message, timestamp
+from payout_service.messages.resources import payout_message, timestamp
 from tests.support.payout.memory_database import START
 
 PAYOUT_ID, ASSET_ID, DISCREPANCY_ID = UUID(int=1), UUID(int=2), UUID(int=3)

@@ -12,8 +12,8 @@ import pytest
 from libs.grpc_kit.accounts import checksummed
 from payout_service.api import payments_csv
 from payout_service.api.payments_csv import COLUMNS, CsvPiece, csv_pieces, without_formula
+from payout_service.application.ports.reads import PaymentView
 from payout_service.domain.payments import PaymentState
-from payout_service.infrastructure.sql.queries import PaymentView
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.stage import ready_contract
 

@@ -18,8 +18,8 @@ from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
 from payout_service.domain.plan import PlanTotals
 from payout_service.domain.transaction import ContractCall
 from payout_service.infrastructure.chain.lifecycle_artifact import load_artifact
-from payout_service.infrastructure.event_encoding import lifecycle_event, payout_event
-from payout_service.infrastructure.resource_mapping import amount_message, payout_message
+from payout_service.messages.events import lifecycle_event, payout_event
+from payout_service.messages.resources import amount_message, payout_message
 from tests.support.payout.memory_chain import CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ready_contract

@@ -15,18 +15,19 @@ from libs.events import IncomingEvent
 from libs.grpc_kit.accounts import checksummed
 from libs.grpc_kit.payout_terms import action_fields, rules_message
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from payout_service.api.answers import payment_message, preview_message
 from payout_service.api.consumers import PayoutConsumers
-from payout_service.api.messages import payment_message, preview_message
 from payout_service.api.requests import parse_payment_name, parse_terms
 from payout_service.application.planning.preview_payout import PayoutPreview, PayoutTerms
+from payout_service.application.ports.reads import PaymentView
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
 from payout_service.domain.plan import PlannedPayment, PlanTotals, Treatment
-from payout_service.infrastructure.resource_mapping import payout_message
-from payout_service.infrastructure.sql.queries import PaymentView
+from payout_service.messages.resources import payout_message
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_database import START
-from tests.support.payout.stage import ASSET_ID, Stage, incoming, ready_contract
+from tests.support.payout.stage import ASSET_ID, Stage, ready_contract
+from tests.support.sent_events import sent
 
 RULES = PayeeRules(
     excluded=frozenset({holder(1), holder(2)}),
@@ -259,7 +260,13 @@ def test_a_payment_has_one_name(end: str) -> None:
 
 
 def released(
-    payout_id: UUID, kind: PayoutKind, action_id: int, rules: rules_pb2.PayeeRules | None
+    payout_id: UUID,
+    kind: PayoutKind,
+    action_id: int,
+    rules: rules_pb2.PayeeRules | None,
+    *,
+    asset: str = f"assets/{ASSET_ID}",
+    total: str = "0",
 ) -> IncomingEvent:
     message = distribution_events.DistributionReleased(
         distribution_id=str(payout_id), version=1, asset_id=str(ASSET_ID)
@@ -267,13 +274,14 @@ def released(
     message.distribution.MergeFrom(
         distribution_service_pb2.Distribution(
             name=f"distributions/{payout_id}",
-            total_amount=amount_pb2.TokenAmount(base_units="0"),
+            asset=asset,
+            total_amount=amount_pb2.TokenAmount(base_units=total),
             rules=rules,
             **action_fields(kind, action_id),
         )
     )
     message.distribution.create_time.FromDatetime(START)
-    return replace(incoming(payout_id), payload=message.SerializeToString())
+    return sent(payout_id, message)
 
 
 @pytest.mark.parametrize(
@@ -299,5 +307,18 @@ async def test_a_release_with_malformed_rules_makes_no_payout() -> None:
     await stage.add_asset()
     event = released(payout_id, PayoutKind.SNAPSHOT, 0, rules_pb2.PayeeRules(excluded_holders=["0x12"]))
     with pytest.raises(AppError):
+        await PayoutConsumers(stage.engine).on_distribution_released(event)
+    assert stage.database.rows("payout") == {}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"asset": f"assets/{UUID(int=9)}"}, {"asset": ""}, {"total": ""}, {"total": "-5"}, {"total": " 5"}],
+)
+async def test_a_release_that_contradicts_itself_makes_no_payout(changes: dict[str, str]) -> None:
+    stage, payout_id = Stage(), uuid4()
+    await stage.add_asset()
+    event = released(payout_id, PayoutKind.SNAPSHOT, 0, rules_message(NO_RULES), **changes)
+    with pytest.raises(ValueError, match=r"asset|assets|base units"):
         await PayoutConsumers(stage.engine).on_distribution_released(event)
     assert stage.database.rows("payout") == {}

@@ -22,7 +22,8 @@ from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.transaction import IntentState, OwnerKind, Purpose, TransactionIntent
 from tests.support.payout.memory_chain import CONTRACT, SIGNER
 from tests.support.payout.memory_database import START
-from tests.support.payout.stage import ASSET_ID, Stage, engine_settings, incoming, ready_contract
+from tests.support.payout.stage import ASSET_ID, Stage, engine_settings, ready_contract
+from tests.support.sent_events import sent
 
 TOTAL = 10_000
 
@@ -48,7 +49,8 @@ def reports(stage: Stage) -> list[events_pb2.LifecycleContractChanged]:
 
 def asked(version: int, paused: bool, asset_id: UUID = ASSET_ID) -> IncomingEvent:
     message = asset_events.AssetPauseRequested(asset_id=str(asset_id), version=version, paused=paused)
-    return replace(incoming(asset_id), payload=message.SerializeToString())
+    message.asset.name = f"assets/{asset_id}"
+    return sent(asset_id, message)
 
 
 async def ask(stage: Stage, version: int, paused: bool) -> None:

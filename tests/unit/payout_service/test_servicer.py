@@ -14,11 +14,12 @@ from libs.grpc_kit.accounts import checksummed
 from libs.grpc_kit.context import Context
 from payout_service.api.servicer import PayoutServicer
 from payout_service.application.life.advance_payout import advance_one_payout
+from payout_service.application.ports.reads import AttemptView, BatchView, PaymentView
 from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.payments import BatchState
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.sweep import Sweep
-from payout_service.infrastructure.sql.queries import AttemptView, BatchView, PaymentView, PayoutQueries
+from payout_service.infrastructure.sql.reads import SqlPayoutReads
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, TREASURER, holder
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ASSET_ID, Stage
@@ -28,7 +29,7 @@ ASSET = f"assets/{ASSET_ID}"
 TOTAL = 10_000
 
 
-class MemoryQueries(PayoutQueries):
+class MemoryQueries(SqlPayoutReads):
     """The reads, over the memory database."""
 
     def __init__(self, stage: Stage) -> None:

@@ -1,14 +1,13 @@
 """Reads for answers: payouts, batches, payments, sweeps and discrepancies, page by page."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs.errors import AppError, Reason
+from payout_service.application.ports.reads import AttemptView, BatchView, PaymentView
 from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.payments import BatchState, PaymentState
 from payout_service.domain.payout import Payout
@@ -24,71 +23,8 @@ _sweep, _discrepancy = tables.sweep, tables.discrepancy
 _EXPORT_PAGE_ROWS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptView:
-    """One set of signed bytes."""
-
-    transaction_hash: str
-    max_fee_per_gas_wei: int
-    is_no_op: bool
-    create_time: datetime
-    last_broadcast_time: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class BatchView:
-    """A batch with its transaction's figures."""
-
-    number: int
-    state: BatchState
-    holder_count: int
-    amount_base_units: int
-    transaction_hash: str
-    nonce: int | None
-    gas_limit: int
-    gas_used: int
-    block_number: int
-    signer: str
-    # Why the transaction is not getting on; empty when it is.
-    problem: str
-    # Oldest first.
-    attempts: tuple[AttemptView, ...]
-    create_time: datetime
-    update_time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentView:
-    """A payment with the transaction that paid it or tries to; `amount_base_units` is net."""
-
-    ordinal: int
-    holder: str
-    balance: int
-    amount_base_units: int
-    state: PaymentState
-    reason: str
-    detail: str
-    tries: int
-    # Set while it is WAITING.
-    retry_time: datetime | None
-    batch_number: int | None
-    transaction_hash: str
-    update_time: datetime
-    withheld_base_units: int
-    # Share of an excluded holder that stays in the contract.
-    excluded_base_units: int
-    withholding_basis_points: int
-    # Of a redemption, from 1.
-    round_number: int
-
-    @property
-    def gross_base_units(self) -> int:
-        """Before anything is withheld or excluded."""
-        return self.amount_base_units + self.withheld_base_units + self.excluded_base_units
-
-
-class PayoutQueries:
-    """Reads outside any unit of work."""
+class SqlPayoutReads:
+    """Implements the port `PayoutReads`."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

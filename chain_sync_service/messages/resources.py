@@ -7,7 +7,7 @@ from chain_sync_service.application.queries import FactPage, HoldingsAtBlock, Li
 from chain_sync_service.domain.facts import FactKind, SeenFact
 from chain_sync_service.domain.listener import HolderSource, Listener, ListenerState
 from chain_sync_service.domain.tokens import PaymentTokenDescription, SecurityType, TokenDescription
-from chain_sync_service.infrastructure.event_mapping import holding_message, kind_of
+from chain_sync_service.messages.events import holding_message, kind_of
 from libs.chain.address import EvmAddress
 from libs.grpc_kit.accounts import account_message
 

@@ -11,7 +11,7 @@ from libs.grpc_kit.accounts import account_message
 from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout, PayoutState
-from payout_service.infrastructure.resource_mapping import (
+from payout_service.messages.resources import (
     condition_messages,
     discrepancy_message,
     payout_message,

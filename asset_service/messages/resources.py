@@ -11,8 +11,8 @@ from masspayout.type.v1 import address_pb2
 from asset_service.application.ports import TokenInfo
 from asset_service.domain.asset import Asset, AssetEvent, PauseState, PaymentToken, SecurityToken
 from asset_service.domain.register import Register
-from asset_service.infrastructure.readiness_mapping import condition_message
-from asset_service.infrastructure.register_mapping import register_message
+from asset_service.messages.readiness import condition_message
+from asset_service.messages.register import register_message
 from libs.events import OutgoingEvent
 from libs.grpc_kit.accounts import account_message, checksummed
 

@@ -7,6 +7,7 @@ from masspayout.payout.v1 import payout_service_pb2 as pb
 from libs.chain.amount import format_percentage
 from libs.grpc_kit.accounts import account_message, checksummed
 from payout_service.application.planning.preview_payout import PayoutPreview
+from payout_service.application.ports.reads import AttemptView, BatchView, PaymentView
 from payout_service.application.sending.list_signers import SignerView
 from payout_service.application.treasury.treasury import TreasuryView
 from payout_service.domain.lifecycle import LifecycleContract
@@ -14,8 +15,7 @@ from payout_service.domain.payments import PaymentState
 from payout_service.domain.plan import PlanTotals
 from payout_service.domain.sweep import Sweep
 from payout_service.domain.transaction import ForeignTransaction
-from payout_service.infrastructure.resource_mapping import amount_message, condition_messages, timestamp
-from payout_service.infrastructure.sql.queries import AttemptView, BatchView, PaymentView
+from payout_service.messages.resources import amount_message, condition_messages, timestamp
 
 
 def preview_message(preview: PayoutPreview) -> pb.PreviewPayoutResponse:

@@ -1,0 +1,1 @@
+"""Assets and the register as protobuf messages, for answers and for events; and what other services send."""

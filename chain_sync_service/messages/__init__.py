@@ -1,0 +1,1 @@
+"""What the chain told, as protobuf messages, for answers and for events."""

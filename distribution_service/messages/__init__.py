@@ -1,0 +1,1 @@
+"""Distributions as protobuf messages, for answers and for events; and what other services send."""

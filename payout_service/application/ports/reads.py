@@ -1,0 +1,116 @@
+"""Reads for answers, page by page, outside any unit of work."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from payout_service.domain.discrepancy import Discrepancy
+from payout_service.domain.payments import BatchState, PaymentState
+from payout_service.domain.payout import Payout
+from payout_service.domain.sweep import Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One set of signed bytes."""
+
+    transaction_hash: str
+    max_fee_per_gas_wei: int
+    is_no_op: bool
+    create_time: datetime
+    last_broadcast_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """A batch with its transaction's figures."""
+
+    number: int
+    state: BatchState
+    holder_count: int
+    amount_base_units: int
+    transaction_hash: str
+    nonce: int | None
+    gas_limit: int
+    gas_used: int
+    block_number: int
+    signer: str
+    # Why the transaction is not getting on; empty when it is.
+    problem: str
+    # Oldest first.
+    attempts: tuple[AttemptView, ...]
+    create_time: datetime
+    update_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentView:
+    """A payment with the transaction that paid it or tries to; `amount_base_units` is net."""
+
+    ordinal: int
+    holder: str
+    balance: int
+    amount_base_units: int
+    state: PaymentState
+    reason: str
+    detail: str
+    tries: int
+    # Set while it is WAITING.
+    retry_time: datetime | None
+    batch_number: int | None
+    transaction_hash: str
+    update_time: datetime
+    withheld_base_units: int
+    # Share of an excluded holder that stays in the contract.
+    excluded_base_units: int
+    withholding_basis_points: int
+    # Of a redemption, from 1.
+    round_number: int
+
+    @property
+    def gross_base_units(self) -> int:
+        """Before anything is withheld or excluded."""
+        return self.amount_base_units + self.withheld_base_units + self.excluded_base_units
+
+
+class PayoutReads(Protocol):
+    """Payouts, batches, payments, sweeps and discrepancies."""
+
+    async def payout(self, payout_id: UUID, field: str) -> Payout:
+        """One payout. Raises AppError PAYOUT_NOT_FOUND naming `field`."""
+        ...
+
+    async def payouts(self, asset_id: UUID | None, after: int, limit: int) -> list[tuple[int, Payout]]:
+        """Payouts behind a position, oldest first, with their positions."""
+        ...
+
+    async def batches(self, payout_id: UUID, after: int, limit: int) -> list[BatchView]:
+        """Batches behind a number."""
+        ...
+
+    async def payments(self, payout_id: UUID, after: int, limit: int) -> Sequence[PaymentView]:
+        """Payments whose 1-based place is behind `after`, in the order of the plan."""
+        ...
+
+    def export_payments(self, payout_id: UUID, after: int, last: int) -> AsyncIterator[Sequence[PaymentView]]:
+        """Payments behind a 1-based place up to another, page by page in the order of the plan.
+
+        Between two pages no connection is held, so a slow reader costs the database nothing.
+        """
+        ...
+
+    async def sweep(self, sweep_id: UUID, field: str) -> Sweep:
+        """One sweep. Raises AppError SWEEP_NOT_FOUND naming `field`."""
+        ...
+
+    async def sweeps(self, asset_id: UUID | None, after: int, limit: int) -> list[tuple[int, Sweep]]:
+        """Sweeps behind a position, oldest first, with their positions."""
+        ...
+
+    async def discrepancies(
+        self, payout_id: UUID | None, *, include_resolved: bool, after: int, limit: int
+    ) -> list[tuple[int, Discrepancy]]:
+        """Discrepancies behind a position, oldest first, with their positions."""
+        ...

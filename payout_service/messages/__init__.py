@@ -1,0 +1,1 @@
+"""Payouts as protobuf messages, for answers and for events."""
