@@ -12,6 +12,7 @@ from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import Batch, PreviewPayoutRequest
 from tests.support.rpc_proxy import SEND, RpcProxy
 from tests.system.harness import ONE_OF_FIVE_AT_A_TIME, Harness, eventually
+from tests.system.mining import Ticker, pay_first_batch
 
 _TOTAL = 1_000_000_007
 _AWAY_SECONDS = 30.0
@@ -94,16 +95,17 @@ async def test_a_relay_that_refuses_a_send_and_nonce_gaps_is_served_in_order(
 
 
 async def test_a_node_that_is_away_for_half_a_minute_is_waited_for_by_name(
-    faulty: Harness, proxy: RpcProxy
+    faulty: Harness, proxy: RpcProxy, ticker: Ticker
 ) -> None:
     await faulty.run_payout_service({"RPC_URL": proxy.url, **ONE_OF_FIVE_AT_A_TIME})
     stage, distribution = await faulty.unfunded(_TOTAL)
-    await faulty.deposit(stage, _TOTAL)
-    await faulty.payout_when(distribution.payout, lambda payout: payout.final_batch_count >= 1, "one is final")
+    # The chain stands still until the node is away, so that it is away in the midst of the payout.
+    await pay_first_batch(faulty, ticker, stage, distribution.payout, _TOTAL)
 
     loop = asyncio.get_running_loop()
     back_at = loop.time() + _AWAY_SECONDS
     proxy.go_away()
+    ticker.resume()
     payout = await faulty.payout_when(
         distribution.payout, lambda payout: payout.waiting_for.startswith("CHAIN_UNAVAILABLE: "), "waits by name"
     )
@@ -113,11 +115,17 @@ async def test_a_node_that_is_away_for_half_a_minute_is_waited_for_by_name(
     await _until(loop, back_at - _AWAY_SECONDS / 2)
     proxy.go_away(refuse_connections=True)
     asked = proxy.count()
+    # What the node took before it went away is in blocks.
+    await faulty.nothing_pending()
     paid = await faulty.balances(stage)
     await _until(loop, back_at)
+
+    async def is_asked_again() -> bool:
+        return proxy.count() > asked
+
+    await eventually(is_asked_again, "the node is asked again while it is away")
     payout = await faulty.payout(distribution.payout)
     assert payout.waiting_for.startswith("CHAIN_UNAVAILABLE: ")
-    assert proxy.count() > asked
     # Nothing leaves while the node is away.
     assert await faulty.balances(stage) == paid != stage.due(_TOTAL)
 
