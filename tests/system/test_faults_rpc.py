@@ -124,7 +124,9 @@ async def test_a_node_that_is_away_for_half_a_minute_is_waited_for_by_name(
         distribution.payout, lambda payout: payout.waiting_for.startswith("CHAIN_UNAVAILABLE: "), "waits by name"
     )
     preview = PreviewPayoutRequest(asset=payout.asset, total_amount_base_units="1")
-    refusal = await faulty.refusal(faulty.client.payouts.preview_payout, preview)
+    refusal = await faulty.refusal(
+        faulty.client.payouts.preview_payout, preview, unavailable=Reason.CHAIN_UNAVAILABLE
+    )
     assert (refusal.reason, refusal.code) == (Reason.CHAIN_UNAVAILABLE, Code.UNAVAILABLE)
     await _until(loop, back_at - _AWAY_SECONDS / 2)
     proxy.go_away(refuse_connections=True)
