@@ -53,9 +53,13 @@ class _Faults:
     delayed: _Fault | None = None
     retry_after_seconds: int | None = None
     delay_seconds: float = 0.0
+    # Set by `heal`: what is being delayed goes on.
+    is_healed: threading.Event = field(default_factory=threading.Event)
     is_away: bool = False
     refuses_connections: bool = False
     refuses_nonce_gaps: bool = False
+    refuses_first_nonce: bool = False
+    first_nonce: int | None = None
     # What was swallowed, by method.
     swallowed_calls: list[str] = field(default_factory=list)
 
@@ -75,7 +79,6 @@ class RpcProxy:
         self._lock = threading.Lock()
         # A relay has no pool: it looks at the account's nonce and executes, one transaction after the other.
         self._sending = threading.Lock()
-        self._ended = threading.Event()
         self._faults = _Faults()
         self._requests: list[SeenRequest] = []
         self._server = _Server(("127.0.0.1", 0), self._handler())
@@ -94,7 +97,7 @@ class RpcProxy:
 
     def stop(self) -> None:
         """Ends it, and whatever it is delaying."""
-        self._ended.set()
+        self.heal()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=_JOIN_TIMEOUT_SECONDS)
@@ -102,8 +105,9 @@ class RpcProxy:
     # ------------------------------------------------------------------------------ knobs
 
     def heal(self) -> None:
-        """A good node again; what was counted stays."""
+        """A good node again, for what is being delayed too; what was counted stays."""
         with self._lock:
+            self._faults.is_healed.set()
             self._faults = _Faults(swallowed_calls=self._faults.swallowed_calls)
 
     def swallow_replies(self, *methods: str, times: int | None = None) -> None:
@@ -115,6 +119,17 @@ class RpcProxy:
         """A transaction whose nonce is above the account's (pending) nonce is refused as a Hedera relay does."""
         with self._lock:
             self._faults.refuses_nonce_gaps = True
+
+    def refuse_first_nonce(self, *, retry_after_seconds: int) -> None:
+        """HTTP 429 to the transaction that is sent next, and to all with its nonce, until `accept_first_nonce`."""
+        with self._lock:
+            self._faults.refuses_first_nonce, self._faults.first_nonce = True, None
+            self._faults.retry_after_seconds = retry_after_seconds
+
+    def accept_first_nonce(self) -> None:
+        """Ends `refuse_first_nonce`."""
+        with self._lock:
+            self._faults.refuses_first_nonce = False
 
     def go_away(self, *, refuse_connections: bool = False) -> None:
         """HTTP 503 to everything, or connections that close without an answer; the node sees nothing."""
@@ -172,14 +187,15 @@ class RpcProxy:
                 return None
             if faults.is_away:
                 return 503, {}, b"away"
-            if faults.too_many is not None and faults.too_many.strikes(methods):
+            is_refused = faults.refuses_first_nonce and self._is_first_nonce(calls)
+            if is_refused or (faults.too_many is not None and faults.too_many.strikes(methods)):
                 after = faults.retry_after_seconds
                 return 429, {} if after is None else {"Retry-After": str(after)}, b"too many requests"
             is_delayed = faults.delayed is not None and faults.delayed.strikes(methods)
             is_swallowed = faults.swallowed is not None and faults.swallowed.strikes(methods)
             refuses_gaps = faults.refuses_nonce_gaps
         if is_delayed:
-            self._ended.wait(timeout=faults.delay_seconds)
+            faults.is_healed.wait(timeout=faults.delay_seconds)
         if refuses_gaps and SEND in methods:
             with self._sending:
                 status, answer = self._refuse_gap(calls) or self._forward(body)
@@ -190,6 +206,13 @@ class RpcProxy:
                 self._faults.swallowed_calls.extend(methods)
             return None
         return status, {}, answer
+
+    def _is_first_nonce(self, calls: Sequence[dict[str, Any]]) -> bool:
+        """Whether one of them sends the nonce that was sent first; called with the lock held."""
+        nonces = [_nonce_of(bytes.fromhex(call["params"][0][2:])) for call in calls if call["method"] == SEND]
+        if self._faults.first_nonce is None and nonces:
+            self._faults.first_nonce = nonces[0]
+        return self._faults.first_nonce in nonces
 
     def _refuse_gap(self, calls: Sequence[dict[str, Any]]) -> tuple[int, bytes] | None:
         """A relay's answer to a transaction that it cannot execute yet; None when there is no gap."""

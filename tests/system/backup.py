@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from deploy.local.postgres import packaged_installation
 from deploy.local.stack import Stack
 
-_SECONDS = 60.0
+_SECONDS = 180.0
 
 
 def dump_schema(stack: Stack, schema: str, path: Path) -> None:

@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import uuid4
 
+import grpc
 import pytest
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
@@ -23,7 +24,8 @@ from deploy.devnet.terms import DEFAULT_VERSION, AssetVersion, BondTerms
 from deploy.local.component import Component
 from deploy.local.stack import Stack
 from libs.client.client import Endpoints, MassPayoutClient
-from libs.errors import AppError
+from libs.errors import AppError, Code, Reason
+from libs.grpc_kit.errors import from_rpc_error
 from libs.protogen.typed.masspayout.asset.v1 import (
     Asset,
     AssetState,
@@ -50,7 +52,9 @@ from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
-WAIT_SECONDS = 90.0
+# Bounds: they cost time only when something fails.
+WAIT_SECONDS = 180.0
+_CALL_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _QUIET_BLOCKS = 6
 # Small enough that 30 holders make at least 3 batches.
@@ -78,6 +82,9 @@ def service_environment(
         "MAX_PAYMENT_TRIES": "3",
         "RETRY_FIRST_SECONDS": "1",
         "RETRY_LONGEST_SECONDS": "4",
+        # Long: on a busy machine nothing is replaced or made anew that a test does not have replaced.
+        "REPLACE_AFTER_SECONDS": "600",
+        "STALE_BATCH_SECONDS": "600",
         "FAILPOINTS": failpoints,
         **payout_settings,
     }
@@ -352,13 +359,23 @@ class Harness:
 
     async def call(self, method: Callable[[Request], Response], request: Request) -> Response:
         """Calls, trying again while a service is away."""
-        return await self.client.call(method, request, timeout_seconds=60)
+        return await self.client.call(method, request, timeout_seconds=_CALL_SECONDS)
 
-    async def refusal(self, method: Callable[[Request], Response], request: Request) -> AppError:
-        """How a call is refused."""
-        with pytest.raises(AppError) as refused:
-            await self.client.call(method, request, timeout_seconds=5)
-        return refused.value
+    async def refusal(
+        self, method: Callable[[Request], Response], request: Request, unavailable: Reason | None = None
+    ) -> AppError:
+        """How a call is refused; what is UNAVAILABLE is tried again, unless it is so for the reason given."""
+        refusals: list[AppError] = []
+
+        async def is_decided() -> bool:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await cast(Awaitable[Response], method(request))
+            refusals.append(from_rpc_error(refused.value, "the service"))
+            return refusals[-1].code is not Code.UNAVAILABLE or refusals[-1].reason is unavailable
+
+        async with asyncio.timeout(WAIT_SECONDS):
+            await eventually(is_decided, "the call is refused", lambda: refusals)
+        return refusals[-1]
 
 
 def told(payment: Payment) -> tuple[str, int, PaymentState]:

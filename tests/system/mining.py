@@ -110,6 +110,8 @@ async def pay_first_batch(harness: Harness, ticker: Ticker, stage: Stage, payout
     What was sent with it is final, too. As many transactions as may be under way can be sent after that, but are
     in no block: whatever the machine is busy with, the payout is in its middle until the ticker is resumed.
     """
+    # What was done before is final: a redemption waits for that with tokens that went elsewhere.
+    ticker.mine(CONFIRMATIONS)
     ticker.pause()
     await ticker.mine_one_with(harness.deposit(stage, total))
     found: list[Batch] = []

@@ -179,7 +179,8 @@ async def test_an_asset_that_is_not_known_yet_is_unavailable_not_missing(harness
     request = CreateDistributionRequest(
         request_id=str(uuid4()), asset=f"assets/{uuid4()}", total_amount=AmountInput(base_units="1")
     )
-    error = await harness.refusal(harness.client.distributions.create_distribution, request)
+    create = harness.client.distributions.create_distribution
+    error = await harness.refusal(create, request, unavailable=Reason.ASSET_NOT_YET_KNOWN)
     assert (error.reason, error.code) == (Reason.ASSET_NOT_YET_KNOWN, Code.UNAVAILABLE)
 
 

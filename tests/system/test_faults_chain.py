@@ -84,8 +84,9 @@ async def _all_sent(harness: Harness, payout: str) -> list[Batch]:
     found: list[Batch] = []
 
     async def is_so() -> bool:
-        found[:] = await harness.batches(payout)
+        # In this order: a batch whose state says that it was sent is then listed with what was sent.
         states = await _journal_states(harness, payout)
+        found[:] = await harness.batches(payout)
         is_complete = sum(batch.holder_count for batch in found) == await _payable_count(harness, payout)
         return (is_complete or len(found) == 4) and len(states) == len(found) and set(states) == {"BROADCAST"}
 

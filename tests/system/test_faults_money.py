@@ -81,6 +81,7 @@ async def test_a_payment_token_that_was_paused_while_a_batch_was_estimated_costs
     faulty: Harness, ticker: Ticker
 ) -> None:
     """The estimate sees refusals, which are cheap: too little gas to pay (docs/contract-surprises.md#23)."""
+    await faulty.run_payout_service()
     stage, distribution = await faulty.unfunded(_TOTAL)
     await faulty.devnet.pause(stage.payment_token)
     ticker.pause()

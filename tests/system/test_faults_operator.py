@@ -33,8 +33,8 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     SweepLeftoverRequest,
     SweepState,
 )
-from tests.system.harness import ONE_OF_FIVE_AT_A_TIME, Harness, Stage, eventually, told
-from tests.system.mining import Ticker
+from tests.system.harness import ONE_OF_FIVE_AT_A_TIME, WAIT_SECONDS, Harness, Stage, eventually, told
+from tests.system.mining import Ticker, pay_first_batch
 
 _TOTAL = 1_000_000_007
 _HOLDERS = 30
@@ -48,10 +48,10 @@ async def test_pause_resume_and_cancel_leave_nothing_half(faulty: Harness, ticke
     payouts = faulty.client.payouts
     stage, distribution = await faulty.unfunded(_TOTAL, _HOLDERS)
     name = distribution.payout
-    await faulty.deposit(stage, _TOTAL)
-    await faulty.payout_when(name, lambda payout: payout.final_batch_count >= 1, "one batch is final")
-
+    # The chain stands still until the payout is paused, so that it is paused in its midst.
+    await pay_first_batch(faulty, ticker, stage, name, _TOTAL)
     await faulty.call(payouts.pause_payout, PausePayoutRequest(request_id=str(uuid4()), name=name))
+    ticker.resume()
     await _all_settled(faulty, name)
     paused = await faulty.payout(name)
     assert (paused.state, paused.paused_from) == (PayoutState.PAUSED, PayoutState.EXECUTING)
@@ -225,7 +225,7 @@ def _as_row(number: int, payment: Payment) -> list[str]:
 async def _export(harness: Harness, payout: str, after_row: int = 0) -> tuple[str, int]:
     """What is streamed after a row, and the number of the last."""
     content, last_row = b"", after_row
-    async for piece in harness.client.export_payments(payout, after_row=after_row, timeout_seconds=30):
+    async for piece in harness.client.export_payments(payout, after_row=after_row, timeout_seconds=WAIT_SECONDS):
         content += piece.csv
         last_row = piece.last_row
     return content.decode(), last_row

@@ -44,7 +44,7 @@ def second_proxy(infrastructure: Stack) -> Iterator[RpcProxy]:
 
 @pytest.mark.parametrize("one_is_killed", [False, True], ids=["both live", "one is killed"])
 async def test_two_processes_on_one_payout_pay_once(
-    faulty: Harness, proxy: RpcProxy, second_proxy: RpcProxy, one_is_killed: bool
+    faulty: Harness, proxy: RpcProxy, second_proxy: RpcProxy, ticker: Ticker, one_is_killed: bool
 ) -> None:
     await faulty.run_payout_service(
         {"RPC_URL": proxy.url, **ONE_OF_FIVE_AT_A_TIME, "MAX_IN_FLIGHT_TRANSACTIONS": "2"}
@@ -57,16 +57,17 @@ async def test_two_processes_on_one_payout_pay_once(
     for each in (proxy, second_proxy):
         each.delay(0.1, "eth_sendRawTransaction", "eth_estimateGas")
     stage, distribution = await faulty.unfunded(_TOTAL)
-    await faulty.deposit(stage, _TOTAL)
-    payout = await faulty.payout_when(
-        distribution.payout, lambda payout: payout.final_batch_count >= 1, "one batch is final"
-    )
-    # Both have had a hand in the signer's transactions.
-    assert proxy.count("eth_getTransactionCount") > 0
-    assert second_proxy.count("eth_getTransactionCount") > 0
+    # The chain stands still then, and both look after what waits for a block.
+    payout = await pay_first_batch(faulty, ticker, stage, distribution.payout, _TOTAL)
+
+    async def both_have_looked() -> bool:
+        return all(each.count("eth_getTransactionCount") > 0 for each in (proxy, second_proxy))
+
+    await eventually(both_have_looked, "both have had a hand in the signer's transactions")
+    assert payout.state is PayoutState.EXECUTING
     if one_is_killed:
-        assert payout.state is PayoutState.EXECUTING
         kill(faulty.stack.services[PAYOUT_SERVICE])
+    ticker.resume()
 
     await faulty.in_state(distribution.name, DistributionState.COMPLETED)
     if one_is_killed:

@@ -44,7 +44,8 @@ from libs.protogen.typed.masspayout.type.v1 import (
     TokenAmount,
     WithholdingRate,
 )
-from tests.system.harness import ONE_OF_FIVE_AT_A_TIME, Harness, Stage, eventually, told
+from tests.system.harness import ONE_OF_FIVE_AT_A_TIME, WAIT_SECONDS, Harness, Stage, eventually, told
+from tests.system.mining import Ticker, pay_first_batch
 
 _HOUR = 3_600
 _DAY = 24 * _HOUR
@@ -218,7 +219,7 @@ async def test_a_cancelled_dividend_stops_by_name_and_is_paid_when_announced_ane
 # ------------------------------------------------------------------------------ redemption
 
 
-async def test_a_redemption_pays_every_token_once_while_holders_trade(faulty: Harness) -> None:
+async def test_a_redemption_pays_every_token_once_while_holders_trade(faulty: Harness, ticker: Ticker) -> None:
     """Of a bond of each version, side by side."""
     await faulty.run_payout_service(ONE_OF_FIVE_AT_A_TIME)
     now = await faulty.devnet.chain_time()
@@ -227,10 +228,29 @@ async def test_a_redemption_pays_every_token_once_while_holders_trade(faulty: Ha
     # A bond of version 7 is redeemed after its maturity date, not on it.
     await faulty.devnet.advance_to(now + _HOUR + 1)
 
-    await asyncio.gather(*(_redeemed_while_holders_trade(faulty, stage) for stage in stages))
+    redemptions = await asyncio.gather(*(_redemption_of(faulty, stage) for stage in stages))
+    # One after the other: the chain stands still until the first one is paused, so that it is paused in its midst.
+    for each in redemptions:
+        await pay_first_batch(faulty, ticker, each.tokens.stage, each.payout, each.total)
+        await _pause(faulty, ticker, each.payout)
+    await asyncio.gather(*(_redeemed_while_holders_trade(faulty, each) for each in redemptions))
 
 
-async def _redeemed_while_holders_trade(faulty: Harness, stage: Stage) -> None:
+@dataclass(frozen=True)
+class _Redemption:
+    """A redemption that waits for its money, `total`; the tokens of its holder `listed` are blocked."""
+
+    tokens: _Tokens
+    distribution: Distribution
+    total: int
+    listed: ChecksumAddress
+
+    @property
+    def payout(self) -> str:
+        return self.distribution.payout
+
+
+async def _redemption_of(faulty: Harness, stage: Stage) -> _Redemption:
     asset = await faulty.import_stage(stage)
     tokens = _Tokens(faulty, stage)
     await tokens.issue_into_second_partition(list(stage.holders)[2], 5_000)
@@ -245,10 +265,12 @@ async def _redeemed_while_holders_trade(faulty: Harness, stage: Stage) -> None:
     # left, and the money is exactly the principal.
     await tokens.move(order[14], order[1], stage.holders[order[14]] // 2)
     await tokens.move(order[12], _newcomer(), stage.holders[order[12]])
-    await faulty.deposit(stage, total)
+    return _Redemption(tokens, distribution, total, listed)
 
-    await faulty.payout_when(distribution.payout, lambda payout: payout.final_batch_count >= 1, "a batch is final")
-    await _pause(faulty, distribution.payout)
+
+async def _redeemed_while_holders_trade(faulty: Harness, redemption: _Redemption) -> None:
+    tokens, distribution, total = redemption.tokens, redemption.distribution, redemption.total
+    stage, order, listed = tokens.stage, list(tokens.stage.holders), redemption.listed
     states = {holder: state for holder, _, state in map(told, await faulty.payments(distribution.payout))}
     assert (states[order[0]], states[order[15]]) == (PaymentState.PAID, PaymentState.PLANNED)
     await tokens.move(order[15], order[0], tokens.balances[order[15]] // 2)
@@ -280,20 +302,20 @@ class _Tokens:
 
     def __init__(self, harness: Harness, stage: Stage) -> None:
         self._harness = harness
-        self._stage = stage
+        self.stage = stage
         self.balances = dict(stage.holders)
 
     async def move(self, sender: ChecksumAddress, to: ChecksumAddress, amount: int) -> None:
-        await self._harness.devnet.transfer(self._stage.token, sender, to, amount)
+        await self._harness.devnet.transfer(self.stage.token, sender, to, amount)
         self.balances[sender] -= amount
         self.balances[to] = self.balances.get(to, 0) + amount
 
     async def issue_into_second_partition(self, holder: ChecksumAddress, amount: int) -> None:
-        await self._harness.devnet.issue_into_second_partition(self._stage.token, holder, amount)
+        await self._harness.devnet.issue_into_second_partition(self.stage.token, holder, amount)
         self.balances[holder] += amount
 
     async def on_chain(self) -> dict[ChecksumAddress, int]:
-        token = self._harness.devnet.contract("EquityToken", self._stage.token)
+        token = self._harness.devnet.contract("EquityToken", self.stage.token)
         return {holder: int(await token.functions.balanceOf(holder).call()) for holder in self.balances}
 
 
@@ -547,10 +569,11 @@ async def _waits_for(harness: Harness, distribution: Distribution, name: str) ->
     await eventually(is_named, f"{distribution.name} waits for {name}", lambda: found)
 
 
-async def _pause(harness: Harness, payout: str) -> None:
-    """Paused, and nothing under way."""
+async def _pause(harness: Harness, ticker: Ticker, payout: str) -> None:
+    """Paused while the ticker is, which is then resumed, and nothing under way."""
     request = PausePayoutRequest(request_id=str(uuid4()), name=payout)
     await harness.call(harness.client.payouts.pause_payout, request)
+    ticker.resume()
 
     found: list[Batch] = []
 
@@ -577,7 +600,7 @@ async def _assert_paid(harness: Harness, stage: Stage, payout: str, due: Mapping
 async def _exported(harness: Harness, payout: str) -> list[dict[str, str]]:
     """The rows of the CSV by column, whose names are those that the API promises."""
     content = b""
-    async for piece in harness.client.export_payments(payout, timeout_seconds=30):
+    async for piece in harness.client.export_payments(payout, timeout_seconds=WAIT_SECONDS):
         content += piece.csv
     assert content.decode().splitlines()[0] == _CSV_COLUMNS
     return list(csv.DictReader(io.StringIO(content.decode(), newline="")))

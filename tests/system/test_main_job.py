@@ -10,7 +10,7 @@ from libs.protogen.typed.masspayout.asset.v1 import AssetState, ImportAssetReque
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState, PreviewDistributionRequest
 from libs.protogen.typed.masspayout.payout.v1 import BatchState, GetPayoutRequest, PaymentState
 from libs.protogen.typed.masspayout.type.v1 import AmountInput, ReadinessConditionKind
-from tests.system.harness import Harness, Stage, eventually, import_request
+from tests.system.harness import WAIT_SECONDS, Harness, Stage, eventually, import_request
 
 _TOTAL = 1_000_000_007
 
@@ -21,7 +21,9 @@ async def test_every_holder_is_paid_and_everything_says_so(harness: Harness) -> 
     await harness.devnet.mint_payment_token(stage.payment_token, stage.contract, _TOTAL)
 
     distribution = await harness.create(asset.name, _TOTAL)
-    seen = [each async for each in harness.client.watch_distribution(distribution.name, timeout_seconds=90)]
+    seen = [
+        each async for each in harness.client.watch_distribution(distribution.name, timeout_seconds=WAIT_SECONDS)
+    ]
 
     assert seen[-1].state is DistributionState.COMPLETED
     verification = await harness.verification(stage, _TOTAL)

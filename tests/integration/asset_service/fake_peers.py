@@ -18,7 +18,7 @@ from libs.grpc_kit.accounts import account_message, checksummed
 from libs.grpc_kit.errors import to_status
 
 CHAIN_ID = 298
-_GATE_SECONDS = 20.0
+_GATE_SECONDS = 60.0
 
 
 class FakePeers(chain_sync_grpc.ChainSyncServiceServicer, payout_grpc.PayoutServiceServicer):

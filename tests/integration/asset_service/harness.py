@@ -29,7 +29,7 @@ from libs.grpc_kit.accounts import account_message
 from libs.grpc_kit.errors import from_rpc_error
 from tests.support.sent_events import event_headers
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.03
 BLOCK_HASH = "0x" + "ab" * 32
 SeenOnChain = (

@@ -233,7 +233,7 @@ async def test_killed_in_the_middle_of_a_stream_of_changes(harness: Harness, ser
     service.kill()
     service.start()
     # What the dead process had fetched comes again after JetStream's ack wait.
-    await harness.processed(last, seconds=60)
+    await harness.processed(last, seconds=180)
     found, register = await harness.holders(asset_id)
     assert found == {holder.value: 40 * 41 // 2 for holder in holders}
     assert register.holder_count == 500

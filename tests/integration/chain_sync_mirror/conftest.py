@@ -1,5 +1,6 @@
 """chain_sync_service as a real process that reads a mirror node's stand-in, which serves a real anvil's chain."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,28 @@ class OnMirror:
     service: ServiceUnderTest
     mirror: MirrorStandIn
 
+    async def lose_patience(self) -> None:
+        """From now on logs without a result are not waited for any longer."""
+        stack = self.service.stack
+        await asyncio.to_thread(stack.stop_services, [SERVICE])
+        environment = _environment(self.service.proxy.url, self.mirror.url, ghost_patience_seconds=1)
+        await asyncio.to_thread(stack.start_services, [SERVICE], environment=environment)
+
+
+def _environment(rpc_url: str, mirror_url: str, *, ghost_patience_seconds: int) -> dict[str, dict[str, str]]:
+    return {
+        SERVICE: {
+            "CHAIN_SYNC_SERVICE_SOURCE": "mirror",
+            "CHAIN_SYNC_SERVICE_MIRROR_URL": mirror_url,
+            "CHAIN_SYNC_SERVICE_RPC_URL": rpc_url,
+            "CHAIN_SYNC_SERVICE_MIRROR_REQUESTS_PER_MINUTE": "1000000",
+            "CHAIN_SYNC_SERVICE_POLL_SECONDS": "0.05",
+            "CHAIN_SYNC_SERVICE_ERROR_DELAY_SECONDS": "0.2",
+            "CHAIN_SYNC_SERVICE_POSITION_EVENT_BLOCKS": "20",
+            "CHAIN_SYNC_SERVICE_GHOST_PATIENCE_SECONDS": str(ghost_patience_seconds),
+        }
+    }
+
 
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnMirror]:
@@ -41,20 +64,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnMirror]:
         assert endpoints.rpc_url
         mirror = MirrorStandIn(endpoints.rpc_url)
         mirror.start()
-        stack.start_services(
-            environment={
-                SERVICE: {
-                    "CHAIN_SYNC_SERVICE_SOURCE": "mirror",
-                    "CHAIN_SYNC_SERVICE_MIRROR_URL": mirror.url,
-                    "CHAIN_SYNC_SERVICE_RPC_URL": nowhere.url,
-                    "CHAIN_SYNC_SERVICE_MIRROR_REQUESTS_PER_MINUTE": "1000000",
-                    "CHAIN_SYNC_SERVICE_POLL_SECONDS": "0.05",
-                    "CHAIN_SYNC_SERVICE_ERROR_DELAY_SECONDS": "0.2",
-                    "CHAIN_SYNC_SERVICE_POSITION_EVENT_BLOCKS": "20",
-                    "CHAIN_SYNC_SERVICE_GHOST_PATIENCE_SECONDS": "3",
-                }
-            }
-        )
+        stack.start_services(environment=_environment(nowhere.url, mirror.url, ghost_patience_seconds=3_600))
         yield OnMirror(ServiceUnderTest(stack, nowhere), mirror)
     finally:
         stack.destroy()

@@ -31,7 +31,7 @@ from tests.integration.chain_sync_service.rpc_proxy import RpcProxy
 from tests.support.sent_events import event_headers
 
 SERVICE = "chain_sync_service"
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 90.0
 POLL_SECONDS = 0.05
 CONFIRMATIONS = 2
 
@@ -222,7 +222,7 @@ async def open_harness(service: ServiceUnderTest) -> AsyncIterator[Harness]:
     async with AsyncExitStack() as stack:
         devnet = Devnet(endpoints.rpc_url, expected_genesis_hash=endpoints.genesis_hash)
         await stack.enter_async_context(devnet)
-        rpc = JsonRpc(endpoints.rpc_url, timeout_seconds=30)
+        rpc = JsonRpc(endpoints.rpc_url, timeout_seconds=60)
         stack.push_async_callback(rpc.close)
         channel = grpc.aio.insecure_channel(endpoints.services[SERVICE])
         stack.push_async_callback(channel.close)

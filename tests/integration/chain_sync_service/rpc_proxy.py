@@ -79,6 +79,7 @@ class RpcProxy:
         self.refuses_calls = False
         self.told_chain_id: int | None = None
         self.spoilt_count = 0
+        self._logs_end: tuple[str, int] | None = None
         self._fault: Fault | None = None
         self._spared_count = 0
         self._fault_lock = threading.Lock()
@@ -108,6 +109,7 @@ class RpcProxy:
         self.is_away = False
         self.refuses_calls = False
         self.told_chain_id = None
+        self._logs_end = None
         self.set_fault(None)
         self.refused_windows = []
         self.served_windows = []
@@ -118,6 +120,10 @@ class RpcProxy:
             self._fault = fault
             self._spared_count = fault.spared_count if fault else 0
             self.spoilt_count = 0
+
+    def end_logs_of(self, token: str, block: int) -> None:
+        """The node does not tell a token's logs behind this block, until it is told another one, or `reset`."""
+        self._logs_end = (token.lower(), block)
 
     def served_to(self, token: str) -> list[int]:
         """Sizes of the windows that were served for a token, alone or with others."""
@@ -152,10 +158,14 @@ class RpcProxy:
         if call["method"] == "eth_getLogs":
             asked = call["params"][0]
             addresses = [asked["address"]] if isinstance(asked["address"], str) else asked["address"]
-            size = int(asked["toBlock"], 16) - int(asked["fromBlock"], 16) + 1
+            last_block = int(asked["toBlock"], 16)
+            size = last_block - int(asked["fromBlock"], 16) + 1
             if size > self.most_blocks:
                 self.refused_windows.append((addresses, size))
                 return {"error": {"code": -32000, "message": f"exceeds {self.most_blocks} blocks"}}
+            token, logs_end = self._logs_end or ("", last_block)
+            if last_block > logs_end and token in map(str.lower, addresses):
+                return {"error": {"code": -32603, "message": "internal error"}}
             self.served_windows.append((addresses, size))
         if call["method"] == "eth_call" and self.refuses_calls:
             return {"error": {"code": -32005, "message": "limit exceeded"}}
@@ -165,7 +175,7 @@ class RpcProxy:
 
     def _forward(self, body: bytes) -> HttpAnswer:
         parts = urlsplit(self.target)
-        connection = HTTPConnection(str(parts.hostname), parts.port, timeout=20)
+        connection = HTTPConnection(str(parts.hostname), parts.port, timeout=60)
         try:
             connection.request("POST", "/", body, {"Content-Type": "application/json"})
             response = connection.getresponse()

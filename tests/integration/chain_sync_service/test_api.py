@@ -12,7 +12,7 @@ from masspayout.chain_sync.v1 import chain_sync_service_pb2 as pb
 
 from deploy.devnet.deployer import seeded_holders
 from libs.errors import Reason
-from tests.integration.chain_sync_service.harness import SERVICE, Harness
+from tests.integration.chain_sync_service.harness import DEADLINE_SECONDS, SERVICE, Harness
 
 NOWHERE = to_checksum_address("0x" + "5e" * 20)
 
@@ -126,7 +126,7 @@ async def test_a_wrong_chain_id_is_refused_at_start_by_the_settings_name(harness
         },
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         _, errors = await process.communicate()
     assert process.returncode == 2
     last_line = errors.decode().strip().splitlines()[-1]
@@ -177,7 +177,7 @@ async def test_holdings_are_read_and_told_again(harness: Harness) -> None:
     assert [has.balance_base_units for has in read.holdings] == [str(amount), "0"]
     assert read.total_supply_base_units == str(amount)
     watch = harness.chain_sync.WatchSyncStatus(pb.WatchSyncStatusRequest(asset=f"assets/{asset_id}"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         assert (await watch.read()).last_sequence == before.last_sequence
         await harness.chain_sync.RefreshHoldings(
             pb.RefreshHoldingsRequest(

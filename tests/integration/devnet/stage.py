@@ -27,8 +27,8 @@ from deploy.devnet.terms import AssetVersion, BondTerms
 
 ANVIL_PATTERN = "node_modules/@foundry-rs/anvil-*/bin/anvil"
 CHAIN_ID = 298
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 30.0
 DAY = 24 * 60 * 60
 YEAR = 365 * DAY
 
@@ -48,7 +48,7 @@ class Node:
 
 @contextmanager
 def running_anvil(*options: str) -> Iterator[Node]:
-    """Start anvil on a free loopback port; stop it afterwards. Fails if it is not up within 30 seconds."""
+    """Start anvil on a free loopback port; stop it afterwards. Fails if it is not up within a bound."""
     (anvil,) = REPOSITORY_ROOT.glob(ANVIL_PATTERN)
     command = [str(anvil), "--port", "0", "--chain-id", str(CHAIN_ID), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -27,7 +27,7 @@ from tests.integration.libs.conftest import SERVICE
 from tests.support.sent_events import event_headers
 
 CLOCK = SystemClock()
-_DEADLINE_SECONDS = 30.0
+_DEADLINE_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 
 

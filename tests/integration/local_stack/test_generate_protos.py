@@ -87,4 +87,4 @@ def test_generate_again_change_and_fail(tmp_path: Path, protos: Path) -> None:
         "assert thing_pb2.Thing.FromString(bytes(Thing(name='x'))).name == 'x'\n"
     )
     paths = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(out / 'wire')!r}]\n"
-    subprocess.run([sys.executable, "-c", paths + script], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", paths + script], check=True, timeout=180)

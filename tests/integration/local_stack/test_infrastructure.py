@@ -46,7 +46,7 @@ async def test_postgres_killed_comes_back_with_what_was_committed(here: Place) -
         await connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         stack.postgres.kill()
         connection.terminate()
-        assert not here.survivors()
+        here.assert_nothing_runs()
         # What PostgreSQL itself takes for a live server: the pid in its lock file is one of its own user's.
         lock = stack.postgres.data / "postmaster.pid"
         lines = lock.read_text(encoding="ascii").splitlines()
@@ -73,7 +73,7 @@ async def test_nats_killed_comes_back_with_its_streams(here: Place) -> None:
         await client.close()
 
         # No password, no service.
-        with socket.create_connection(("127.0.0.1", stack.nats.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", stack.nats.port), timeout=60) as connection:
             connection.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
             with connection.makefile("rb") as answer:
                 assert b"'Authorization Violation'" in answer.read()
@@ -88,7 +88,7 @@ def test_anvil_killed_or_stopped_keeps_its_chain(here: Place, mining: Mining) ->
         rpc(node, "anvil_setBalance", ACCOUNT, hex(42))
         rpc(node, "evm_mine")
         saved = stack.anvil.state_path
-        assert wait_until(lambda: ACCOUNT in saved.read_text(encoding="utf-8"), 10)
+        assert wait_until(lambda: ACCOUNT in saved.read_text(encoding="utf-8"), 60)
         stack.anvil.kill()
         stack.anvil.restart()
         assert stack.endpoints.rpc_url == node
@@ -102,10 +102,11 @@ def test_anvil_killed_or_stopped_keeps_its_chain(here: Place, mining: Mining) ->
         stack.anvil.restart()
         assert rpc(node, "eth_getBlockByNumber", "0x0", False)["hash"] == genesis
         assert int(rpc(node, "eth_blockNumber"), 16) >= height
+        before = time.time()
         rpc(node, "evm_mine")
         latest = rpc(node, "eth_getBlockByNumber", "latest", False)
-        system_clock = time.time()
-        assert abs(int(latest["timestamp"], 16) - system_clock) < 10
+        # However long the machine takes for the two calls.
+        assert before - 10 < int(latest["timestamp"], 16) < time.time() + 10
 
 
 def test_mining_on_demand_makes_no_block_by_itself(here: Place) -> None:

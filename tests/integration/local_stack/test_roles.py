@@ -26,6 +26,8 @@ from deploy.local.database import (
 )
 from deploy.local.stack import Stack
 
+# A bound: it costs time only when something fails.
+_CONNECT_SECONDS = 60
 PAIRS = [(mine, theirs) for mine in SCHEMAS for theirs in SCHEMAS if mine != theirs]
 
 
@@ -37,11 +39,11 @@ class Bootstrapped:
     spec: DatabaseSpec
 
     async def as_role(self, schema: str) -> asyncpg.Connection[Any]:
-        return await asyncpg.connect(self.spec.url(self.admin_url, schema), timeout=5)
+        return await asyncpg.connect(self.spec.url(self.admin_url, schema), timeout=_CONNECT_SECONDS)
 
     async def as_admin(self) -> asyncpg.Connection[Any]:
         server = self.admin_url.rpartition("/")[0]
-        return await asyncpg.connect(f"{server}/{self.spec.name}", timeout=5)
+        return await asyncpg.connect(f"{server}/{self.spec.name}", timeout=_CONNECT_SECONDS)
 
     async def administer(self, *statements: str) -> None:
         connection = await self.as_admin()
@@ -79,7 +81,7 @@ async def check_no_login_as_another(database: Bootstrapped, mine: str, theirs: s
     for password in (database.spec.passwords[mine], ""):
         url = database_url(database.admin_url, database.spec.name, database.spec.role(theirs), password)
         with pytest.raises((asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)):
-            await (await asyncpg.connect(url, timeout=5)).close()
+            await (await asyncpg.connect(url, timeout=_CONNECT_SECONDS)).close()
 
 
 async def check_no_becoming_another(database: Bootstrapped, mine: str, theirs: str) -> None:
@@ -128,7 +130,7 @@ async def check_nothing_outside_its_schema(database: Bootstrapped, mine: str, th
     for other in ("postgres", "template1"):
         url = database_url(database.admin_url, other, database.spec.role(mine), database.spec.passwords[mine])
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await (await asyncpg.connect(url, timeout=5)).close()
+            await (await asyncpg.connect(url, timeout=_CONNECT_SECONDS)).close()
 
 
 Check = Callable[[Bootstrapped, str, str], Awaitable[None]]
@@ -253,7 +255,7 @@ async def test_a_schema_of_somebody_else_is_refused(database: Bootstrapped) -> N
 async def test_no_statement_in_the_log_holds_a_password(database_server: Stack, database: Bootstrapped) -> None:
     await database.administer("ALTER SYSTEM SET log_statement = 'all'", "SELECT pg_reload_conf()")
     try:
-        await asyncio.sleep(0.2)
+        await _logs_all_statements(database)
         await ensure_database(database.admin_url, database.spec)
     finally:
         await database.administer("ALTER SYSTEM RESET log_statement", "SELECT pg_reload_conf()")
@@ -263,7 +265,19 @@ async def test_no_statement_in_the_log_holds_a_password(database_server: Stack, 
     assert not any(password in log for password in database.spec.passwords.values())
 
 
+async def _logs_all_statements(database: Bootstrapped) -> None:
+    """Waits until new connections do: the server reads its settings again when it gets to it."""
+    async with asyncio.timeout(_CONNECT_SECONDS):
+        while True:
+            connection = await database.as_admin()
+            setting = await connection.fetchval("SHOW log_statement")
+            await connection.close()
+            if setting == "all":
+                return
+            await asyncio.sleep(0.02)
+
+
 async def test_a_wrong_password_is_refused(database: Bootstrapped) -> None:
     url = database_url(database.admin_url, database.spec.name, database.spec.role("asset"), "wrong")
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(url, timeout=5)
+        await asyncpg.connect(url, timeout=_CONNECT_SECONDS)

@@ -326,7 +326,7 @@ async def sent(venue: Venue, call: ContractCall, **changes: int) -> SignedTransa
 async def mined(venue: Venue, transaction: SignedTransaction) -> Receipt:
     """Mines a block; a node does so in the background."""
     await venue.mine()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             receipt = await venue.rail.find_receipt(transaction.transaction_hash)
             if receipt is not None:

@@ -65,7 +65,7 @@ async def signed(
 
 
 async def mined(rail: SendingEvmRail, transaction: SignedTransaction) -> Receipt:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             receipt = await rail.find_receipt(transaction.transaction_hash)
             if receipt is not None:

@@ -38,7 +38,7 @@ from tests.integration.payout_service.rows import (
 from tests.support.payout.memory_database import START
 
 _SHORT_SECONDS = 0.05
-_LONG_SECONDS = 5.0
+_LONG_SECONDS = 60.0
 Statement = Callable[[UnitOfWork], Awaitable[object]]
 
 
@@ -87,7 +87,7 @@ async def test_nothing_is_left_of_a_task_that_was_cancelled(unit_of_work: UnitOf
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(5), unit_of_work() as work:
+    async with asyncio.timeout(_LONG_SECONDS), unit_of_work() as work:
         assert (await work.payouts.lock(payout_id)).state is PayoutState.WAITING_FOR_FUNDS
 
 

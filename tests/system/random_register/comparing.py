@@ -22,7 +22,7 @@ from libs.protogen.typed.masspayout.operations.v1 import DeadLetter, ListDeadLet
 from tests.system.harness import Harness, eventually
 from tests.system.random_register.node import Block, Holding, Node
 
-_CATCH_UP_SECONDS = 90.0
+_CATCH_UP_SECONDS = 300.0
 _HOLDERS_PER_PAGE = 173
 _CHANGES_PER_PAGE = 1000
 _MAX_PAGES = 1000

@@ -13,7 +13,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.abi import function_signature_to_4byte_selector
 from eth_utils.crypto import keccak
 
-_TIMEOUT = aiohttp.ClientTimeout(total=30)
+_TIMEOUT = aiohttp.ClientTimeout(total=120)
 _CALLS_PER_BATCH = 500
 _HOLDERS_PER_PAGE = 200
 _MAX_PAGES = 100
