@@ -14,6 +14,7 @@ from deploy.docs.events_reference import asyncapi, events, events_reference
 from deploy.docs.settings_reference import settings_reference
 from deploy.docs.state_machines import state_machines
 from deploy.docs.subscriptions import consumers
+from deploy.docs.waits_reference import waits_reference
 
 DOCS = REPOSITORY / "docs"
 
@@ -29,6 +30,7 @@ def render() -> dict[str, str]:
         "asyncapi.yaml": asyncapi(found, version),
         "state-machines.md": state_machines(files),
         "settings.md": settings_reference(),
+        "waits.md": waits_reference(),
     }
 
 

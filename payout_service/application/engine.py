@@ -1,7 +1,7 @@
 """What every step of the engine shares."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from payout_service.application.ports.rail import Head, Rail
 from payout_service.application.ports.security_token import SecurityToken
 from payout_service.application.ports.unit_of_work import Ids, UnitOfWorkFactory
 from payout_service.domain.transaction import OWNER_OF, ContractCall, Purpose, TransactionIntent
+from payout_service.domain.waits import Wait, WaitFor
 
 
 def _nobody() -> None:
@@ -100,17 +101,18 @@ class Engine:
         return self.clock.now() + timedelta(seconds=seconds)
 
 
-def what_it_waits_for(engine: Engine, intent: TransactionIntent) -> str:
-    """Why a transaction is not getting on, by name, for whoever waits for it; empty when it is."""
+def what_it_waits_for(engine: Engine, intent: TransactionIntent) -> Wait | None:
+    """Why a transaction is not getting on, for whoever waits for it; None when it is."""
     if intent.chain_id != engine.chain_id or intent.signer not in engine.signers:
         # Its lane is driven only by a service that has its key.
-        return f"SIGNER_CHANGED: {intent.key} belongs to {intent.signer} on chain {intent.chain_id}"
-    return f"{intent.problem} ({intent.key})" if intent.problem else ""
+        detail = f"{intent.key} belongs to {intent.signer} on chain {intent.chain_id}"
+        return Wait(WaitFor.SIGNER_CHANGED, detail)
+    return replace(intent.problem, detail=f"{intent.problem.detail} ({intent.key})") if intent.problem else None
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """When to look again, and what is waited for by name; empty when nothing is wrong."""
+    """When to look again, and what is waited for; None when nothing is wrong."""
 
     delay_seconds: float
-    waiting_for: str = ""
+    waiting_for: Wait | None = None

@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from payout_service.domain.waits import Wait, WaitFor, told
 
 
 class LifecycleState(StrEnum):
@@ -30,19 +31,19 @@ LIFECYCLE_TRANSITIONS: Mapping[LifecycleState, frozenset[LifecycleState]] = {
 class ConditionKind(StrEnum):
     """What must hold before an asset can be paid."""
 
-    LIFECYCLE_CONTRACT_EXISTS = "LIFECYCLE_CONTRACT_EXISTS"
-    PAYMENT_TOKEN_MATCHES = "PAYMENT_TOKEN_MATCHES"
-    ASSET_MATCHES = "ASSET_MATCHES"
-    LIFECYCLE_CONTRACT_NOT_PAUSED = "LIFECYCLE_CONTRACT_NOT_PAUSED"
-    PAYOUT_ROLE_HELD = "PAYOUT_ROLE_HELD"
-    SNAPSHOT_ROLE_HELD = "SNAPSHOT_ROLE_HELD"
-    SIGNER_HAS_GAS_MONEY = "SIGNER_HAS_GAS_MONEY"
+    LIFECYCLE_CONTRACT_EXISTS = WaitFor.LIFECYCLE_CONTRACT_EXISTS.name
+    PAYMENT_TOKEN_MATCHES = WaitFor.PAYMENT_TOKEN_MATCHES.name
+    ASSET_MATCHES = WaitFor.ASSET_MATCHES.name
+    LIFECYCLE_CONTRACT_NOT_PAUSED = WaitFor.LIFECYCLE_CONTRACT_NOT_PAUSED.name
+    PAYOUT_ROLE_HELD = WaitFor.PAYOUT_ROLE_HELD.name
+    SNAPSHOT_ROLE_HELD = WaitFor.SNAPSHOT_ROLE_HELD.name
+    SIGNER_HAS_GAS_MONEY = WaitFor.SIGNER_HAS_GAS_MONEY.name
     # Of one payout, not of the asset as a whole.
-    CASH_OUT_ROLE_HELD = "CASH_OUT_ROLE_HELD"
-    REDEEMER_ROLE_HELD = "REDEEMER_ROLE_HELD"
-    RECORD_DATE_REACHED = "RECORD_DATE_REACHED"
-    RATE_SET = "RATE_SET"
-    MATURITY_REACHED = "MATURITY_REACHED"
+    CASH_OUT_ROLE_HELD = WaitFor.CASH_OUT_ROLE_HELD.name
+    REDEEMER_ROLE_HELD = WaitFor.REDEEMER_ROLE_HELD.name
+    RECORD_DATE_REACHED = WaitFor.RECORD_DATE_REACHED.name
+    RATE_SET = WaitFor.RATE_SET.name
+    MATURITY_REACHED = WaitFor.MATURITY_REACHED.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class Condition:
     is_satisfied: bool
     detail: str
     remedy: str = ""
+
+    @property
+    def wait(self) -> Wait:
+        """What a payout waits for while the condition does not hold."""
+        return Wait(WaitFor[self.kind.name], f"{self.detail}; {self.remedy}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ class LifecycleContract:
     pause_final_block: int = 0
     # Key of the transaction that is under way for the request, or for an older one; empty for none.
     pause_intent_key: str = ""
-    # Why the request does not get on, by name; empty when it does.
+    # Why the request does not get on, a text for people; empty when it does.
     pause_problem: str = ""
 
     @property
@@ -135,7 +141,7 @@ class LifecycleContract:
         self._move_to(LifecycleState.FAILED)
         self.failure_reason = reason
         if self.pause_request:
-            self.pause_problem = self._nothing_to_pause
+            self.pause_problem = str(self._nothing_to_pause)
         self._changed(now)
 
     def request_pause(self, request: PauseRequest, now: datetime) -> bool:
@@ -144,7 +150,7 @@ class LifecycleContract:
         if request.version <= newest_version:
             return False
         self.pause_request = request
-        self.pause_problem = self._nothing_to_pause if self.state is LifecycleState.FAILED else ""
+        self.pause_problem = told(self._nothing_to_pause if self.state is LifecycleState.FAILED else None)
         self._changed(now)
         return True
 
@@ -158,11 +164,11 @@ class LifecycleContract:
         """The transaction has its final outcome, whatever that is: the chain is looked at again."""
         self.pause_intent_key = ""
 
-    def note_pause_problem(self, problem: str, now: datetime) -> bool:
-        """Why the request does not get on. Returns False when that is known."""
-        if problem == self.pause_problem:
+    def note_pause_problem(self, problem: Wait | None, now: datetime) -> bool:
+        """Why the request does not get on; None when it does. Returns False when that is known."""
+        if told(problem) == self.pause_problem:
             return False
-        self.pause_problem = problem
+        self.pause_problem = told(problem)
         self._changed(now)
         return True
 
@@ -177,8 +183,8 @@ class LifecycleContract:
         self._changed(now)
 
     @property
-    def _nothing_to_pause(self) -> str:
-        return f"LIFECYCLE_CONTRACT_FAILED: {self.failure_reason}"
+    def _nothing_to_pause(self) -> Wait:
+        return Wait(WaitFor.LIFECYCLE_CONTRACT_FAILED, self.failure_reason)
 
     def _was(self, kind: ConditionKind, *, satisfied: bool) -> bool:
         return any(each.kind is kind and each.is_satisfied is satisfied for each in self.readiness)

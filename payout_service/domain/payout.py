@@ -8,9 +8,11 @@ from uuid import UUID
 
 from libs.chain.address import EvmAddress
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from payout_service.domain.endings import Failure
 from payout_service.domain.payments import PaymentState, Tallies, Tally, tally_of
 from payout_service.domain.plan import PlanSum, PlanTotals, net_total, spread_total
 from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.domain.waits import Wait, told
 
 # A redemption lists the live holders so often at most by itself; transfers without end must not keep it going.
 MOST_ROUNDS = 16
@@ -155,7 +157,8 @@ class Progress:
 class Payout:
     """The aggregate. Its verbs check the transition; each change raises `version` by one and is published once.
 
-    `waiting_for` names what the payout waits for while it stays in its state; empty when it waits for nothing.
+    `waiting_for` names what the payout waits for while it stays in its state; empty when it waits for nothing. It
+    and `failure_reason` are texts for people.
     """
 
     payout_id: UUID
@@ -470,16 +473,16 @@ class Payout:
         else:
             self._changed(now)
 
-    def fail(self, reason: str, now: datetime) -> None:
+    def fail(self, reason: Failure, now: datetime) -> None:
         """Nothing was paid and nothing will be."""
-        self.failure_reason = reason
+        self.failure_reason = str(reason)
         self._move_to(PayoutState.FAILED, now)
 
-    def wait_for(self, what: str, now: datetime) -> bool:
+    def wait_for(self, what: Wait | None, now: datetime) -> bool:
         """Names what the payout waits for. Returns False when it was named already: nothing changed."""
-        if self.waiting_for == what:
+        if self.waiting_for == told(what):
             return False
-        self.waiting_for = what
+        self.waiting_for = told(what)
         self._changed(now)
         return True
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from payout_service.domain.endings import Failure
+from payout_service.domain.waits import Wait, told
 
 
 class SweepState(StrEnum):
@@ -36,7 +38,7 @@ class Sweep:
     create_time: datetime
     update_time: datetime
     state: SweepState = SweepState.SENDING
-    # What it waits for, for people; empty when it is getting on.
+    # Texts for people: what it waits for, empty when it is getting on; why it failed.
     waiting_for: str = ""
     failure_reason: str = ""
     transaction_hash: str = ""
@@ -51,15 +53,15 @@ class Sweep:
         self.transaction_hash = transaction_hash
         self._move_to(SweepState.SUCCEEDED, now)
 
-    def fail(self, reason: str, transaction_hash: str, now: datetime) -> None:
+    def fail(self, reason: Failure, transaction_hash: str, now: datetime) -> None:
         """Nothing was moved and nothing will be."""
-        self.failure_reason, self.transaction_hash = reason, transaction_hash
+        self.failure_reason, self.transaction_hash = str(reason), transaction_hash
         self._move_to(SweepState.FAILED, now)
 
-    def wait_for(self, what: str) -> None:
-        """Names what it waits for while it is under way; empty when it is getting on."""
+    def wait_for(self, what: Wait | None) -> None:
+        """Names what it waits for while it is under way; None when it is getting on."""
         if self.state is SweepState.SENDING:
-            self.waiting_for = what
+            self.waiting_for = told(what)
 
     def _move_to(self, state: SweepState, now: datetime) -> None:
         if state not in SWEEP_TRANSITIONS[self.state]:

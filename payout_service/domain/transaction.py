@@ -8,7 +8,9 @@ from types import MappingProxyType
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from payout_service.domain.endings import VoidReason
 from payout_service.domain.fees import Fees
+from payout_service.domain.waits import Wait, WaitFor
 
 
 class IntentState(StrEnum):
@@ -156,10 +158,10 @@ class TransactionIntent:
     nonce: int | None = None
     attempts: list[Attempt] = field(default_factory=list)
     outcome: Outcome | None = None
-    # Why it is not getting on, for people; empty when it is.
-    problem: str = ""
-    # Why it shall not happen any more; the next attempt is a no-op. Empty: it shall happen.
-    void_reason: str = ""
+    # Why it is not getting on; None when it is.
+    problem: Wait | None = None
+    # Why it shall not happen any more; the next attempt is a no-op. None: it shall happen.
+    void_reason: VoidReason | None = None
 
     @property
     def is_final(self) -> bool:
@@ -172,7 +174,7 @@ class TransactionIntent:
         self.nonce = nonce
         self.gas_limit = gas_limit
         self.attempts.append(attempt)
-        self.problem = ""
+        self.problem = None
 
     def replace_with(self, attempt: Attempt) -> None:
         """Other bytes with the same nonce become durable; the older ones may still be mined."""
@@ -182,11 +184,11 @@ class TransactionIntent:
             raise ValueError(f"intent {self.key} shall not happen: {self.void_reason}")
         self.attempts.append(attempt)
 
-    def mark_broadcast(self, attempt_number: int, problem: str, now: datetime) -> None:
+    def mark_broadcast(self, attempt_number: int, problem: Wait | None, now: datetime) -> None:
         """The bytes were sent, or sent again because no receipt is to be seen any more; the node answered."""
         self._sent(IntentState.BROADCAST, attempt_number, problem, now)
 
-    def mark_unknown(self, attempt_number: int, problem: str, now: datetime) -> None:
+    def mark_unknown(self, attempt_number: int, problem: Wait, now: datetime) -> None:
         """The bytes were sent, and whether they arrived is not known."""
         self._sent(IntentState.UNKNOWN, attempt_number, problem, now)
 
@@ -194,7 +196,7 @@ class TransactionIntent:
         """A receipt was seen that is not final yet."""
         if self.state is not IntentState.MINED:
             self._move_to(IntentState.MINED)
-        self.problem = ""
+        self.problem = None
 
     def conclude(self, succeeded: bool, outcome: Outcome) -> None:
         """The receipt is final. That of a no-op proves that the intent never happens."""
@@ -203,13 +205,13 @@ class TransactionIntent:
         else:
             self._move_to(IntentState.SUCCEEDED if succeeded else IntentState.REVERTED)
         self.outcome = outcome
-        self.problem = ""
+        self.problem = None
 
-    def void(self, reason: str) -> bool:
+    def void(self, reason: VoidReason) -> bool:
         """It shall not happen any more. True if that is so at once; else a no-op tries to use its nonce first."""
         if self.state is IntentState.CREATED:
             self._move_to(IntentState.VOIDED)
-            self.problem = ""
+            self.problem = None
         elif self.is_final:
             return self.state is IntentState.VOIDED
         self.void_reason = self.void_reason or reason
@@ -218,8 +220,8 @@ class TransactionIntent:
     def lose_nonce(self) -> None:
         """Another transaction has finally used the nonce."""
         self._move_to(IntentState.NONCE_LOST)
-        self.problem = (
-            f"SIGNER_NEEDS_RECONCILIATION: nonce {self.nonce} was used by a transaction that is not ours"
+        self.problem = Wait(
+            WaitFor.SIGNER_NEEDS_RECONCILIATION, f"nonce {self.nonce} was used by a transaction that is not ours"
         )
 
     def adopt(self, outcome: Outcome) -> None:
@@ -230,7 +232,7 @@ class TransactionIntent:
         if self.state not in (IntentState.CREATED, IntentState.NONCE_LOST):
             raise ValueError(f"intent {self.key} is {self.state}: it is accounted for")
         self._move_to(IntentState.SUCCEEDED)
-        self.outcome, self.problem = outcome, ""
+        self.outcome, self.problem = outcome, None
 
     def move_outcome(self, outcome: Outcome) -> None:
         """A reorg deeper than the confirmations put the same transaction into another block."""
@@ -241,7 +243,7 @@ class TransactionIntent:
     def _attempt_with(self, transaction_hash: str) -> Attempt:
         return next(each for each in self.attempts if each.transaction_hash == transaction_hash)
 
-    def _sent(self, state: IntentState, attempt_number: int, problem: str, now: datetime) -> None:
+    def _sent(self, state: IntentState, attempt_number: int, problem: Wait | None, now: datetime) -> None:
         if self.state is not state:
             self._move_to(state)
         self.attempts = [
@@ -264,26 +266,27 @@ class NonceLane:
     signer: EvmAddress
     genesis_hash: str
     next_nonce: int
-    halted_because: str = ""
+    halted_because: Wait | None = None
 
     def allocate(self) -> int:
         """The next nonce. Raises LaneHaltedError."""
         if self.halted_because:
-            raise LaneHaltedError(self.halted_because)
+            raise LaneHaltedError(str(self.halted_because))
         nonce = self.next_nonce
         self.next_nonce += 1
         return nonce
 
-    def halt(self, reason: str) -> None:
-        """Stops signing; the first reason stays."""
+    def halt(self, reason: Wait) -> Wait:
+        """Stops signing; the first reason stays, and is returned."""
         self.halted_because = self.halted_because or reason
+        return self.halted_because
 
     def resume_at(self, next_nonce: int) -> None:
         """Every nonce below is accounted for: signing goes on. Raises ValueError for a nonce given away before."""
         if next_nonce < self.next_nonce:
             raise ValueError(f"nonce {next_nonce} of {self.signer} was given away")
         self.next_nonce = next_nonce
-        self.halted_because = ""
+        self.halted_because = None
 
 
 class LaneHaltedError(Exception):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from libs.chain.address import EvmAddress
 from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.waits import Wait, WaitFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,9 @@ def treasury_key(contract: LifecycleContract) -> TreasuryKey:
     if contract.address is None:
         raise RuntimeError(f"asset {contract.asset_id} has no lifecycle contract yet")
     return TreasuryKey(contract.chain_id, contract.address, contract.payment_token)
+
+
+def money_lacks(key: TreasuryKey, base_units: int) -> Wait:
+    """The treasury needs so much more before what is due can be promised or paid."""
+    detail = f"{key.lifecycle_contract} needs {base_units} more base units of {key.payment_token}"
+    return Wait(WaitFor.INSUFFICIENT_FUNDS, detail)

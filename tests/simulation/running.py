@@ -11,6 +11,7 @@ from functools import partial
 from payout_service.domain.payments import OPEN_STATES, PaymentState
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.transaction import IntentState
+from payout_service.domain.waits import told
 from tests.simulation.dice import Dice
 from tests.simulation.dues import principal_told
 from tests.simulation.faults import Faults
@@ -190,7 +191,7 @@ class _Run:
         for payout in world.database.rows("payout").values():
             if "INSUFFICIENT_FUNDS" in payout.waiting_for:
                 world.chain.move_money(self._lacking(payout))
-        if any("NotEnoughBalance" in intent.problem for intent in world.database.intents()):
+        if any("NotEnoughBalance" in told(intent.problem) for intent in world.database.intents()):
             # Somebody took what the treasurer was to get.
             world.chain.move_money(1_000)
         world.run_tick(2_000, 15.0)

@@ -27,6 +27,7 @@ from payout_service.domain.transaction import (
     Purpose,
     TransactionIntent,
 )
+from payout_service.domain.waits import WaitFor
 from tests.simulation.dues import free_principal, was_paid
 from tests.simulation.scheduling import Scheduler
 from tests.support.payout.memory_chain import CONTRACT, MemoryChain
@@ -204,9 +205,7 @@ class WatchedDatabase(MemoryDatabase):
         return mined.evidence.transferred.get(holder, 0) if mined and mined.evidence else None
 
     def _judge_intent(self, old: TransactionIntent | None, new: TransactionIntent) -> None:
-        self.caps_reached += "FEE_CAP_REACHED" in new.problem and (
-            old is None or "FEE_CAP_REACHED" not in old.problem
-        )
+        self.caps_reached += _is_capped(new) and not (old and _is_capped(old))
         if old is None and new.purpose is Purpose.BATCH:
             self._require_payees_free(new)
             self._judge_new_batch(new)
@@ -442,3 +441,7 @@ class WatchedDatabase(MemoryDatabase):
         hashes = {attempt.transaction_hash for attempt in intent.attempts if not attempt.is_no_op}
         mined = [self._chain.state.mined.get(each) for each in hashes]
         return any(each is not None and each.succeeded for each in mined)
+
+
+def _is_capped(intent: TransactionIntent) -> bool:
+    return intent.problem is not None and intent.problem.what is WaitFor.FEE_CAP_REACHED

@@ -9,6 +9,7 @@ from payout_service.application.engine import Engine, StepResult, what_it_waits_
 from payout_service.application.sending.journaled_intents import is_lost_and_accounted, newest_intent, numbered_key
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.transaction import IntentState, Purpose, TransactionIntent
+from payout_service.domain.waits import Wait, told
 
 
 async def advance_one_lifecycle(engine: Engine) -> bool:
@@ -95,7 +96,7 @@ async def _creation_outcome(
     if intent.state is IntentState.REVERTED:
         return await _fail(engine, contract, f"creation {name} reverted in {intent.attempts[-1].transaction_hash}")
     if intent.state is IntentState.VOIDED:
-        return await _fail(engine, contract, f"creation {name} was given up: {intent.void_reason}")
+        return await _fail(engine, contract, f"creation {name} was given up: {told(intent.void_reason)}")
     if intent.state is not IntentState.SUCCEEDED:
         return await _observe_deployment(engine, contract, what_it_waits_for(engine, intent))
     if intent.outcome is None or intent.outcome.created_contract is None:
@@ -110,7 +111,7 @@ async def _creation_outcome(
     return StepResult(0)
 
 
-async def _observe_deployment(engine: Engine, contract: LifecycleContract, waits_for: str) -> StepResult:
+async def _observe_deployment(engine: Engine, contract: LifecycleContract, waits_for: Wait | None) -> StepResult:
     """A creation is under way: shows what it waits for, gas money perhaps."""
     readiness = await check_readiness(engine, contract.token, contract.payment_token, None, waits_for)
     async with engine.unit_of_work() as work:

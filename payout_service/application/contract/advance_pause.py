@@ -11,6 +11,7 @@ from payout_service.application.sending.journaled_intents import (
     newest_intent,
     numbered_key,
 )
+from payout_service.domain.endings import VoidedBecause, VoidReason
 from payout_service.domain.lifecycle import LifecycleContract, PauseRequest
 from payout_service.domain.transaction import (
     ContractCall,
@@ -18,6 +19,7 @@ from payout_service.domain.transaction import (
     Purpose,
     TransactionIntent,
 )
+from payout_service.domain.waits import Wait, WaitFor
 
 
 async def advance_pause(engine: Engine, contract: LifecycleContract) -> StepResult:
@@ -29,7 +31,8 @@ async def advance_pause(engine: Engine, contract: LifecycleContract) -> StepResu
     if request is None:
         raise RuntimeError(f"the contract of {contract.asset_id} has no open request to pause or unpause")
     if contract.address is None or not contract.exists:
-        return await _note(engine, contract, "LIFECYCLE_CONTRACT_EXISTS: there is no lifecycle contract to pause")
+        what = Wait(WaitFor.LIFECYCLE_CONTRACT_EXISTS, "there is no lifecycle contract to pause")
+        return await _note(engine, contract, what)
     call = engine.lifecycle_contract.set_paused(contract.address, request.paused)
     if contract.pause_intent_key:
         return await _follow(engine, contract, request, call)
@@ -39,7 +42,8 @@ async def advance_pause(engine: Engine, contract: LifecycleContract) -> StepResu
     if contract.is_paused is not request.paused:
         return await _send(engine, contract, request, call)
     if is_finally is not request.paused or final_block < contract.pause_final_block:
-        return await _note(engine, contract, "NOT_FINAL: the contract is so in the newest block, not finally yet")
+        what = Wait(WaitFor.NOT_FINAL, "the contract is so in the newest block, not finally yet")
+        return await _note(engine, contract, what)
     return await _finish(engine, contract, request, final_block)
 
 
@@ -63,8 +67,8 @@ async def _follow(
         if locked.pause_intent_key == intent.key:
             locked.end_pause_transaction()
             if intent.state is IntentState.REVERTED:
-                what = f"PAUSE_REVERTED: {intent.attempts[-1].transaction_hash}; it is looked at again"
-                locked.note_pause_problem(what, engine.now())
+                detail = f"{intent.attempts[-1].transaction_hash}; it is looked at again"
+                locked.note_pause_problem(Wait(WaitFor.PAUSE_REVERTED, detail), engine.now())
             await work.lifecycle.save(locked)
             await work.commit()
     is_slow = intent.state is IntentState.REVERTED
@@ -78,7 +82,8 @@ async def _give_up(engine: Engine, contract: LifecycleContract, intent: Transact
         await work.lifecycle.lock(contract.asset_id)
         locked = await work.journal.lock(intent.intent_id)
         if locked.state is IntentState.CREATED:
-            locked.void("NOT_WANTED: the contract is so already, or shall not be so any more")
+            detail = "the contract is so already, or shall not be so any more"
+            locked.void(VoidReason(VoidedBecause.NOT_WANTED, detail))
             await work.journal.save(locked)
             await work.commit()
     return StepResult(0)
@@ -91,12 +96,13 @@ async def _send(
     if contract.address is None:
         raise RuntimeError(f"the contract of {contract.asset_id} has no address")
     if not await engine.lifecycle_contract.holds_pauser_role(contract.address, engine.signer):
-        what = f"PAUSER_ROLE_MISSING: the contract's DEFAULT_ADMIN can grant it to {engine.signer}"
+        detail = f"the contract's DEFAULT_ADMIN can grant it to {engine.signer}"
+        what = Wait(WaitFor.PAUSER_ROLE_MISSING, detail)
         return await _note(engine, contract, what, engine.settings.blocked_poll_seconds)
     async with engine.unit_of_work() as work:
         number, newest = await newest_intent(work.journal, lambda number: _key(contract, request, number))
     if newest is not None and number >= MOST_INTENTS:
-        what = f"PAUSE_TRIED_TOO_OFTEN: {number} transactions did not do it; ask for it again"
+        what = Wait(WaitFor.PAUSE_TRIED_TOO_OFTEN, f"{number} transactions did not do it; ask for it again")
         return await _note(engine, contract, what, engine.settings.blocked_poll_seconds)
     intent = engine.new_intent(
         Purpose.PAUSE, contract.asset_id, _key(contract, request, number + 1 if newest else number), call
@@ -107,7 +113,7 @@ async def _send(
             return StepResult(0)
         if await work.journal.add(intent):
             locked.begin_pause(intent.key)
-            locked.note_pause_problem("", engine.now())
+            locked.note_pause_problem(None, engine.now())
             await work.lifecycle.save(locked)
             await work.commit()
     engine.nudge()
@@ -128,9 +134,9 @@ async def _finish(
 
 
 async def _note(
-    engine: Engine, contract: LifecycleContract, problem: str, delay_seconds: float | None = None
+    engine: Engine, contract: LifecycleContract, problem: Wait | None, delay_seconds: float | None = None
 ) -> StepResult:
-    """Says what the request waits for; empty for nothing but time."""
+    """Says what the request waits for; None for nothing but time."""
     async with engine.unit_of_work() as work:
         locked = await work.lifecycle.lock(contract.asset_id)
         if locked.pause_request and locked.note_pause_problem(problem, engine.now()):

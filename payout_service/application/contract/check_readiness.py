@@ -4,6 +4,7 @@ from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from payout_service.application.engine import Engine
 from payout_service.domain.lifecycle import Condition, ConditionKind
+from payout_service.domain.waits import Wait
 
 
 async def check_readiness(
@@ -11,7 +12,7 @@ async def check_readiness(
     token: EvmAddress,
     payment_token: EvmAddress,
     contract: EvmAddress | None,
-    deployment_waits_for: str = "",
+    deployment_waits_for: Wait | None = None,
 ) -> tuple[Condition, ...]:
     """The conditions for an asset; `contract` is None while it is still to be deployed.
 

@@ -17,6 +17,7 @@ from payout_service.application.sending.chain_identity import WrongChainError, r
 from payout_service.application.treasury.commit_funds import commit_funds
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
+from payout_service.domain.waits import Wait, WaitFor
 
 Step = Callable[[Engine, Payout, LifecycleContract], Awaitable[StepResult]]
 
@@ -49,14 +50,14 @@ async def advance_one_payout(engine: Engine) -> bool:
     try:
         result = await _step(engine, payout_id)
     except WrongChainError as error:
-        result = StepResult(engine.settings.blocked_poll_seconds, f"WRONG_CHAIN: {error}")
+        result = StepResult(engine.settings.blocked_poll_seconds, Wait(WaitFor.WRONG_CHAIN, str(error)))
     except Exception as error:
         if isinstance(error, AppError) and error.code is Code.UNAVAILABLE:
-            result = StepResult(engine.settings.poll_seconds, f"{error.reason}: {error.message}")
+            result = StepResult(engine.settings.poll_seconds, Wait(error.reason, error.message))
             await _end_step(engine, payout_id, result)
             return True
         # A defect or a database that is away: named where an operator looks, tried again, and raised for the log.
-        what = f"INTERNAL: {type(error).__name__}; payout_service's log has it"
+        what = Wait(WaitFor.INTERNAL, f"{type(error).__name__}; payout_service's log has it")
         await _end_step(engine, payout_id, StepResult(engine.settings.blocked_poll_seconds, what))
         raise
     await _end_step(engine, payout_id, result)

@@ -12,6 +12,7 @@ from libs.payout_terms import PayoutKind
 from payout_service.application.engine import Engine
 from payout_service.application.planning.snapshot_intents import newest_snapshot_intent, snapshot_key
 from payout_service.application.ports.unit_of_work import UnitOfWork
+from payout_service.domain.endings import VoidedBecause, VoidReason
 from payout_service.domain.payments import BatchState, PaymentState, Tally
 from payout_service.domain.payout import (
     CANCELLABLE_STATES,
@@ -22,7 +23,8 @@ from payout_service.domain.payout import (
 from payout_service.domain.transaction import IntentState
 
 MAX_HOLDERS = 1000
-_CANCELLED = "CANCELLED: an operator cancelled the payout"
+_PAUSED = VoidReason(VoidedBecause.PAUSED, "an operator paused the payout")
+_CANCELLED = VoidReason(VoidedBecause.CANCELLED, "an operator cancelled the payout")
 _Verb = Callable[[UnitOfWork, Payout], Awaitable[None]]
 
 
@@ -36,9 +38,7 @@ async def pause_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Payo
         if payout.state is PayoutState.PAUSED:
             return
         _require_state(payout, PAUSABLE_STATES, "paused")
-        for batch_number in await _void_unsent(
-            work, payout, "PAUSED: an operator paused the payout", also_sent=False
-        ):
+        for batch_number in await _void_unsent(work, payout, _PAUSED, also_sent=False):
             await work.batches.return_to_plan(
                 payout.payout_id, batch_number, BatchState.VOIDED, None, engine.now(), was_a_try=False
             )
@@ -143,7 +143,7 @@ async def _under_lock(engine: Engine, key: RequestKey, payout_id: UUID, verb: _V
     return payout
 
 
-async def _void_unsent(work: UnitOfWork, payout: Payout, reason: str, *, also_sent: bool) -> list[int]:
+async def _void_unsent(work: UnitOfWork, payout: Payout, reason: VoidReason, *, also_sent: bool) -> list[int]:
     """Gives up every open batch that has not left; returns their numbers.
 
     With `also_sent` no-ops are wanted in the place of what may have left; without, it comes to its end.

@@ -7,13 +7,16 @@ from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState, Tally, tally_of
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.treasury import treasury_key
+from payout_service.domain.waits import Wait, WaitFor
+
+_PAUSED = Wait(WaitFor.PAUSED, "ResumePayout goes on, CancelPayout gives up")
 
 
 async def settle_paused(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
     """Batches that had left come to their end; nothing new is begun."""
     open_batches, waiting_for = await settle_final_batches(engine, payout, contract)
     delay = engine.settings.poll_seconds if open_batches else engine.settings.ready_poll_seconds
-    return StepResult(delay, waiting_for or "PAUSED: ResumePayout goes on, CancelPayout gives up")
+    return StepResult(delay, waiting_for or _PAUSED)
 
 
 async def finish_cancelling(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from libs.chain.address import EvmAddress
 from libs.errors import AppError
 from libs.payout_terms import PayoutKind
 from payout_service.application.engine import Engine, StepResult
@@ -15,29 +16,30 @@ from payout_service.application.planning.payout_conditions import (
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout
 from payout_service.domain.plan import PlannedPayment
+from payout_service.domain.waits import Wait, WaitFor
 
 
-async def what_changed(engine: Engine, payout: Payout, contract: LifecycleContract) -> str:
-    """What stands in the way of any batch now, by name. Empty when all is as it was when the plan was frozen."""
+async def what_changed(engine: Engine, payout: Payout, contract: LifecycleContract) -> Wait | None:
+    """What stands in the way of any batch now. None when all is as it was when the plan was frozen."""
     address = contract.address
     if address is None:
         raise RuntimeError(f"asset {contract.asset_id} has no lifecycle contract")
     pays_in = await engine.lifecycle_contract.payment_token_of(address)
     if pays_in != contract.payment_token:
-        return (
-            f"PAYMENT_TOKEN_CHANGED: the contract now pays in {pays_in}, the plan is in {contract.payment_token}"
-        )
+        detail = f"the contract now pays in {pays_in}, the plan is in {contract.payment_token}"
+        return Wait(WaitFor.PAYMENT_TOKEN_CHANGED, detail)
     implementation = await engine.lifecycle_contract.implementation_of(address)
     if implementation != payout.implementation:
-        return f"IMPLEMENTATION_CHANGED: {payout.implementation} became {implementation} after the plan was frozen"
+        detail = f"{payout.implementation} became {implementation} after the plan was frozen"
+        return Wait(WaitFor.IMPLEMENTATION_CHANGED, detail)
     if await engine.lifecycle_contract.is_paused(address):
-        return "LIFECYCLE_CONTRACT_PAUSED: who holds PAUSER_ROLE can unpause it"
+        return Wait(WaitFor.LIFECYCLE_CONTRACT_PAUSED, "who holds PAUSER_ROLE can unpause it")
     if payout.kind is PayoutKind.REDEMPTION:
         return await _redemption_changed(engine, contract)
     for signer in engine.signers:
         if not await engine.lifecycle_contract.holds_payout_role(address, signer):
-            return f"PAYOUT_ROLE_MISSING: the contract's DEFAULT_ADMIN can grant it to {signer}"
-    return await _action_changed(engine, payout, contract) if payout.kind.is_corporate_action else ""
+            return Wait(WaitFor.PAYOUT_ROLE_MISSING, _grantable_to(signer))
+    return await _action_changed(engine, payout, contract) if payout.kind.is_corporate_action else None
 
 
 async def check_amounts(
@@ -55,36 +57,42 @@ async def check_amounts(
     owed = await engine.security_token.entitlements(source, [payee.holder for payee in payees])
     for payee, now_owed in zip(payees, owed, strict=True):
         if now_owed.amount_base_units != payee.amount_base_units:
-            what = (
-                f"AMOUNTS_CHANGED: the plan owes {payee.holder} {payee.amount_base_units}, the asset now says "
+            detail = (
+                f"the plan owes {payee.holder} {payee.amount_base_units}, the asset now says "
                 f"{now_owed.amount_base_units}; CancelPayout gives up"
             )
-            return StepResult(engine.settings.blocked_poll_seconds, what)
+            return StepResult(engine.settings.blocked_poll_seconds, Wait(WaitFor.AMOUNTS_CHANGED, detail))
     return None
 
 
-async def _redemption_changed(engine: Engine, contract: LifecycleContract) -> str:
+async def _redemption_changed(engine: Engine, contract: LifecycleContract) -> Wait | None:
     address = contract.address
     if address is None:
         raise RuntimeError(f"asset {contract.asset_id} has no lifecycle contract")
     for signer in engine.signers:
         if not await engine.lifecycle_contract.holds_cash_out_role(address, signer):
-            return f"CASH_OUT_ROLE_MISSING: the contract's DEFAULT_ADMIN can grant it to {signer}"
+            return Wait(WaitFor.CASH_OUT_ROLE_MISSING, _grantable_to(signer))
     # Without it every call reverts, and no payee is to blame.
     if not await engine.security_token.holds_redeemer_role(contract.token, address):
-        return f"REDEEMER_ROLE_MISSING: the bond's admin can grant MATURITY_REDEEMER_ROLE to {address}"
-    return ""
+        detail = f"the bond's admin can grant MATURITY_REDEEMER_ROLE to {address}"
+        return Wait(WaitFor.REDEEMER_ROLE_MISSING, detail)
+    return None
 
 
-async def _action_changed(engine: Engine, payout: Payout, contract: LifecycleContract) -> str:
+def _grantable_to(signer: EvmAddress) -> str:
+    return f"the contract's DEFAULT_ADMIN can grant it to {signer}"
+
+
+async def _action_changed(engine: Engine, payout: Payout, contract: LifecycleContract) -> Wait | None:
     """The contract would go on paying a dividend that the issuer has cancelled (docs/contract-surprises.md#11)."""
     try:
         action = await payable_action(engine, contract, payout.kind, payout.action_id)
     except AppError as error:
         if error.reason not in UNPAYABLE_ACTION:
             raise
-        return f"{error.reason}: {error.message}; CancelPayout gives up"
+        return Wait(error.reason, f"{error.message}; CancelPayout gives up")
     head = await engine.rail.head()
     if action.execution_time > head.timestamp:
-        return f"EXECUTION_DATE_AHEAD: it may be paid from {told_time(action.execution_time)} on"
-    return ""
+        detail = f"it may be paid from {told_time(action.execution_time)} on"
+        return Wait(WaitFor.EXECUTION_DATE_AHEAD, detail)
+    return None

@@ -14,6 +14,7 @@ from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState, tally_of
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.treasury import treasury_key
+from payout_service.domain.waits import Wait, WaitFor
 
 
 async def execute_payout(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
@@ -36,7 +37,7 @@ async def execute_payout(engine: Engine, payout: Payout, contract: LifecycleCont
     return await _finish(engine, payout, contract, lacking)
 
 
-async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, lacking: str) -> StepResult:
+async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, lacking: Wait | None) -> StepResult:
     key = treasury_key(contract)
     left = await _tokens_left(engine, payout, contract)
     async with engine.unit_of_work() as work:
@@ -50,14 +51,16 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
         waiting = tally_of(tallies, PaymentState.WAITING).count
         if waiting:
             retry_time = await work.unsent.next_retry_time(payout.payout_id)
-            what = lacking or f"PAYMENTS_WAITING: {waiting} payments are tried again from {retry_time}; see theirs"
+            detail = f"{waiting} payments are tried again from {retry_time}; see theirs"
+            what = lacking or Wait(WaitFor.PAYMENTS_WAITING, detail)
             return StepResult(_seconds_until(engine, retry_time), what)
         kept = tally_of(tallies, PaymentState.FAILED, PaymentState.DISPUTED, PaymentState.DEFERRED)
-        locked.finish(kept.amount_base_units, engine.now(), are_tokens_left=bool(left))
+        locked.finish(kept.amount_base_units, engine.now(), are_tokens_left=left is not None)
         if left:
-            locked.wait_for(f"TOKENS_LEFT: {left}", engine.now())
+            locked.wait_for(left, engine.now())
         if locked.wants_round:
-            locked.wait_for(f"ROUNDS_EXHAUSTED: tokens still moved in round {locked.round_number}", engine.now())
+            detail = f"tokens still moved in round {locked.round_number}"
+            locked.wait_for(Wait(WaitFor.ROUNDS_EXHAUSTED, detail), engine.now())
         # What failed or is deferred stays promised to its payees.
         await work.treasury.lock(key)
         if await work.treasury.committed_to(key, payout.payout_id) != kept.promised_base_units:
@@ -69,13 +72,13 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
     return StepResult(0)
 
 
-async def _tokens_left(engine: Engine, payout: Payout, contract: LifecycleContract) -> str:
-    """What a redemption has not reached, in words; empty for nothing, or while some of its payments are open."""
+async def _tokens_left(engine: Engine, payout: Payout, contract: LifecycleContract) -> Wait | None:
+    """What a redemption has not reached; None for nothing, or while some of its payments are open."""
     if payout.kind is not PayoutKind.REDEMPTION or payout.progress.failed_count:
-        return ""
+        return None
     final_block = await engine.final_block()
     left = await tokens_left(engine, contract, final_block)
-    return "" if left == 0 else told_tokens_left(left, final_block)
+    return None if left == 0 else Wait(WaitFor.TOKENS_LEFT, told_tokens_left(left, final_block))
 
 
 def _seconds_until(engine: Engine, retry_time: datetime | None) -> float:

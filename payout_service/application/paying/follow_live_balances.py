@@ -12,10 +12,10 @@ from payout_service.domain.payments import FailureReason, PaymentOutcome, Paymen
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.plan import Entitlement, PlannedPayment
 from payout_service.domain.settlement import ExecutionKind, Refusal, redeemed
-from payout_service.domain.treasury import treasury_key
+from payout_service.domain.treasury import money_lacks, treasury_key
+from payout_service.domain.waits import Wait, WaitFor
 
 _NOT_FREE = FailureReason.TOKENS_NOT_FREE
-_INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
 
 
 async def follow_live_balances(
@@ -42,7 +42,8 @@ async def follow_live_balances(
     if not moved:
         return None
     lacking = await _bring_up(engine, payout, contract, moved, as_planned(payees))
-    if lacking.startswith(_INSUFFICIENT_FUNDS) and await _free_what_fell(engine, payout, contract):
+    needs_money = lacking is not None and lacking.what is WaitFor.INSUFFICIENT_FUNDS
+    if needs_money and await _free_what_fell(engine, payout, contract):
         return StepResult(0)
     return StepResult(engine.settings.poll_seconds if lacking else 0, lacking)
 
@@ -72,8 +73,8 @@ async def _bring_up(
     contract: LifecycleContract,
     moved: list[Entitlement],
     before: Mapping[str, Entitlement],
-) -> str:
-    """Changes the payments of these holders to what they are owed. Returns what that waits for by name.
+) -> Wait | None:
+    """Changes the payments of these holders to what they are owed. Returns what that waits for.
 
     `before`: what the ledger says that they are owed.
     """
@@ -82,7 +83,8 @@ async def _bring_up(
     final_block = await engine.final_block()
     if any(each.amount_base_units for each in await engine.security_token.entitlements(source, gone, final_block)):
         # A reorg may give the tokens back; and the next listing, at a final block, would find them once more.
-        return f"BALANCES_NOT_FINAL: tokens of {gone[0]} went elsewhere behind block {final_block}"
+        detail = f"tokens of {gone[0]} went elsewhere behind block {final_block}"
+        return Wait(WaitFor.BALANCES_NOT_FINAL, detail)
     outcomes = await _without_batch(engine, payout, contract, {each: before[each] for each in gone}, final_block)
     return await _store(engine, payout, contract, [each for each in moved if each.amount_base_units], outcomes)
 
@@ -121,15 +123,15 @@ async def _store(
     contract: LifecycleContract,
     repriced: list[Entitlement],
     outcomes: list[PaymentOutcome],
-) -> str:
+) -> Wait | None:
     key = treasury_key(contract)
     look = await look_at_balance(engine, key)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         if locked.state is not PayoutState.EXECUTING or locked.version != payout.version:
-            return ""
+            return None
         if await work.treasury.lock(key) != look.version:
-            return ""
+            return None
         before = await work.unsent.conclude(payout.payout_id, PaymentState.PLANNED, outcomes, engine.now())
         given_up = tally_of(before, PaymentState.PAID, PaymentState.ZERO_DUE).amount_base_units
         paid = [each.amount_base_units or 0 for each in outcomes if each.state is PaymentState.PAID]
@@ -146,11 +148,7 @@ async def _store(
         if more > 0:
             available = look.balance_base_units - await work.treasury.committed(key)
             if available < more:
-                lacking = more - max(available, 0)
-                return (
-                    f"{_INSUFFICIENT_FUNDS}: {key.lifecycle_contract} needs {lacking} more base units of "
-                    f"{key.payment_token}"
-                )
+                return money_lacks(key, more - max(available, 0))
             await work.treasury.add(key, payout.payout_id, more)
         elif more < 0:
             await work.treasury.reduce(key, payout.payout_id, -more)
@@ -159,4 +157,4 @@ async def _store(
         await work.payouts.save(locked)
         await engine.failpoints.reach("redemption.before_reprice_commit")
         await work.commit()
-    return ""
+    return None

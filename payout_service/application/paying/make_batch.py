@@ -7,7 +7,6 @@ from libs.chain.address import EvmAddress
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.paying.check_batch import check_amounts, what_changed
 from payout_service.application.paying.hold_back import hold_back, reverts_alone
-from payout_service.application.ports.lifecycle_contract import PAUSED_ERROR
 from payout_service.application.ports.rail import CallWouldRevertError
 from payout_service.domain.batch_sizing import GasModel, fits, gas_limit
 from payout_service.domain.lifecycle import LifecycleContract
@@ -15,6 +14,7 @@ from payout_service.domain.payments import Batch
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.plan import PlannedPayment
 from payout_service.domain.transaction import ContractCall, Purpose
+from payout_service.domain.waits import Wait, WaitFor
 
 _LARGE_PROBE = 16
 # Each shrinking takes a tenth off; so many reach one payee from any size that fits into a block.
@@ -47,12 +47,10 @@ async def make_batch(engine: Engine, payout_id: UUID, contract: LifecycleContrac
     except CallWouldRevertError as error:
         # Of a redemption the payee may hold nothing any more: then nothing is to be called for.
         moved = await check_amounts(engine, payout, contract, candidates[:1])
-        return moved or await _explain_revert(sizing, candidates[0], error.reason)
+        return moved or await _explain_revert(sizing, candidates[0], error)
     if sized is None:
-        return StepResult(
-            engine.settings.blocked_poll_seconds,
-            "BATCH_CAPS_TOO_LOW: not even one payee fits under the configured gas cap",
-        )
+        detail = "not even one payee fits under the configured gas cap"
+        return StepResult(engine.settings.blocked_poll_seconds, Wait(WaitFor.BATCH_CAPS_TOO_LOW, detail))
     stopped = await check_amounts(engine, payout, contract, sized.payees)
     if stopped:
         return stopped
@@ -60,17 +58,17 @@ async def make_batch(engine: Engine, payout_id: UUID, contract: LifecycleContrac
     return StepResult(0)
 
 
-async def _explain_revert(sizing: "_Sizing", first: PlannedPayment, why: str) -> StepResult:
+async def _explain_revert(sizing: "_Sizing", first: PlannedPayment, why: CallWouldRevertError) -> StepResult:
     """The call reverts with the first payee alone. If it does so with nobody, it is not the payee's fault."""
     engine = sizing.engine
     try:
         await sizing.estimate([])
     except CallWouldRevertError as error:
-        return StepResult(engine.settings.blocked_poll_seconds, f"BATCH_WOULD_REVERT: {error.reason}")
-    if why.startswith(PAUSED_ERROR):
+        return StepResult(engine.settings.blocked_poll_seconds, Wait(WaitFor.BATCH_WOULD_REVERT, error.reason))
+    if why.is_by_pause:
         # Unpaused between two looks: nobody is to blame.
-        return StepResult(engine.settings.poll_seconds, f"BATCH_WOULD_REVERT: {why}")
-    await hold_back(engine, sizing.payout, {first: reverts_alone(why)})
+        return StepResult(engine.settings.poll_seconds, Wait(WaitFor.BATCH_WOULD_REVERT, why.reason))
+    await hold_back(engine, sizing.payout, {first: reverts_alone(why.reason)})
     return StepResult(0)
 
 

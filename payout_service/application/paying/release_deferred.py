@@ -10,6 +10,7 @@ from uuid import UUID
 from payout_service.application.engine import Engine, StepResult
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import RELEASING_STATES, Payout
+from payout_service.domain.waits import Wait, WaitFor
 
 # In one transaction: a holder's deferrals are released all together, or the rest would fall below the minimum.
 _MOST_HOLDERS = 500
@@ -20,8 +21,8 @@ async def await_deferred(engine: Engine, payout: Payout, contract: LifecycleCont
     if await release_deferred(engine, contract):
         return StepResult(0)
     count = payout.progress.deferred_count
-    what = f"DEFERRED: {count} payments wait for their holders' deferrals to reach the minimum"
-    return StepResult(engine.settings.ready_poll_seconds, what)
+    detail = f"{count} payments wait for their holders' deferrals to reach the minimum"
+    return StepResult(engine.settings.ready_poll_seconds, Wait(WaitFor.DEFERRED, detail))
 
 
 async def release_deferred(engine: Engine, contract: LifecycleContract) -> bool:

@@ -5,31 +5,29 @@ from payout_service.application.ports.unsent_payments import WaitingPayment
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import Payout, PayoutState
-from payout_service.domain.treasury import treasury_key
+from payout_service.domain.treasury import money_lacks, treasury_key
+from payout_service.domain.waits import Wait
 
 _MOST_AT_ONCE = 1000
 
 
-async def resume_payments(engine: Engine, payout: Payout, contract: LifecycleContract) -> str:
-    """Resumes what can be. Returns what the rest of those that are due waits for by name, empty if nothing."""
+async def resume_payments(engine: Engine, payout: Payout, contract: LifecycleContract) -> Wait | None:
+    """Resumes what can be. Returns what the rest of those that are due waits for, None if nothing."""
     async with engine.unit_of_work() as work:
         due = await work.unsent.due_waiting(payout.payout_id, engine.now(), _MOST_AT_ONCE)
         in_flight_base_units = await work.batches.in_flight_base_units(payout.payout_id)
     if not due:
-        return ""
+        return None
     unfunded = [each for each in due if each.is_unfunded]
     ordinals = [each.ordinal for each in due if not each.is_unfunded]
-    waiting_for = ""
+    waiting_for: Wait | None = None
     if unfunded:
         key = treasury_key(contract)
         balance = await engine.payment_token.payment_token_balance(key.payment_token, key.lifecycle_contract)
         funded, lacking = _funded(unfunded, balance - in_flight_base_units)
         ordinals += funded
         if lacking:
-            waiting_for = (
-                f"INSUFFICIENT_FUNDS: {key.lifecycle_contract} needs {lacking} more base units of "
-                f"{key.payment_token}"
-            )
+            waiting_for = money_lacks(key, lacking)
     if ordinals:
         await _resume(engine, payout, sorted(ordinals))
     return waiting_for

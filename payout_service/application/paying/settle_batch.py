@@ -6,8 +6,7 @@ from payout_service.application.paying.hold_back import reverting_payee
 from payout_service.application.ports.rail import CallWouldRevertError
 from payout_service.application.ports.unit_of_work import UnitOfWork
 from payout_service.application.sending.journaled_intents import is_lost_and_accounted
-from payout_service.application.sending.send_transactions import NEVER_FITS
-from payout_service.application.sending.sign_transactions import NO_LONGER_FITS
+from payout_service.domain.endings import VoidedBecause
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import (
     Batch,
@@ -22,16 +21,21 @@ from payout_service.domain.payout import SETTLING_STATES, Payout, PayoutState
 from payout_service.domain.settlement import ExpectedBatch, settle
 from payout_service.domain.transaction import IntentState, Outcome, TransactionIntent
 from payout_service.domain.treasury import treasury_key
+from payout_service.domain.waits import Wait
 
+_TOO_LARGE = frozenset({VoidedBecause.NO_LONGER_FITS, VoidedBecause.NEVER_FITS})
 _NEEDS_NO_PROMISE = frozenset({PaymentState.PAID, PaymentState.ZERO_DUE})
 
 
-async def settle_final_batches(engine: Engine, payout: Payout, contract: LifecycleContract) -> tuple[int, str]:
-    """Settles what can be settled. Returns how many batches stay open, and what they wait for by name."""
+async def settle_final_batches(
+    engine: Engine, payout: Payout, contract: LifecycleContract
+) -> tuple[int, Wait | None]:
+    """Settles what can be settled. Returns how many batches stay open, and what they wait for."""
     async with engine.unit_of_work() as work:
         batches = await work.batches.open_batches(payout.payout_id)
         intents = [(batch, await work.journal.find(batch.intent_key)) for batch in batches]
-    still_open, waiting_for = 0, ""
+    still_open = 0
+    waiting_for: Wait | None = None
     for batch, intent in intents:
         if intent is None:
             raise RuntimeError(f"batch {batch.number} of {payout.payout_id} lost its intent")
@@ -106,7 +110,7 @@ async def _take_back(
     reverted = intent.state is IntentState.REVERTED
     state = BatchState.REVERTED if reverted else BatchState.VOIDED
     was_a_try = reverted and not await _met_a_pause(engine, contract, intent)
-    is_too_large = was_a_try or intent.void_reason.startswith((NO_LONGER_FITS, NEVER_FITS))
+    was_too_large = intent.void_reason is not None and intent.void_reason.what in _TOO_LARGE
     culprit = await _culprit(engine, payout, batch, intent) if was_a_try and batch.holder_count == 1 else None
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
@@ -121,7 +125,7 @@ async def _take_back(
             )
             entered = {culprit.state: Tally(1, batch.amount_base_units)}
         else:
-            cap = max(1, batch.holder_count // 2) if is_too_large else None
+            cap = max(1, batch.holder_count // 2) if was_a_try or was_too_large else None
             await work.batches.return_to_plan(
                 payout.payout_id, batch.number, state, cap, engine.now(), was_a_try=was_a_try
             )

@@ -4,10 +4,12 @@ from libs.errors import AppError, Reason
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.planning.payout_conditions import UNPAYABLE_ACTION, payout_conditions
 from payout_service.application.ports.unit_of_work import UnitOfWork
+from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import Payout, PayoutState
 
-_NEVER_READY = UNPAYABLE_ACTION | {Reason.NOT_A_BOND}
+# A payout fails for these; no condition waits for them.
+NEVER_READY = UNPAYABLE_ACTION | {Reason.NOT_A_BOND}
 # Nothing of the action is paid, and nothing will be.
 _GIVEN_UP = frozenset({PayoutState.FAILED, PayoutState.CANCELLED})
 
@@ -16,19 +18,22 @@ async def check_before_begin(engine: Engine, payout: Payout, contract: Lifecycle
     """The preflight of a payout that is REQUESTED. None when nothing stands in its way."""
     if contract.state is LifecycleState.FAILED:
         # Also an asset of another chain: its addresses mean something else on this one.
-        reason = f"LIFECYCLE_CONTRACT_FAILED: {contract.failure_reason}"
-        return await fail_payout(engine, payout, PayoutState.REQUESTED, reason)
+        return await fail_payout(engine, payout, PayoutState.REQUESTED, contract_failed(contract))
     try:
         conditions = await payout_conditions(engine, contract, payout.kind, payout.action_id)
     except AppError as error:
-        if error.reason not in _NEVER_READY:
+        if error.reason not in NEVER_READY:
             raise
-        return await fail_payout(engine, payout, PayoutState.REQUESTED, f"{error.reason}: {error.message}")
+        return await fail_payout(engine, payout, PayoutState.REQUESTED, Failure(error.reason, error.message))
     for condition in conditions:
         if not condition.is_satisfied:
-            what = f"{condition.kind}: {condition.detail}; {condition.remedy}"
-            return StepResult(engine.settings.blocked_poll_seconds, what)
+            return StepResult(engine.settings.blocked_poll_seconds, condition.wait)
     return None
+
+
+def contract_failed(contract: LifecycleContract) -> Failure:
+    """A payout fails with its lifecycle contract."""
+    return Failure(FailedBecause.LIFECYCLE_CONTRACT_FAILED, contract.failure_reason)
 
 
 async def rival_of(work: UnitOfWork, payout: Payout) -> Payout | None:
@@ -45,7 +50,7 @@ async def rival_of(work: UnitOfWork, payout: Payout) -> Payout | None:
     return None
 
 
-async def fail_payout(engine: Engine, payout: Payout, expected: PayoutState, reason: str) -> StepResult:
+async def fail_payout(engine: Engine, payout: Payout, expected: PayoutState, reason: Failure) -> StepResult:
     """Ends a payout that has paid nobody, if it is still in the expected state."""
     async with engine.unit_of_work() as work:
         payout = await work.payouts.lock(payout.payout_id)

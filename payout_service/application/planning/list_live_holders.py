@@ -5,12 +5,14 @@ from libs.payout_terms import PayoutKind
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.planning.begin_payout import check_before_begin, rival_of
 from payout_service.application.planning.payout_conditions import entitlement_source
+from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState, tally_of
 from payout_service.domain.payout import Payout, PayoutState, Snapshot
 from payout_service.domain.treasury import treasury_key
+from payout_service.domain.waits import Wait, WaitFor
 
-_NOT_FINAL = "BALANCES_NOT_FINAL: the live holders are listed when what moved last is final"
+_NOT_FINAL = Wait(WaitFor.BALANCES_NOT_FINAL, "the live holders are listed when what moved last is final")
 
 
 async def start_redemption(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
@@ -27,14 +29,14 @@ async def start_redemption(engine: Engine, payout: Payout, contract: LifecycleCo
         if locked.state is not PayoutState.REQUESTED:
             return StepResult(0)
         rival = await rival_of(work, locked)
-        what = f"ACTION_HAS_PAYOUT: payouts/{rival.payout_id} redeems the bond" if rival else ""
+        detail = f"payouts/{rival.payout_id} redeems the bond" if rival else ""
         if rival and rival.state is not PayoutState.COMPLETED:
             # It may yet be given up.
-            return StepResult(engine.settings.blocked_poll_seconds, what)
+            return StepResult(engine.settings.blocked_poll_seconds, Wait(WaitFor.ACTION_HAS_PAYOUT, detail))
         if rival:
-            locked.fail(what, engine.now())
+            locked.fail(Failure(FailedBecause.ACTION_HAS_PAYOUT, detail), engine.now())
         elif holder_count == 0 or supply == 0:
-            locked.fail("NO_HOLDERS: the asset has no holders", engine.now())
+            locked.fail(Failure(FailedBecause.NO_HOLDERS, "the asset has no holders"), engine.now())
         else:
             locked.begin_planning(listing, holder_count, supply, engine.now())
         await work.payouts.save(locked)

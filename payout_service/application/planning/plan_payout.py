@@ -15,6 +15,7 @@ from payout_service.domain.plan import (
     plan_payments,
 )
 from payout_service.domain.treasury import treasury_key
+from payout_service.domain.waits import Wait, WaitFor
 
 
 async def plan_payout(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
@@ -35,10 +36,8 @@ async def _store_page(engine: Engine, payout: Payout, contract: LifecycleContrac
     listed, rows = await _rows(engine, payout, contract, snapshot, page, stored)
     expected = min(length, payout.holder_count - page * length)
     if listed != expected:
-        return StepResult(
-            engine.settings.blocked_poll_seconds,
-            f"SNAPSHOT_PAGE_SHORT: page {page} has {listed} holders, {expected} belong there",
-        )
+        detail = f"page {page} has {listed} holders, {expected} belong there"
+        return StepResult(engine.settings.blocked_poll_seconds, Wait(WaitFor.SNAPSHOT_PAGE_SHORT, detail))
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         # The version too: an operator may have taken the round's rows back in between.

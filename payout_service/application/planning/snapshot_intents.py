@@ -3,9 +3,11 @@
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.ports.journal import JournalRepository
 from payout_service.application.sending.journaled_intents import MOST_INTENTS, newest_intent, numbered_key
+from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout, PayoutState
-from payout_service.domain.transaction import Purpose, TransactionIntent
+from payout_service.domain.transaction import IntentState, Purpose, TransactionIntent
+from payout_service.domain.waits import Wait, WaitFor, told
 
 
 def snapshot_key(payout: Payout, number: int) -> str:
@@ -38,8 +40,8 @@ def snapshot_intent(engine: Engine, payout: Payout, contract: LifecycleContract,
 async def ask_again(engine: Engine, payout: Payout, contract: LifecycleContract, number: int) -> StepResult:
     """The intent before this number came to nothing: another one, a bounded number of times."""
     if number > MOST_INTENTS:
-        what = "SNAPSHOT_NEVER_OURS: its nonces are lost again and again, or it never comes to be"
-        return StepResult(engine.settings.blocked_poll_seconds, what)
+        detail = "its nonces are lost again and again, or it never comes to be"
+        return StepResult(engine.settings.blocked_poll_seconds, Wait(WaitFor.SNAPSHOT_NEVER_OURS, detail))
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         if locked.state is PayoutState.SNAPSHOTTING:
@@ -49,6 +51,11 @@ async def ask_again(engine: Engine, payout: Payout, contract: LifecycleContract,
     return StepResult(engine.settings.poll_seconds)
 
 
-def newest_hash(intent: TransactionIntent) -> str:
-    """The transaction signed last, for people."""
-    return intent.attempts[-1].transaction_hash if intent.attempts else "never signed:"
+def snapshot_failed(intent: TransactionIntent) -> Failure:
+    """A payout fails with its snapshot: the intent reverted, or was given up."""
+    is_revert = intent.state is IntentState.REVERTED
+    newest = intent.attempts[-1].transaction_hash if intent.attempts else "never signed:"
+    return Failure(
+        FailedBecause.SNAPSHOT_REVERTED if is_revert else FailedBecause.SNAPSHOT_VOIDED,
+        f"{newest} {told(intent.void_reason)}".rstrip(),
+    )

@@ -3,20 +3,22 @@
 from libs.chain.amount import percentage_of
 from libs.payout_terms import ExcludedShare
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
-from payout_service.application.planning.begin_payout import check_before_begin, fail_payout
+from payout_service.application.planning.begin_payout import check_before_begin, contract_failed, fail_payout
 from payout_service.application.planning.snapshot_intents import (
     ask_again,
-    newest_hash,
     newest_snapshot_intent,
+    snapshot_failed,
     snapshot_intent,
 )
 from payout_service.application.sending.journaled_intents import is_lost_and_accounted
 from payout_service.application.treasury.available_money import look_at_balance
 from payout_service.application.treasury.money_under_way import is_money_under_way
+from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import Payout, PayoutState, Snapshot
 from payout_service.domain.transaction import IntentState, Outcome
 from payout_service.domain.treasury import treasury_key
+from payout_service.domain.waits import Wait, WaitFor
 
 
 async def start_snapshot(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
@@ -31,7 +33,7 @@ async def start_snapshot(engine: Engine, payout: Payout, contract: LifecycleCont
         if payout.state is not PayoutState.REQUESTED:
             return StepResult(0)
         if holder_count == 0 or supply == 0:
-            payout.fail("NO_HOLDERS: the asset has no holders", engine.now())
+            payout.fail(Failure(FailedBecause.NO_HOLDERS, "the asset has no holders"), engine.now())
         else:
             payout.begin_snapshot(engine.now())
             await work.journal.add(snapshot_intent(engine, payout, contract, 1))
@@ -51,17 +53,14 @@ async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleCon
         # Accounted for: that transaction was no snapshot of this payout, so it still needs one.
         return await ask_again(engine, payout, contract, number + 1)
     if intent.state in (IntentState.REVERTED, IntentState.VOIDED):
-        name = "SNAPSHOT_REVERTED: " if intent.state is IntentState.REVERTED else "SNAPSHOT_VOIDED: "
-        reason = f"{name}{newest_hash(intent)} {intent.void_reason}".rstrip()
-        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, snapshot_failed(intent))
     if intent.outcome is None:
         return StepResult(engine.settings.poll_seconds, what_it_waits_for(engine, intent))
     if contract.state is LifecycleState.FAILED:
-        reason = f"LIFECYCLE_CONTRACT_FAILED: {contract.failure_reason}"
-        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, contract_failed(contract))
     if contract.address is None:
         # The snapshot was adopted after a backup was restored that does not know the contract.
-        what = "LIFECYCLE_CONTRACT_EXISTS: it is being deployed"
+        what = Wait(WaitFor.LIFECYCLE_CONTRACT_EXISTS, "it is being deployed")
         return StepResult(engine.settings.blocked_poll_seconds, what)
     return await _record(engine, payout, contract, intent.outcome)
 
@@ -69,17 +68,18 @@ async def record_snapshot(engine: Engine, payout: Payout, contract: LifecycleCon
 async def _record(engine: Engine, payout: Payout, contract: LifecycleContract, outcome: Outcome) -> StepResult:
     snapshot_id = await engine.security_token.snapshot_id_in(outcome.transaction_hash, contract.token)
     if not snapshot_id:
-        reason = f"SNAPSHOT_WITHOUT_EVENT: {outcome.transaction_hash}"
+        reason = Failure(FailedBecause.SNAPSHOT_WITHOUT_EVENT, outcome.transaction_hash)
         return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
     holder_count, supply = await engine.security_token.snapshot_totals(
         contract.token, snapshot_id, outcome.block_number
     )
     if holder_count == 0 or supply == 0:
-        reason = f"NO_HOLDERS: snapshot {snapshot_id} has no holders"
+        reason = Failure(FailedBecause.NO_HOLDERS, f"snapshot {snapshot_id} has no holders")
         return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
     excluded_balance = await _excluded_balance(engine, payout, contract, snapshot_id, outcome.block_number)
     if excluded_balance >= supply:
-        reason = f"NO_HOLDERS: the rules exclude every holder of snapshot {snapshot_id}"
+        detail = f"the rules exclude every holder of snapshot {snapshot_id}"
+        reason = Failure(FailedBecause.NO_HOLDERS, detail)
         return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
     key = treasury_key(contract)
     look = await look_at_balance(engine, key)
@@ -94,14 +94,13 @@ async def _record(engine: Engine, payout: Payout, contract: LifecycleContract, o
                 return StepResult(0)
             if await is_money_under_way(work, key):
                 # It has left the balance and is still promised, or the other way round: it would count twice.
-                return StepResult(
-                    engine.settings.poll_seconds, f"MONEY_UNDER_WAY: out of {key.lifecycle_contract}"
-                )
+                under_way = Wait(WaitFor.MONEY_UNDER_WAY, f"out of {key.lifecycle_contract}")
+                return StepResult(engine.settings.poll_seconds, under_way)
             available = look.balance_base_units - await work.treasury.committed(key)
             total = percentage_of(available, payout.percentage_basis_points)
             if total == 0:
-                reason = f"NOTHING_AVAILABLE: {key.lifecycle_contract} holds nothing that is not promised"
-                payout.fail(reason, engine.now())
+                detail = f"{key.lifecycle_contract} holds nothing that is not promised"
+                payout.fail(Failure(FailedBecause.NOTHING_AVAILABLE, detail), engine.now())
                 await work.payouts.save(payout)
                 await work.commit()
                 return StepResult(0)

@@ -6,7 +6,12 @@ Batches before and after would pay from different lists unless it is triggered f
 
 from libs.errors import AppError, Reason
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
-from payout_service.application.planning.begin_payout import check_before_begin, fail_payout, rival_of
+from payout_service.application.planning.begin_payout import (
+    check_before_begin,
+    contract_failed,
+    fail_payout,
+    rival_of,
+)
 from payout_service.application.planning.payout_conditions import (
     UNPAYABLE_ACTION,
     entitlement_source,
@@ -16,14 +21,16 @@ from payout_service.application.planning.payout_conditions import (
 from payout_service.application.planning.snapshot_intents import (
     ask_again,
     find_snapshot_intent,
-    newest_hash,
+    snapshot_failed,
     snapshot_intent,
 )
 from payout_service.application.ports.security_token import CorporateAction
 from payout_service.application.sending.journaled_intents import is_lost_and_accounted
+from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import Payout, PayoutState, Snapshot
 from payout_service.domain.transaction import IntentState, TransactionIntent
+from payout_service.domain.waits import Wait, WaitFor
 
 
 async def start_action(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
@@ -37,12 +44,12 @@ async def start_action(engine: Engine, payout: Payout, contract: LifecycleContra
         if locked.state is not PayoutState.REQUESTED or action is None:
             return StepResult(0)
         rival = await rival_of(work, locked)
-        what = f"ACTION_HAS_PAYOUT: payouts/{rival.payout_id} pays it" if rival else ""
+        detail = f"payouts/{rival.payout_id} pays it" if rival else ""
         if rival and rival.state is not PayoutState.COMPLETED:
             # It may yet be given up.
-            return StepResult(engine.settings.blocked_poll_seconds, what)
+            return StepResult(engine.settings.blocked_poll_seconds, Wait(WaitFor.ACTION_HAS_PAYOUT, detail))
         if rival:
-            locked.fail(what, engine.now())
+            locked.fail(Failure(FailedBecause.ACTION_HAS_PAYOUT, detail), engine.now())
         else:
             locked.begin_snapshot(engine.now())
             if not action.snapshot_id:
@@ -62,8 +69,7 @@ async def record_action(engine: Engine, payout: Payout, contract: LifecycleContr
     if intent and not is_to_be_asked_again and not intent.is_final:
         return StepResult(engine.settings.poll_seconds, what_it_waits_for(engine, intent))
     if contract.state is LifecycleState.FAILED:
-        reason = f"LIFECYCLE_CONTRACT_FAILED: {contract.failure_reason}"
-        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, contract_failed(contract))
     head = await engine.rail.head()
     final_block = engine.final_block_at(head)
     try:
@@ -71,13 +77,13 @@ async def record_action(engine: Engine, payout: Payout, contract: LifecycleContr
     except AppError as error:
         if error.reason not in UNPAYABLE_ACTION:
             raise
-        reason = f"{error.reason}: {error.message}"
+        reason = Failure(error.reason, error.message)
         return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
     if not action.snapshot_id:
         return await _not_triggered(engine, payout, contract, number, intent)
     if not action.is_rate_set:
         # Set at the head, not yet at the final block: every amount would be zero there.
-        what = f"RATE_SET: the rate of coupon {payout.action_id} is set and not final yet"
+        what = Wait(WaitFor.RATE_SET, f"the rate of coupon {payout.action_id} is set and not final yet")
         return StepResult(engine.settings.poll_seconds, what)
     return await _record(engine, payout, contract, action, final_block)
 
@@ -87,9 +93,7 @@ async def _not_triggered(
 ) -> StepResult:
     """At the final block nothing has triggered it: ours failed, or it was triggered by others and is not final."""
     if intent and intent.state in (IntentState.REVERTED, IntentState.VOIDED):
-        name = "SNAPSHOT_REVERTED: " if intent.state is IntentState.REVERTED else "SNAPSHOT_VOIDED: "
-        reason = f"{name}{newest_hash(intent)} {intent.void_reason}".rstrip()
-        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
+        return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, snapshot_failed(intent))
     newest = await engine.security_token.corporate_action(contract.token, payout.kind, payout.action_id)
     if newest and newest.snapshot_id:
         return StepResult(engine.settings.poll_seconds)
@@ -110,10 +114,11 @@ async def _record(
         head.timestamp <= action.record_time or await engine.security_token.entitled_count(source, head.number)
     ):
         # Triggered in the very second of the record date; the list is empty until that has passed.
-        what = f"RECORD_DATE_REACHED: {told_time(action.record_time)} has not passed at the final block yet"
-        return StepResult(engine.settings.poll_seconds, what)
+        detail = f"{told_time(action.record_time)} has not passed at the final block yet"
+        return StepResult(engine.settings.poll_seconds, Wait(WaitFor.RECORD_DATE_REACHED, detail))
     if holder_count == 0 or supply == 0:
-        reason = f"NO_HOLDERS: snapshot {action.snapshot_id} of {payout.kind.lower()} {payout.action_id} has none"
+        detail = f"snapshot {action.snapshot_id} of {payout.kind.lower()} {payout.action_id} has none"
+        reason = Failure(FailedBecause.NO_HOLDERS, detail)
         return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, reason)
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)

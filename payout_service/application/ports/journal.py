@@ -7,6 +7,7 @@ from uuid import UUID
 
 from libs.chain.address import EvmAddress
 from payout_service.domain.transaction import ForeignTransaction, NonceLane, TransactionIntent
+from payout_service.domain.waits import Wait
 
 
 class JournalRepository(Protocol):
@@ -65,11 +66,11 @@ class JournalRepository(Protocol):
         """Those that were stored at this time, in the order of their nonces."""
         ...
 
-    async def note_problem(self, intent_id: UUID, problem: str) -> None:
+    async def note_problem(self, intent_id: UUID, problem: Wait) -> None:
         """Records why an intent without a nonce is not getting on; nothing when it has one by now."""
         ...
 
-    async def note_problem_of_created(self, chain_id: int, signer: EvmAddress, problem: str) -> None:
+    async def note_problem_of_created(self, chain_id: int, signer: EvmAddress, problem: Wait) -> None:
         """Records why no intent of the lane gets a nonce."""
         ...
 

@@ -13,9 +13,6 @@ from libs.chain.address import EvmAddress
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
 from payout_service.domain.transaction import ContractCall
 
-# Begins the reason of a call that the lifecycle contract refuses because it is paused.
-PAUSED_ERROR = "LifeCycleCashFlowIsPaused"
-
 
 @dataclass(frozen=True, slots=True)
 class ReceiptEvidence:

@@ -14,11 +14,15 @@ from payout_service.domain.transaction import ContractCall, Outcome
 
 
 class CallWouldRevertError(Exception):
-    """A simulated call reverted; `reason` names the contract's error as far as it is known."""
+    """A simulated call reverted; `reason` names the contract's error, for people, as far as it is known.
 
-    def __init__(self, reason: str) -> None:
+    `is_by_pause`: the lifecycle contract refused the call because it is paused.
+    """
+
+    def __init__(self, reason: str, *, is_by_pause: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.is_by_pause = is_by_pause
 
 
 @dataclass(frozen=True, slots=True)

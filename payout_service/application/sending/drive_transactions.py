@@ -12,6 +12,7 @@ from payout_service.application.sending.lanes import Lanes, wake_owner
 from payout_service.application.sending.send_transactions import resend_final, send_again
 from payout_service.application.sending.sign_transactions import sign_next
 from payout_service.domain.transaction import IntentState, NonceLane, TransactionIntent
+from payout_service.domain.waits import WaitFor, signer_stopped
 
 
 async def drive_transactions(lanes: Lanes, signer: EvmAddress) -> bool:
@@ -128,12 +129,10 @@ async def _record_lost_nonce(lanes: Lanes, intent: TransactionIntent) -> bool:
         if lane is None or intent.is_final:
             return True
         intent.lose_nonce()
-        lane.halt(
-            f"SIGNER_NEEDS_RECONCILIATION: NONCE_LOST: nonce {intent.nonce} of {intent.signer} was used by "
-            "a transaction that is not ours"
-        )
+        detail = f"nonce {intent.nonce} of {intent.signer} was used by a transaction that is not ours"
+        why = lane.halt(signer_stopped(WaitFor.NONCE_LOST, detail))
         await work.journal.save(intent)
         await work.journal.save_lane(lane)
-        await work.journal.note_problem_of_created(intent.chain_id, intent.signer, lane.halted_because)
+        await work.journal.note_problem_of_created(intent.chain_id, intent.signer, why)
         await work.commit()
     return True

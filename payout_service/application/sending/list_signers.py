@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from libs.chain.address import EvmAddress
 from payout_service.application.engine import Engine
+from payout_service.domain.waits import told
 
 
 @dataclass(frozen=True, slots=True)
 class SignerView:
-    """A signer's lane. `next_nonce` is 0 before its first use."""
+    """A signer's lane. `next_nonce` is 0 before its first use; `halted_because` is empty while it may sign."""
 
     address: EvmAddress
     chain_id: int
@@ -35,5 +36,5 @@ async def view_signer(engine: Engine, signer: EvmAddress) -> SignerView:
         next_nonce=lane.next_nonce if lane else 0,
         in_flight_count=len(in_flight),
         queued_count=queued_count,
-        halted_because=lane.halted_because if lane else "",
+        halted_because=told(lane.halted_because if lane else None),
     )

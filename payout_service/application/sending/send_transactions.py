@@ -8,6 +8,7 @@ from libs.errors import AppError, Code
 from payout_service.application.ports.sender import BroadcastAnswer, BroadcastResult
 from payout_service.application.sending.lanes import Lanes
 from payout_service.application.sending.sign_transactions import note_lane_problem
+from payout_service.domain.endings import VoidedBecause, VoidReason
 from payout_service.domain.fees import FeeCapReachedError, FeeQuote, Fees, first_fees, no_op_fees, replacement_fees
 from payout_service.domain.transaction import (
     NO_OP_GAS,
@@ -17,6 +18,7 @@ from payout_service.domain.transaction import (
     TransactionIntent,
     no_op,
 )
+from payout_service.domain.waits import Wait, WaitFor
 
 # After so many waits without a receipt the transaction says that it is not mined.
 _PATIENT_BROADCASTS = 3
@@ -24,25 +26,23 @@ _PATIENT_BROADCASTS = 3
 _PATIENT_REPLACEMENTS = 4
 # Final transactions that a deep reorg took back, sent again in one round.
 _MOST_RESENT = 64
-# Begins the reason why a transaction is given up that no block can hold.
-NEVER_FITS = "NEVER_FITS: "
-_NAMES = {
-    BroadcastAnswer.NOT_TAKEN: "NOT_TAKEN_BY_NODE: ",
-    BroadcastAnswer.NONCE_GAP: "NONCE_GAP: ",
-    BroadcastAnswer.FEE_TOO_LOW: "FEE_TOO_LOW: ",
-    BroadcastAnswer.NEVER_FITS: NEVER_FITS,
+_WAITS = {
+    BroadcastAnswer.NOT_TAKEN: WaitFor.NOT_TAKEN_BY_NODE,
+    BroadcastAnswer.NONCE_GAP: WaitFor.NONCE_GAP,
+    BroadcastAnswer.FEE_TOO_LOW: WaitFor.FEE_TOO_LOW,
+    BroadcastAnswer.NEVER_FITS: WaitFor.NEVER_FITS,
 }
 
 
 async def send_again(lanes: Lanes, intent: TransactionIntent, chain_nonce: int) -> bool:
     """Sends what is due. Returns True when something moved. Raises AppError CHAIN_UNAVAILABLE."""
-    problem = ""
+    problem = None
     if _may_be_replaced(lanes, intent, chain_nonce):
         try:
             if await _replace(lanes, intent):
                 return True
         except FeeCapReachedError as error:
-            problem = f"FEE_CAP_REACHED: {error}"
+            problem = Wait(WaitFor.FEE_CAP_REACHED, str(error))
     if not _is_broadcast_due(lanes, intent):
         return False
     return await _broadcast(lanes, intent, problem)
@@ -52,11 +52,10 @@ async def resend_final(lanes: Lanes, lane: NonceLane, chain_nonce: int, lowest_o
     """The chain lacks transactions that are final in the journal: the node lags, or a reorg was deeper than the
     confirmations. The same bytes do the same or nothing, so they are sent again until the chain has them.
     """
-    problem = (
-        f"CHAIN_BEHIND_JOURNAL: the node tells {chain_nonce} transactions of {lane.signer}, "
-        f"{lowest_open_nonce} are final in the journal"
+    detail = (
+        f"the node tells {chain_nonce} transactions of {lane.signer}, {lowest_open_nonce} are final in the journal"
     )
-    await note_lane_problem(lanes, lane, problem)
+    await note_lane_problem(lanes, lane, Wait(WaitFor.CHAIN_BEHIND_JOURNAL, detail))
     async with lanes.unit_of_work() as work:
         missing = await work.journal.next_final(lane.chain_id, lane.signer, chain_nonce, _MOST_RESENT)
     for intent in missing:
@@ -142,7 +141,7 @@ def _is_broadcast_due(lanes: Lanes, intent: TransactionIntent) -> bool:
     return lanes.now() - last >= timedelta(seconds=lanes.settings.rebroadcast_seconds)
 
 
-async def _broadcast(lanes: Lanes, intent: TransactionIntent, problem: str) -> bool:
+async def _broadcast(lanes: Lanes, intent: TransactionIntent, problem: Wait | None) -> bool:
     """Sends the newest attempt's bytes."""
     attempt = intent.attempts[-1]
     purpose = intent.purpose.value.lower()
@@ -153,7 +152,8 @@ async def _broadcast(lanes: Lanes, intent: TransactionIntent, problem: str) -> b
         if error.code is not Code.UNAVAILABLE:
             raise
         # It may have arrived.
-        await _record_unknown(lanes, intent, f"OUTCOME_UNKNOWN: sent without a reply: {error.message}")
+        unknown = Wait(WaitFor.OUTCOME_UNKNOWN, f"sent without a reply: {error.message}")
+        await _record_unknown(lanes, intent, unknown)
         raise
     await lanes.failpoints.reach(f"{purpose}.broadcast")
     await _record_broadcast(lanes, intent, result, problem or _problem_after(lanes, intent, result))
@@ -161,20 +161,21 @@ async def _broadcast(lanes: Lanes, intent: TransactionIntent, problem: str) -> b
     return True
 
 
-def _problem_after(lanes: Lanes, intent: TransactionIntent, result: BroadcastResult) -> str:
-    if result.answer in _NAMES:
-        return f"{_NAMES[result.answer]}{result.message}"
+def _problem_after(lanes: Lanes, intent: TransactionIntent, result: BroadcastResult) -> Wait | None:
+    if result.answer in _WAITS:
+        return Wait(_WAITS[result.answer], result.message)
     first, newest = intent.attempts[0], intent.attempts[-1]
     if _age(lanes, first) < timedelta(seconds=lanes.settings.rebroadcast_seconds * _PATIENT_BROADCASTS):
-        return ""
-    return (
-        f"NOT_MINED: signed at {first.create_time:%Y-%m-%dT%H:%M:%SZ}, {newest.number} times, for at most "
+        return None
+    detail = (
+        f"signed at {first.create_time:%Y-%m-%dT%H:%M:%SZ}, {newest.number} times, for at most "
         f"{newest.fees.max_fee_per_gas_wei} wei per gas, and no receipt yet"
     )
+    return Wait(WaitFor.NOT_MINED, detail)
 
 
 async def _record_broadcast(
-    lanes: Lanes, intent: TransactionIntent, result: BroadcastResult, problem: str
+    lanes: Lanes, intent: TransactionIntent, result: BroadcastResult, problem: Wait | None
 ) -> None:
     async with lanes.unit_of_work() as work:
         locked = await work.journal.lock(intent.intent_id)
@@ -182,12 +183,12 @@ async def _record_broadcast(
             return
         locked.mark_broadcast(intent.attempts[-1].number, problem, lanes.now())
         if result.answer is BroadcastAnswer.NEVER_FITS:
-            locked.void(f"{NEVER_FITS}{result.message}")
+            locked.void(VoidReason(VoidedBecause.NEVER_FITS, result.message))
         await work.journal.save(locked)
         await work.commit()
 
 
-async def _record_unknown(lanes: Lanes, intent: TransactionIntent, problem: str) -> None:
+async def _record_unknown(lanes: Lanes, intent: TransactionIntent, problem: Wait) -> None:
     async with lanes.unit_of_work() as work:
         locked = await work.journal.lock(intent.intent_id)
         if locked.is_final:

@@ -3,6 +3,7 @@
 from payout_service.application.ports.rail import CallWouldRevertError
 from payout_service.application.sending.lanes import Lanes, wake_owner
 from payout_service.domain.batch_sizing import fits, gas_limit
+from payout_service.domain.endings import VoidedBecause, VoidReason
 from payout_service.domain.fees import FeeCapReachedError, Fees, first_fees
 from payout_service.domain.transaction import (
     Attempt,
@@ -12,9 +13,7 @@ from payout_service.domain.transaction import (
     Purpose,
     TransactionIntent,
 )
-
-# Begins the reason why a batch was given up whose payees shall go into smaller ones.
-NO_LONGER_FITS = "NO_LONGER_FITS: "
+from payout_service.domain.waits import Wait, WaitFor, signer_stopped
 
 # Looked at in one round; those that cannot be sent now cost an estimate each.
 _MOST_CANDIDATES = 32
@@ -34,7 +33,7 @@ async def sign_next(lanes: Lanes, lane: NonceLane, chain_nonce: int) -> bool:
     try:
         fees = first_fees(await lanes.rail.fee_quote(), lanes.settings.max_fee_per_gas_wei)
     except FeeCapReachedError as error:
-        return await note_lane_problem(lanes, lane, f"FEE_CAP_REACHED: {error}")
+        return await note_lane_problem(lanes, lane, Wait(WaitFor.FEE_CAP_REACHED, str(error)))
     for intent in candidates:
         gas = await (_gas_of_batch if intent.purpose is Purpose.BATCH else _gas)(lanes, intent)
         if gas is not None:
@@ -42,7 +41,7 @@ async def sign_next(lanes: Lanes, lane: NonceLane, chain_nonce: int) -> bool:
     return False
 
 
-async def note_lane_problem(lanes: Lanes, lane: NonceLane, problem: str) -> bool:
+async def note_lane_problem(lanes: Lanes, lane: NonceLane, problem: Wait) -> bool:
     """Every intent without a nonce waits for the same. Returns False: nothing moved."""
     async with lanes.unit_of_work() as work:
         await work.journal.note_problem_of_created(lane.chain_id, lane.signer, problem)
@@ -56,9 +55,9 @@ async def _gas(lanes: Lanes, intent: TransactionIntent) -> int | None:
         estimate = await lanes.rail.estimate_gas(intent.signer, intent.call)
         return gas_limit(estimate, lanes.settings.max_transaction_gas)
     except CallWouldRevertError as error:
-        await _note_problem(lanes, intent, f"CALL_WOULD_REVERT: {error.reason}")
+        await _note_problem(lanes, intent, Wait(WaitFor.CALL_WOULD_REVERT, error.reason))
     except ValueError as error:
-        await _note_problem(lanes, intent, f"GAS_CAP_TOO_LOW: {error}")
+        await _note_problem(lanes, intent, Wait(WaitFor.GAS_CAP_TOO_LOW, str(error)))
     return None
 
 
@@ -68,18 +67,19 @@ async def _gas_of_batch(lanes: Lanes, intent: TransactionIntent) -> int | None:
     try:
         estimate = await lanes.rail.estimate_gas(intent.signer, intent.call)
     except CallWouldRevertError as error:
-        await _void(lanes, intent, f"WOULD_REVERT: {error.reason}")
+        await _void(lanes, intent, VoidReason(VoidedBecause.WOULD_REVERT, error.reason))
         return None
     if age_seconds > lanes.settings.stale_batch_seconds:
-        await _void(lanes, intent, f"STALE: made {age_seconds:.0f} s ago")
+        await _void(lanes, intent, VoidReason(VoidedBecause.STALE, f"made {age_seconds:.0f} s ago"))
     elif not fits(estimate, lanes.settings.batch_limits):
-        await _void(lanes, intent, f"{NO_LONGER_FITS}it needs {estimate} gas now")
+        reason = VoidReason(VoidedBecause.NO_LONGER_FITS, f"it needs {estimate} gas now")
+        await _void(lanes, intent, reason)
     else:
         return gas_limit(estimate, lanes.settings.batch_limits.max_gas)
     return None
 
 
-async def _void(lanes: Lanes, intent: TransactionIntent, reason: str) -> None:
+async def _void(lanes: Lanes, intent: TransactionIntent, reason: VoidReason) -> None:
     """A batch that has provably not left is given up; its payout makes another from its payees."""
     async with lanes.unit_of_work() as work:
         await wake_owner(work, intent, lanes.now())
@@ -102,12 +102,10 @@ async def _sign(lanes: Lanes, intent: TransactionIntent, gas: int, fees: Fees, c
             return False
         if chain_nonce > lane.next_nonce:
             # A backup was restored, or somebody else uses the key: paying on could pay twice.
-            lane.halt(
-                f"SIGNER_NEEDS_RECONCILIATION: JOURNAL_BEHIND_CHAIN: the chain has {chain_nonce} transactions "
-                f"of {lane.signer}, the journal {lane.next_nonce}"
-            )
+            detail = f"the chain has {chain_nonce} transactions of {lane.signer}, the journal {lane.next_nonce}"
+            why = lane.halt(signer_stopped(WaitFor.JOURNAL_BEHIND_CHAIN, detail))
             await work.journal.save_lane(lane)
-            await work.journal.note_problem_of_created(lane.chain_id, lane.signer, lane.halted_because)
+            await work.journal.note_problem_of_created(lane.chain_id, lane.signer, why)
             await work.commit()
             return False
         try:
@@ -133,7 +131,7 @@ async def _sign(lanes: Lanes, intent: TransactionIntent, gas: int, fees: Fees, c
     return True
 
 
-async def _note_problem(lanes: Lanes, intent: TransactionIntent, problem: str) -> None:
+async def _note_problem(lanes: Lanes, intent: TransactionIntent, problem: Wait) -> None:
     if intent.problem == problem:
         return
     async with lanes.unit_of_work() as work:

@@ -5,7 +5,7 @@ from payout_service.application.treasury.available_money import look_at_balance
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import PaymentState, tally_of
 from payout_service.domain.payout import Payout, PayoutState
-from payout_service.domain.treasury import treasury_key
+from payout_service.domain.treasury import money_lacks, treasury_key
 
 
 async def commit_funds(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
@@ -27,11 +27,7 @@ async def commit_funds(engine: Engine, payout: Payout, contract: LifecycleContra
         own = await work.treasury.committed_to(key, locked.payout_id)
         available = look.balance_base_units - await work.treasury.committed(key) + own
         if available < needed:
-            return StepResult(
-                engine.settings.poll_seconds,
-                f"INSUFFICIENT_FUNDS: {key.lifecycle_contract} needs {needed - max(available, 0)} more base units "
-                f"of {key.payment_token}",
-            )
+            return StepResult(engine.settings.poll_seconds, money_lacks(key, needed - max(available, 0)))
         if own > needed:
             await work.treasury.reduce(key, locked.payout_id, own - needed)
         elif own or locked.round_number > 1:

@@ -11,13 +11,20 @@ from payout_service.application.sending.chain_identity import refuse_wrong_chain
 from payout_service.application.sending.journaled_intents import is_lost_and_accounted
 from payout_service.application.treasury.available_money import look_at_balance
 from payout_service.application.treasury.treasury import known_contract
+from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.sweep import Sweep, SweepState
 from payout_service.domain.transaction import IntentState, Purpose, TransactionIntent
 from payout_service.domain.treasury import treasury_key
+from payout_service.domain.waits import told
 
 # Looks at a treasury whose commitments keep changing, before the caller has to try again.
 _MOST_LOOKS = 5
+_FAILURES = {
+    IntentState.REVERTED: FailedBecause.TRANSACTION_REVERTED,
+    IntentState.VOIDED: FailedBecause.TRANSACTION_VOIDED,
+    IntentState.NONCE_LOST: FailedBecause.TRANSACTION_NONCE_LOST,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ def _conclude(engine: Engine, sweep: Sweep, intent: TransactionIntent) -> None:
     if intent.state is IntentState.SUCCEEDED:
         sweep.succeed(transaction_hash, engine.now())
     else:
-        reason = f"TRANSACTION_{intent.state}: {intent.void_reason or intent.problem}"
+        reason = Failure(_FAILURES[intent.state], told(intent.void_reason or intent.problem))
         sweep.fail(reason, transaction_hash, engine.now())
 
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
+from libs.evm.interfaces import LIFECYCLE_IS_PAUSED
 from libs.evm.rpc import CallRevertedError, JsonRpc, RpcRefusedError, RpcUnavailableError, quantity
 from payout_service.application.ports.rail import CallWouldRevertError, Head, Receipt, SeenTransaction
 from payout_service.domain.fees import FeeQuote
@@ -76,7 +77,8 @@ class EvmRail:
         try:
             return quantity(await self._rpc.request("eth_estimateGas", transaction))
         except CallRevertedError as error:
-            raise CallWouldRevertError(error.reason) from error
+            is_by_pause = error.data[:4] == LIFECYCLE_IS_PAUSED.selector
+            raise CallWouldRevertError(error.reason, is_by_pause=is_by_pause) from error
         except RpcRefusedError as error:
             # For example more gas than a block holds: the call cannot be made as it is.
             raise CallWouldRevertError(error.message) from error

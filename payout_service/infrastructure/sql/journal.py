@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.chain.address import EvmAddress
+from payout_service.domain.endings import read_void_reason
 from payout_service.domain.fees import Fees
 from payout_service.domain.transaction import (
     FINAL_STATES,
@@ -25,6 +26,7 @@ from payout_service.domain.transaction import (
     Purpose,
     TransactionIntent,
 )
+from payout_service.domain.waits import Wait, read_wait, told
 from payout_service.infrastructure.sql import tables
 
 _intent = tables.transaction_intent
@@ -164,23 +166,23 @@ class SqlJournalRepository:
             for row in await self._connection.execute(statement)
         ]
 
-    async def note_problem(self, intent_id: UUID, problem: str) -> None:
+    async def note_problem(self, intent_id: UUID, problem: Wait) -> None:
         await self._connection.execute(
             update(_intent)
             .where(_intent.c.intent_id == intent_id, _intent.c.state == IntentState.CREATED.value)
-            .values(problem=problem)
+            .values(problem=str(problem))
         )
 
-    async def note_problem_of_created(self, chain_id: int, signer: EvmAddress, problem: str) -> None:
+    async def note_problem_of_created(self, chain_id: int, signer: EvmAddress, problem: Wait) -> None:
         await self._connection.execute(
             update(_intent)
             .where(
                 _intent.c.chain_id == chain_id,
                 _intent.c.signer == signer.value,
                 _intent.c.state == IntentState.CREATED.value,
-                _intent.c.problem != problem,
+                _intent.c.problem != str(problem),
             )
-            .values(problem=problem)
+            .values(problem=str(problem))
         )
 
     async def find_lane(self, chain_id: int, signer: EvmAddress) -> NonceLane | None:
@@ -197,7 +199,7 @@ class SqlJournalRepository:
                 signer=lane.signer.value,
                 genesis_hash=lane.genesis_hash,
                 next_nonce=lane.next_nonce,
-                halted_because=lane.halted_because,
+                halted_because=told(lane.halted_because),
             )
             .on_conflict_do_nothing()
         )
@@ -206,7 +208,7 @@ class SqlJournalRepository:
         await self._connection.execute(
             update(_lane)
             .where(_lane.c.chain_id == lane.chain_id, _lane.c.signer == lane.signer.value)
-            .values(next_nonce=lane.next_nonce, halted_because=lane.halted_because)
+            .values(next_nonce=lane.next_nonce, halted_because=told(lane.halted_because))
         )
 
     async def _save_attempts(self, intent: TransactionIntent) -> None:
@@ -241,7 +243,7 @@ class SqlJournalRepository:
         if row is None:
             return None
         return NonceLane(
-            row.chain_id, EvmAddress(row.signer), row.genesis_hash, row.next_nonce, row.halted_because
+            row.chain_id, EvmAddress(row.signer), row.genesis_hash, row.next_nonce, read_wait(row.halted_because)
         )
 
     async def _load(self, statement: Select[Any]) -> list[TransactionIntent]:
@@ -305,8 +307,8 @@ def _intent_of(row: Row[Any], attempts: list[Attempt]) -> TransactionIntent:
         nonce=row.nonce,
         attempts=attempts,
         outcome=outcome,
-        problem=row.problem,
-        void_reason=row.void_reason,
+        problem=read_wait(row.problem),
+        void_reason=read_void_reason(row.void_reason),
     )
 
 
@@ -317,8 +319,8 @@ def _changing_values(intent: TransactionIntent) -> dict[str, object]:
         "gas_limit": intent.gas_limit,
         "state": intent.state.value,
         "nonce": intent.nonce,
-        "problem": intent.problem,
-        "void_reason": intent.void_reason,
+        "problem": told(intent.problem),
+        "void_reason": told(intent.void_reason),
         "outcome_transaction_hash": outcome.transaction_hash if outcome else None,
         "outcome_block_number": outcome.block_number if outcome else None,
         "outcome_block_hash": outcome.block_hash if outcome else None,

@@ -10,8 +10,9 @@ import pytest_asyncio
 from eth_account.signers.local import LocalAccount
 
 from libs.chain.address import EvmAddress
+from libs.evm.interfaces import LIFECYCLE_IS_PAUSED
 from libs.evm.rpc import JsonRpc
-from payout_service.application.ports.lifecycle_contract import PAUSED_ERROR, CallKind, RecognisedCall
+from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
 from payout_service.application.ports.rail import CallWouldRevertError
 from payout_service.application.ports.sender import BroadcastAnswer
 from payout_service.domain.fees import Fees
@@ -169,12 +170,13 @@ async def test_a_call_that_would_revert_is_named(venue: Venue) -> None:
     first = await snapshot(venue)
     call = contracts.pay_batch(venue.lifecycle, venue.token, share(first, [BIG]))
     assert await rail.estimate_gas(venue.signer, call) > 50_000
-    with pytest.raises(CallWouldRevertError, match="NotEnoughBalance"):
+    with pytest.raises(CallWouldRevertError, match="NotEnoughBalance") as lacking:
         await rail.estimate_gas(venue.signer, contracts.sweep(venue.lifecycle, EvmAddress(BIG), 1))
     await venue.pause()
     assert await contracts.is_paused(venue.lifecycle)
-    with pytest.raises(CallWouldRevertError, match=f"^{PAUSED_ERROR}"):
+    with pytest.raises(CallWouldRevertError, match=f"^{LIFECYCLE_IS_PAUSED.name}") as paused:
         await rail.estimate_gas(venue.signer, call)
+    assert (lacking.value.is_by_pause, paused.value.is_by_pause) == (False, True)
 
 
 async def test_a_pause_and_its_end_are_seen_by_block(venue: Venue) -> None:
@@ -189,7 +191,7 @@ async def test_a_pause_and_its_end_are_seen_by_block(venue: Venue) -> None:
         assert await contracts.is_paused(lifecycle) is paused
         blocks.append(receipt.outcome.block_number)
         if paused:
-            with pytest.raises(CallWouldRevertError, match=PAUSED_ERROR):
+            with pytest.raises(CallWouldRevertError, match=LIFECYCLE_IS_PAUSED.name):
                 await rail.estimate_gas(venue.signer, contracts.set_paused(lifecycle, True))
     paused_at, unpaused_at = blocks
     around = (paused_at - 1, paused_at, unpaused_at - 1, unpaused_at)

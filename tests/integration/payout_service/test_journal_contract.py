@@ -9,6 +9,7 @@ import pytest
 
 from libs.chain.address import EvmAddress
 from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
+from payout_service.domain.endings import VoidedBecause, VoidReason
 from payout_service.domain.fees import Fees
 from payout_service.domain.transaction import (
     Attempt,
@@ -18,6 +19,7 @@ from payout_service.domain.transaction import (
     Outcome,
     TransactionIntent,
 )
+from payout_service.domain.waits import Wait, WaitFor, signer_stopped
 from tests.integration.payout_service.rows import (
     CHAIN_ID,
     HUGE,
@@ -28,6 +30,11 @@ from tests.integration.payout_service.rows import (
     signed,
 )
 from tests.support.payout.memory_database import START
+
+BLOCKED = Wait(WaitFor.CALL_WOULD_REVERT, "blocked")
+UNANSWERED = Wait(WaitFor.OUTCOME_UNKNOWN, "no answer")
+HALTED = signer_stopped(WaitFor.NONCE_LOST, "a nonce: used by others")
+CANCELLED = VoidReason(VoidedBecause.CANCELLED, "because")
 
 
 async def store(unit_of_work: UnitOfWorkFactory, *intents: TransactionIntent) -> None:
@@ -55,10 +62,10 @@ async def test_an_intent_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory
     no_op = Attempt(2, b"\x02", f"0x{uuid4().hex}", Fees(9, None), LATER, is_no_op=True)
     for change in (
         lambda: signed(intent, 3),
-        lambda: intent.mark_unknown(1, "no answer", LATER),
-        lambda: intent.void("cancelled"),
+        lambda: intent.mark_unknown(1, UNANSWERED, LATER),
+        lambda: intent.void(CANCELLED),
         lambda: intent.replace_with(no_op),
-        lambda: intent.mark_broadcast(2, "a problem", LATER),
+        lambda: intent.mark_broadcast(2, BLOCKED, LATER),
         intent.mined,
         lambda: intent.conclude(True, replace(outcome, transaction_hash=no_op.transaction_hash)),
     ):
@@ -110,7 +117,7 @@ async def test_a_nonce_belongs_to_one_intent(unit_of_work: UnitOfWorkFactory) ->
 async def test_what_was_never_signed_has_no_nonce_and_all_else_has_one(unit_of_work: UnitOfWorkFactory) -> None:
     created, voided, adopted = (new_intent(new_address()) for _ in range(3))
     await store(unit_of_work, created, voided, adopted)
-    assert voided.void("cancelled")
+    assert voided.void(CANCELLED)
     await save(unit_of_work, voided)
     adopted.adopt(Outcome("0xt", 7, "0xb", 1, None))
     await save(unit_of_work, adopted)
@@ -131,22 +138,22 @@ async def test_intents_without_a_nonce_come_by_age_those_with_a_problem_last(
     intents = [new_intent(signer) for _ in range(4)]
     await store(unit_of_work, *intents, new_intent(new_address()))
     async with unit_of_work() as work:
-        await work.journal.note_problem(intents[0].intent_id, "blocked")
+        await work.journal.note_problem(intents[0].intent_id, BLOCKED)
         await work.journal.save(signed(intents[3], 0))
         await work.commit()
     async with unit_of_work() as work:
-        await work.journal.note_problem(intents[3].intent_id, "too late: it has a nonce")
+        await work.journal.note_problem(intents[3].intent_id, BLOCKED)
         found = await work.journal.created(CHAIN_ID, signer, 2)
         assert [each.intent_id for each in found] == [intents[1].intent_id, intents[2].intent_id]
         assert await work.journal.queued_count(CHAIN_ID, signer) == 3
-        await work.journal.note_problem_of_created(CHAIN_ID, signer, "halted")
+        await work.journal.note_problem_of_created(CHAIN_ID, signer, HALTED)
         await work.commit()
     async with unit_of_work() as work:
         problems = {each.problem for each in await work.journal.created(CHAIN_ID, signer, 9)}
         (in_flight,) = await work.journal.in_flight(CHAIN_ID, signer)
         assert await work.journal.queued_count(CHAIN_ID, new_address()) == 0
-    assert problems == {"halted"}
-    assert in_flight.problem == ""
+    assert problems == {HALTED}
+    assert in_flight.problem is None
 
 
 async def test_what_is_in_flight_comes_by_nonce(unit_of_work: UnitOfWorkFactory) -> None:
@@ -155,7 +162,7 @@ async def test_what_is_in_flight_comes_by_nonce(unit_of_work: UnitOfWorkFactory)
     await store(unit_of_work, *intents)
     for intent, nonce in zip(intents[:3], (7, 5, 6), strict=True):
         await save(unit_of_work, signed(intent, nonce))
-    intents[0].mark_unknown(1, "", LATER)
+    intents[0].mark_unknown(1, UNANSWERED, LATER)
     await save(unit_of_work, intents[0])
     async with unit_of_work() as work:
         in_flight = await work.journal.in_flight(CHAIN_ID, signer)
@@ -168,7 +175,7 @@ async def concluded(
 ) -> TransactionIntent:
     intent = new_intent(signer)
     await store(unit_of_work, intent)
-    signed(intent, nonce).mark_broadcast(1, "", LATER)
+    signed(intent, nonce).mark_broadcast(1, None, LATER)
     if is_lost:
         intent.lose_nonce()
     else:
@@ -184,7 +191,7 @@ async def test_final_intents_come_by_nonce_from_a_nonce_on(unit_of_work: UnitOfW
     open_one, voided = new_intent(signer), new_intent(signer)
     await store(unit_of_work, open_one, voided)
     await save(unit_of_work, signed(open_one, 4))
-    voided.void("without a nonce")
+    voided.void(CANCELLED)
     await save(unit_of_work, voided)
     async with unit_of_work() as work:
 
@@ -262,7 +269,7 @@ async def test_an_adopted_intent_has_an_outcome_and_no_attempt(unit_of_work: Uni
 async def test_attempts_and_adopted_transactions_are_known(unit_of_work: UnitOfWorkFactory) -> None:
     intent = new_intent(new_address())
     await store(unit_of_work, intent)
-    signed(intent, 0).mark_broadcast(1, "", LATER)
+    signed(intent, 0).mark_broadcast(1, None, LATER)
     replacement = Attempt(2, b"\x02", f"0x{uuid4().hex}", Fees(HUGE, None), LATER)
     intent.replace_with(replacement)
     async with unit_of_work() as work:
@@ -311,11 +318,11 @@ async def test_a_lane_is_made_once(unit_of_work: UnitOfWorkFactory) -> None:
         lane = await work.journal.lock_lane(CHAIN_ID, signer)
         assert lane == NonceLane(CHAIN_ID, signer, "0xg", 4)
         lane.allocate()
-        lane.halt("because")
+        lane.halt(HALTED)
         await work.journal.save_lane(lane)
         await work.commit()
     async with unit_of_work() as work:
-        assert await work.journal.find_lane(CHAIN_ID, signer) == NonceLane(CHAIN_ID, signer, "0xg", 5, "because")
+        assert await work.journal.find_lane(CHAIN_ID, signer) == NonceLane(CHAIN_ID, signer, "0xg", 5, HALTED)
 
 
 async def test_nonces_are_unique_under_concurrency(unit_of_work: UnitOfWorkFactory) -> None:

@@ -8,8 +8,10 @@ import pytest
 
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
+from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleState
 from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
+from payout_service.domain.waits import Wait, WaitFor
 from tests.integration.payout_service.rows import (
     HUGE,
     LATER,
@@ -22,6 +24,9 @@ from tests.integration.payout_service.rows import (
     new_contract,
 )
 from tests.support.payout.memory_database import START
+
+MONEY = Wait(WaitFor.INSUFFICIENT_FUNDS, "so much")
+NOBODY = Failure(FailedBecause.NO_HOLDERS, "because")
 
 Statement = Callable[[UnitOfWork], Awaitable[object]]
 
@@ -70,7 +75,7 @@ async def test_a_payout_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory)
         assert payout.plan.zero_due_count == 1
         payout.percentage_basis_points = 1_250
         payout.progress = Progress(1, 2, 3, 4, 500, 6, 7, 8, 9, 10)
-        payout.wait_for("money", LATER)
+        payout.wait_for(MONEY, LATER)
         payout.pause(LATER)
         await work.payouts.save(payout)
         await work.commit()
@@ -121,7 +126,7 @@ async def test_the_terms_of_a_payout_are_read_as_they_were_stored(
     async with unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         assert locked == payout
-        locked.wait_for("something", LATER)
+        locked.wait_for(MONEY, LATER)
         await work.payouts.save(locked)
         await work.commit()
     async with unit_of_work() as work:
@@ -327,7 +332,7 @@ async def test_payouts_that_wait_for_a_snapshot_come_oldest_first(unit_of_work: 
     verbs: list[tuple[Payout, list[Callable[[Payout], object]]]] = [
         (snapshotting, [lambda each: each.begin_snapshot(LATER)]),
         (paused, [lambda each: each.begin_snapshot(LATER), lambda each: each.pause(LATER)]),
-        (failed, [lambda each: each.fail("because", LATER)]),
+        (failed, [lambda each: each.fail(NOBODY, LATER)]),
         (planning, [lambda each: each.begin_snapshot(LATER), plan]),
         (planning_paused, [lambda each: each.cancel({}, {}, LATER)]),
     ]

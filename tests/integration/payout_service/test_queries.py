@@ -13,6 +13,7 @@ from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
 from payout_service.domain.fees import Fees
 from payout_service.domain.payments import BatchState, FailureReason, PaymentOutcome, PaymentState
 from payout_service.domain.transaction import Attempt, Outcome
+from payout_service.domain.waits import Wait, WaitFor
 from payout_service.infrastructure.sql import reads
 from payout_service.infrastructure.sql.reads import SqlPayoutReads
 from tests.integration.payout_service.rows import (
@@ -49,15 +50,15 @@ async def test_a_batch_is_shown_with_every_attempt(engine: AsyncEngine, unit_of_
         payees = await work.batches.unbatched(payout_id, 2)
         await work.batches.add_batch(payout_id, batch_of(1, payees, intent.key), payees)
         await work.journal.add(intent)
-        await work.journal.note_problem(intent.intent_id, "FEE_CAP_REACHED")
+        await work.journal.note_problem(intent.intent_id, Wait(WaitFor.FEE_CAP_REACHED, "so much"))
         await work.commit()
     await batched(unit_of_work, payout_id, 2, 1)
     read = SqlPayoutReads(engine)
     planned, second = await read.batches(payout_id, 0, 9)
     assert (planned.state, planned.transaction_hash, planned.attempts) == (BatchState.PLANNED, "", ())
-    assert (planned.problem, planned.signer, planned.nonce) == ("FEE_CAP_REACHED", signer.value, None)
+    assert (planned.problem, planned.signer, planned.nonce) == ("FEE_CAP_REACHED: so much", signer.value, None)
     assert (second.number, second.problem) == (2, "")
-    signed(intent, 4).mark_broadcast(1, "", LATER)
+    signed(intent, 4).mark_broadcast(1, None, LATER)
     intent.replace_with(Attempt(2, b"\x02", f"0x{uuid4().hex}", Fees(HUGE, None), LATER, is_no_op=True))
     first, newest = intent.attempts
     async with unit_of_work() as work:

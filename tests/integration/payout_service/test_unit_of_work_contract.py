@@ -16,11 +16,13 @@ from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
 from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
+from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState, PauseRequest
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.sweep import SweepState
 from payout_service.domain.transaction import NonceLane
 from payout_service.domain.treasury import TreasuryKey
+from payout_service.domain.waits import Wait, WaitFor, signer_stopped
 from tests.integration.payout_service.rows import (
     CHAIN_ID,
     HUGE,
@@ -36,6 +38,10 @@ from tests.integration.payout_service.rows import (
     new_sweep,
 )
 from tests.support.payout.memory_database import START
+
+WAIT = Wait(WaitFor.CALL_WOULD_REVERT, "because")
+HALTED = signer_stopped(WaitFor.NONCE_LOST, "because")
+NOBODY = Failure(FailedBecause.NO_HOLDERS, "because")
 
 _SHORT_SECONDS = 0.05
 _LONG_SECONDS = 60.0
@@ -213,11 +219,11 @@ async def test_lanes_intents_sweeps_and_treasuries_are_locked_alike(unit_of_work
         ),
         (
             lambda work: work.journal.lock(intent.intent_id),
-            lambda work: work.journal.note_problem(intent.intent_id, "because"),
+            lambda work: work.journal.note_problem(intent.intent_id, WAIT),
         ),
         (
             lambda work: work.journal.lock(intent.intent_id),
-            lambda work: work.journal.note_problem_of_created(CHAIN_ID, signer, "halted"),
+            lambda work: work.journal.note_problem_of_created(CHAIN_ID, signer, HALTED),
         ),
         (
             lambda work: work.sweeps.lock(sweep.sweep_id),
@@ -437,7 +443,7 @@ async def test_a_sweep_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory) 
         locked.waiting_for = "gas money"
         await work.sweeps.save(locked)
         assert await work.sweeps.get(second.sweep_id) == locked
-        locked.fail("reverted", "0xt", LATER)
+        locked.fail(Failure(FailedBecause.TRANSACTION_REVERTED, "reverted"), "0xt", LATER)
         await work.sweeps.save(locked)
         await work.commit()
     async with unit_of_work() as work:
@@ -600,7 +606,7 @@ async def test_a_request_to_pause_is_kept_until_it_is_carried_out(unit_of_work: 
     asked = await changed(lambda each: each.request_pause(PauseRequest(2**40, True), LATER))
     assert asked.pause_request == PauseRequest(2**40, True)
     await changed(lambda each: each.begin_pause("pause/1"))
-    await changed(lambda each: each.note_pause_problem("because", LATER))
+    await changed(lambda each: each.note_pause_problem(WAIT, LATER))
     await changed(lambda each: each.request_pause(PauseRequest(2**40 + 1, False), LATER))
     await changed(lambda each: each.end_pause_transaction())
     done = await changed(lambda each: each.finish_pause(2**33, LATER))
@@ -613,7 +619,7 @@ async def test_what_is_final_is_not_claimed(unit_of_work: UnitOfWorkFactory) -> 
     sweep = new_sweep(payout.asset_id, now)
     async with unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
-        locked.fail("NO_HOLDERS", now)
+        locked.fail(NOBODY, now)
         await work.payouts.save(locked)
         contract = await work.lifecycle.lock(payout.asset_id)
         contract.state = LifecycleState.DEPLOYING
@@ -710,6 +716,6 @@ async def test_an_executing_payout_keeps_when_it_is_compared(unit_of_work: UnitO
     payout_id = await executing(unit_of_work)
     async with unit_of_work() as work:
         payout = await work.payouts.lock(payout_id)
-        payout.wait_for("nothing that puts it off", LATER)
+        payout.wait_for(WAIT, LATER)
         await work.payouts.save(payout)
         assert await work.payouts.claim_reconciliation(now, now) is None

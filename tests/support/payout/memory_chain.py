@@ -5,6 +5,7 @@ from types import coroutine
 
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
+from libs.evm.interfaces import LIFECYCLE_IS_PAUSED
 from libs.payout_terms import PayoutKind
 from payout_service.application.ports.lifecycle_contract import ReceiptEvidence, SeenExecution
 from payout_service.application.ports.payment_token import SeenTransfer
@@ -114,7 +115,7 @@ class MemoryChain(MemoryIssuer):
         blocks = await self._ask("estimate_gas")
         reason = self.would_revert(call) or self.why_reverts(call, blocks[-1].seen)
         if reason:
-            raise CallWouldRevertError(reason)
+            raise CallWouldRevertError(reason, is_by_pause=reason.startswith(LIFECYCLE_IS_PAUSED.name))
         return self.gas_of(call)
 
     async def fee_quote(self) -> FeeQuote:

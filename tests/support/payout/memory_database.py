@@ -28,6 +28,7 @@ from payout_service.domain.transaction import (
     TransactionIntent,
 )
 from payout_service.domain.treasury import TreasuryKey
+from payout_service.domain.waits import Wait
 from payout_service.messages.events import (
     discrepancy_found_event,
     discrepancy_resolved_event,
@@ -505,11 +506,11 @@ class MemoryJournal:
         found = self._transaction.find("foreign", "lane", (chain_id, signer))
         return sorted((each for each in found if each.find_time == find_time), key=lambda each: each.nonce)
 
-    async def note_problem(self, intent_id: UUID, problem: str) -> None:
+    async def note_problem(self, intent_id: UUID, problem: Wait) -> None:
         await self._transaction.statement()
         await self._note(intent_id, problem)
 
-    async def note_problem_of_created(self, chain_id: int, signer: EvmAddress, problem: str) -> None:
+    async def note_problem_of_created(self, chain_id: int, signer: EvmAddress, problem: Wait) -> None:
         await self._transaction.statement()
         for intent in self._transaction.find_by_age("intent", "created", (chain_id, signer)):
             if intent.problem != problem:
@@ -536,7 +537,7 @@ class MemoryJournal:
         await self._transaction.statement()
         await self._transaction.update("lane", (lane.chain_id, lane.signer), _copy(lane))
 
-    async def _note(self, intent_id: UUID, problem: str) -> None:
+    async def _note(self, intent_id: UUID, problem: Wait) -> None:
         """UPDATE ... WHERE state = 'CREATED'."""
         if not _is_created(self._transaction.get("intent", intent_id)):
             return

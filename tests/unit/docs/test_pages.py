@@ -20,18 +20,17 @@ from deploy.local.settings import (
     RPC_URL_VARIABLE,
 )
 from deploy.setup.draw_stages import PICTURE, draw, read_arrows, read_layers
-from libs.errors import Reason
 from libs.messaging.streams import DEAD_LETTER_RETENTION_SECONDS, RETENTION_SECONDS
-from payout_service.domain.lifecycle import ConditionKind
+from payout_service.application.planning.begin_payout import NEVER_READY
+from payout_service.domain.endings import FailedBecause, VoidedBecause
 from payout_service.domain.transaction import Purpose
+from payout_service.domain.waits import REASONS_WAITED_FOR, WaitFor
 
 _PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _PATH = re.compile(r"`((?:libs|tests|deploy|\w+_service)/[\w./]+)`")
 _RPC = re.compile(r"`(\w+Service)\.(\w+)`")
 _REACH = re.compile(r"failpoints\.reach\(\s*f?\"([^\"]+)\"")
-# A name in front of an explanation, at the beginning of a text in quotes.
-_NAMED = re.compile(r"\"((?:[A-Z][A-Z_]{4,}: )+)")
 _DAY_SECONDS = 24 * 3600
 
 
@@ -90,16 +89,21 @@ def test_the_failpoints_are_the_codes() -> None:
     }
 
 
-def test_what_a_payout_waits_for_is_told() -> None:
-    section = _section("operations.md", "## What a payout waits for")
-    told = {
-        name
-        for name in re.findall(r"`([A-Z][A-Z_]+)`", section)
-        if not name.startswith(("PAYOUT_SERVICE_", "FAILED"))
-    }
-    in_code = {name for chain in _found(_NAMED) for name in chain.split(": ") if name}
-    in_code |= {kind.value for kind in ConditionKind}
-    assert told - {reason.value for reason in Reason} == in_code - {reason.value for reason in Reason}
+def test_what_is_waited_for_is_told_in_one_place() -> None:
+    page, errors = ((DOCS / name).read_text(encoding="utf-8") for name in ("waits.md", "errors.md"))
+    told = re.findall(r"^\| `([A-Z][A-Z_]+)` \|", page, re.MULTILINE)
+    names = [
+        *(each.name for each in WaitFor if each is not WaitFor.OTHER),
+        *(reason.name for reason in REASONS_WAITED_FOR),
+        *(each.name for each in VoidedBecause if each is not VoidedBecause.OTHER),
+        *(each.name for each in FailedBecause),
+    ]
+    assert told == names
+    assert "(waits.md)" in _section("operations.md", "## What a payout waits for")
+    assert "\n| `" not in _section("operations.md", "## What a payout waits for"), "the table is in waits.md alone"
+    for name in REASONS_WAITED_FOR.keys() | NEVER_READY:
+        assert f"`{name}`" in page
+        assert f"| `{name}` |" in errors
 
 
 def test_the_names_of_the_stack_are_told() -> None:

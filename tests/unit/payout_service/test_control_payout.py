@@ -24,6 +24,7 @@ from payout_service.domain.payout import CANCELLABLE_STATES, PAUSABLE_STATES, Pa
 from payout_service.domain.plan import PlanTotals
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.transaction import IntentState
+from payout_service.domain.waits import told
 from tests.support.payout.memory_chain import SIGNER, holder
 from tests.support.payout.stage import Stage, engine_settings
 from tests.unit.payout_service.payouts_of_kinds import request_of
@@ -169,7 +170,7 @@ async def test_a_pause_takes_back_what_has_not_left_and_lets_the_rest_come_to_it
     await pause_payout(stage.engine, key(), payout_id)
     assert (left.state, waits.state) == (IntentState.BROADCAST, IntentState.CREATED)
     assert stage.database.intent(waits.key).state is IntentState.VOIDED
-    assert stage.database.intent(waits.key).void_reason.startswith("PAUSED")
+    assert told(stage.database.intent(waits.key).void_reason).startswith("PAUSED")
     await stage.rounds(10)
     payout = stage.payout(payout_id)
     assert payout.state is S.PAUSED

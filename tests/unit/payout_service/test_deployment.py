@@ -8,6 +8,7 @@ from libs.chain.address import EvmAddress
 from libs.idempotency import RequestKey
 from payout_service.application.contract.advance_lifecycle import advance_one_lifecycle
 from payout_service.application.recovery.reconcile_signer import reconcile_signer
+from payout_service.domain.endings import VoidedBecause, VoidReason
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.transaction import ContractCall, IntentState
@@ -79,7 +80,7 @@ async def test_a_creation_that_was_given_up_fails_the_asset() -> None:
     (intent,) = stage.database.intents()
     async with stage.database.unit_of_work() as work:
         locked = await work.journal.lock(intent.intent_id)
-        locked.void("because")
+        locked.void(VoidReason(VoidedBecause.OTHER, "because"))
         await work.journal.save(locked)
         await work.commit()
     failed = await deploy(stage)

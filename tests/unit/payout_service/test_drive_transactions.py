@@ -10,6 +10,7 @@ from libs.errors import AppError
 from payout_service.application.sending.chain_identity import WrongChainError
 from payout_service.application.sending.drive_transactions import drive_transactions
 from payout_service.domain.transaction import IntentState
+from payout_service.domain.waits import told
 from tests.support.payout.memory_chain import CHAIN_ID, GWEI, OTHER_SIGNER, SIGNER
 from tests.support.payout.memory_database import MemoryDatabase
 from tests.support.payout.stage import Stage, engine_settings
@@ -58,7 +59,7 @@ async def test_a_lost_reply_is_unknown_and_the_same_bytes_go_again(fault: str) -
         await stage.drive()
     intent = stage.database.intent(KEY)
     assert intent.state is IntentState.UNKNOWN
-    assert intent.problem.startswith("OUTCOME_UNKNOWN")
+    assert told(intent.problem).startswith("OUTCOME_UNKNOWN")
     await stage.drive()
     assert len(stage.chain.broadcasts) == 1
     await stage.drive(stage.engine.settings.rebroadcast_seconds)
@@ -79,7 +80,7 @@ async def test_an_unknown_outcome_is_found_without_sending_again() -> None:
     stage.chain.mine()
     await stage.drive()
     assert stage.database.intent(KEY).state is IntentState.MINED
-    assert stage.database.intent(KEY).problem == ""
+    assert told(stage.database.intent(KEY).problem) == ""
     stage.chain.mine(2)
     await stage.drive()
     assert stage.database.intent(KEY).state is IntentState.SUCCEEDED
@@ -140,9 +141,9 @@ async def test_what_a_node_does_not_take_is_named_and_sent_again() -> None:
     await stage.drive()
     stage.chain.faults = ["not taken"]
     await stage.drive()
-    assert stage.database.intent(KEY).problem == "NOT_TAKEN_BY_NODE: insufficient funds for gas"
+    assert told(stage.database.intent(KEY).problem) == "NOT_TAKEN_BY_NODE: insufficient funds for gas"
     await stage.drive(10)
-    assert stage.database.intent(KEY).problem == ""
+    assert told(stage.database.intent(KEY).problem) == ""
     assert len(set(stage.chain.broadcasts)) == 1
 
 
@@ -151,10 +152,10 @@ async def test_bytes_that_stay_without_a_receipt_say_so() -> None:
     await signed_and_sent(stage)
     for _ in range(3):
         await stage.drive(10)
-    assert stage.database.intent(KEY).problem.startswith("NOT_MINED: signed at 2026-03-01T12:00:00Z")
+    assert told(stage.database.intent(KEY).problem).startswith("NOT_MINED: signed at 2026-03-01T12:00:00Z")
     stage.chain.mine(3)
     await stage.drive()
-    assert stage.database.intent(KEY).problem == ""
+    assert told(stage.database.intent(KEY).problem) == ""
 
 
 async def test_a_reorg_of_a_mined_receipt_sends_the_same_bytes_again() -> None:
@@ -203,13 +204,13 @@ async def test_a_nonce_that_somebody_else_used_halts_the_lane() -> None:
     stage.chain.mine(2)
     await stage.drive()
     assert stage.database.intent(KEY).state is IntentState.NONCE_LOST
-    assert stage.database.lane().halted_because.startswith("SIGNER_NEEDS_RECONCILIATION: NONCE_LOST")
+    assert told(stage.database.lane().halted_because).startswith("SIGNER_NEEDS_RECONCILIATION: NONCE_LOST")
     await stage.add_intent("creation/later")
     assert not await stage.drive()
     assert stage.chain.signed == [0], "nothing more is signed"
     later = stage.database.intent("creation/later")
     assert later.state is IntentState.CREATED
-    assert later.problem.startswith("SIGNER_NEEDS_RECONCILIATION")
+    assert told(later.problem).startswith("SIGNER_NEEDS_RECONCILIATION")
 
 
 async def test_a_receipt_that_comes_up_late_is_not_a_lost_nonce() -> None:
@@ -225,7 +226,7 @@ async def test_a_receipt_that_comes_up_late_is_not_a_lost_nonce() -> None:
     await stage.drive()
     await stage.drive()
     assert stage.database.intent(KEY).state is IntentState.SUCCEEDED
-    assert stage.database.lane().halted_because == ""
+    assert told(stage.database.lane().halted_because) == ""
 
 
 @pytest.mark.parametrize("question", ["find_receipt", "find_receipt and transaction_with_nonce"])
@@ -244,7 +245,7 @@ async def test_a_nonce_is_lost_only_to_a_transaction_that_was_seen(question: str
     for _ in range(3):
         await stage.drive(10)
     assert stage.database.intent(KEY).state is IntentState.BROADCAST
-    assert stage.database.lane().halted_because == ""
+    assert told(stage.database.lane().halted_because) == ""
     for each, original in originals.items():
         setattr(stage.chain, each, original)
     await stage.drive()
@@ -280,7 +281,7 @@ async def test_a_journal_behind_the_chain_halts_before_anything_is_signed() -> N
     stage.chain.use_nonce_elsewhere()
     await stage.add_intent("creation/later")
     assert not await stage.drive()
-    assert "JOURNAL_BEHIND_CHAIN" in stage.database.lane().halted_because
+    assert "JOURNAL_BEHIND_CHAIN" in told(stage.database.lane().halted_because)
     assert stage.chain.signed == [0]
     assert stage.database.lane().next_nonce == 1
     assert stage.database.intent("creation/later").problem == stage.database.lane().halted_because
@@ -295,14 +296,14 @@ async def test_a_chain_behind_the_journal_is_waited_for_by_name() -> None:
     await stage.add_intent("creation/later")
     stage.chain.lag_of = lambda: 3
     assert not await stage.drive()
-    assert stage.database.intent("creation/later").problem.startswith(
+    assert told(stage.database.intent("creation/later").problem).startswith(
         f"CHAIN_BEHIND_JOURNAL: the node tells 0 transactions of {SIGNER}, 1 are final in the journal"
     )
     assert stage.chain.signed == [0]
     stage.chain.lag_of = lambda: 0
     assert await stage.drive()
     assert stage.chain.signed == [0, 1]
-    assert stage.database.intent("creation/later").problem == ""
+    assert told(stage.database.intent("creation/later").problem) == ""
 
 
 async def test_final_transactions_that_a_deep_reorg_took_back_are_sent_again_as_they_were() -> None:
@@ -347,7 +348,7 @@ async def test_a_signer_with_a_history_that_no_journal_knows_stops_before_its_fi
     stage.chain.use_nonce_elsewhere()
     await stage.add_intent()
     assert not await stage.drive()
-    assert "JOURNAL_BEHIND_CHAIN: the chain has 1 transactions" in stage.database.lane().halted_because
+    assert "JOURNAL_BEHIND_CHAIN: the chain has 1 transactions" in told(stage.database.lane().halted_because)
     assert stage.database.intent(KEY).problem == stage.database.lane().halted_because
     assert stage.chain.signed == []
 
@@ -397,12 +398,12 @@ async def test_what_cannot_be_sent_now_does_not_hold_up_the_others() -> None:
     stage.chain.would_revert = lambda call: "TokenIsPaused()" if call.data == b"blocked" else ""
     for _ in range(3):
         await stage.drive()
-    assert stage.database.intent("creation/blocked").problem == "CALL_WOULD_REVERT: TokenIsPaused()"
+    assert told(stage.database.intent("creation/blocked").problem) == "CALL_WOULD_REVERT: TokenIsPaused()"
     assert stage.database.intent("creation/free").nonce == 0
     stage.chain.would_revert = lambda call: ""
     await stage.drive()
     blocked = stage.database.intent("creation/blocked")
-    assert (blocked.nonce, blocked.problem) == (1, "")
+    assert (blocked.nonce, blocked.problem) == (1, None)
 
 
 async def test_a_creation_above_the_gas_cap_is_named_and_not_signed() -> None:
@@ -410,7 +411,8 @@ async def test_a_creation_above_the_gas_cap_is_named_and_not_signed() -> None:
     stage.chain.gas_of_creation = stage.engine.settings.max_transaction_gas + 1
     await stage.add_intent()
     assert not await stage.drive()
-    assert stage.database.intent(KEY).problem == "GAS_CAP_TOO_LOW: the call needs 3000001 gas, the cap is 3000000"
+    problem = told(stage.database.intent(KEY).problem)
+    assert problem == "GAS_CAP_TOO_LOW: the call needs 3000001 gas, the cap is 3000000"
     assert stage.chain.signed == []
 
 
@@ -428,7 +430,7 @@ async def test_a_fee_above_the_cap_is_named_for_all_that_wait() -> None:
     await stage.add_intent("creation/b")
     assert not await stage.drive()
     problem = f"FEE_CAP_REACHED: {51 * GWEI} wei per gas are asked for, the cap is {50 * GWEI}"
-    assert {each.problem for each in stage.database.intents()} == {problem}
+    assert {told(each.problem) for each in stage.database.intents()} == {problem}
     stage.chain.base_fee = 50 * GWEI
     await stage.drive()
     assert stage.chain.signed == [0]
@@ -521,7 +523,7 @@ async def test_a_relay_that_refuses_gaps_gets_one_after_the_other() -> None:
         await stage.add_intent(f"creation/{number}")
     for _ in range(4):
         await stage.drive()
-    assert stage.database.intent("creation/1").problem.startswith("NONCE_GAP: ")
+    assert told(stage.database.intent("creation/1").problem).startswith("NONCE_GAP: ")
     for _ in range(12):
         stage.chain.mine()
         await stage.drive(10)

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from payout_service.domain.endings import VoidedBecause, VoidReason
 from payout_service.domain.fees import Fees
 from payout_service.domain.transaction import (
     FINAL_STATES,
@@ -22,8 +23,13 @@ from payout_service.domain.transaction import (
     TransactionIntent,
     no_op,
 )
+from payout_service.domain.waits import Wait, WaitFor, signer_stopped, told
 from tests.support.payout.memory_chain import SIGNER
 from tests.support.payout.memory_database import START
+
+UNANSWERED = Wait(WaitFor.OUTCOME_UNKNOWN, "no answer")
+FIRST = signer_stopped(WaitFor.NONCE_LOST, "a nonce")
+BECAUSE = VoidReason(VoidedBecause.CANCELLED, "because")
 
 S = IntentState
 ATTEMPT = Attempt(1, b"raw", "0xh", Fees(2, 1), START)
@@ -31,8 +37,8 @@ OUTCOME = Outcome("0xh", 1, "0xb", 1, None)
 NO_OP_HASH = "0xn"
 VERBS: dict[str, tuple[IntentState, Callable[[TransactionIntent], object]]] = {
     "sign": (S.SIGNED, lambda each: each.sign(0, 1, ATTEMPT)),
-    "mark_broadcast": (S.BROADCAST, lambda each: each.mark_broadcast(1, "", START)),
-    "mark_unknown": (S.UNKNOWN, lambda each: each.mark_unknown(1, "", START)),
+    "mark_broadcast": (S.BROADCAST, lambda each: each.mark_broadcast(1, None, START)),
+    "mark_unknown": (S.UNKNOWN, lambda each: each.mark_unknown(1, UNANSWERED, START)),
     "mined": (S.MINED, lambda each: each.mined()),
     "conclude_success": (S.SUCCEEDED, lambda each: each.conclude(True, OUTCOME)),
     "conclude_revert": (S.REVERTED, lambda each: each.conclude(False, OUTCOME)),
@@ -131,7 +137,7 @@ def test_nothing_is_signed_twice_and_no_final_state_is_left_but_by_adoption() ->
 
 def test_what_is_not_mined_any_more_is_sent_again() -> None:
     intent = intent_in(S.MINED)
-    intent.mark_broadcast(1, "", START)
+    intent.mark_broadcast(1, None, START)
     assert intent.state is S.BROADCAST
     assert intent.attempts[0].last_broadcast_time == START
     assert intent.attempts[1].last_broadcast_time is None
@@ -162,7 +168,7 @@ def test_attempts_are_numbered_without_gaps(number: int) -> None:
 
 def test_what_shall_not_happen_gets_no_other_bytes_that_do_it() -> None:
     intent = intent_in(S.BROADCAST)
-    assert not intent.void("CANCELLED")
+    assert not intent.void(BECAUSE)
     with pytest.raises(ValueError, match="shall not happen: CANCELLED"):
         intent.replace_with(replace(ATTEMPT, number=3))
     intent.replace_with(replace(ATTEMPT, number=3, is_no_op=True))
@@ -175,19 +181,19 @@ def test_a_no_op_sends_nothing_to_the_signer_itself() -> None:
 @pytest.mark.parametrize("state", IntentState)
 def test_only_what_has_no_nonce_is_void_at_once(state: IntentState) -> None:
     intent = intent_in(state)
-    is_void = intent.void("because")
+    is_void = intent.void(BECAUSE)
     assert is_void is (state in (S.CREATED, S.VOIDED))
     assert intent.state is (S.VOIDED if state is S.CREATED else state)
     if state in IN_FLIGHT_STATES or state is S.CREATED:
-        intent.void("another reason")
-        assert intent.void_reason == "because", "the first reason stays"
+        intent.void(VoidReason(VoidedBecause.STALE, "another reason"))
+        assert intent.void_reason == BECAUSE, "the first reason stays"
     else:
-        assert intent.void_reason == ""
+        assert intent.void_reason is None
 
 
 def test_an_older_attempt_that_was_mined_decides_also_after_a_no_op() -> None:
     intent = intent_in(S.BROADCAST)
-    intent.void("CANCELLED")
+    intent.void(BECAUSE)
     intent.conclude(True, OUTCOME)
     assert (intent.state, intent.outcome) == (S.SUCCEEDED, OUTCOME)
 
@@ -195,10 +201,10 @@ def test_an_older_attempt_that_was_mined_decides_also_after_a_no_op() -> None:
 @pytest.mark.parametrize("state", IntentState)
 def test_what_is_accounted_for_is_not_adopted(state: IntentState) -> None:
     intent = intent_in(state)
-    intent.problem = "something"
+    intent.problem = UNANSWERED
     if state in (S.CREATED, S.NONCE_LOST):
         intent.adopt(OUTCOME)
-        assert (intent.state, intent.outcome, intent.problem) == (S.SUCCEEDED, OUTCOME, "")
+        assert (intent.state, intent.outcome, told(intent.problem)) == (S.SUCCEEDED, OUTCOME, "")
     else:
         with pytest.raises(ValueError, match="is accounted for"):
             intent.adopt(OUTCOME)
@@ -223,18 +229,18 @@ def test_only_the_same_transaction_moves_to_another_block() -> None:
 def test_a_halted_lane_gives_no_nonce_and_keeps_its_first_reason() -> None:
     lane = NonceLane(1, SIGNER, "0xg", 5)
     assert (lane.allocate(), lane.next_nonce) == (5, 6)
-    lane.halt("first")
-    lane.halt("second")
-    with pytest.raises(LaneHaltedError, match="first"):
+    assert lane.halt(FIRST) == FIRST
+    assert lane.halt(UNANSWERED) == FIRST
+    with pytest.raises(LaneHaltedError, match=f"^{FIRST}$"):
         lane.allocate()
     assert lane.next_nonce == 6
 
 
 def test_a_lane_never_goes_back_to_a_nonce_that_was_given_away() -> None:
     lane = NonceLane(1, SIGNER, "0xg", 5)
-    lane.halt("because")
+    lane.halt(FIRST)
     with pytest.raises(ValueError, match="was given away"):
         lane.resume_at(4)
-    assert lane.halted_because == "because"
+    assert lane.halted_because == FIRST
     lane.resume_at(8)
-    assert (lane.allocate(), lane.halted_because) == (8, "")
+    assert (lane.allocate(), told(lane.halted_because)) == (8, "")

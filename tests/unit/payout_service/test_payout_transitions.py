@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from libs.payout_terms import ExcludedShare, PayeeRules, PayoutKind
+from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.payments import (
     OPEN_STATES,
     PAYMENT_TRANSITIONS,
@@ -36,8 +37,13 @@ from payout_service.domain.plan import (
 )
 from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.sweep import SWEEP_TRANSITIONS, Sweep, SweepState
+from payout_service.domain.waits import Wait, WaitFor
 from tests.support.payout.memory_chain import SIGNER
 from tests.support.payout.memory_database import START
+
+WAIT = Wait(WaitFor.INSUFFICIENT_FUNDS, "so much")
+NOBODY = Failure(FailedBecause.NO_HOLDERS, "because")
+REVERTED = Failure(FailedBecause.TRANSACTION_REVERTED, "because")
 
 S = PayoutState
 PLAN = PlanTotals(2, 0, 90, 3, 7, "hash")
@@ -130,7 +136,7 @@ VERBS: dict[str, tuple[PayoutState, set[PayoutState], Callable[[Payout], None]]]
         {S.REQUESTED, S.SNAPSHOTTING, S.PLANNING, S.WAITING_FOR_FUNDS, S.EXECUTING, *STOPPED},
         lambda each: each.cancel({}, {}, START),
     ),
-    "fail": (S.FAILED, {S.REQUESTED, S.SNAPSHOTTING}, lambda each: each.fail("NO_HOLDERS", START)),
+    "fail": (S.FAILED, {S.REQUESTED, S.SNAPSHOTTING}, lambda each: each.fail(NOBODY, START)),
 }
 
 
@@ -309,9 +315,9 @@ def test_a_percentage_becomes_a_total_once() -> None:
 
 def test_a_cause_is_published_once() -> None:
     payout = payout_in(S.REQUESTED)
-    assert payout.wait_for("A", START)
-    assert not payout.wait_for("A", START)
-    assert payout.wait_for("", START)
+    assert payout.wait_for(WAIT, START)
+    assert not payout.wait_for(WAIT, START)
+    assert payout.wait_for(None, START)
     assert payout.version == 3
 
 
@@ -582,7 +588,7 @@ def test_nobody_becomes_excluded_or_deferred_after_the_plan() -> None:
 
 SWEEP_VERBS: dict[SweepState, Callable[[Sweep], None]] = {
     SweepState.SUCCEEDED: lambda each: each.succeed("0xh", START),
-    SweepState.FAILED: lambda each: each.fail("because", "0xh", START),
+    SweepState.FAILED: lambda each: each.fail(REVERTED, "0xh", START),
 }
 
 

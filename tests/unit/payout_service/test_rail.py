@@ -23,7 +23,7 @@ from libs.errors import AppError
 from libs.evm import interfaces
 from libs.evm.rpc import RpcUnavailableError
 from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
-from payout_service.application.ports.rail import SeenTransaction
+from payout_service.application.ports.rail import CallWouldRevertError, SeenTransaction
 from payout_service.application.ports.sender import BroadcastAnswer
 from payout_service.bootstrap import _files, _rail, _rpc
 from payout_service.config import PayoutSettings
@@ -732,3 +732,23 @@ async def test_transfers_are_asked_for_by_their_sender() -> None:
     assert (found.to, found.amount_base_units, found.block_number) == (PAYEE, 2**255, 8)
     assert found.transaction_hash == f"0x{8:064x}"
     assert logs.asked == [(str(MONEY), ["0x" + each.hex() for each in topics[:2]])]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "is_by_pause"),
+    [
+        (reverted("LifeCycleCashFlowIsPaused()"), "LifeCycleCashFlowIsPaused()", True),
+        (reverted("LifeCycleCashFlowIsUnpaused()"), "LifeCycleCashFlowIsUnpaused()", False),
+        (reverted("TokenIsPaused()"), "TokenIsPaused()", False),
+        (error(3, "execution reverted"), "reverted without a reason", False),
+        (error(-32000, "gas required exceeds allowance"), "gas required exceeds allowance", False),
+    ],
+)
+async def test_a_call_that_would_revert_tells_whether_the_contract_is_paused(
+    answer: object, reason: str, is_by_pause: bool
+) -> None:
+    with pytest.raises(CallWouldRevertError) as caught:
+        await EvmRail(node(eth_estimateGas=answer)).estimate_gas(
+            EvmAddress(ACCOUNTS[0]), ContractCall(CONTRACT, b"")
+        )
+    assert (caught.value.reason, caught.value.is_by_pause) == (reason, is_by_pause)

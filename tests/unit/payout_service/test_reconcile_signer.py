@@ -23,6 +23,7 @@ from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
 from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.sweep import SweepState
 from payout_service.domain.transaction import IntentState
+from payout_service.domain.waits import told
 from tests.support.payout.memory_chain import CONTRACT, GWEI, OTHER_SIGNER, SIGNER, TOKEN, TREASURER, holder
 from tests.support.payout.stage import ASSET_ID, Stage, engine_settings
 
@@ -60,7 +61,7 @@ async def halt(stage: Stage) -> None:
             break
     stage.chain.mine(3)
     await stage.rounds(2)
-    assert stage.database.lane().halted_because.startswith("SIGNER_NEEDS_RECONCILIATION: ")
+    assert told(stage.database.lane().halted_because).startswith("SIGNER_NEEDS_RECONCILIATION: ")
 
 
 def hashes(stage: Stage) -> list[str]:
@@ -75,7 +76,7 @@ async def finish(stage: Stage, payout_id: UUID) -> Payout:
     stage.assert_paid_as_planned(payout_id)
     assert {row.state for row in stage.payments(payout_id)} == {PaymentState.PAID}
     assert stage.database.committed_base_units() == 0
-    assert stage.database.lane().halted_because == ""
+    assert told(stage.database.lane().halted_because) == ""
     return payout
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from payout_service.domain.fees import Fees
 from payout_service.domain.transaction import IntentState, TransactionIntent
+from payout_service.domain.waits import told
 from tests.support.payout.memory_chain import GWEI
 from tests.support.payout.stage import Stage, engine_settings
 
@@ -120,7 +121,7 @@ async def test_any_attempt_may_be_the_one_that_is_mined(winner: int) -> None:
     done = await succeed(stage)
     assert done.outcome
     assert done.outcome.transaction_hash == attempts[winner].transaction_hash
-    assert stage.database.lane().halted_because == ""
+    assert told(stage.database.lane().halted_because) == ""
 
 
 async def test_after_a_reorg_another_attempt_may_be_mined() -> None:
@@ -149,10 +150,11 @@ async def test_at_the_cap_the_cause_is_named_and_the_same_bytes_go_again() -> No
         await stage.drive(PATIENCE_SECONDS)
     intent = stage.database.intent(KEY)
     assert len(intent.attempts) == 1
-    assert intent.problem == f"FEE_CAP_REACHED: {51 * GWEI} wei per gas are asked for, the cap is {50 * GWEI}"
+    problem = f"FEE_CAP_REACHED: {51 * GWEI} wei per gas are asked for, the cap is {50 * GWEI}"
+    assert told(intent.problem) == problem
     assert stage.chain.broadcasts == [intent.attempts[0].raw] * 6
     stage.chain.base_fee = GWEI
-    assert (await succeed(stage)).problem == ""
+    assert told((await succeed(stage)).problem) == ""
 
 
 async def test_a_replacement_is_never_above_the_cap() -> None:
@@ -167,7 +169,7 @@ async def test_a_replacement_is_never_above_the_cap() -> None:
         await stage.drive(PATIENCE_SECONDS)
     intent = stage.database.intent(KEY)
     assert len(intent.attempts) == 2, "another one would have to offer more than the cap"
-    assert intent.problem.startswith("FEE_CAP_REACHED: ")
+    assert told(intent.problem).startswith("FEE_CAP_REACHED: ")
 
 
 async def test_attempts_are_bounded_and_the_last_one_goes_again() -> None:
@@ -178,7 +180,7 @@ async def test_attempts_are_bounded_and_the_last_one_goes_again() -> None:
         await stage.drive(4 * PATIENCE_SECONDS)
     intent = stage.database.intent(KEY)
     assert len(intent.attempts) == 3
-    assert intent.problem.startswith("NOT_MINED: signed at 2026-03-01T12:00:00Z, 3 times, for at most ")
+    assert told(intent.problem).startswith("NOT_MINED: signed at 2026-03-01T12:00:00Z, 3 times, for at most ")
     assert stage.chain.broadcasts.count(intent.attempts[2].raw) > 5
     stage.chain.is_stuck = False
     await succeed(stage)
@@ -202,11 +204,11 @@ async def test_a_fee_that_the_node_calls_too_low_is_named() -> None:
     await stage.drive()
     stage.chain.base_fee = 20 * GWEI
     await stage.drive()
-    assert stage.database.intent(KEY).problem == "FEE_TOO_LOW: max fee per gas less than block base fee"
+    assert told(stage.database.intent(KEY).problem) == "FEE_TOO_LOW: max fee per gas less than block base fee"
     await stage.drive(PATIENCE_SECONDS)
     await stage.drive()
     assert stage.chain.broadcasts[-1] == stage.database.intent(KEY).attempts[1].raw
-    assert (await succeed(stage)).problem == ""
+    assert told((await succeed(stage)).problem) == ""
 
 
 async def test_a_replica_that_decided_on_an_older_view_replaces_nothing() -> None:

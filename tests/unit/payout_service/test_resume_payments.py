@@ -9,6 +9,7 @@ from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.treasury import treasury_key
+from payout_service.domain.waits import told
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.stage import Stage, engine_settings, ready_contract
 
@@ -155,7 +156,7 @@ async def test_money_that_a_batch_under_way_will_take_is_not_counted_again() -> 
     stage.chain.mine()
     lacking = await resume_payments(stage.engine, stage.payout(payout_id), ready_contract())
     assert states(stage, payout_id)[:2] == [PaymentState.PLANNED, PaymentState.WAITING]
-    assert "needs 250 more base units" in lacking
+    assert "needs 250 more base units" in told(lacking)
 
 
 async def test_a_deposit_does_not_count_what_is_promised_to_others() -> None:

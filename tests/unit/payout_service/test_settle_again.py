@@ -18,6 +18,7 @@ from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.domain.waits import Wait
 from tests.simulation.world import Alarms
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.stage import Stage, engine_settings
@@ -180,7 +181,7 @@ async def test_a_dispute_that_is_settled_while_the_payout_ends_does_not_leave_it
     await retry_payments(stage.engine, operator_key(), payout_id, ())
     tokens_left = execute_payout._tokens_left
 
-    async def settled_meanwhile(*arguments: Any) -> str:
+    async def settled_meanwhile(*arguments: Any) -> Wait | None:
         left = await tokens_left(*arguments)
         if liar.is_lying:
             liar.is_lying = False

@@ -10,6 +10,7 @@ from payout_service.application.planning.preview_payout import PayoutTerms, prev
 from payout_service.application.sending.list_signers import list_signers
 from payout_service.application.treasury.treasury import get_treasury
 from payout_service.domain.payout import PayoutState
+from payout_service.domain.waits import told
 from tests.support.payout.memory_chain import OTHER_SIGNER, SIGNER
 from tests.support.payout.stage import ASSET_ID, Stage, ready_contract
 
@@ -118,5 +119,5 @@ async def test_signers_show_their_lanes() -> None:
     for _ in range(3):
         await stage.drive()
     first, second = await list_signers(stage.engine)
-    assert first.halted_because.startswith("SIGNER_NEEDS_RECONCILIATION: ")
-    assert second.halted_because == ""
+    assert told(first.halted_because).startswith("SIGNER_NEEDS_RECONCILIATION: ")
+    assert told(second.halted_because) == ""

@@ -11,6 +11,7 @@ from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.payments import BatchState, PaymentState
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.transaction import NO_OP_GAS, Attempt, IntentState, TransactionIntent
+from payout_service.domain.waits import told
 from tests.support.payout.memory_chain import GWEI, SIGNER
 from tests.support.payout.stage import MAX_BATCH_GAS, Stage, engine_settings
 
@@ -178,7 +179,7 @@ async def test_no_two_no_ops_of_a_nonce_are_the_same_bytes(is_legacy: bool) -> N
     offers = [(attempt.is_no_op, attempt.fees) for attempt in batch(stage, payout_id).attempts]
     assert len(set(offers)) == len(offers)
     assert sum(is_no_op for is_no_op, _ in offers) >= 1
-    assert batch(stage, payout_id).problem.startswith(("FEE_CAP_REACHED: ", "NOT_MINED: "))
+    assert told(batch(stage, payout_id).problem).startswith(("FEE_CAP_REACHED: ", "NOT_MINED: "))
     stage.chain.is_stuck = False
     assert (await stage.run(payout_id)).state is PayoutState.CANCELLED
 
@@ -216,7 +217,7 @@ async def test_what_can_never_be_mined_uses_its_nonce_by_a_no_op_and_pays_in_sma
     stage = Stage([1] * 500, settings=engine_settings(batch_limits=limits, plan_page_size=500))
     payout_id = await with_a_sent_batch_of_any_size(stage)
     first = batch(stage, payout_id)
-    assert first.void_reason == "NEVER_FITS: exceeds block gas limit"
+    assert told(first.void_reason) == "NEVER_FITS: exceeds block gas limit"
     payout = await stage.run(payout_id)
     first = batch(stage, payout_id)
     assert first.state is IntentState.VOIDED
@@ -247,7 +248,7 @@ async def test_a_batch_that_waited_too_long_is_made_anew_with_every_check() -> N
     await stage.drive(stage.engine.settings.stale_batch_seconds + 1)
     voided = batch(stage, payout_id)
     assert (voided.state, voided.nonce) == (IntentState.VOIDED, None)
-    assert voided.void_reason == "STALE: made 61 s ago"
+    assert told(voided.void_reason) == "STALE: made 61 s ago"
     payout = await stage.run(payout_id)
     assert payout.state is PayoutState.COMPLETED
     stage.assert_paid_as_planned(payout_id)
@@ -268,7 +269,7 @@ async def test_a_batch_that_would_revert_now_is_not_signed() -> None:
     payout_id = await with_a_batch(stage)
     stage.chain.paused = True
     await stage.drive()
-    assert batch(stage, payout_id).void_reason == "WOULD_REVERT: LifeCycleCashFlowIsPaused"
+    assert told(batch(stage, payout_id).void_reason) == "WOULD_REVERT: LifeCycleCashFlowIsPaused"
     signed_before = len(stage.chain.signed)
     await stage.rounds(3)
     assert len(stage.chain.signed) == signed_before
@@ -284,7 +285,7 @@ async def test_a_batch_that_no_longer_fits_goes_out_in_halves() -> None:
     payout_id = await with_a_batch(stage)
     stage.chain.gas_per_payee *= 2
     await stage.drive()
-    assert batch(stage, payout_id).void_reason == "NO_LONGER_FITS: it needs 580000 gas now"
+    assert told(batch(stage, payout_id).void_reason) == "NO_LONGER_FITS: it needs 580000 gas now"
     stage.chain.gas_per_payee //= 2
     payout = await stage.run(payout_id)
     assert payout.state is PayoutState.COMPLETED
@@ -312,4 +313,4 @@ async def test_a_payee_that_was_never_signed_is_not_in_two_batches_after_a_race(
     stage.chain.estimate_gas = meanwhile  # type: ignore[method-assign, assignment]
     await stage.drive(stage.engine.settings.stale_batch_seconds - 5)
     intent = batch(stage, payout_id)
-    assert (intent.state, intent.void_reason) == (IntentState.SIGNED, "")
+    assert (intent.state, intent.void_reason) == (IntentState.SIGNED, None)
