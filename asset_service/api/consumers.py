@@ -19,7 +19,7 @@ from asset_service.infrastructure.readiness_mapping import read_conditions
 from asset_service.infrastructure.register_mapping import read_holding_message
 from libs.chain.address import EvmAddress
 from libs.chain.amount import MAX_UINT256
-from libs.messaging.events import IncomingEvent
+from libs.events import IncomingEvent
 from libs.messaging.reading import read_event
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")

@@ -10,7 +10,7 @@ from asset_service.application.register_ports import Alarms
 from asset_service.domain.register import BalanceChanges, BlockPosition, HoldingDifference, Register, Turn
 from asset_service.domain.register_check import Finding, holding_of
 from libs.clock import Clock
-from libs.messaging.events import EventNotReadyError, IncomingEvent
+from libs.events import EventNotReadyError, IncomingEvent
 
 
 @dataclass(frozen=True, slots=True)

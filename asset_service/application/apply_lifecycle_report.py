@@ -7,7 +7,7 @@ from asset_service.application.ports import LifecycleContractInUseError, UnitOfW
 from asset_service.domain.asset import Asset, LifecycleReport
 from libs.clock import Clock
 from libs.errors import Reason
-from libs.messaging.events import EventNotReadyError, IncomingEvent
+from libs.events import EventNotReadyError, IncomingEvent
 
 
 @dataclass(frozen=True, slots=True)

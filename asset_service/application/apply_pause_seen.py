@@ -6,7 +6,7 @@ from uuid import UUID
 from asset_service.application.ports import UnitOfWorkFactory
 from asset_service.domain.asset import PauseSeen
 from libs.clock import Clock
-from libs.messaging.events import EventNotReadyError, IncomingEvent
+from libs.events import EventNotReadyError, IncomingEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from asset_service.domain.asset import Asset, PaymentToken, SecurityToken
 from asset_service.domain.readiness import ReadinessCondition
 from asset_service.domain.register import Register
 from libs.chain.address import EvmAddress, HederaId
+from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
-from libs.messaging.events import IncomingEvent
 
 # An account as a caller wrote it; only chain_sync_service can resolve a Hedera id.
 Account = EvmAddress | HederaId

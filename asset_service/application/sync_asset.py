@@ -8,8 +8,8 @@ from asset_service.application.queries import asset_not_found
 from asset_service.application.repeated_calls import is_first_call, was_carried_out
 from asset_service.domain.asset import Asset, SecurityToken
 from libs.clock import Clock
+from libs.events import EventNotReadyError, IncomingEvent
 from libs.idempotency import RequestKey
-from libs.messaging.events import EventNotReadyError, IncomingEvent
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from asset_service.infrastructure.register_repository import SqlRegisters
 from asset_service.infrastructure.resource_mapping import outgoing_events
 from asset_service.infrastructure.rows import asset_values, read_asset
 from asset_service.infrastructure.tables import ONE_ASSET_PER_LIFECYCLE_CONTRACT, assets
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 
 # How often an owner may come and go between our insert and our look before it is a defect.
 _ADD_ATTEMPTS = 3

@@ -11,7 +11,7 @@ from asset_service.domain.register_check import Discrepancy, Finding
 from asset_service.infrastructure.register_mapping import discrepancy_found_event
 from asset_service.infrastructure.rows import finding_values, read_discrepancy
 from asset_service.infrastructure.tables import register_discrepancies
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 
 _columns = register_discrepancies.c
 _IS_OPEN = _columns.resolve_time.is_(None)

@@ -13,8 +13,8 @@ from asset_service.application.register_ports import HolderChangeRow, HolderRow
 from asset_service.domain.register import Holding, Register
 from asset_service.domain.register_check import Discrepancy
 from libs.chain.amount import MAX_UINT256
+from libs.events import OutgoingEvent
 from libs.grpc_kit.accounts import account_message, checksummed
-from libs.messaging.events import OutgoingEvent
 
 _AMOUNT = re.compile(r"0|[1-9]\d{0,77}", re.ASCII)
 

@@ -13,8 +13,8 @@ from asset_service.domain.asset import Asset, AssetEvent, PauseState, PaymentTok
 from asset_service.domain.register import Register
 from asset_service.infrastructure.readiness_mapping import condition_message
 from asset_service.infrastructure.register_mapping import register_message
+from libs.events import OutgoingEvent
 from libs.grpc_kit.accounts import account_message, checksummed
-from libs.messaging.events import OutgoingEvent
 
 _CONTEXT = "asset"
 _EventMessage = (

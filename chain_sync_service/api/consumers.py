@@ -5,9 +5,9 @@ from masspayout.asset.v1 import asset_service_pb2, events_pb2
 from chain_sync_service.application.follow_asset import FollowAsset, FollowAssetCommand
 from chain_sync_service.domain.listener import Contracts
 from libs.chain.address import EvmAddress
+from libs.events import IncomingEvent
 from libs.grpc_kit.accounts import parse_evm_account
 from libs.messaging.consumer import Subscription
-from libs.messaging.events import IncomingEvent
 from libs.messaging.reading import read_event
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from chain_sync_service.application.ports import UnitOfWorkFactory
 from chain_sync_service.domain.listener import Contracts, HolderSource, Listener
 from libs.clock import Clock
-from libs.messaging.events import IncomingEvent
+from libs.events import IncomingEvent
 
 
 class WrongAssetError(Exception):

@@ -15,8 +15,8 @@ from chain_sync_service.domain.listener import Contracts, HolderBalancesChanged,
 from chain_sync_service.domain.pending_rates import PendingRate
 from chain_sync_service.domain.tokens import PaymentTokenDescription, TokenDescription
 from libs.chain.address import EvmAddress
+from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
-from libs.messaging.events import IncomingEvent
 
 
 @dataclass(frozen=True, slots=True)

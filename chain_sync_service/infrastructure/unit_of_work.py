@@ -19,7 +19,7 @@ from chain_sync_service.infrastructure.listeners import SqlListeners
 from chain_sync_service.infrastructure.tables import shared_tables
 from chain_sync_service.infrastructure.window_ends import SqlWindowEnds
 from libs.clock import Clock
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 from libs.persistence.unit_of_work import SqlUnitOfWork
 
 

@@ -15,8 +15,8 @@ from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport, Progress
 from distribution_service.domain.states import PayoutState
 from distribution_service.infrastructure.wire import payee_rules, payout_action, percentage_basis_points
+from libs.events import IncomingEvent
 from libs.messaging.consumer import Subscription
-from libs.messaging.events import IncomingEvent
 from libs.messaging.reading import event_name_of, read_event
 from libs.wire import read_address, read_base_units, read_resource_id
 

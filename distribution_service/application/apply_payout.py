@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from distribution_service.application.ports import UnitOfWorkFactory
 from distribution_service.domain.payout_report import PayoutReport
 from libs.clock import Clock
-from libs.messaging.events import EventNotReadyError, IncomingEvent
+from libs.events import EventNotReadyError, IncomingEvent
 
 
 @dataclass(frozen=True, slots=True)

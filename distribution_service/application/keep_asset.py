@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from distribution_service.application.ports import UnitOfWorkFactory
 from distribution_service.domain.asset import KnownAsset
-from libs.messaging.events import IncomingEvent
+from libs.events import IncomingEvent
 
 
 @dataclass(frozen=True, slots=True)

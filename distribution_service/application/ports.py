@@ -11,8 +11,8 @@ from distribution_service.domain.asset import KnownAsset
 from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.terms import Terms
 from libs.chain.address import EvmAddress
+from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
-from libs.messaging.events import IncomingEvent
 from libs.payout_terms import PayeeRules
 
 

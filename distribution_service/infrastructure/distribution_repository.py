@@ -22,7 +22,7 @@ from distribution_service.domain.distribution import Distribution
 from distribution_service.infrastructure.outgoing_events import outgoing_events
 from distribution_service.infrastructure.rows import all_values, changing_values, distribution_of
 from distribution_service.infrastructure.tables import distributions
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 
 
 class SqlDistributionRepository:

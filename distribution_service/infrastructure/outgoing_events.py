@@ -9,7 +9,7 @@ from masspayout.distribution.v1 import events_pb2 as pb
 from distribution_service.domain import events
 from distribution_service.domain.distribution import Distribution
 from distribution_service.infrastructure.resource_mapping import distribution_message
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 
 _CONTEXT = "distribution"
 _EventMessage: TypeAlias = (

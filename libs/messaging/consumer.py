@@ -16,8 +16,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs import telemetry
+from libs.events import EventNotReadyError, IncomingEvent, event_subject
 from libs.messaging.connection import REQUEST_TIMEOUT_SECONDS
-from libs.messaging.events import EventNotReadyError, IncomingEvent, event_subject
 from libs.messaging.streams import CONTEXTS, dead_letter_subject, ensure_streams, stream_name
 from libs.persistence.advisory_lock import session_lock
 from libs.persistence.errors import is_transient

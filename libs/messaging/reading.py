@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from libs.messaging.events import IncomingEvent, event_subject
+from libs.events import IncomingEvent, event_subject
 
 _Payload = TypeVar("_Payload", bound=Message)
 # The first fields of every event: what it is about, and its version or its place in a sequence.

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs import telemetry
 from libs.clock import Clock
+from libs.events import event_subject
 from libs.messaging.connection import REQUEST_TIMEOUT_SECONDS
-from libs.messaging.events import event_subject
 from libs.messaging.streams import CONTEXTS, ensure_streams
 from libs.persistence.advisory_lock import session_lock
 from libs.persistence.tables import SharedTables

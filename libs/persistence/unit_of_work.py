@@ -11,8 +11,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs.clock import Clock
+from libs.events import IncomingEvent, OutgoingEvent
 from libs.idempotency import LoggedRequest, RequestKey
-from libs.messaging.events import IncomingEvent, OutgoingEvent
 from libs.persistence.tables import SharedTables
 
 

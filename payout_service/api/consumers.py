@@ -7,9 +7,9 @@ from masspayout.asset.v1 import events_pb2 as asset_events
 from masspayout.distribution.v1 import events_pb2 as distribution_events
 
 from libs.chain.amount import parse_percentage
+from libs.events import IncomingEvent
 from libs.grpc_kit.payout_terms import parse_action, parse_rules_in_base_units
 from libs.messaging.consumer import Subscription
-from libs.messaging.events import IncomingEvent
 from libs.messaging.reading import read_event
 from libs.wire import read_address, read_base_units, read_resource_id
 from payout_service.application.contract.register_asset import RegisterAsset, register_asset

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from libs.chain.address import EvmAddress
 from libs.clock import Clock
@@ -14,7 +15,7 @@ from payout_service.application.ports.payment_token import PaymentToken
 from payout_service.application.ports.rail import Head, Rail
 from payout_service.application.ports.security_token import SecurityToken
 from payout_service.application.ports.unit_of_work import Ids, UnitOfWorkFactory
-from payout_service.domain.transaction import TransactionIntent
+from payout_service.domain.transaction import OWNER_OF, ContractCall, Purpose, TransactionIntent
 
 
 def _nobody() -> None:
@@ -57,6 +58,30 @@ class Engine:
     def max_open_batches(self) -> int:
         """Batches of one payout at once: as many as the lanes can have under way."""
         return self.settings.max_in_flight_transactions * len(self.signers)
+
+    def new_intent(
+        self,
+        purpose: Purpose,
+        owner_id: UUID,
+        key: str,
+        call: ContractCall,
+        *,
+        signer: EvmAddress | None = None,
+        gas_limit: int = 0,
+    ) -> TransactionIntent:
+        """An intent to be journaled, of the first signer where none is named. Gas 0: estimated before signing."""
+        return TransactionIntent(
+            intent_id=self.ids.new(),
+            key=key,
+            purpose=purpose,
+            owner_kind=OWNER_OF[purpose],
+            owner_id=owner_id,
+            chain_id=self.chain_id,
+            signer=signer or self.signer,
+            call=call,
+            gas_limit=gas_limit,
+            create_time=self.now(),
+        )
 
     async def final_block(self) -> int:
         """The newest block that no reorg is expected to take back. Raises AppError CHAIN_UNAVAILABLE."""

@@ -252,6 +252,16 @@ class Payout:
             return PlanSum(self.kind, self.total_base_units, self.total_supply, self.call_total_base_units)
         return PlanSum(self.kind, None, self.total_supply)
 
+    def store_page(self, listed_count: int, row_count: int) -> None:
+        """So many more holders of the list were looked at, and so many rows of the plan were stored."""
+        self._require(PayoutState.PLANNING)
+        self.listed_count += listed_count
+        self.planned_count += row_count
+
+    def drop_unfrozen_rows(self) -> None:
+        """The rows of a round that was never frozen were forgotten; those of the frozen plan stay."""
+        self.planned_count = self.plan.holder_count if self.plan else 0
+
     def freeze_plan(self, plan: PlanTotals, implementation: EvmAddress | None, now: datetime) -> None:
         """Every holder is in the plan; from here on amounts are never computed again, but for a redemption's.
 

@@ -56,6 +56,11 @@ class Sweep:
         self.failure_reason, self.transaction_hash = reason, transaction_hash
         self._move_to(SweepState.FAILED, now)
 
+    def wait_for(self, what: str) -> None:
+        """Names what it waits for while it is under way; empty when it is getting on."""
+        if self.state is SweepState.SENDING:
+            self.waiting_for = what
+
     def _move_to(self, state: SweepState, now: datetime) -> None:
         if state not in SWEEP_TRANSITIONS[self.state]:
             raise ValueError(f"sweep {self.sweep_id}: {self.state} cannot become {state}")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
@@ -71,6 +72,17 @@ class OwnerKind(StrEnum):
     PAYOUT = "PAYOUT"
     LIFECYCLE_CONTRACT = "LIFECYCLE_CONTRACT"
     SWEEP = "SWEEP"
+
+
+OWNER_OF: Mapping[Purpose, OwnerKind] = MappingProxyType(
+    {
+        Purpose.CONTRACT_CREATION: OwnerKind.LIFECYCLE_CONTRACT,
+        Purpose.SNAPSHOT: OwnerKind.PAYOUT,
+        Purpose.BATCH: OwnerKind.PAYOUT,
+        Purpose.SWEEP: OwnerKind.SWEEP,
+        Purpose.PAUSE: OwnerKind.LIFECYCLE_CONTRACT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

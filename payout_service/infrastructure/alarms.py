@@ -10,10 +10,9 @@ _open = telemetry.meter.create_gauge("masspayout.open_discrepancies", descriptio
 
 
 class TelemetryAlarms:
-    """See DiscrepancyAlarms."""
+    """Implements the port `DiscrepancyAlarms`."""
 
     def discrepancy_found(self, discrepancy: Discrepancy) -> None:
-        """See DiscrepancyAlarms."""
         found = discrepancy.finding
         telemetry.alarms.add(1, {"service": "payout", "alarm": found.kind.value})
         about = f"payouts/{discrepancy.payout_id}" if discrepancy.payout_id else f"assets/{discrepancy.asset_id}"
@@ -21,5 +20,4 @@ class TelemetryAlarms:
         _log.error("%s: %s", found.kind, what)
 
     def discrepancies_open(self, count: int) -> None:
-        """See DiscrepancyAlarms."""
         _open.set(count, {"service": "payout"})

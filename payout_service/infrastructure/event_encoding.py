@@ -6,8 +6,8 @@ from uuid import UUID, uuid5
 
 from masspayout.payout.v1 import events_pb2
 
+from libs.events import OutgoingEvent
 from libs.grpc_kit.accounts import account_message
-from libs.messaging.events import OutgoingEvent
 from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout, PayoutState

@@ -12,7 +12,7 @@ import nats
 from masspayout.chain_sync.v1 import events_pb2
 from nats.aio.msg import Msg
 
-from libs.messaging.events import event_subject
+from libs.events import event_subject
 
 _CONNECT_SECONDS = 10
 

@@ -25,7 +25,7 @@ from tests.chaos.world import World, open_world
 # Each case pays another total, so that what one left over cannot be mistaken for what another pays.
 _TOTAL = 1_000_000_007
 _TOTAL_STEP = 1_000_003
-# The process that is to be killed sends nothing twice: on a slow machine the same batch would reach the place again.
+# The process that is to be killed sends nothing twice: a slow machine would reach the place with the same batch.
 _ONCE = {"PAYOUT_SERVICE_REBROADCAST_SECONDS": "120"}
 # More stacks that did not come back to rest are not worth waiting for.
 _MOST_BROKEN_WORLDS = 4

@@ -103,11 +103,9 @@ class _PlacedDice(Dice):
         self._step = ""
 
     def at(self, place: str) -> _Place:
-        """See Dice."""
         return _Place(self, place, may_be_undone=False)
 
     def deed(self, place: str) -> _Place:
-        """See Dice."""
         return _Place(self, place, may_be_undone=True)
 
     def begin(self, task: Task) -> None:
@@ -160,37 +158,31 @@ class RecordingDice(_PlacedDice):
         self._here().setdefault(what, []).append(_label(value))
 
     def happens(self, chance: float, what: str = "happens") -> bool:
-        """See Dice."""
         happens = super().happens(chance, what)
         self._note(what, happens)
         return happens
 
     def which(self, chances: Sequence[tuple[str, float]], what: str) -> str:
-        """See Dice."""
         name = super().which(chances, what)
         self._note(what, name)
         return name
 
     def choice(self, options: Sequence[Option], what: str = "which") -> Option:
-        """See Dice."""
         option = super().choice(options, what)
         self._note(what, option)
         return option
 
     def sample(self, options: Sequence[Option], count: int, what: str = "some") -> list[Option]:
-        """See Dice."""
         some = super().sample(options, count, what)
         self._note(what, some)
         return some
 
     def number(self, start: int, stop: int, what: str = "number") -> int:
-        """See Dice."""
         number = super().number(start, stop, what)
         self._note(what, number)
         return number
 
     def pick(self, tasks: Sequence[Task]) -> Task | None:
-        """See Dice."""
         task = super().pick(tasks)
         if task is not None:
             self._step = task.label
@@ -320,11 +312,9 @@ class RecordingPauses(Pauses):
         self._dice = dice
 
     def at_turn(self) -> int:
-        """See Pauses."""
         return self._note(super().at_turn())
 
     def at_statement(self) -> bool:
-        """See Pauses."""
         return bool(self._note(int(super().at_statement())))
 
     def _note(self, pauses: int) -> int:
@@ -340,9 +330,7 @@ class RecordedPauses(Pauses):
         self._dice = dice
 
     def at_turn(self) -> int:
-        """See Pauses."""
         return self._dice.take(self._dice.pauses) or 0
 
     def at_statement(self) -> bool:
-        """See Pauses."""
         return bool(self.at_turn())

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 from libs.payout_terms import PayeeRules, PayoutKind
 from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS, LifecycleContract
 from payout_service.domain.payments import OPEN_STATES, PAYMENT_TRANSITIONS, BatchState, PaymentState

@@ -224,7 +224,6 @@ class Artifact:
         payment_token: EvmAddress,
         created: Mapping[str, EvmAddress],
     ) -> ContractCall:
-        """See LifecycleArtifact."""
         return ContractCall(None, name.encode())
 
 

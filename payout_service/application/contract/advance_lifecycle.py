@@ -8,7 +8,7 @@ from payout_service.application.contract.check_readiness import check_readiness,
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
 from payout_service.application.sending.journaled_intents import is_lost_and_accounted, newest_intent, numbered_key
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
-from payout_service.domain.transaction import IntentState, OwnerKind, Purpose, TransactionIntent
+from payout_service.domain.transaction import IntentState, Purpose, TransactionIntent
 
 
 async def advance_one_lifecycle(engine: Engine) -> bool:
@@ -78,17 +78,8 @@ async def _deploy(engine: Engine, contract: LifecycleContract) -> StepResult:
         number, intent = number + 1, None
     if intent is None:
         call = artifact.creation(name, engine.signer, contract.token, contract.payment_token, contract.created)
-        intent = TransactionIntent(
-            intent_id=engine.ids.new(),
-            key=_creation_key(contract, name, number),
-            purpose=Purpose.CONTRACT_CREATION,
-            owner_kind=OwnerKind.LIFECYCLE_CONTRACT,
-            owner_id=contract.asset_id,
-            chain_id=engine.chain_id,
-            signer=engine.signer,
-            call=call,
-            gas_limit=0,
-            create_time=engine.now(),
+        intent = engine.new_intent(
+            Purpose.CONTRACT_CREATION, contract.asset_id, _creation_key(contract, name, number), call
         )
         async with engine.unit_of_work() as work:
             await work.journal.add(intent)

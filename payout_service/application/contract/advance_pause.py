@@ -15,7 +15,6 @@ from payout_service.domain.lifecycle import LifecycleContract, PauseRequest
 from payout_service.domain.transaction import (
     ContractCall,
     IntentState,
-    OwnerKind,
     Purpose,
     TransactionIntent,
 )
@@ -99,17 +98,8 @@ async def _send(
     if newest is not None and number >= MOST_INTENTS:
         what = f"PAUSE_TRIED_TOO_OFTEN: {number} transactions did not do it; ask for it again"
         return await _note(engine, contract, what, engine.settings.blocked_poll_seconds)
-    intent = TransactionIntent(
-        intent_id=engine.ids.new(),
-        key=_key(contract, request, number + 1 if newest else number),
-        purpose=Purpose.PAUSE,
-        owner_kind=OwnerKind.LIFECYCLE_CONTRACT,
-        owner_id=contract.asset_id,
-        chain_id=engine.chain_id,
-        signer=engine.signer,
-        call=call,
-        gas_limit=0,
-        create_time=engine.now(),
+    intent = engine.new_intent(
+        Purpose.PAUSE, contract.asset_id, _key(contract, request, number + 1 if newest else number), call
     )
     async with engine.unit_of_work() as work:
         locked = await work.lifecycle.lock(contract.asset_id)

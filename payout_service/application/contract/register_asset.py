@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
-from libs.messaging.events import IncomingEvent
+from libs.events import IncomingEvent
 from payout_service.application.engine import Engine
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 

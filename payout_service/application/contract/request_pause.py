@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from libs.messaging.events import EventNotReadyError, IncomingEvent
+from libs.events import EventNotReadyError, IncomingEvent
 from payout_service.application.engine import Engine
 from payout_service.domain.lifecycle import PauseRequest
 

@@ -75,7 +75,7 @@ async def cancel_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Pay
         if payout.plan is not None and payout.planned_count > payout.plan.holder_count:
             # Rows of a redemption's round that was never frozen promised nothing either.
             await work.plan_rows.drop_rows(payout.payout_id, payout.plan.holder_count)
-            payout.planned_count = payout.plan.holder_count
+            payout.drop_unfrozen_rows()
         left = await work.unsent.cancel_unsent(payout.payout_id, engine.now())
         if payout.plan is None:
             # Rows of a plan that was never frozen promised nothing.

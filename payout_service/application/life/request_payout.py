@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from libs.messaging.events import EventNotReadyError, IncomingEvent
+from libs.events import EventNotReadyError, IncomingEvent
 from libs.payout_terms import NO_RULES, PayeeRules, PayoutKind
 from payout_service.application.engine import Engine
 from payout_service.domain.payout import Payout

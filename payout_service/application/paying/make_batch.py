@@ -14,7 +14,7 @@ from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payments import Batch
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.plan import PlannedPayment
-from payout_service.domain.transaction import ContractCall, OwnerKind, Purpose, TransactionIntent
+from payout_service.domain.transaction import ContractCall, Purpose
 
 _LARGE_PROBE = 16
 # Each shrinking takes a tenth off; so many reach one payee from any size that fits into a block.
@@ -149,17 +149,8 @@ async def _store(engine: Engine, payout: Payout, signer: EvmAddress, sized: _Siz
         )
         await work.batches.add_batch(payout.payout_id, batch, sized.payees)
         await work.journal.add(
-            TransactionIntent(
-                intent_id=engine.ids.new(),
-                key=key,
-                purpose=Purpose.BATCH,
-                owner_kind=OwnerKind.PAYOUT,
-                owner_id=payout.payout_id,
-                chain_id=engine.chain_id,
-                signer=signer,
-                call=sized.call,
-                gas_limit=sized.gas_limit,
-                create_time=engine.now(),
+            engine.new_intent(
+                Purpose.BATCH, payout.payout_id, key, sized.call, signer=signer, gas_limit=sized.gas_limit
             )
         )
         await work.payouts.save(locked)

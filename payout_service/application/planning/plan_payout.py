@@ -46,8 +46,7 @@ async def _store_page(engine: Engine, payout: Payout, contract: LifecycleContrac
             return StepResult(0)
         if locked.listed_count != payout.listed_count:
             return StepResult(0)
-        locked.listed_count += listed - stored
-        locked.planned_count += len(rows)
+        locked.store_page(listed - stored, len(rows))
         await work.plan_rows.add_planned(locked.payout_id, rows, engine.now())
         await work.payouts.save(locked)
         await engine.failpoints.reach("plan.before_page_commit")

@@ -5,7 +5,7 @@ from payout_service.application.ports.journal import JournalRepository
 from payout_service.application.sending.journaled_intents import MOST_INTENTS, newest_intent, numbered_key
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout, PayoutState
-from payout_service.domain.transaction import OwnerKind, Purpose, TransactionIntent
+from payout_service.domain.transaction import Purpose, TransactionIntent
 
 
 def snapshot_key(payout: Payout, number: int) -> str:
@@ -30,17 +30,8 @@ def snapshot_intent(engine: Engine, payout: Payout, contract: LifecycleContract,
     """A new intent to take the payout's snapshot, or to trigger that of its corporate action."""
     token = engine.security_token
     call = token.trigger_snapshots if payout.kind.is_corporate_action else token.take_snapshot
-    return TransactionIntent(
-        intent_id=engine.ids.new(),
-        key=snapshot_key(payout, number),
-        purpose=Purpose.SNAPSHOT,
-        owner_kind=OwnerKind.PAYOUT,
-        owner_id=payout.payout_id,
-        chain_id=engine.chain_id,
-        signer=engine.signer,
-        call=call(contract.token),
-        gas_limit=0,
-        create_time=engine.now(),
+    return engine.new_intent(
+        Purpose.SNAPSHOT, payout.payout_id, snapshot_key(payout, number), call(contract.token)
     )
 
 

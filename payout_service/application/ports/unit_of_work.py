@@ -4,8 +4,8 @@ from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
+from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
-from libs.messaging.events import IncomingEvent
 from payout_service.application.ports.batches import Batches
 from payout_service.application.ports.discrepancies import DiscrepancyRepository
 from payout_service.application.ports.journal import JournalRepository

@@ -13,7 +13,7 @@ from payout_service.application.treasury.available_money import look_at_balance
 from payout_service.application.treasury.treasury import known_contract
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.sweep import Sweep, SweepState
-from payout_service.domain.transaction import IntentState, OwnerKind, Purpose, TransactionIntent
+from payout_service.domain.transaction import IntentState, Purpose, TransactionIntent
 from payout_service.domain.treasury import treasury_key
 
 # Looks at a treasury whose commitments keep changing, before the caller has to try again.
@@ -82,7 +82,7 @@ async def advance_one_sweep(engine: Engine) -> bool:
             if intent.outcome:
                 await work.treasury.raise_settled_block(key, intent.outcome.block_number)
         else:
-            sweep.waiting_for = what_it_waits_for(engine, intent)
+            sweep.wait_for(what_it_waits_for(engine, intent))
         await work.sweeps.save(sweep)
         await work.sweeps.schedule(sweep_id, engine.after(engine.settings.poll_seconds))
         if sweep.state is not SweepState.SENDING:
@@ -137,15 +137,9 @@ async def _repeated(engine: Engine, key: RequestKey) -> Sweep | None:
 
 
 def _intent(engine: Engine, sweep: Sweep, contract: EvmAddress) -> TransactionIntent:
-    return TransactionIntent(
-        intent_id=engine.ids.new(),
-        key=sweep.intent_key,
-        purpose=Purpose.SWEEP,
-        owner_kind=OwnerKind.SWEEP,
-        owner_id=sweep.sweep_id,
-        chain_id=engine.chain_id,
-        signer=engine.signer,
-        call=engine.lifecycle_contract.sweep(contract, sweep.to, sweep.amount_base_units),
-        gas_limit=0,
-        create_time=engine.now(),
+    return engine.new_intent(
+        Purpose.SWEEP,
+        sweep.sweep_id,
+        sweep.intent_key,
+        engine.lifecycle_contract.sweep(contract, sweep.to, sweep.amount_base_units),
     )

@@ -13,22 +13,19 @@ _OTHER = RecognisedCall(CallKind.OTHER)
 
 
 class EvmCalls:
-    """See LifecycleContractPort."""
+    """A part of the port `LifecycleContractPort`."""
 
     def pay_batch(self, contract: EvmAddress, token: EvmAddress, execution: Execution) -> ContractCall:
-        """See LifecycleContractPort."""
         return ContractCall(contract, _execution_data(token, execution))
 
     def sweep(self, contract: EvmAddress, to: EvmAddress, amount_base_units: int) -> ContractCall:
-        """See LifecycleContractPort."""
         return ContractCall(contract, interfaces.TRANSFER_PAYMENT_TOKEN.encode(to.value, amount_base_units))
 
     def set_paused(self, contract: EvmAddress, paused: bool) -> ContractCall:
-        """See LifecycleContractPort."""
         return ContractCall(contract, (interfaces.PAUSE if paused else interfaces.UNPAUSE).encode())
 
     def recognise(self, call: ContractCall) -> RecognisedCall:
-        """See LifecycleContractPort. What cannot be decoded is OTHER, as is the creation of a contract."""
+        """What cannot be decoded is OTHER, as is the creation of a contract."""
         if call.to is None:
             return _OTHER
         try:

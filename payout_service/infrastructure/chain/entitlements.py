@@ -74,12 +74,12 @@ _OTHER_VERSIONS = {
 
 
 class EvmEntitlements(EvmReader):
-    """See SecurityToken."""
+    """A part of the port `SecurityToken`."""
 
     async def corporate_action(
         self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: int | None = None
     ) -> CorporateAction | None:
-        """See SecurityToken. Raises ValueError for a kind that is no corporate action."""
+        """Raises ValueError for a kind that is no corporate action."""
         getter = _GETTERS[kind].action if kind.is_corporate_action else None
         if getter is None:
             raise ValueError(f"{kind} is no corporate action")
@@ -113,7 +113,6 @@ class EvmEntitlements(EvmReader):
         )
 
     async def maturity_time(self, token: EvmAddress) -> int | None:
-        """See SecurityToken."""
         metadata = await security_token_metadata(self._rpc, token.value, "latest")
         if metadata is None or metadata.security_type == interfaces.SECURITY_TYPE_EQUITY:
             return None
@@ -124,7 +123,6 @@ class EvmEntitlements(EvmReader):
         return None
 
     async def entitled_count(self, source: EntitlementSource, block_number: int) -> int:
-        """See SecurityToken."""
         getter = _GETTERS[source.kind].count
         (count,) = await self._read(source.token.value, getter, *_action(source), block=hex(block_number))
         return int(count)
@@ -132,7 +130,6 @@ class EvmEntitlements(EvmReader):
     async def entitled_page(
         self, source: EntitlementSource, page: int, length: int, block_number: int
     ) -> list[Entitlement]:
-        """See SecurityToken."""
         getter, block = _GETTERS[source.kind].page, hex(block_number)
         holders = await self._page_of_holders(source.token.value, getter, _action(source), page, length, block)
         return await self._entitlements(source, holders, block)
@@ -140,7 +137,6 @@ class EvmEntitlements(EvmReader):
     async def entitlements(
         self, source: EntitlementSource, holders: Sequence[str], block_number: int | None = None
     ) -> list[Entitlement]:
-        """See SecurityToken."""
         block = await self._newest_block() if block_number is None else hex(block_number)
         return await self._entitlements(source, holders, block)
 

@@ -35,17 +35,16 @@ _PAID_FLAG_OFFSETS = {
 
 
 class EvmExecutions(EvmReader):
-    """See LifecycleContractPort."""
+    """A part of the port `LifecycleContractPort`."""
 
     async def executions(self, contract: EvmAddress, from_block: int, to_block: int) -> list[SeenExecution]:
-        """See LifecycleContractPort. Raises LogsRefusedError where the node does not tell of a block."""
+        """Raises LogsRefusedError where the node does not tell of a block."""
         any_of_them = [hex_of(topic) for topic in _EVENTS]
         return seen_executions(await self._logs(contract.value, [any_of_them], from_block, to_block))
 
     async def receipt_evidence(
         self, transaction_hash: str, contract: EvmAddress, payment_token: EvmAddress, token: EvmAddress
     ) -> ReceiptEvidence:
-        """See LifecycleContractPort."""
         logs = await self._receipt_logs(transaction_hash)
         event = None
         for log in logs:
@@ -66,7 +65,6 @@ class EvmExecutions(EvmReader):
         holders: Sequence[str],
         block_number: int,
     ) -> dict[str, bool]:
-        """See LifecycleContractPort."""
         if kind is ExecutionKind.CASH_OUT:
             return dict.fromkeys(holders, False)
         base = interfaces.PAID_FLAG_BASE + _PAID_FLAG_OFFSETS[kind]

@@ -9,10 +9,9 @@ from payout_service.infrastructure.chain.reader import EvmReader
 
 
 class EvmHolders(EvmReader):
-    """See SecurityToken. Balances are free ones: frozen and locked tokens do not count."""
+    """A part of the port `SecurityToken`. Balances are free ones: frozen and locked tokens do not count."""
 
     async def snapshot_totals(self, token: EvmAddress, snapshot_id: int, block_number: int) -> tuple[int, int]:
-        """See SecurityToken."""
         block = hex(block_number)
         count = interfaces.GET_TOTAL_TOKEN_HOLDERS_AT_SNAPSHOT
         (holders,) = await self._read(token.value, count, snapshot_id, block=block)
@@ -22,7 +21,6 @@ class EvmHolders(EvmReader):
     async def snapshot_page(
         self, token: EvmAddress, snapshot_id: int, page: int, length: int, block_number: int
     ) -> list[tuple[str, int]]:
-        """See SecurityToken."""
         function = interfaces.GET_TOKEN_HOLDERS_AT_SNAPSHOT
         block = hex(block_number)
         holders = await self._page_of_holders(token.value, function, [snapshot_id], page, length, block)
@@ -32,12 +30,10 @@ class EvmHolders(EvmReader):
     async def snapshot_balances(
         self, token: EvmAddress, snapshot_id: int, holders: Sequence[str], block_number: int
     ) -> dict[str, int]:
-        """See SecurityToken."""
         arguments = [(snapshot_id, holder) for holder in holders]
         return await self._balances(token, interfaces.BALANCE_OF_AT_SNAPSHOT, holders, arguments, block_number)
 
     async def live_totals(self, token: EvmAddress, block_number: int) -> tuple[int, int]:
-        """See SecurityToken."""
         block = hex(block_number)
         (holders,) = await self._read(token.value, interfaces.GET_TOTAL_SECURITY_HOLDERS, block=block)
         (supply,) = await self._read(token.value, interfaces.TOTAL_SUPPLY, block=block)
@@ -46,14 +42,12 @@ class EvmHolders(EvmReader):
     async def live_page(
         self, token: EvmAddress, page: int, length: int, block_number: int
     ) -> list[tuple[str, int]]:
-        """See SecurityToken."""
         function = interfaces.GET_SECURITY_HOLDERS
         (holders,) = await self._read(token.value, function, page, length, block=hex(block_number))
         balances = await self.live_balances(token, holders, block_number)
         return [(holder, balances[holder]) for holder in holders]
 
     async def live_balances(self, token: EvmAddress, holders: Sequence[str], block_number: int) -> dict[str, int]:
-        """See SecurityToken."""
         arguments = [(holder,) for holder in holders]
         return await self._balances(token, interfaces.BALANCE_OF, holders, arguments, block_number)
 

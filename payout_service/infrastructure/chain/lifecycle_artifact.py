@@ -40,7 +40,7 @@ class _ArtifactFile(BaseModel):
 
 
 class JsonLifecycleArtifact:
-    """See LifecycleArtifact."""
+    """Implements the port `LifecycleArtifact`."""
 
     def __init__(self, content: _ArtifactFile) -> None:
         self._content = content
@@ -48,17 +48,14 @@ class JsonLifecycleArtifact:
 
     @property
     def is_devnet_only(self) -> bool:
-        """See LifecycleArtifact."""
         return self._content.devnet_only
 
     @property
     def creation_names(self) -> Sequence[str]:
-        """See LifecycleArtifact."""
         return [creation.name for creation in self._content.creations]
 
     @property
     def contract_name(self) -> str:
-        """See LifecycleArtifact."""
         return self._content.contract
 
     def creation(
@@ -69,7 +66,6 @@ class JsonLifecycleArtifact:
         payment_token: EvmAddress,
         created: Mapping[str, EvmAddress],
     ) -> ContractCall:
-        """See LifecycleArtifact."""
         creation = self._by_name[name]
         roles = [(role, [operator.value]) for role in interfaces.ALL_LIFECYCLE_ROLES]
         values: dict[str, object] = {

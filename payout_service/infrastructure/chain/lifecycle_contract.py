@@ -13,24 +13,20 @@ _PAYS_NOBODY = Execution(ExecutionKind.AMOUNT_SNAPSHOT, 0, 0, ())
 
 
 class EvmLifecycleContract(EvmCalls, EvmExecutions):
-    """See LifecycleContractPort."""
+    """Implements the port `LifecycleContractPort`."""
 
     async def has_code(self, address: EvmAddress) -> bool:
-        """See LifecycleContractPort."""
         return bool(await self._rpc.code(address.value))
 
     async def payment_token_of(self, contract: EvmAddress) -> EvmAddress | None:
-        """See LifecycleContractPort."""
         answer = await try_call(self._rpc, contract.value, interfaces.GET_PAYMENT_TOKEN, block="latest")
         return EvmAddress(answer[0].lower()) if answer else None
 
     async def is_paused(self, contract: EvmAddress) -> bool:
-        """See LifecycleContractPort."""
         (paused,) = await self._rpc.call(contract.value, interfaces.IS_PAUSED)
         return bool(paused)
 
     async def was_paused(self, contract: EvmAddress, block_number: int) -> bool | None:
-        """See LifecycleContractPort."""
         try:
             (paused,) = await self._rpc.call(contract.value, interfaces.IS_PAUSED, block=hex(block_number))
         except (RpcRefusedError, UndecodableError):
@@ -38,19 +34,15 @@ class EvmLifecycleContract(EvmCalls, EvmExecutions):
         return bool(paused)
 
     async def holds_pauser_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
-        """See LifecycleContractPort."""
         return await self._holds_role(contract, interfaces.PAUSER_ROLE, signer)
 
     async def holds_payout_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
-        """See LifecycleContractPort."""
         return await self._holds_role(contract, interfaces.PAYOUT_ROLE, signer)
 
     async def holds_cash_out_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
-        """See LifecycleContractPort."""
         return await self._holds_role(contract, interfaces.CASHOUT_ROLE, signer)
 
     async def holds_transferer_role(self, contract: EvmAddress, signer: EvmAddress) -> bool:
-        """See LifecycleContractPort."""
         return await self._holds_role(contract, interfaces.TRANSFERER_ROLE, signer)
 
     async def is_contract_of(self, contract: EvmAddress, token: EvmAddress, signer: EvmAddress) -> bool | None:
@@ -68,7 +60,6 @@ class EvmLifecycleContract(EvmCalls, EvmExecutions):
         return True
 
     async def implementation_of(self, contract: EvmAddress) -> EvmAddress | None:
-        """See LifecycleContractPort."""
         answer = await self._rpc.request(
             "eth_getStorageAt", contract.value, hex(interfaces.IMPLEMENTATION_SLOT), "latest"
         )

@@ -12,12 +12,11 @@ from payout_service.infrastructure.chain.reader import EvmReader
 
 
 class EvmPaymentToken(EvmReader):
-    """See PaymentToken."""
+    """Implements the port `PaymentToken`."""
 
     async def payment_token_balance(
         self, token: EvmAddress, account: EvmAddress, block_number: int | None = None
     ) -> int:
-        """See PaymentToken."""
         block = "latest" if block_number is None else hex(block_number)
         (balance,) = await self._read(token.value, interfaces.BALANCE_OF, account.value, block=block)
         return int(balance)
@@ -25,7 +24,7 @@ class EvmPaymentToken(EvmReader):
     async def why_refused(
         self, contract: EvmAddress, payment_token: EvmAddress, payee: str, amount_base_units: int
     ) -> str:
-        """See PaymentToken. True or no answer is a success, as it is to the lifecycle contract."""
+        """True or no answer is a success, as it is to the lifecycle contract."""
         data = interfaces.TRANSFER_TOKENS.encode(payee, amount_base_units)
         transfer = {"from": contract.value, "to": payment_token.value, "data": "0x" + data.hex()}
         try:
@@ -43,7 +42,7 @@ class EvmPaymentToken(EvmReader):
     async def outgoing_transfers(
         self, payment_token: EvmAddress, contract: EvmAddress, from_block: int, to_block: int
     ) -> list[SeenTransfer]:
-        """See PaymentToken. A log of another layout proves nothing and is left out."""
+        """A log of another layout proves nothing and is left out."""
         topics = [hex_of(interfaces.TRANSFER.topic), hex_of(encode(["address"], [contract.value]))]
         logs = await self._logs(payment_token.value, topics, from_block, to_block)
         decoded = ((log, transfer_of(log)) for log in logs)

@@ -33,7 +33,10 @@ class FeeModel(Enum):
 
 
 class EvmRail:
-    """See Rail. The chain's identity may be reused for `identity_seconds`, by `monotonic`, to spare requests."""
+    """Implements the port `Rail`.
+
+    The chain's identity may be reused for `identity_seconds`, by `monotonic`, to spare requests.
+    """
 
     def __init__(
         self,
@@ -49,30 +52,24 @@ class EvmRail:
         self._genesis_hash = _Reused[str](self._read_genesis_hash, identity_seconds, monotonic)
 
     async def chain_id(self) -> int:
-        """See Rail."""
         return await self._chain_id.read()
 
     async def genesis_hash(self) -> str:
-        """See Rail."""
         return await self._genesis_hash.read()
 
     async def head(self) -> Head:
-        """See Rail."""
         block = await self._rpc.latest_block()
         return Head(block.number, block.hash, block.timestamp_seconds)
 
     async def block_hash(self, number: int) -> str | None:
-        """See Rail."""
         block = await self._rpc.block(number)
         return block.hash if block else None
 
     async def nonce_at(self, signer: EvmAddress, block_number: int | None) -> int:
-        """See Rail."""
         tag = "latest" if block_number is None else hex(block_number)
         return quantity(await self._rpc.request("eth_getTransactionCount", signer.value, tag))
 
     async def estimate_gas(self, signer: EvmAddress, call: ContractCall) -> int:
-        """See Rail."""
         transaction = {"from": signer.value, "data": "0x" + call.data.hex()}
         if call.to:
             transaction["to"] = call.to.value
@@ -85,7 +82,7 @@ class EvmRail:
             raise CallWouldRevertError(error.message) from error
 
     async def fee_quote(self) -> FeeQuote:
-        """See Rail. No cap: the engine has it."""
+        """No cap: the engine has it."""
         if self._fee_model is FeeModel.LEGACY:
             return FeeQuote(await self._gas_price())
         base_fee = (await self._rpc.latest_block()).base_fee_wei
@@ -98,7 +95,7 @@ class EvmRail:
         return FeeQuote(base_fee + priority_fee, base_fee, priority_fee)
 
     async def transaction_with_nonce(self, signer: EvmAddress, nonce: int) -> SeenTransaction | None:
-        """See Rail. The block is found by the signer's transaction count, which needs old state."""
+        """The block is found by the signer's transaction count, which needs old state."""
         block_number = await self._block_that_used(signer, nonce)
         if block_number is None:
             return None
@@ -121,12 +118,10 @@ class EvmRail:
         )
 
     async def find_receipt(self, transaction_hash: str) -> Receipt | None:
-        """See Rail."""
         answer = await self._rpc.request("eth_getTransactionReceipt", transaction_hash)
         return None if answer is None else _receipt(answer)
 
     async def gas_money_wei(self, account: EvmAddress) -> int:
-        """See Rail."""
         return quantity(await self._ask("eth_getBalance", account.value, "latest"))
 
     async def _read_genesis_hash(self) -> str:

@@ -16,7 +16,7 @@ AssetsOfContract = Callable[[EvmAddress], Awaitable[Sequence[UUID]]]
 
 
 class RecordedExecutions(EvmLifecycleContract):
-    """See LifecycleContractPort. The node is preferred; what it refuses is asked of chain_sync_service.
+    """The same port, with what the node refuses to tell asked of chain_sync_service.
 
     What chain_sync_service has read counts as what the node tells: it is the same logs, decoded by the same code,
     and whoever pays or settles by them reads the receipts from the node besides.
@@ -28,7 +28,7 @@ class RecordedExecutions(EvmLifecycleContract):
         self._assets_of_contract = assets_of_contract
 
     async def executions(self, contract: EvmAddress, from_block: int, to_block: int) -> list[SeenExecution]:
-        """See LifecycleContractPort. Raises LogsRefusedError where neither tells of a block."""
+        """Raises LogsRefusedError where neither tells of a block."""
         try:
             return await super().executions(contract, from_block, to_block)
         except LogsRefusedError as refusal:

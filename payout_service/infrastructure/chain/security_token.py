@@ -9,26 +9,21 @@ from payout_service.infrastructure.chain.logs import is_of
 
 
 class EvmSecurityToken(EvmHolders, EvmEntitlements):
-    """See SecurityToken."""
+    """Implements the port `SecurityToken`."""
 
     def take_snapshot(self, token: EvmAddress) -> ContractCall:
-        """See SecurityToken."""
         return ContractCall(token, interfaces.TAKE_SNAPSHOT.encode())
 
     def trigger_snapshots(self, token: EvmAddress) -> ContractCall:
-        """See SecurityToken."""
         return ContractCall(token, interfaces.TRIGGER_SCHEDULED_TASKS.encode())
 
     async def holds_redeemer_role(self, token: EvmAddress, contract: EvmAddress) -> bool:
-        """See SecurityToken."""
         return await self._holds_any_role(token.value, interfaces.MATURITY_REDEEMER_ROLES, contract.value)
 
     async def holds_snapshot_role(self, token: EvmAddress, signer: EvmAddress) -> bool:
-        """See SecurityToken."""
         return await self._holds_any_role(token.value, interfaces.SNAPSHOT_ROLES, signer.value)
 
     async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> int | None:
-        """See SecurityToken."""
         for log in await self._receipt_logs(transaction_hash):
             if log.address == token.value and is_of(log, interfaces.SNAPSHOT_TAKEN):
                 _, snapshot_id = interfaces.SNAPSHOT_TAKEN.decode(log.topics, log.data)

@@ -83,7 +83,7 @@ _WORDS: Sequence[tuple[BroadcastAnswer, re.Pattern[str]]] = tuple(
 
 
 class EvmSender:
-    """See Sender. Signs for every signer that it is given."""
+    """Implements the port `Sender`. Signs for every signer that it is given."""
 
     def __init__(self, rpc: JsonRpc, signers: Sequence[Signer]) -> None:
         self._rpc = rpc
@@ -92,7 +92,7 @@ class EvmSender:
     async def sign(
         self, signer: EvmAddress, call: ContractCall, *, chain_id: int, nonce: int, gas_limit: int, fees: Fees
     ) -> SignedTransaction:
-        """See Sender. Raises ValueError for a signer whose key is not here."""
+        """Raises ValueError for a signer whose key is not here."""
         if signer not in self._signers:
             raise ValueError(f"no key for {signer}")
         return await self._signers[signer].sign(
@@ -100,7 +100,6 @@ class EvmSender:
         )
 
     async def broadcast(self, raw: bytes) -> BroadcastResult:
-        """See Sender."""
         try:
             await self._rpc.request("eth_sendRawTransaction", "0x" + raw.hex())
         except RpcRefusedError as error:

@@ -51,7 +51,6 @@ class LocalSigner:
 
     @property
     def address(self) -> EvmAddress:
-        """See Signer."""
         return self._address
 
     def __repr__(self) -> str:
@@ -63,7 +62,7 @@ class LocalSigner:
     async def sign(
         self, call: ContractCall, *, chain_id: int, nonce: int, gas_limit: int, fees: Fees
     ) -> SignedTransaction:
-        """See Signer. The same arguments give the same bytes (RFC 6979)."""
+        """The same arguments give the same bytes (RFC 6979)."""
         transaction: TransactionDictType = {
             "chainId": chain_id,
             "nonce": nonce,

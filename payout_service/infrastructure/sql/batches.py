@@ -24,10 +24,9 @@ _batch = tables.batch
 
 
 class SqlBatches(PaymentStatements):
-    """See Batches: from payments that are free to batches that are settled."""
+    """Implements the port `Batches`: from payments that are free to batches that are settled."""
 
     async def unbatched(self, payout_id: UUID, limit: int) -> list[PlannedPayment]:
-        """See Batches."""
         # Rows that may share a call stand together in this order, which is that of the index payment_unbatched.
         statement = (
             select_planned(payment.c.batch_cap)
@@ -43,7 +42,6 @@ class SqlBatches(PaymentStatements):
         return [planned_of(row, row.tries) for row in alike[:cap]]
 
     async def add_batch(self, payout_id: UUID, batch: Batch, payees: Sequence[PlannedPayment]) -> None:
-        """See Batches."""
         await self._connection.execute(
             insert(_batch).values(
                 payout_id=payout_id,
@@ -73,7 +71,6 @@ class SqlBatches(PaymentStatements):
             raise RuntimeError(f"batch {batch.number} of {payout_id}: a payee is not free any more")
 
     async def open_batches(self, payout_id: UUID) -> list[Batch]:
-        """See Batches."""
         statement = (
             select(_batch)
             .where(_batch.c.payout_id == payout_id, _batch.c.settled_state.is_(None))
@@ -82,7 +79,6 @@ class SqlBatches(PaymentStatements):
         return [_batch_of(row) for row in await self._connection.execute(statement)]
 
     async def settled_batches(self, payout_id: UUID, after: int, limit: int) -> list[Batch]:
-        """See Batches."""
         statement = (
             select(_batch)
             .where(
@@ -96,7 +92,6 @@ class SqlBatches(PaymentStatements):
         return [_batch_of(row) for row in await self._connection.execute(statement)]
 
     async def payees_of(self, payout_id: UUID, batch_number: int) -> list[PlannedPayment]:
-        """See Batches."""
         statement = (
             select_planned()
             .where(payment.c.payout_id == payout_id, payment.c.batch_number == batch_number)
@@ -105,7 +100,6 @@ class SqlBatches(PaymentStatements):
         return [planned_of(row, row.tries) for row in await self._connection.execute(statement)]
 
     async def in_flight_base_units(self, payout_id: UUID) -> int:
-        """See Batches."""
         statement = select(func.coalesce(func.sum(payment.c.amount_base_units), 0)).where(
             payment.c.payout_id == payout_id, in_state(PaymentState.IN_FLIGHT)
         )
@@ -120,7 +114,6 @@ class SqlBatches(PaymentStatements):
         transaction_hash: str,
         now: datetime,
     ) -> None:
-        """See Batches."""
         holder_count = await self._settle(payout_id, batch_number, state, now)
         settled = await self._conclude(in_flight(payout_id, batch_number), outcomes, transaction_hash, now)
         if not settled == len(outcomes) == holder_count:
@@ -136,7 +129,6 @@ class SqlBatches(PaymentStatements):
         *,
         was_a_try: bool,
     ) -> Tally:
-        """See Batches."""
         await self._settle(payout_id, batch_number, state, now)
         values = {**FREED, "update_time": now}
         if batch_cap is not None:
@@ -146,7 +138,6 @@ class SqlBatches(PaymentStatements):
         return await self._move(update(payment).where(in_flight(payout_id, batch_number)).values(values))
 
     async def cancel_batch(self, payout_id: UUID, batch_number: int, state: BatchState, now: datetime) -> Tally:
-        """See Batches."""
         await self._settle(payout_id, batch_number, state, now)
         return await self._move(
             update(payment)

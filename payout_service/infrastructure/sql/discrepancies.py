@@ -9,7 +9,7 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
 from payout_service.infrastructure.event_encoding import discrepancy_found_event, discrepancy_resolved_event
 from payout_service.infrastructure.sql import tables
@@ -19,14 +19,13 @@ _IS_OPEN = _discrepancy.c.resolve_time.is_(None)
 
 
 class SqlDiscrepancyRepository:
-    """See DiscrepancyRepository."""
+    """Implements the port `DiscrepancyRepository`."""
 
     def __init__(self, connection: AsyncConnection, add_event: Callable[[OutgoingEvent], None]) -> None:
         self._connection = connection
         self._add_event = add_event
 
     async def open_of(self, asset_id: UUID, payout_id: UUID | None) -> list[Discrepancy]:
-        """See DiscrepancyRepository."""
         statement = (
             select(_discrepancy)
             .where(
@@ -39,7 +38,6 @@ class SqlDiscrepancyRepository:
         return [discrepancy_of(row) for row in await self._connection.execute(statement)]
 
     async def add(self, discrepancy: Discrepancy) -> bool:
-        """See DiscrepancyRepository."""
         finding = discrepancy.finding
         columns = _discrepancy.c
         statement = (
@@ -69,7 +67,7 @@ class SqlDiscrepancyRepository:
         return True
 
     async def seen_again(self, discrepancy_id: UUID, finding: Finding, now: datetime) -> None:
-        """See DiscrepancyRepository. What it is stays; what was seen of it is new."""
+        """What it is stays; what was seen of it is new."""
         await self._connection.execute(
             update(_discrepancy)
             .where(_discrepancy.c.discrepancy_id == discrepancy_id, _IS_OPEN)
@@ -82,7 +80,6 @@ class SqlDiscrepancyRepository:
         )
 
     async def resolve(self, discrepancy_id: UUID, now: datetime) -> None:
-        """See DiscrepancyRepository."""
         statement = (
             update(_discrepancy)
             .where(_discrepancy.c.discrepancy_id == discrepancy_id, _IS_OPEN)
@@ -94,7 +91,6 @@ class SqlDiscrepancyRepository:
             self._add_event(discrepancy_resolved_event(discrepancy_of(row)))
 
     async def open_count(self) -> int:
-        """See DiscrepancyRepository."""
         statement = select(func.count()).select_from(_discrepancy).where(_IS_OPEN)
         return int((await self._connection.execute(statement)).scalar_one())
 

@@ -34,13 +34,12 @@ _foreign = tables.foreign_transaction
 
 
 class SqlJournalRepository:
-    """See JournalRepository."""
+    """Implements the port `JournalRepository`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def add(self, intent: TransactionIntent) -> bool:
-        """See JournalRepository."""
         statement = (
             postgresql.insert(_intent)
             .values(
@@ -65,44 +64,37 @@ class SqlJournalRepository:
         return True
 
     async def find(self, key: str) -> TransactionIntent | None:
-        """See JournalRepository."""
         found = await self._load(select(_intent).where(_intent.c.key == key))
         return found[0] if found else None
 
     async def lock(self, intent_id: UUID) -> TransactionIntent:
-        """See JournalRepository."""
         (found,) = await self._load(
             select(_intent).where(_intent.c.intent_id == intent_id).with_for_update(key_share=True)
         )
         return found
 
     async def save(self, intent: TransactionIntent) -> None:
-        """See JournalRepository."""
         await self._connection.execute(
             update(_intent).where(_intent.c.intent_id == intent.intent_id).values(**_changing_values(intent))
         )
         await self._save_attempts(intent)
 
     async def in_flight(self, chain_id: int, signer: EvmAddress) -> list[TransactionIntent]:
-        """See JournalRepository."""
         states = sorted(state.value for state in IN_FLIGHT_STATES)
         return await self._load(_of_lane(chain_id, signer, states).order_by(_intent.c.nonce))
 
     async def created(self, chain_id: int, signer: EvmAddress, limit: int) -> list[TransactionIntent]:
-        """See JournalRepository."""
         statement = _of_lane(chain_id, signer, [IntentState.CREATED.value])
         return await self._load(statement.order_by(_intent.c.problem != "", _intent.c.position).limit(limit))
 
     async def next_final(
         self, chain_id: int, signer: EvmAddress, from_nonce: int, limit: int
     ) -> list[TransactionIntent]:
-        """See JournalRepository."""
         states = sorted(state.value for state in FINAL_STATES)
         statement = _of_lane(chain_id, signer, states).where(_intent.c.nonce >= from_nonce)
         return await self._load(statement.order_by(_intent.c.nonce).limit(limit))
 
     async def lost(self, chain_id: int, signer: EvmAddress) -> list[TransactionIntent]:
-        """See JournalRepository."""
         is_accounted_for = exists().where(
             _foreign.c.chain_id == _intent.c.chain_id,
             _foreign.c.signer == _intent.c.signer,
@@ -112,7 +104,6 @@ class SqlJournalRepository:
         return await self._load(statement.order_by(_intent.c.nonce))
 
     async def known_hashes(self, transaction_hashes: Sequence[str]) -> set[str]:
-        """See JournalRepository."""
         asked = func.any(literal(list(transaction_hashes), ARRAY(Text)))
         statement = union(
             select(_attempt.c.transaction_hash).where(_attempt.c.transaction_hash == asked),
@@ -124,13 +115,11 @@ class SqlJournalRepository:
         return set((await self._connection.execute(statement)).scalars())
 
     async def queued_count(self, chain_id: int, signer: EvmAddress) -> int:
-        """See JournalRepository."""
         created = _of_lane(chain_id, signer, [IntentState.CREATED.value])
         statement = created.with_only_columns(func.count())
         return int((await self._connection.execute(statement)).scalar_one())
 
     async def add_foreign(self, transactions: Sequence[ForeignTransaction]) -> None:
-        """See JournalRepository."""
         if transactions:
             await self._connection.execute(
                 postgresql.insert(_foreign).on_conflict_do_nothing(),
@@ -151,7 +140,6 @@ class SqlJournalRepository:
             )
 
     async def foreign(self, chain_id: int, signer: EvmAddress, find_time: datetime) -> list[ForeignTransaction]:
-        """See JournalRepository."""
         statement = (
             select(_foreign)
             .where(
@@ -177,7 +165,6 @@ class SqlJournalRepository:
         ]
 
     async def note_problem(self, intent_id: UUID, problem: str) -> None:
-        """See JournalRepository."""
         await self._connection.execute(
             update(_intent)
             .where(_intent.c.intent_id == intent_id, _intent.c.state == IntentState.CREATED.value)
@@ -185,7 +172,6 @@ class SqlJournalRepository:
         )
 
     async def note_problem_of_created(self, chain_id: int, signer: EvmAddress, problem: str) -> None:
-        """See JournalRepository."""
         await self._connection.execute(
             update(_intent)
             .where(
@@ -198,15 +184,12 @@ class SqlJournalRepository:
         )
 
     async def find_lane(self, chain_id: int, signer: EvmAddress) -> NonceLane | None:
-        """See JournalRepository."""
         return await self._lane(_lane_of(chain_id, signer))
 
     async def lock_lane(self, chain_id: int, signer: EvmAddress) -> NonceLane | None:
-        """See JournalRepository."""
         return await self._lane(_lane_of(chain_id, signer).with_for_update(key_share=True))
 
     async def add_lane(self, lane: NonceLane) -> None:
-        """See JournalRepository."""
         await self._connection.execute(
             postgresql.insert(_lane)
             .values(
@@ -220,7 +203,6 @@ class SqlJournalRepository:
         )
 
     async def save_lane(self, lane: NonceLane) -> None:
-        """See JournalRepository."""
         await self._connection.execute(
             update(_lane)
             .where(_lane.c.chain_id == lane.chain_id, _lane.c.signer == lane.signer.value)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.chain.address import EvmAddress
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 from payout_service.domain.lifecycle import (
     Condition,
     ConditionKind,
@@ -26,7 +26,7 @@ _contract = tables.lifecycle_contract
 
 
 class SqlLifecycleRepository:
-    """See LifecycleRepository."""
+    """Implements the port `LifecycleRepository`."""
 
     def __init__(self, connection: AsyncConnection, add_event: Callable[[OutgoingEvent], None]) -> None:
         self._connection = connection
@@ -34,7 +34,6 @@ class SqlLifecycleRepository:
         self._loaded_versions: dict[UUID, int] = {}
 
     async def add(self, contract: LifecycleContract) -> bool:
-        """See LifecycleRepository."""
         statement = (
             postgresql.insert(_contract)
             .values(asset_id=contract.asset_id, due_time=contract.create_time, **_values(contract))
@@ -47,21 +46,18 @@ class SqlLifecycleRepository:
         return True
 
     async def get(self, asset_id: UUID) -> LifecycleContract | None:
-        """See LifecycleRepository."""
         row = (
             await self._connection.execute(select(_contract).where(_contract.c.asset_id == asset_id))
         ).one_or_none()
         return _contract_of(row) if row else None
 
     async def lock(self, asset_id: UUID) -> LifecycleContract:
-        """See LifecycleRepository."""
         statement = select(_contract).where(_contract.c.asset_id == asset_id).with_for_update(key_share=True)
         contract = _contract_of((await self._connection.execute(statement)).one())
         self._loaded_versions[asset_id] = contract.version
         return contract
 
     async def save(self, contract: LifecycleContract) -> None:
-        """See LifecycleRepository."""
         await self._connection.execute(
             update(_contract).where(_contract.c.asset_id == contract.asset_id).values(**_values(contract))
         )
@@ -70,7 +66,7 @@ class SqlLifecycleRepository:
             self._add_event(lifecycle_event(contract))
 
     async def with_address(self, address: EvmAddress) -> list[LifecycleContract]:
-        """See LifecycleRepository. In the order of the assets' ids."""
+        """In the order of the assets' ids."""
         statement = (
             select(_contract)
             .where(or_(_contract.c.address == address.value, _contract.c.token == address.value))
@@ -79,18 +75,15 @@ class SqlLifecycleRepository:
         return [_contract_of(row) for row in await self._connection.execute(statement)]
 
     async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
-        """See LifecycleRepository."""
         is_worked = _contract.c.state != LifecycleState.FAILED.value
         return await claim_due(self._connection, _contract, _contract.c.asset_id, is_worked, now, lease_until)
 
     async def schedule(self, asset_id: UUID, at: datetime) -> None:
-        """See LifecycleRepository."""
         await self._connection.execute(
             update(_contract).where(_contract.c.asset_id == asset_id).values(due_time=at, lease_until=None)
         )
 
     async def wake(self, asset_id: UUID, now: datetime) -> None:
-        """See LifecycleRepository."""
         await self._connection.execute(
             update(_contract).where(_contract.c.asset_id == asset_id).values(due_time=now)
         )

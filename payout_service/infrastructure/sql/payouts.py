@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.chain.address import EvmAddress
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 from libs.payout_terms import PayoutKind
 from libs.persistence.payee_rules import rules_from_json, rules_to_json
 from payout_service.domain.payout import (
@@ -32,7 +32,7 @@ _BEFORE_SNAPSHOT = sorted(state.value for state in (PayoutState.REQUESTED, Payou
 
 
 class SqlPayoutRepository:
-    """See PayoutRepository."""
+    """Implements the port `PayoutRepository`."""
 
     def __init__(
         self,
@@ -46,7 +46,6 @@ class SqlPayoutRepository:
         self._loaded_versions: dict[UUID, int] = {}
 
     async def add(self, payout: Payout) -> bool:
-        """See PayoutRepository."""
         statement = (
             postgresql.insert(_payout)
             .values(
@@ -65,21 +64,18 @@ class SqlPayoutRepository:
         return True
 
     async def get(self, payout_id: UUID) -> Payout | None:
-        """See PayoutRepository."""
         row = (
             await self._connection.execute(select(_payout).where(_payout.c.payout_id == payout_id))
         ).one_or_none()
         return payout_of(row) if row else None
 
     async def lock(self, payout_id: UUID) -> Payout:
-        """See PayoutRepository."""
         statement = select(_payout).where(_payout.c.payout_id == payout_id).with_for_update(key_share=True)
         payout = payout_of((await self._connection.execute(statement)).one())
         self._loaded_versions[payout_id] = payout.version
         return payout
 
     async def save(self, payout: Payout) -> None:
-        """See PayoutRepository."""
         statement = update(_payout).where(_payout.c.payout_id == payout.payout_id).values(**_values(payout))
         await self._connection.execute(statement)
         if payout.version > self._loaded_versions[payout.payout_id]:
@@ -87,24 +83,20 @@ class SqlPayoutRepository:
             await self._publish(payout)
 
     async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
-        """See PayoutRepository."""
         is_worked = _payout.c.state.in_(sorted(WORKED_STATES))
         return await claim_due(self._connection, _payout, _payout.c.payout_id, is_worked, now, lease_until)
 
     async def schedule(self, payout_id: UUID, at: datetime) -> None:
-        """See PayoutRepository."""
         await self._connection.execute(
             update(_payout).where(_payout.c.payout_id == payout_id).values(due_time=at, lease_until=None)
         )
 
     async def wake(self, payout_id: UUID, now: datetime) -> None:
-        """See PayoutRepository."""
         await self._connection.execute(
             update(_payout).where(_payout.c.payout_id == payout_id).values(due_time=now)
         )
 
     async def waiting_for_snapshot(self, asset_id: UUID) -> list[Payout]:
-        """See PayoutRepository."""
         statement = (
             select(_payout)
             .where(
@@ -120,7 +112,6 @@ class SqlPayoutRepository:
         return [payout_of(row) for row in await self._connection.execute(statement)]
 
     async def with_snapshot(self, asset_id: UUID, snapshot_id: int) -> Payout | None:
-        """See PayoutRepository."""
         statement = select(_payout).where(
             _payout.c.asset_id == asset_id,
             _payout.c.snapshot_id == snapshot_id,
@@ -130,7 +121,6 @@ class SqlPayoutRepository:
         return payout_of(row) if row else None
 
     async def of_action(self, asset_id: UUID, kind: PayoutKind, action_id: int) -> list[Payout]:
-        """See PayoutRepository."""
         statement = (
             select(_payout)
             .where(_payout.c.asset_id == asset_id, _is_of_kind(kind), _payout.c.action_id == action_id)
@@ -139,7 +129,6 @@ class SqlPayoutRepository:
         return [payout_of(row) for row in await self._connection.execute(statement)]
 
     async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:
-        """See PayoutRepository."""
         candidate = (
             select(_payout.c.payout_id, _payout.c.update_time, _payout.c.failed_count)
             .where(_payout.c.plan_hash.is_not(None), _payout.c.reconcile_time <= now)

@@ -27,10 +27,9 @@ _STREAM_ROWS = 1000
 
 
 class SqlPlanRows(PaymentStatements):
-    """See PlanRows: from a plan being made to its rows being compared."""
+    """Implements the port `PlanRows`: from a plan being made to its rows being compared."""
 
     async def add_planned(self, payout_id: UUID, payments: Sequence[PlannedPayment], now: datetime) -> None:
-        """See PlanRows."""
         # One statement for the page: arrays in, rows out.
         rows = unnested(
             {
@@ -58,14 +57,13 @@ class SqlPlanRows(PaymentStatements):
         await self._connection.execute(insert(payment).from_select([*rows.c.keys(), *same_for_all], source))
 
     async def plan_rows(self, payout_id: UUID) -> AsyncIterator[PlannedPayment]:
-        """See PlanRows."""
         statement = select_planned().where(payment.c.payout_id == payout_id).order_by(payment.c.ordinal)
         result = await self._connection.stream(statement, execution_options={"yield_per": _STREAM_ROWS})
         async for row in result:
             yield planned_of(row, tries=0)
 
     async def drop_rows(self, payout_id: UUID, from_ordinal: int) -> None:
-        """See PlanRows. Raises RuntimeError if one of the rows has left its first state."""
+        """Raises RuntimeError if one of the rows has left its first state."""
         dropped = (
             delete(payment)
             .where(payment.c.payout_id == payout_id, payment.c.ordinal >= from_ordinal)
@@ -78,21 +76,18 @@ class SqlPlanRows(PaymentStatements):
             raise RuntimeError(f"payout {payout_id}: rows from {from_ordinal} on are no longer only planned")
 
     async def planned_holders(self, payout_id: UUID, round_number: int, holders: Sequence[str]) -> set[str]:
-        """See PlanRows."""
         statement = select(payment.c.holder).where(
             payment.c.payout_id == payout_id, of_holders(holders), payment.c.round_number == round_number
         )
         return set((await self._connection.execute(statement)).scalars())
 
     async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
-        """See PlanRows."""
         statement = select(payment.c.holder).where(
             payment.c.payout_id == payout_id, of_holders(holders), in_state(*sorted(OPEN_STATES))
         )
         return set((await self._connection.execute(statement)).scalars())
 
     async def reprice(self, payout_id: UUID, entitlements: Sequence[Entitlement], now: datetime) -> int:
-        """See PlanRows."""
         priced = unnested(
             {
                 "holder": (Text(), [each.holder for each in entitlements]),
@@ -117,7 +112,6 @@ class SqlPlanRows(PaymentStatements):
         return int((await self._connection.execute(rise)).scalar_one())
 
     async def tallies(self, payout_id: UUID) -> Tallies:
-        """See PlanRows."""
         statement = (
             select(payment.c.state, *sums(payment.c.amount_base_units, payment.c.moved_base_units))
             .where(payment.c.payout_id == payout_id)
@@ -126,7 +120,6 @@ class SqlPlanRows(PaymentStatements):
         return tallies_of((await self._connection.execute(statement)).all())
 
     async def disputed(self, payout_id: UUID, after: int, limit: int) -> list[DisputedPayment]:
-        """See PlanRows."""
         statement = (
             select_planned(
                 payment.c.batch_number,
@@ -152,7 +145,6 @@ class SqlPlanRows(PaymentStatements):
         ]
 
     async def deferred(self, payout_id: UUID, after: int, limit: int) -> list[PlannedPayment]:
-        """See PlanRows."""
         statement = (
             select_planned()
             .where(payment.c.payout_id == payout_id, in_state(PaymentState.DEFERRED), payment.c.ordinal >= after)
@@ -162,7 +154,6 @@ class SqlPlanRows(PaymentStatements):
         return [planned_of(row, row.tries) for row in await self._connection.execute(statement)]
 
     async def recorded_payments(self, payout_id: UUID, after: int, limit: int) -> list[RecordedState]:
-        """See PlanRows."""
         statement = (
             select(
                 payment.c.ordinal,

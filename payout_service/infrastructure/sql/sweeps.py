@@ -17,13 +17,12 @@ _IS_WORKED = _sweep.c.state == SweepState.SENDING.value
 
 
 class SqlSweepRepository:
-    """See SweepRepository."""
+    """Implements the port `SweepRepository`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def add(self, sweep: Sweep) -> None:
-        """See SweepRepository."""
         await self._connection.execute(
             insert(_sweep).values(
                 sweep_id=sweep.sweep_id,
@@ -37,39 +36,32 @@ class SqlSweepRepository:
         )
 
     async def get(self, sweep_id: UUID) -> Sweep | None:
-        """See SweepRepository."""
         statement = select(_sweep).where(_sweep.c.sweep_id == sweep_id)
         row = (await self._connection.execute(statement)).one_or_none()
         return sweep_of(row) if row else None
 
     async def lock(self, sweep_id: UUID) -> Sweep:
-        """See SweepRepository."""
         statement = select(_sweep).where(_sweep.c.sweep_id == sweep_id).with_for_update(key_share=True)
         return sweep_of((await self._connection.execute(statement)).one())
 
     async def save(self, sweep: Sweep) -> None:
-        """See SweepRepository."""
         await self._connection.execute(
             update(_sweep).where(_sweep.c.sweep_id == sweep.sweep_id).values(**_changing_values(sweep))
         )
 
     async def sending(self, asset_id: UUID) -> list[Sweep]:
-        """See SweepRepository."""
         statement = select(_sweep).where(_sweep.c.asset_id == asset_id, _IS_WORKED).order_by(_sweep.c.position)
         return [sweep_of(row) for row in await self._connection.execute(statement)]
 
     async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
-        """See SweepRepository."""
         return await claim_due(self._connection, _sweep, _sweep.c.sweep_id, _IS_WORKED, now, lease_until)
 
     async def schedule(self, sweep_id: UUID, at: datetime) -> None:
-        """See SweepRepository."""
         await self._connection.execute(
             update(_sweep).where(_sweep.c.sweep_id == sweep_id).values(due_time=at, lease_until=None)
         )
 
     async def wake(self, sweep_id: UUID, now: datetime) -> None:
-        """See SweepRepository."""
         await self._connection.execute(update(_sweep).where(_sweep.c.sweep_id == sweep_id).values(due_time=now))
 
 

@@ -15,18 +15,16 @@ _commitment = tables.commitment
 
 
 class SqlTreasuryRepository:
-    """See TreasuryRepository."""
+    """Implements the port `TreasuryRepository`."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def version(self, key: TreasuryKey) -> int:
-        """See TreasuryRepository."""
         statement = select(_treasury.c.version).where(_is(key, _treasury))
         return (await self._connection.execute(statement)).scalar_one_or_none() or 0
 
     async def lock(self, key: TreasuryKey) -> int:
-        """See TreasuryRepository."""
         await self._connection.execute(
             postgresql.insert(_treasury)
             .values(version=0, settled_block=0, **_columns(key))
@@ -36,15 +34,12 @@ class SqlTreasuryRepository:
         return int((await self._connection.execute(statement)).scalar_one())
 
     async def committed(self, key: TreasuryKey) -> int:
-        """See TreasuryRepository."""
         return await self._sum(_is(key, _commitment))
 
     async def committed_to(self, key: TreasuryKey, owner_id: UUID) -> int:
-        """See TreasuryRepository."""
         return await self._sum(and_(_is(key, _commitment), _commitment.c.owner_id == owner_id))
 
     async def commitments(self, key: TreasuryKey, limit: int) -> list[tuple[UUID, int]]:
-        """See TreasuryRepository."""
         statement = (
             select(_commitment.c.owner_id, _commitment.c.amount_base_units)
             .where(_is(key, _commitment), _commitment.c.amount_base_units > 0)
@@ -54,7 +49,7 @@ class SqlTreasuryRepository:
         return [(row.owner_id, row.amount_base_units) for row in await self._connection.execute(statement)]
 
     async def commit(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
-        """See TreasuryRepository. Raises RuntimeError when money is promised to the owner already."""
+        """Raises RuntimeError when money is promised to the owner already."""
         promise = {"amount_base_units": amount_base_units, **_columns(key)}
         result = await self._connection.execute(
             postgresql.insert(_commitment)
@@ -70,7 +65,7 @@ class SqlTreasuryRepository:
         await self._raise_version(key)
 
     async def add(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
-        """See TreasuryRepository. Raises RuntimeError when nothing was ever promised to the owner."""
+        """Raises RuntimeError when nothing was ever promised to the owner."""
         result = await self._connection.execute(
             update(_commitment)
             .where(_is(key, _commitment), _commitment.c.owner_id == owner_id)
@@ -81,7 +76,6 @@ class SqlTreasuryRepository:
         await self._raise_version(key)
 
     async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
-        """See TreasuryRepository."""
         result = await self._connection.execute(
             update(_commitment)
             .where(
@@ -96,12 +90,10 @@ class SqlTreasuryRepository:
         await self._raise_version(key)
 
     async def settled_block(self, key: TreasuryKey) -> int:
-        """See TreasuryRepository."""
         statement = select(_treasury.c.settled_block).where(_is(key, _treasury))
         return (await self._connection.execute(statement)).scalar_one_or_none() or 0
 
     async def raise_settled_block(self, key: TreasuryKey, block_number: int) -> None:
-        """See TreasuryRepository."""
         await self._connection.execute(
             update(_treasury)
             .where(_is(key, _treasury), _treasury.c.settled_block < block_number)
@@ -109,13 +101,11 @@ class SqlTreasuryRepository:
         )
 
     async def checked_block(self, key: TreasuryKey) -> int | None:
-        """See TreasuryRepository."""
         statement = select(_treasury.c.checked_block).where(_is(key, _treasury))
         found: int | None = (await self._connection.execute(statement)).scalar_one_or_none()
         return found
 
     async def set_checked_block(self, key: TreasuryKey, block_number: int) -> None:
-        """See TreasuryRepository."""
         await self._connection.execute(
             postgresql.insert(_treasury)
             .values(version=0, settled_block=0, checked_block=block_number, **_columns(key))

@@ -13,7 +13,7 @@ from payout_service.infrastructure.sql.unsent_payments import SqlUnsentPayments
 
 
 class SqlPayoutUnitOfWork(SqlUnitOfWork):
-    """See UnitOfWork in application/ports/unit_of_work.py."""
+    """Implements the port `UnitOfWork`."""
 
     payouts: SqlPayoutRepository
     plan_rows: SqlPlanRows

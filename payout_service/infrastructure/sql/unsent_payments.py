@@ -47,10 +47,10 @@ _payout = tables.payout
 
 
 class SqlUnsentPayments(PaymentStatements):
-    """See UnsentPayments: payments that wait for a time, an operator, or for enough to be worth a payment."""
+    """Implements the port `UnsentPayments`."""
 
     async def hold_back(self, payout_id: UUID, outcomes: Sequence[PaymentOutcome], now: datetime) -> None:
-        """See UnsentPayments. Raises RuntimeError if one of the payees is not PLANNED any more."""
+        """Raises RuntimeError if one of the payees is not PLANNED any more."""
         is_free = and_(payment.c.payout_id == payout_id, in_state(PaymentState.PLANNED))
         held = await self._conclude(is_free, outcomes, "", now, tries=payment.c.tries + 1)
         if held != len(outcomes):
@@ -59,7 +59,7 @@ class SqlUnsentPayments(PaymentStatements):
     async def conclude(
         self, payout_id: UUID, state: PaymentState, outcomes: Sequence[PaymentOutcome], now: datetime
     ) -> Tallies:
-        """See UnsentPayments. Raises RuntimeError if one of the payees is not in this state any more."""
+        """Raises RuntimeError if one of the payees is not in this state any more."""
         holders = [each.holder for each in outcomes]
         meant = locked(payout_id, and_(in_state(state), of_holders(holders)))
         is_meant = and_(payment.c.payout_id == payout_id, payment.c.ordinal == meant.c.ordinal)
@@ -77,7 +77,6 @@ class SqlUnsentPayments(PaymentStatements):
         return tallies
 
     async def due_waiting(self, payout_id: UUID, now: datetime, limit: int) -> list[WaitingPayment]:
-        """See UnsentPayments."""
         statement = (
             select(payment.c.ordinal, payment.c.holder, payment.c.amount_base_units, payment.c.reason)
             .where(payment.c.payout_id == payout_id, in_state(PaymentState.WAITING), payment.c.retry_time <= now)
@@ -95,7 +94,6 @@ class SqlUnsentPayments(PaymentStatements):
         ]
 
     async def next_retry_time(self, payout_id: UUID) -> datetime | None:
-        """See UnsentPayments."""
         statement = select(func.min(payment.c.retry_time)).where(
             payment.c.payout_id == payout_id, in_state(PaymentState.WAITING)
         )
@@ -103,26 +101,21 @@ class SqlUnsentPayments(PaymentStatements):
         return found
 
     async def resume(self, payout_id: UUID, ordinals: Sequence[int], now: datetime) -> Tally:
-        """See UnsentPayments."""
         return await self._move(_freeing(payout_id, ordinals, PaymentState.WAITING, now))
 
     async def release_deferred(self, payout_id: UUID, ordinals: Sequence[int], now: datetime) -> Tally:
-        """See UnsentPayments."""
         return await self._move(_freeing(payout_id, ordinals, PaymentState.DEFERRED, now))
 
     async def retry(self, payout_id: UUID, holders: Sequence[str] | None, now: datetime) -> Tallies:
-        """See UnsentPayments."""
         is_meant = _CAN_PASS if holders is None else _is_retriable(holders)
         return await self._move_by_state(payout_id, is_meant, {**FREED, "tries": 0, "update_time": now})
 
     async def not_retriable(self, payout_id: UUID, holders: Sequence[str]) -> list[str]:
-        """See UnsentPayments."""
         statement = select(payment.c.holder).where(payment.c.payout_id == payout_id, _is_retriable(holders))
         retriable = set((await self._connection.execute(statement)).scalars())
         return [each for each in holders if each not in retriable]
 
     async def cancel_unsent(self, payout_id: UUID, now: datetime) -> Tallies:
-        """See UnsentPayments."""
         is_unsent = in_state(
             PaymentState.PLANNED, PaymentState.WAITING, PaymentState.FAILED, PaymentState.DEFERRED
         )
@@ -130,7 +123,6 @@ class SqlUnsentPayments(PaymentStatements):
         return await self._move_by_state(payout_id, is_unsent, values)
 
     async def deferrals_due(self, asset_id: UUID, limit: int) -> list[DeferredPayment]:
-        """See UnsentPayments."""
         deferrals = _deferrals(asset_id)
         is_due = deferrals.c.of_holder_base_units >= deferrals.c.minimum_base_units
         due = (

@@ -24,9 +24,9 @@ from nats.js import JetStreamContext
 from asset_service.domain.register import Holding
 from libs.chain.address import EvmAddress
 from libs.errors import AppError
+from libs.events import event_subject
 from libs.grpc_kit.accounts import account_message
 from libs.grpc_kit.errors import from_rpc_error
-from libs.messaging.events import event_subject
 from tests.support.event_headers import event_headers
 
 DEADLINE_SECONDS = 20.0

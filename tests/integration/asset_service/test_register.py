@@ -20,8 +20,8 @@ from deploy.local.database import run_async
 from libs.alarms import TelemetryAlarms
 from libs.clock import SystemClock
 from libs.errors import Reason
+from libs.events import IncomingEvent
 from libs.grpc_kit.requests import next_page_token
-from libs.messaging.events import IncomingEvent
 from tests.integration.asset_service.engines import asset_engine
 from tests.integration.asset_service.harness import (
     BLOCK_HASH,

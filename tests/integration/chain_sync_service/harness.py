@@ -23,10 +23,10 @@ from deploy.devnet.deployer import Devnet
 from deploy.local.settings import DEVNET_CHAIN_ID
 from deploy.local.stack import Stack
 from libs.errors import AppError
+from libs.events import event_subject
 from libs.evm.interfaces import BALANCE_OF
 from libs.evm.rpc import JsonRpc
 from libs.grpc_kit.errors import from_rpc_error
-from libs.messaging.events import event_subject
 from tests.integration.chain_sync_service.rpc_proxy import RpcProxy
 from tests.support.event_headers import event_headers
 

@@ -37,8 +37,8 @@ from chain_sync_service.infrastructure import tables
 from chain_sync_service.infrastructure.unit_of_work import ChainSyncUnitOfWork
 from deploy.local.database import DatabaseSpec, ensure_database, new_passwords
 from libs.chain.address import EvmAddress
+from libs.events import IncomingEvent
 from libs.idempotency import RequestKey
-from libs.messaging.events import IncomingEvent
 from libs.persistence.engine import create_engine
 from libs.persistence.migrate import migrate
 from tests.integration.chain_sync_service.harness import ServiceUnderTest

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from distribution_service.infrastructure.tables import distributions, known_assets, shared
 from libs.chain.amount import format_decimal_amount
-from libs.messaging.events import event_subject
+from libs.events import event_subject
 from tests.support.event_headers import event_headers
 
 PAYMENT_TOKEN = "0x52908400098527886E0F7030069857D2E4169EE7"

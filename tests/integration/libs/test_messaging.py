@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.clock import SystemClock
 from libs.errors import AppError, Reason
+from libs.events import EventNotReadyError, IncomingEvent, OutgoingEvent
 from libs.grpc_kit.operations_servicer import OperationsServicer
 from libs.messaging.consumer import EventConsumer, Subscription
 from libs.messaging.dead_letters import DeadLetters
-from libs.messaging.events import EventNotReadyError, IncomingEvent, OutgoingEvent
 from libs.messaging.relay import OutboxRelay
 from libs.messaging.streams import stream_name
 from libs.persistence.tables import SharedTables

@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.chain.address import EvmAddress
+from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
-from libs.messaging.events import IncomingEvent
 from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState, PauseRequest

@@ -8,8 +8,8 @@ from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
-from libs.messaging.events import IncomingEvent
 from libs.payout_terms import PayoutKind
 from payout_service.domain.discrepancy import Discrepancy, Finding
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
@@ -250,7 +250,7 @@ class _Claims:
 
 
 class MemoryLifecycle(_Claims):
-    """See LifecycleRepository."""
+    """Implements the port `LifecycleRepository`."""
 
     _table = "lifecycle"
     _due = "due lifecycle"
@@ -295,7 +295,7 @@ class MemoryLifecycle(_Claims):
 
 
 class MemoryPayouts(_Claims):
-    """See PayoutRepository."""
+    """Implements the port `PayoutRepository`."""
 
     _table = "payout"
     _due = "due payout"
@@ -410,7 +410,7 @@ class MemoryPayouts(_Claims):
 
 
 class MemoryJournal:
-    """See JournalRepository."""
+    """Implements the port `JournalRepository`."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
@@ -567,7 +567,7 @@ def _by_nonce(intents: Iterable[TransactionIntent]) -> list[TransactionIntent]:
 
 
 class MemoryTreasury:
-    """See TreasuryRepository."""
+    """Implements the port `TreasuryRepository`."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
@@ -660,7 +660,7 @@ class MemoryTreasury:
 
 
 class MemorySweeps(_Claims):
-    """See SweepRepository."""
+    """Implements the port `SweepRepository`."""
 
     _table = "sweep"
     _due = "due sweep"
@@ -694,7 +694,7 @@ class MemorySweeps(_Claims):
 
 
 class MemoryDiscrepancies:
-    """See DiscrepancyRepository."""
+    """Implements the port `DiscrepancyRepository`."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
@@ -758,7 +758,7 @@ class _Repository(Generic[Row]):
 
 
 class MemoryUnitOfWork:
-    """See UnitOfWork."""
+    """Implements the port `UnitOfWork`."""
 
     payouts = _Repository(MemoryPayouts)
     plan_rows = _Repository(MemoryPayments)

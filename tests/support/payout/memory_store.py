@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import coroutine
 from typing import Any
 
-from libs.messaging.events import OutgoingEvent
+from libs.events import OutgoingEvent
 from tests.support.payout.pauses import Pauses
 
 # A deadlock is seen at once; this bounds the wait for a task that holds a lock and never comes back.

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID, uuid4
 
 from libs.chain.address import EvmAddress
+from libs.events import IncomingEvent
 from libs.failpoints import Failpoints, NoFailpoints
-from libs.messaging.events import IncomingEvent
 from payout_service.application.contract.advance_lifecycle import advance_one_lifecycle
 from payout_service.application.engine import Engine
 from payout_service.application.engine_settings import EngineSettings

@@ -17,8 +17,8 @@ from asset_service.domain.asset import Asset, AssetEvent, AssetState, PaymentTok
 from asset_service.domain.readiness import ConditionKind, ReadinessCondition
 from libs.chain.address import EvmAddress, HederaId
 from libs.errors import AppError
+from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
-from libs.messaging.events import IncomingEvent
 from tests.unit.asset_service.register_fakes import MemoryDiscrepancies, MemoryRegisters, RegisterState
 
 CHAIN_ID = 298

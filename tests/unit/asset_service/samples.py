@@ -14,7 +14,7 @@ from asset_service.domain.asset import (
     SecurityType,
 )
 from libs.chain.address import EvmAddress
-from libs.messaging.events import IncomingEvent, event_subject
+from libs.events import IncomingEvent, event_subject
 from libs.messaging.reading import event_name_of
 from tests.unit.asset_service.fakes import CHAIN_ID, OPEN_CONDITION
 

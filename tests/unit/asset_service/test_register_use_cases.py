@@ -24,8 +24,8 @@ from asset_service.domain.register import (
 )
 from asset_service.domain.register_check import TOTAL, Discrepancy, holding_of
 from libs.errors import AppError, Reason
+from libs.events import EventNotReadyError
 from libs.idempotency import RequestKey
-from libs.messaging.events import EventNotReadyError
 from tests.unit.asset_service.fakes import FakeClock, MemoryDatabase
 from tests.unit.asset_service.register_fakes import FakeHoldingsChain, MemoryRegisterReader
 from tests.unit.asset_service.register_model import EVENTS, require_register_follows

@@ -13,8 +13,8 @@ from asset_service.application.ports import Account, TokenDescription
 from asset_service.application.sync_asset import SyncAsset, SyncAssetCommand, SyncAssetOnEventCommand
 from asset_service.domain.asset import Asset, AssetEvent, LifecycleState, PauseSeen, PauseState, SyncState
 from libs.errors import AppError, Reason
+from libs.events import EventNotReadyError
 from libs.idempotency import RequestKey
-from libs.messaging.events import EventNotReadyError
 from tests.unit.asset_service.fakes import FakeChain, FakeClock, MemoryDatabase
 from tests.unit.asset_service.samples import CONTRACT, TOKEN, incoming, new_asset, report
 

@@ -10,8 +10,8 @@ from asset_service.application.ports import Account
 from asset_service.domain.asset import AssetEvent, AssetState, LifecycleState, PaymentToken
 from libs.chain.address import EvmAddress, HederaId
 from libs.errors import AppError, Reason
+from libs.events import EventNotReadyError
 from libs.idempotency import RequestKey
-from libs.messaging.events import EventNotReadyError
 from tests.unit.asset_service.fakes import OPEN_CONDITION, FakeChain, FakeClock, MemoryDatabase
 from tests.unit.asset_service.samples import (
     CONTRACT,

@@ -34,8 +34,8 @@ from chain_sync_service.domain.listener import (
 )
 from chain_sync_service.domain.pending_rates import PendingRate
 from libs.chain.address import EvmAddress
+from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
-from libs.messaging.events import IncomingEvent
 from tests.unit.chain_sync_service.fake_chain import CHAIN_ID, CONTRACTS, NOW, FakeChain, FakeTokens, read_log
 
 

@@ -23,8 +23,8 @@ from chain_sync_service.infrastructure.resource_mapping import (
 )
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
+from libs.events import IncomingEvent
 from libs.idempotency import RequestKey
-from libs.messaging.events import IncomingEvent
 from tests.unit.chain_sync_service.fake_chain import CHAIN_ID, CONTRACTS, TOKEN, freeze, holder, issue
 from tests.unit.chain_sync_service.fakes import Follower
 

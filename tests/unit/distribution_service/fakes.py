@@ -17,8 +17,8 @@ from distribution_service.domain.states import PayoutState
 from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Terms
 from libs.chain.address import EvmAddress
 from libs.errors import AppError
+from libs.events import IncomingEvent, event_subject
 from libs.idempotency import LoggedRequest, RequestKey, request_hash
-from libs.messaging.events import IncomingEvent, event_subject
 from libs.payout_terms import NO_RULES, PayeeRules
 
 TOKEN = PaymentToken(EvmAddress("0x" + "ab" * 20), "USDC", 6)

@@ -9,7 +9,7 @@ from distribution_service.application.keep_asset import KeepAsset, KeepAssetUseC
 from distribution_service.domain.distribution import PayoutContradictionError
 from distribution_service.domain.events import DistributionCompleted
 from distribution_service.domain.states import DistributionState, PayoutState
-from libs.messaging.events import EventNotReadyError
+from libs.events import EventNotReadyError
 from tests.unit.distribution_service.fakes import (
     FakeClock,
     Store,

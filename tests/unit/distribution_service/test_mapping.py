@@ -37,9 +37,9 @@ from distribution_service.infrastructure.resource_mapping import distribution_me
 from distribution_service.infrastructure.wire import payee_rules
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
+from libs.events import IncomingEvent
 from libs.grpc_kit.accounts import checksummed
 from libs.grpc_kit.payout_terms import rules_message
-from libs.messaging.events import IncomingEvent
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from libs.persistence.payee_rules import rules_from_json, rules_to_json
 from libs.wire import read_base_units, read_resource_id

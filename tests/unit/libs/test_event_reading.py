@@ -10,8 +10,8 @@ from masspayout.chain_sync.v1 import events_pb2 as chain_sync_events
 from masspayout.distribution.v1 import events_pb2 as distribution_events
 from masspayout.payout.v1 import events_pb2 as payout_events
 
+from libs.events import IncomingEvent
 from libs.messaging.consumer import incoming_event
-from libs.messaging.events import IncomingEvent
 from libs.messaging.reading import event_name_of, read_event
 from libs.wire import read_base_units, read_resource_id
 

@@ -32,7 +32,6 @@ class TwoCreations:
         payment_token: EvmAddress,
         created: Mapping[str, EvmAddress],
     ) -> ContractCall:
-        """See LifecycleArtifact."""
         return ContractCall(None, name.encode())
 
 

@@ -11,9 +11,9 @@ from masspayout.payout.v1 import payout_service_pb2 as pb
 from masspayout.type.v1 import amount_pb2, rules_pb2
 
 from libs.errors import AppError, Reason
+from libs.events import IncomingEvent
 from libs.grpc_kit.accounts import checksummed
 from libs.grpc_kit.payout_terms import action_fields, rules_message
-from libs.messaging.events import IncomingEvent
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from payout_service.api.consumers import PayoutConsumers
 from payout_service.api.messages import payment_message, preview_message

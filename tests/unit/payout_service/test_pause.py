@@ -8,8 +8,8 @@ import pytest
 from masspayout.asset.v1 import events_pb2 as asset_events
 from masspayout.payout.v1 import events_pb2
 
+from libs.events import EventNotReadyError, IncomingEvent
 from libs.idempotency import RequestKey
-from libs.messaging.events import EventNotReadyError, IncomingEvent
 from payout_service.api.consumers import PayoutConsumers
 from payout_service.application.contract.advance_lifecycle import advance_one_lifecycle
 from payout_service.application.recovery.reconcile_signer import reconcile_signer

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.messaging.events import EventNotReadyError
+from libs.events import EventNotReadyError
 from libs.payout_terms import PayoutKind
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.life.request_payout import RequestPayout, request_payout
