@@ -1,6 +1,7 @@
 """Runs a service: one event loop, gRPC server, relay, consumers and workers, and an orderly end."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -78,6 +79,9 @@ class ServiceDefinition:
 
 def main(definition: Callable[[], tuple[ServiceSettings, ServiceDefinition]]) -> None:
     """Entry of `python -m <service>`: exit status 2 for wrong settings, 1 when it cannot start."""
+    # Nothing of what has been imported is garbage; `__main__` has switched the collector off for it.
+    gc.freeze()
+    gc.enable()
     configure_logging("start")
     try:
         settings, service = definition()

@@ -30,7 +30,9 @@ _ORDER = (
     "integration/asset_service",
     "system",
     "integration",
+    "unit/payout_service/test_simulation.py",
 )
+_PIECES = "test_every_invariant_holds["
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,7 +56,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = _place(item)
         is_alone = place.startswith("unit/") or place in _ALONE
-        item.add_marker(pytest.mark.xdist_group(place if is_alone else str(Path(place).parent)))
+        group = place if is_alone else str(Path(place).parent)
+        # Pieces of the simulation need nothing of each other, and take a minute together.
+        item.add_marker(pytest.mark.xdist_group(item.name if item.name.startswith(_PIECES) else group))
 
 
 def _place(item: pytest.Item) -> str:

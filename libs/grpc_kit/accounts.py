@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 from masspayout.type.v1 import address_pb2
 
 from libs.chain.address import EvmAddress, HederaId
@@ -52,7 +52,7 @@ def checksummed(address: EvmAddress | str) -> str:
 @lru_cache(maxsize=16_384)
 def _checksummed(address: str) -> str:
     digits = address[2:]
-    nibbles = keccak(text=digits).hex()
+    nibbles = keccak(digits.encode("ascii")).hex()
     return "0x" + "".join(
         digit.upper() if nibble > "7" else digit for digit, nibble in zip(digits, nibbles, strict=False)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.system.harness import (
     eventually,
     file_appears,
     kill,
+    open_harness,
     restart_payout_service,
 )
 
@@ -33,7 +35,8 @@ _VICTIMS = (
     "nats",
     "postgres",
 )
-# Where payout_service kills itself; the place says what is durable then and what is not.
+# Where payout_service kills itself, in the order in which a payout comes by; the place says what is durable then
+# and what is not.
 _KILL_POINTS = (
     "snapshot.journaled",
     "plan.before_page_commit",
@@ -88,23 +91,48 @@ async def test_a_killed_part_loses_and_doubles_nothing(
     await harness.assert_paid_once(stage, distribution.payout, _TOTAL)
 
 
-@pytest.mark.parametrize("point", _KILL_POINTS)
-async def test_payout_service_killed_at_a_named_point_goes_on(
-    harness: Harness, funded: tuple[Stage, Asset], point: str
-) -> None:
-    stage, asset = funded
-    await restart_payout_service(harness.stack, f"{point}=kill")
-    service = harness.stack.services[PAYOUT_SERVICE]
-    distribution = await harness.create(asset.name, _TOTAL)
+@dataclass(frozen=True)
+class Killed:
+    """A payout, and the points at which payout_service killed itself during it, in this order."""
+
+    stage: Stage
+    distribution: str
+    payout: str
+    points: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def killed(stack: Stack) -> Killed:
+    """One payout during which payout_service is killed at every named point, one after the other."""
+    return asyncio.run(_kill_at_every_point(stack))
+
+
+async def _kill_at_every_point(stack: Stack) -> Killed:
+    service = stack.services[PAYOUT_SERVICE]
 
     async def is_dead() -> bool:
         return not service.running
 
-    await eventually(is_dead, f"{point} is reached")
-    await restart_payout_service(harness.stack)
+    async with open_harness(stack) as harness:
+        await harness.run_payout_service()
+        stage = await harness.stage(_HOLDERS)
+        asset = await harness.import_stage(stage)
+        await harness.devnet.mint_payment_token(stage.payment_token, stage.contract, _TOTAL)
+        await restart_payout_service(stack, f"{_KILL_POINTS[0]}=kill")
+        distribution = await harness.create(asset.name, _TOTAL)
+        for point, following in zip(_KILL_POINTS, (*_KILL_POINTS[1:], ""), strict=True):
+            await eventually(is_dead, f"{point} is reached")
+            await restart_payout_service(stack, f"{following}=kill" if following else "")
+        return Killed(stage, distribution.name, distribution.payout, _KILL_POINTS)
 
-    await harness.in_state(distribution.name, DistributionState.COMPLETED)
-    await harness.assert_paid_once(stage, distribution.payout, _TOTAL)
+
+@pytest.mark.parametrize("point", _KILL_POINTS)
+async def test_payout_service_killed_at_a_named_point_goes_on(
+    harness: Harness, killed: Killed, point: str
+) -> None:
+    assert point in killed.points
+    await harness.in_state(killed.distribution, DistributionState.COMPLETED)
+    await harness.assert_paid_once(killed.stage, killed.payout, _TOTAL)
 
 
 def _component(stack: Stack, name: str) -> Component:
