@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 
 from libs.chain.amount import WHOLE_BASIS_POINTS, pro_rata_floor
 from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
@@ -31,6 +32,9 @@ class Entitlement:
     `obstacle`: why a redemption must not be sent for the holder, empty when it may: some tokens are not free.
     Version 7 of the asset would redeem the others and drop the holder from its list; version 8 would pay for all
     (`is_overpaid`) and redeem the free ones only, so that each call would pay for the others again.
+
+    `per_token_base_units`: of a redemption the worth of one token before any rounding, as the asset's fraction
+    tells it; None where the holder has none. It adds to what is owed, and tells no two entitlements apart.
     """
 
     holder: str
@@ -38,6 +42,7 @@ class Entitlement:
     amount_base_units: int
     obstacle: str = ""
     is_overpaid: bool = False
+    per_token_base_units: Fraction | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ that amount is what was due (docs/adr/0017-proofs-and-disputes.md).
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +24,24 @@ class PrincipalDue:
     """What a redemption owes: the principal of the tokens that its transaction has burned.
 
     `balance_before` and `principal_base_units` are the payee's tokens, and their worth, in the block before.
+    `per_token_base_units` is the worth of one token before any rounding; None where the asset did not tell it.
     """
 
     balance_before: int
     principal_base_units: int
     burned_tokens: int
+    per_token_base_units: Fraction | None = None
 
     def allows(self, paid_base_units: int) -> bool:
-        """Exactly, where no token moved in between; else in proportion, give or take what two roundings leave.
+        """Exactly, where the worth of a token is known, or no token moved in between.
 
-        Before it was rounded, the balance was worth the principal or more, and less than one base unit more.
+        Else in proportion, give or take what two roundings leave: before it was rounded, the balance was worth the
+        principal or more, and less than one base unit more.
         """
         if self.burned_tokens == 0:
             return paid_base_units == 0
+        if self.per_token_base_units is not None:
+            return paid_base_units == self.per_token_base_units * self.burned_tokens // 1
         if self.balance_before == self.burned_tokens:
             return paid_base_units == self.principal_base_units
         if self.balance_before == 0:

@@ -150,7 +150,9 @@ def redeemed(holder: str, seen: RecordedPayment) -> PaymentOutcome:
     if is_nothing and seen.burned_tokens == 0:
         return _nothing_due(holder, seen)
     if before is not None and not before.is_overpaid and seen.burned_tokens is not None:
-        due = PrincipalDue(before.balance, before.amount_base_units, seen.burned_tokens)
+        due = PrincipalDue(
+            before.balance, before.amount_base_units, seen.burned_tokens, before.per_token_base_units
+        )
         proof = prove_paid(seen.event_base_units, seen.transferred_base_units, due)
         if proof:
             return PaymentOutcome.paid(holder, proof, seen.transaction_hash)

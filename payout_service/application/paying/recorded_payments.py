@@ -1,6 +1,7 @@
 """What is recorded of payments: by the ledger, row by row, and by executions on the chain, whoever sent them."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from dataclasses import replace
 from uuid import UUID
 
 from libs.errors import AppError, Code
@@ -94,8 +95,12 @@ async def owed_before(
         if error.code is not Code.UNAVAILABLE:
             raise
         return known
-    # Who had nothing then, and got tokens in the very block: what is known of it tells the price of a token.
-    return {each.holder: each if each.balance else known[each.holder] for each in told}
+    # Who had nothing then got tokens in the very block: they are worth what others' are, or about what is known.
+    told_worth = next((each.per_token_base_units for each in told if each.per_token_base_units is not None), None)
+    return {
+        each.holder: each if each.balance else replace(known[each.holder], per_token_base_units=told_worth)
+        for each in told
+    }
 
 
 def as_planned(payees: Iterable[PlannedPayment]) -> dict[str, Entitlement]:

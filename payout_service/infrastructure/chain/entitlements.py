@@ -7,6 +7,7 @@ version 8 has no getBondDetails, and tells the principal of tokens that it will 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from libs.chain.address import EvmAddress
@@ -161,6 +162,9 @@ class EvmEntitlements(EvmReader):
                 _base_units(amount, source.payment_token_decimals),
                 _obstacle(free, total),
                 is_overpaid=is_principal_of_all and free != total,
+                per_token_base_units=_per_token(
+                    amount, total if is_principal_of_all else free, source.payment_token_decimals
+                ),
             )
             for holder, (free, *_), amount, total in zip(holders, balances, amounts, totals, strict=True)
         ]
@@ -192,6 +196,14 @@ def _obstacle(free: int, total: int) -> str:
 
 def _action(source: EntitlementSource) -> tuple[int, ...]:
     return (source.action_id,) if source.kind.is_corporate_action else ()
+
+
+def _per_token(amount: Sequence[Any], tokens: int, payment_token_decimals: int) -> Fraction | None:
+    """The worth of each of these tokens, before any rounding."""
+    numerator, denominator = amount[:2]
+    return (
+        Fraction(numerator * 10**payment_token_decimals, denominator * tokens) if denominator and tokens else None
+    )
 
 
 def _base_units(amount: Sequence[Any], payment_token_decimals: int) -> int:

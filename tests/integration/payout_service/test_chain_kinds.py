@@ -549,6 +549,7 @@ async def test_frozen_tokens_are_neither_paid_nor_redeemed(bond: Venue) -> None:
         (20, 1, False),
         (0, 0, False),
     ]
+    assert [each.per_token_base_units for each in owed] == [Fraction(5, 100), None]
     assert all("frozen" in each.obstacle for each in owed)
     _, batch = await pay(bond, cash_out(asked))
     evidence = await evidence_of(bond, batch)

@@ -1,6 +1,7 @@
 """The chain in memory as the engine's ports see it: Rail and Contracts over one node."""
 
 from collections.abc import Callable, Generator, Sequence
+from fractions import Fraction
 from types import coroutine
 
 from libs.chain.address import EvmAddress
@@ -347,7 +348,16 @@ class MemoryChain(MemoryIssuer):
             free, whole = state.free(payee), state.whole(payee)
             obstacle = f"{whole - free} of {whole} tokens are frozen" if whole > free else ""
             is_overpaid = bool(obstacle) and self.bond.pays_for_frozen
-            return Entitlement(payee, free, state.principal(self.bond, payee), obstacle, is_overpaid)
+            told_of = whole if self.bond.pays_for_frozen else free
+            per_token = Fraction(self.bond.principal_per_token) if told_of else None
+            return Entitlement(
+                payee,
+                free,
+                state.principal(self.bond, payee),
+                obstacle,
+                is_overpaid,
+                per_token_base_units=per_token,
+            )
         assert source.kind is self.action_kind, f"the asset has no {source.kind}"
         action = state.actions[source.action_id]
         if self._is_cancelled_coupon(action):

@@ -1,6 +1,7 @@
 """Reading contracts: layouts of versions 7 and 8 of the asset, evidence in receipts; without a socket."""
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -494,6 +495,20 @@ async def test_version_8_tells_the_principal_of_tokens_that_it_will_not_redeem()
     assert (first.holder, first.balance, first.amount_base_units) == (A, 60, 100)
     assert ("40 of 100 tokens" in first.obstacle, first.is_overpaid) == (True, True)
     assert second == Entitlement(B, 30, 30)
+    assert [first.per_token_base_units, second.per_token_base_units] == [1, 1], "of frozen tokens too"
+
+
+async def test_the_worth_of_a_token_is_told_before_any_rounding() -> None:
+    thirds = {**PRINCIPAL, "getPrincipalFor": lambda account: (["uint256", "uint256"], [BALANCES[account], 300])}
+    answers = {**thirds, "getTotalBalanceFor": lambda account: (["uint256"], [BALANCES[account]])}
+    for more in ({}, {"getBondDetails": bond_details}):
+        first, second = await EvmContracts(Asset({**answers, **more})).entitlements(OF_PRINCIPAL, [A, B], 7)
+        assert (first.amount_base_units, second.amount_base_units) == (20, 10)
+        assert first.per_token_base_units == second.per_token_base_units == Fraction(1, 3)
+    nothing = {**answers, **dict.fromkeys(("balanceOf", "getTotalBalanceFor"), lambda account: (["uint256"], [0]))}
+    nothing["getPrincipalFor"] = lambda account: (["uint256", "uint256"], [0, 300])
+    (found,) = await EvmContracts(Asset(nothing)).entitlements(OF_PRINCIPAL, [A], 7)
+    assert found.per_token_base_units is None
 
 
 async def test_version_7_redeems_what_it_tells_the_principal_of() -> None:

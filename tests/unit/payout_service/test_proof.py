@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,10 @@ OUTCOME_MODULE = "domain/payments.py"
         (254, 254, PrincipalDue(0, 0, 10)),
         # All was paid for, half was burned.
         (254, 254, PrincipalDue(10, 254, 5)),
+        # 10 tokens were worth 33.3, so that 467 are worth 1556: paid was for 471, of which 4 were frozen.
+        (1570, 1570, PrincipalDue(10, 33, 467, Fraction(10, 3))),
+        (1557, 1557, PrincipalDue(10, 33, 467, Fraction(10, 3))),
+        (1555, 1555, PrincipalDue(10, 33, 467, Fraction(10, 3))),
     ],
 )
 def test_what_does_not_agree_is_no_proof(event: int | None, transferred: int, due: Due) -> None:
@@ -39,7 +44,17 @@ def test_what_does_not_agree_is_no_proof(event: int | None, transferred: int, du
             PaidProof(event, transferred, due)
 
 
-@pytest.mark.parametrize("due", [FixedDue(254), PrincipalDue(10, 254, 10), PrincipalDue(20, 508, 10)])
+@pytest.mark.parametrize(
+    "due",
+    [
+        FixedDue(254),
+        PrincipalDue(10, 254, 10),
+        PrincipalDue(20, 508, 10),
+        # The worth of a token is known: it does not matter how little there was before.
+        PrincipalDue(1, 2, 100, Fraction(254, 100)),
+        PrincipalDue(0, 0, 100, Fraction(2549, 1000)),
+    ],
+)
 def test_what_agrees_is_one(due: Due) -> None:
     proof = prove_paid(254, 254, due)
     assert proof == PaidProof(254, 254, due)

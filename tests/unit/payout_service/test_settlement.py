@@ -250,6 +250,15 @@ def test_a_transfer_between_the_parent_block_and_the_call_is_followed_in_proport
         assert redeemed(wrong, 7, Entitlement(A, 10, 15)).state is PaymentState.DISPUTED
 
 
+def test_the_worth_of_a_token_is_followed_exactly_where_the_asset_tells_it() -> None:
+    worth = Fraction(155, 100)
+    before = Entitlement(A, 10, 15, per_token_base_units=worth)
+    assert redeemed(10, 7, before) == is_paid(A, 10, PrincipalDue(10, 15, 7, worth))
+    # By the rounded principal alone 11 for 7 would be right as well: 15.9 may stand behind 15.
+    assert redeemed(11, 7, Entitlement(A, 10, 15)).state is PaymentState.PAID
+    assert redeemed(11, 7, before).state is PaymentState.DISPUTED
+
+
 @given(
     principal=st.fractions(min_value=0, max_value=10**9),
     before=st.integers(min_value=1, max_value=10**12),
