@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tests.simulation.known_seeds import FIRST_SEED, fresh_base
 from tests.support.last_run import LastRun
@@ -24,11 +26,11 @@ _ROOT = Path(__file__).parent
 _ALONE = ("system/test_register_random.py", "system/test_crashes.py")
 # Longest first, so that neither worker waits for the other at the end.
 _ORDER = (
-    *_ALONE,
-    "integration/local_stack",
+    *reversed(_ALONE),
+    "system",
     "integration/chain_sync_service",
     "integration/asset_service",
-    "system",
+    "integration/local_stack",
     "integration",
     "unit/payout_service/test_simulation.py",
 )
@@ -51,18 +53,30 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts each folder that has a stack of its own onto one worker (xdist's loadgroup)."""
-    items.sort(key=lambda item: _rank(_place(item)))
-    for item in items:
-        place = _place(item)
+    """The long folders first; xdist gives them out in this order."""
+    items.sort(key=lambda item: _rank(_place(item.nodeid)))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Puts each folder that has a stack of its own onto one worker.
+
+    xdist's own groups (`--dist loadgroup`) are lost with pytest 9.2: it does not read the name they are put into.
+    """
+    return _ByStack(config, log)
+
+
+class _ByStack(LoadScopeScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        place = _place(nodeid)
+        if nodeid.partition("::")[2].startswith(_PIECES):
+            # Pieces of the simulation need nothing of each other, and take a minute together.
+            return nodeid
         is_alone = place.startswith("unit/") or place in _ALONE
-        group = place if is_alone else str(Path(place).parent)
-        # Pieces of the simulation need nothing of each other, and take a minute together.
-        item.add_marker(pytest.mark.xdist_group(item.name if item.name.startswith(_PIECES) else group))
+        return place if is_alone else str(Path(place).parent)
 
 
-def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(_ROOT).as_posix()
+def _place(nodeid: str) -> str:
+    return nodeid.partition("::")[0].removeprefix(f"{_ROOT.name}/")
 
 
 def _rank(place: str) -> int:
