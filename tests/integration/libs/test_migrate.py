@@ -23,14 +23,20 @@ _FOLDER = REPOSITORY / "payout_service" / "infrastructure" / "migrations"
 @pytest_asyncio.fixture
 async def empty(parts: Parts) -> AsyncIterator[AsyncEngine]:
     made = create_engine(parts.settings(), "tests")
+    await _drop_all(made)
     yield made
-    async with made.begin() as connection:
+    await _drop_all(made)
+    await made.dispose()
+
+
+async def _drop_all(engine: AsyncEngine) -> None:
+    """Other tests of the folder have their tables in the same schema, and make them anew."""
+    async with engine.begin() as connection:
         rows = await connection.execute(
             text("SELECT tablename FROM pg_tables WHERE schemaname = :schema"), {"schema": PAYOUT.schema}
         )
         for (name,) in rows.all():
             await connection.execute(text(f'DROP TABLE "{PAYOUT.schema}"."{name}" CASCADE'))
-    await made.dispose()
 
 
 async def test_what_is_at_the_newest_version_is_left_alone(
