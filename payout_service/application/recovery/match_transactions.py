@@ -107,7 +107,8 @@ async def _match_snapshot(engine: Engine, unknown: Unknown, contracts: list[Life
         ]
     owners = [payout for payout in waiting if _may_have_paid(payout, totals)]
     if len(waiting) > 1:
-        owners = [payout for payout in owners if payout.total_base_units in totals]
+        # A percentage without a total yet has none to be spoken for: 0 is what a stranger may have called with.
+        owners = [payout for payout in owners if payout.total_base_units and payout.total_base_units in totals]
     if len(owners) != 1:
         account = f"a snapshot of assets/{contracts[0].asset_id}, which {len(waiting)} waiting payouts may own"
         return Match(unknown, account, snapshot_id=snapshot_id, is_accounted=False)

@@ -11,6 +11,7 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
+from libs.payout_terms import PayeeRules
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.life.control_payout import pause_payout
 from payout_service.application.ports.rail import Receipt
@@ -360,6 +361,27 @@ async def test_a_snapshot_for_which_several_payouts_wait_needs_an_operator() -> 
         other = stage.payments(payouts[1])[row.planned.ordinal]
         both = row.planned.amount_base_units + other.planned.amount_base_units
         assert stage.chain.money_of(row.planned.holder) == both
+
+
+async def test_a_strangers_total_of_nothing_speaks_for_no_percentage() -> None:
+    """A percentage has no total before its snapshot. Its 0 must not be taken for the 0 of somebody else's call."""
+    stage = Stage([1] * 4)
+    stage.chain.deposit(TOTAL)
+    payout_id = await stage.request(0, percentage_basis_points=1_000)
+    with_exclusion = await stage.request(0, percentage_basis_points=2_000)
+    rules = PayeeRules(excluded=frozenset({holder(0)}))
+    stage.database.rows("payout")[with_exclusion].rules = rules
+    backup = stage.database.backup()
+    await pause_payout(stage.engine, key(), with_exclusion)
+    assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
+    (snapshot_id,) = stage.chain.state.snapshots
+    stage.database.restore(backup)
+    stage.chain.pay_elsewhere(Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, 0, (holder(3),)))
+    stage.chain.mine(3)
+    await halt(stage)
+    error = await refused(stage)
+    assert error.metadata
+    assert "which 2 waiting payouts may own" in " ".join(error.metadata.values())
 
 
 async def test_two_snapshots_for_one_payout_need_an_operator() -> None:
