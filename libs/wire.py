@@ -1,18 +1,18 @@
 """Reads single values that other services of ours send. Malformed ones are a defect of the sender: ValueError."""
 
-import re
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
-
-_BASE_UNITS = re.compile(r"0|[1-9]\d{0,77}", re.ASCII)
+from libs.chain.amount import parse_base_units
+from libs.errors import AppError
 
 
 def read_base_units(text: str) -> int:
     """An amount in base units. Raises ValueError, also for an empty text: no amount is not zero."""
-    if not _BASE_UNITS.fullmatch(text):
-        raise ValueError(f"{text!r} is not an amount in base units")
-    return int(text)
+    try:
+        return parse_base_units(text, "amount")
+    except AppError as error:
+        raise ValueError(f"{text!r} is not an amount in base units") from error
 
 
 def read_address(text: str) -> EvmAddress:

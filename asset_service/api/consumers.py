@@ -21,8 +21,8 @@ from libs.chain.address import EvmAddress
 from libs.chain.amount import MAX_UINT256
 from libs.events import IncomingEvent
 from libs.messaging.reading import read_event
+from libs.wire import read_address
 
-_ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 _DELTA = re.compile(r"0|-?[1-9]\d{0,77}")
 _BLOCK_HASH = re.compile(r"0x[0-9a-f]{64}")
 
@@ -63,7 +63,7 @@ class PauseChangedHandler:
             raise ValueError(f"sequence {message.sequence} is not positive")
         seen = PauseSeen(
             sequence=message.sequence,
-            contract=EvmAddress(message.position.contract.lower()),
+            contract=read_address(message.position.contract),
             is_paused=message.paused,
         )
         await self._apply_pause_seen(ApplyPauseSeenCommand(event, event.aggregate_id, seen))
@@ -107,7 +107,7 @@ class HolderBalancesChangedHandler:
         if message.sequence < 1:
             raise ValueError(f"sequence {message.sequence} is not positive")
         changes = BalanceChanges(
-            holders=[_holder(change.holder) for change in message.changes],
+            holders=[read_address(change.holder).value for change in message.changes],
             deltas_base_units=[_delta(change.delta_base_units) for change in message.changes],
             block_numbers=[change.block_number for change in message.changes],
             holdings=_holdings(message),
@@ -125,7 +125,7 @@ class HolderBalancesChangedHandler:
 
 def _contract(message: payout_events.LifecycleContractChanged) -> EvmAddress | None:
     text = message.lifecycle_contract.evm_address
-    return EvmAddress(text.lower()) if text else None
+    return read_address(text) if text else None
 
 
 def _position(message: chain_sync_events.HolderBalancesChanged) -> BlockPosition:
@@ -143,13 +143,6 @@ def _holdings(message: chain_sync_events.HolderBalancesChanged) -> list[Holding]
     if not all(told):
         raise ValueError("some changes tell what the holder has, others do not")
     return [read_holding_message(change.holding) for change in message.changes]
-
-
-def _holder(text: str) -> str:
-    address = text.lower()
-    if not _ADDRESS.fullmatch(address):
-        raise ValueError(f"{text!r} is not an EVM address")
-    return address
 
 
 def _delta(text: str) -> int:

@@ -6,8 +6,7 @@ Every method may also raise AppError DATABASE_UNAVAILABLE's cause or, for peers,
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 from uuid import UUID
 
 from asset_service.application.register_ports import Discrepancies, Registers
@@ -15,8 +14,7 @@ from asset_service.domain.asset import Asset, PaymentToken, SecurityToken
 from asset_service.domain.readiness import ReadinessCondition
 from asset_service.domain.register import Register
 from libs.chain.address import EvmAddress, HederaId
-from libs.events import IncomingEvent
-from libs.idempotency import LoggedRequest, RequestKey
+from libs.unit_of_work import RecordingTransaction
 
 # An account as a caller wrote it; only chain_sync_service can resolve a Hedera id.
 Account = EvmAddress | HederaId
@@ -58,7 +56,7 @@ class Assets(Protocol):
         ...
 
 
-class UnitOfWork(Protocol):
+class UnitOfWork(RecordingTransaction, Protocol):
     """One transaction: what is not committed did not happen."""
 
     # Read-only, so that an implementation may declare a narrower type.
@@ -75,35 +73,6 @@ class UnitOfWork(Protocol):
     @property
     def discrepancies(self) -> Discrepancies:
         """The differences between registers and chain in this transaction."""
-        ...
-
-    async def __aenter__(self) -> Self:
-        """Opens the transaction."""
-        ...
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Rolls back what was not committed."""
-        ...
-
-    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
-        """The call with this id, if it was carried out before."""
-        ...
-
-    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
-        """Records a call with its effect; False when another transaction has recorded the same id."""
-        ...
-
-    async def record_incoming(self, event: IncomingEvent) -> bool:
-        """Records that this transaction processes an event; False when it was processed before."""
-        ...
-
-    async def commit(self) -> None:
-        """Makes everything durable, events included."""
         ...
 
 

@@ -9,8 +9,9 @@ from masspayout.chain_sync.v1 import chain_sync_service_pb2_grpc as pb_grpc
 
 from asset_service.application.register_ports import RefreshScope
 from asset_service.domain.register_check import ChainHoldings
-from asset_service.messages.register import read_amount, read_holding_message
+from asset_service.messages.register import read_holding_message
 from libs.grpc_kit.peer import PEER_TIMEOUT_SECONDS, call_peer
+from libs.wire import read_base_units
 
 _PEER = "chain_sync_service"
 
@@ -29,7 +30,7 @@ class HoldingsPeer:
             raise ValueError(f"{_PEER} told {len(answer.holdings)} holdings of {len(holders)} holders")
         return ChainHoldings(
             block_hash=answer.block_hash.lower(),
-            total_supply_base_units=read_amount(answer.total_supply_base_units),
+            total_supply_base_units=read_base_units(answer.total_supply_base_units),
             holdings=[read_holding_message(holding) for holding in answer.holdings],
         )
 

@@ -1,6 +1,5 @@
 """The register as protobuf resources, for answers and for the outbox, and holdings as others tell them."""
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -12,28 +11,19 @@ from masspayout.chain_sync.v1 import chain_sync_service_pb2 as chain_sync_pb
 from asset_service.application.register_ports import HolderChangeRow, HolderRow
 from asset_service.domain.register import Holding, Register
 from asset_service.domain.register_check import Discrepancy
-from libs.chain.amount import MAX_UINT256
 from libs.events import OutgoingEvent
 from libs.grpc_kit.accounts import account_message, checksummed
-
-_AMOUNT = re.compile(r"0|[1-9]\d{0,77}", re.ASCII)
-
-
-def read_amount(text: str) -> int:
-    """Base units as chain_sync_service tells them. Raises ValueError when they are none."""
-    if not _AMOUNT.fullmatch(text) or (amount := int(text)) > MAX_UINT256:
-        raise ValueError(f"{text!r} is not an amount in base units")
-    return amount
+from libs.wire import read_base_units
 
 
 def read_holding_message(message: chain_sync_pb.Holding) -> Holding:
     """What a holder has. Raises ValueError when an amount is none."""
     return Holding(
-        read_amount(message.balance_base_units),
-        read_amount(message.frozen_base_units),
-        read_amount(message.locked_base_units),
-        read_amount(message.held_base_units),
-        read_amount(message.cleared_base_units),
+        read_base_units(message.balance_base_units),
+        read_base_units(message.frozen_base_units),
+        read_base_units(message.locked_base_units),
+        read_base_units(message.held_base_units),
+        read_base_units(message.cleared_base_units),
     )
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 from uuid import UUID
 
 from chain_sync_service.application.source import ChainIdentity
@@ -15,8 +14,7 @@ from chain_sync_service.domain.listener import Contracts, HolderBalancesChanged,
 from chain_sync_service.domain.pending_rates import PendingRate
 from chain_sync_service.domain.tokens import PaymentTokenDescription, TokenDescription
 from libs.chain.address import EvmAddress
-from libs.events import IncomingEvent
-from libs.idempotency import LoggedRequest, RequestKey
+from libs.unit_of_work import RecordingTransaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +260,7 @@ class WindowEnds(Protocol):
         ...
 
 
-class UnitOfWork(Protocol):
+class UnitOfWork(RecordingTransaction, Protocol):
     """One transaction; rolled back unless committed."""
 
     @property
@@ -290,15 +288,6 @@ class UnitOfWork(Protocol):
         """Ends of windows."""
         ...
 
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
     def publish(self, events: Sequence[HolderBalancesChanged]) -> None:
         """Puts events into the outbox with the commit."""
         ...
@@ -309,22 +298,6 @@ class UnitOfWork(Protocol):
 
     def publish_retractions(self, asset_id: UUID, retracted: Sequence[SeenFact], sequences: Iterable[int]) -> None:
         """Puts events that take facts back into the outbox with the commit."""
-        ...
-
-    async def record_incoming(self, event: IncomingEvent) -> bool:
-        """Records an event as processed by this transaction; False when it was processed before."""
-        ...
-
-    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
-        """The call with this id, if it was carried out before."""
-        ...
-
-    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
-        """Records a call with its effect; False when another transaction has recorded the same id."""
-        ...
-
-    async def commit(self) -> None:
-        """Makes everything durable at once."""
         ...
 
 

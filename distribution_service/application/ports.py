@@ -3,17 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from distribution_service.domain.asset import KnownAsset
 from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.terms import Terms
 from libs.chain.address import EvmAddress
-from libs.events import IncomingEvent
-from libs.idempotency import LoggedRequest, RequestKey
 from libs.payout_terms import PayeeRules
+from libs.unit_of_work import RecordingTransaction
 
 
 class AssetRepository(Protocol):
@@ -48,7 +46,7 @@ class DistributionRepository(Protocol):
         ...
 
 
-class UnitOfWork(Protocol):
+class UnitOfWork(RecordingTransaction, Protocol):
     """One transaction: leaving it without `commit` undoes it. Use once, in `async with`."""
 
     @property
@@ -59,31 +57,6 @@ class UnitOfWork(Protocol):
     @property
     def distributions(self) -> DistributionRepository:
         """The distributions."""
-        ...
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-    async def commit(self) -> None:
-        """Commits the changes with their events."""
-        ...
-
-    async def record_incoming(self, event: IncomingEvent) -> bool:
-        """Records that the event is processed by this transaction; False when it was processed before."""
-        ...
-
-    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
-        """The call with this id, if it was carried out."""
-        ...
-
-    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
-        """Records a call with its effect; False when another transaction has recorded the same id."""
         ...
 
 

@@ -1,11 +1,9 @@
 """One transaction over all repositories. One contract suite holds for the real and the in-memory form."""
 
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 from uuid import UUID
 
-from libs.events import IncomingEvent
-from libs.idempotency import LoggedRequest, RequestKey
+from libs.unit_of_work import RecordingTransaction
 from payout_service.application.ports.batches import Batches
 from payout_service.application.ports.discrepancies import DiscrepancyRepository
 from payout_service.application.ports.journal import JournalRepository
@@ -17,7 +15,7 @@ from payout_service.application.ports.treasury import TreasuryRepository
 from payout_service.application.ports.unsent_payments import UnsentPayments
 
 
-class UnitOfWork(Protocol):
+class UnitOfWork(RecordingTransaction, Protocol):
     """One transaction. Leaving without `commit` rolls back. No network waits inside."""
 
     @property
@@ -63,31 +61,6 @@ class UnitOfWork(Protocol):
     @property
     def discrepancies(self) -> DiscrepancyRepository:
         """Discrepancies."""
-        ...
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-    async def commit(self) -> None:
-        """Makes everything durable at once, events with it."""
-        ...
-
-    async def record_incoming(self, event: IncomingEvent) -> bool:
-        """Records that an event is processed by this transaction; False when it was before."""
-        ...
-
-    async def find_request(self, request_id: UUID) -> LoggedRequest | None:
-        """The call with this id, if it was carried out before."""
-        ...
-
-    async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
-        """Records a call with its effect; False when another transaction has recorded the same id."""
         ...
 
 

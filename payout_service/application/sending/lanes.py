@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 from uuid import UUID
 
 from libs.clock import Clock
 from libs.failpoints import Failpoints
+from libs.unit_of_work import Transaction
 from payout_service.application.engine import Engine
 from payout_service.application.engine_settings import EngineSettings
 from payout_service.application.ports.journal import JournalRepository
@@ -25,7 +25,7 @@ class Wakes(Protocol):
         ...
 
 
-class JournalWork(Protocol):
+class JournalWork(Transaction, Protocol):
     """One transaction on the journal. Leaving without `commit` rolls back. No network waits inside."""
 
     @property
@@ -46,19 +46,6 @@ class JournalWork(Protocol):
     @property
     def sweeps(self) -> Wakes:
         """Owners of sweeps."""
-        ...
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-    async def commit(self) -> None:
-        """Makes everything durable at once."""
         ...
 
 
