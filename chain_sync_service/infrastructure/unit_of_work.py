@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chain_sync_service.domain.facts import SeenFact
 from chain_sync_service.domain.listener import HolderBalancesChanged
 from chain_sync_service.infrastructure.chain_record import SqlChainRecord
-from chain_sync_service.infrastructure.facts import SqlFacts
-from chain_sync_service.infrastructure.holdings import SqlHoldings
-from chain_sync_service.infrastructure.listeners import SqlListeners
+from chain_sync_service.infrastructure.fact_repository import SqlFacts
+from chain_sync_service.infrastructure.holding_repository import SqlHoldings
+from chain_sync_service.infrastructure.listener_repository import SqlListeners
 from chain_sync_service.infrastructure.tables import shared_tables
 from chain_sync_service.infrastructure.window_ends import SqlWindowEnds
 from chain_sync_service.messages.events import (
