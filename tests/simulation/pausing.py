@@ -28,20 +28,27 @@ class Pauser:
         self._request(paused=False)
 
     def look_after(self) -> None:
-        """A pause that a restored backup has forgotten was sent before it, and mined after the last request."""
-        if self.world.is_restored and self.world.chain.paused and self.is_done() and self.events.is_done:
+        """Asks once more for what a forgotten pause has undone."""
+        if self._is_undone() and self._is_answered() and self.events.is_done:
             with self.world.dice.at("pauser"):
                 self._request(paused=False)
 
     def is_done(self) -> bool:
-        """Whether the newest request has come to an end; a contract that failed has none."""
+        """Whether the newest request has come to an end and holds."""
+        return self._is_answered() and not self._is_undone()
+
+    def _is_answered(self) -> bool:
         contract = self._contract()
-        return contract is None or contract.state is LifecycleState.FAILED or contract.pause_request is None
+        return contract is None or contract.pause_request is None
+
+    def _is_undone(self) -> bool:
+        """A pause that a restored backup has forgotten was sent before it, and mined after the last request."""
+        return self.world.is_restored and self.world.chain.paused and self._contract() is not None
 
     def check_end(self) -> None:
         """The newest request won, and the chain is as it wants."""
         contract = self._contract()
-        if contract is None or contract.state is LifecycleState.FAILED:
+        if contract is None:
             return
         carried_out = (contract.pause_request_version, contract.pause_request, contract.pause_problem)
         if carried_out != (self.version, None, ""):
@@ -55,5 +62,6 @@ class Pauser:
         self.events.publish(RequestPause(ASSET_ID, self.version, paused), self.world.tick)
 
     def _contract(self) -> LifecycleContract | None:
+        """The contract, unless it has failed."""
         found: LifecycleContract | None = self.world.database.rows("lifecycle").get(ASSET_ID)
-        return found
+        return found if found and found.state is not LifecycleState.FAILED else None
