@@ -19,6 +19,7 @@ from deploy.demo.verify import Claim, verify_claim
 from deploy.devnet.entitlements import dividend_due
 from deploy.devnet.terms import Dividend
 from libs.chain.amount import format_decimal_amount
+from libs.client.client import progress_of
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules
 
@@ -144,15 +145,15 @@ async def _pay_by_rules(scene: Scene, listing: Listing, ledger: TokenLedger) -> 
     terms = Terms(dividend_id=announced.dividend_id, rules=rules)
     async with Following(scene, await create(scene.client, listing.asset, terms)) as following:
         ended = await following.end(DistributionState.DEFERRED, DistributionState.COMPLETED)
-    payout = ended.payout
+    done = progress_of(ended.payout)
     expected = (1, len(deferred), len(due) - len(deferred) - sum(not amount for amount in due.values()))
-    if (payout.excluded_count, payout.deferred_count, payout.paid_count) != expected:
+    if (done.excluded_count, done.deferred_count, done.paid_count) != expected:
         raise DemoError(
-            f"excluded, deferred, paid are {payout.excluded_count}, {payout.deferred_count}, {payout.paid_count}, "
+            f"excluded, deferred, paid are {done.excluded_count}, {done.deferred_count}, {done.paid_count}, "
             f"expected {expected}"
         )
     scene.note(
-        f"{payout.paid_count:,} paid, 1 excluded ({decimal(kept)} {SYMBOL} not paid), {len(deferred):,} deferred: "
+        f"{done.paid_count:,} paid, 1 excluded ({decimal(kept)} {SYMBOL} not paid), {len(deferred):,} deferred: "
         f"{decimal(sum(deferred.values()))} {SYMBOL} stay committed until a holder's deferrals reach it"
     )
     return _PaidByRules({holder: due[holder] for holder in due.keys() - deferred.keys()}, deposited)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from deploy.demo.payout import PaidDistribution, paid_distribution
 from deploy.demo.scene import Scene
 from deploy.demo.settings import DemoError
+from libs.client.client import progress_of
 from libs.protogen.typed.masspayout.distribution.v1 import Distribution, DistributionState
 
 _POLL_SECONDS = 0.1
@@ -75,11 +76,9 @@ class Following:
             self._show(bar, seen)
 
     def _show(self, bar: TaskID, seen: Distribution) -> None:
-        done = seen.progress
-        settled = 0
-        if done:
-            settled = done.paid_count + done.failed_count + done.zero_due_count
-            settled += done.excluded_count + done.deferred_count
+        done = progress_of(seen)
+        settled = done.paid_count + done.failed_count + done.zero_due_count
+        settled += done.excluded_count + done.deferred_count
         state = (seen.state.name or "").lower().replace("_", " ")
         # A redemption pays those again who got tokens after they were paid.
         total = max(self._scene.settings.holder_count, settled)

@@ -11,6 +11,7 @@ from deploy.demo.payout import PaidDistribution
 from deploy.demo.scene import decimal
 from deploy.demo.settings import DemoSettings
 from deploy.demo.verify import Verification
+from libs.client.client import progress_of
 
 _SHOWN_BATCHES = 20
 
@@ -25,12 +26,12 @@ class Outcome:
 
     def result(self, settings: DemoSettings, seconds: float) -> dict[str, object]:
         """The figures of .run/demo.json."""
-        payout = self.paid.payout
+        progress = progress_of(self.paid.payout)
         return {
             "holders": settings.holder_count,
-            "paid": payout.paid_count,
-            "zero_due": payout.zero_due_count,
-            "failed": payout.failed_count,
+            "paid": progress.paid_count,
+            "zero_due": progress.zero_due_count,
+            "failed": progress.failed_count,
             "total_base_units": str(self.total_base_units),
             "dust_base_units": str(self.verification.left_in_contract_base_units),
             "batches": len(self.paid.batches),

@@ -19,6 +19,7 @@ from deploy.demo.payout import PaidDistribution, Terms, create, list_batches, li
 from deploy.demo.scene import SYMBOL, Listing, Scene, TokenLedger, decimal, newcomer
 from deploy.demo.settings import DemoError
 from deploy.demo.verify import Claim, verify_claim
+from libs.client.client import progress_of
 from libs.errors import AppError, Reason
 from libs.protogen.typed.masspayout.distribution.v1 import (
     Distribution,
@@ -93,8 +94,8 @@ async def _trade_between_batches(
 
 
 def _settled(distribution: Distribution) -> int:
-    progress = distribution.progress
-    return progress.paid_count + progress.failed_count if progress else 0
+    progress = progress_of(distribution)
+    return progress.paid_count + progress.failed_count
 
 
 async def _batches_are_settled(scene: Scene, payout: str) -> None:

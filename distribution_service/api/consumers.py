@@ -1,7 +1,7 @@
 """Events of other services: read strictly, handed to a use case."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from masspayout.asset.v1 import asset_service_pb2
 from masspayout.asset.v1 import events_pb2 as asset_events_pb2
@@ -12,8 +12,9 @@ from distribution_service.application.apply_payout import ApplyPayout, ApplyPayo
 from distribution_service.application.keep_asset import KeepAsset, KeepAssetUseCase
 from distribution_service.domain.asset import AssetState, KnownAsset
 from distribution_service.domain.payment_token import PaymentToken
-from distribution_service.domain.payout_report import PayoutReport, Progress
+from distribution_service.domain.payout_report import PayoutReport
 from distribution_service.domain.states import PayoutState
+from distribution_service.messages.progress import read_progress
 from distribution_service.messages.terms import payee_rules, payout_action, percentage_basis_points
 from libs.events import IncomingEvent
 from libs.messaging.consumer import Subscription
@@ -96,6 +97,9 @@ def payout_report(event: IncomingEvent) -> PayoutReport:
     message = read_event(event, _PAYOUT_EVENTS[event.event_name])
     payout = message.payout
     kind, action_id = payout_action(payout)
+    payment_token = read_address(payout.total_amount.token)
+    if not payout.HasField("progress"):
+        raise ValueError(f"{payout.name} has no progress")
     return PayoutReport(
         distribution_id=read_resource_id(payout.distribution, "distributions"),
         asset_id=read_resource_id(payout.asset, "assets"),
@@ -106,39 +110,13 @@ def payout_report(event: IncomingEvent) -> PayoutReport:
         kind=kind,
         action_id=action_id,
         rules=payee_rules(payout.rules),
-        payment_token=read_address(payout.total_amount.token),
+        payment_token=payment_token,
         # Set when the plan is frozen.
         has_plan=bool(payout.plan_hash),
-        progress=Progress(
-            holder_count=payout.holder_count,
-            paid_count=payout.paid_count,
-            failed_count=payout.failed_count,
-            zero_due_count=payout.zero_due_count,
-            waiting_count=payout.waiting_count,
-            cancelled_count=payout.cancelled_count,
-            excluded_count=payout.excluded_count,
-            deferred_count=payout.deferred_count,
-            paid_base_units=_base_units_if_set(payout, "paid_amount"),
-            cancelled_base_units=_base_units_if_set(payout, "cancelled_amount"),
-            excluded_base_units=_base_units_if_set(payout, "excluded_amount"),
-            withheld_base_units=_base_units_if_set(payout, "withheld_amount"),
-            deferred_base_units=_base_units_if_set(payout, "deferred_amount"),
-            batch_count=payout.batch_count,
-            final_batch_count=payout.final_batch_count,
-        ),
+        progress=read_progress(payout.progress, payment_token),
         waiting_for=payout.waiting_for,
         failure_reason=payout.failure_reason,
     )
-
-
-_PayoutAmount: TypeAlias = Literal[
-    "paid_amount", "cancelled_amount", "excluded_amount", "withheld_amount", "deferred_amount"
-]
-
-
-def _base_units_if_set(payout: payout_service_pb2.Payout, field: _PayoutAmount) -> int:
-    """An amount that is unset before there can be any."""
-    return read_base_units(getattr(payout, field).base_units) if payout.HasField(field) else 0
 
 
 def _state_name(name: str) -> str:

@@ -15,6 +15,8 @@ class Progress:
     `paid_base_units` is proven paid so far, `cancelled_base_units` was given up by a cancel, and
     `deferred_base_units` is owed to holders whose payment is below the minimum. `excluded_base_units` and
     `withheld_base_units` stay in the lifecycle contract. A payment counts in at most one of the counts.
+
+    It is stored by the names of its fields: one that is added later needs a default, for the rows of before.
     """
 
     holder_count: int

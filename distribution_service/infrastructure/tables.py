@@ -11,7 +11,6 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Index,
-    Integer,
     MetaData,
     SmallInteger,
     Table,
@@ -59,29 +58,15 @@ distributions = Table(
     Column("allow_unfunded", Boolean, nullable=False),
     Column("state", Text, nullable=False),
     Column("payout_version", BigInteger, nullable=False),
-    # The progress: all null before payout_service has answered, all set afterwards.
-    Column("holder_count", BigInteger, nullable=True),
-    Column("paid_count", BigInteger, nullable=True),
-    Column("failed_count", BigInteger, nullable=True),
-    Column("zero_due_count", BigInteger, nullable=True),
-    Column("paid_base_units", BaseUnits, nullable=True),
-    Column("batch_count", Integer, nullable=True),
-    Column("final_batch_count", Integer, nullable=True),
+    # The figures of the domain's Progress by their names, all of them integers; null before payout_service has
+    # answered.
+    Column("progress", JSONB(none_as_null=True), nullable=True),
     Column("waiting_for", Text, nullable=False),
     Column("failure_reason", Text, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     Column("update_time", DateTime(timezone=True), nullable=False),
     # Hundredths of a percent of the available money; null for a fixed total.
     Column("percentage_basis_points", SmallInteger, nullable=True),
-    # Of the progress, too.
-    Column("waiting_count", BigInteger, nullable=True),
-    Column("cancelled_count", BigInteger, nullable=True),
-    Column("cancelled_base_units", BaseUnits, nullable=True),
-    Column("excluded_count", BigInteger, nullable=True),
-    Column("deferred_count", BigInteger, nullable=True),
-    Column("excluded_base_units", BaseUnits, nullable=True),
-    Column("withheld_base_units", BaseUnits, nullable=True),
-    Column("deferred_base_units", BaseUnits, nullable=True),
     Column("kind", Text, nullable=False),
     # The dividend's or coupon's id on the asset; 0 for what is neither.
     Column("action_id", BigInteger, nullable=False),
@@ -119,25 +104,23 @@ distributions = Table(
         "(payout_version > 0 AND state <> 'RELEASED') OR (payout_version = 0 AND state = 'RELEASED')",
         name="distributions_payout_version",
     ),
+    CheckConstraint("(progress IS NULL) = (payout_version = 0)", name="distributions_progress"),
     CheckConstraint(
-        "num_nonnulls(holder_count, paid_count, failed_count, zero_due_count, paid_base_units, batch_count, "
-        "final_batch_count, waiting_count, cancelled_count, cancelled_base_units, excluded_count, deferred_count, "
-        "excluded_base_units, withheld_base_units, deferred_base_units) = "
-        "CASE WHEN payout_version = 0 THEN 0 ELSE 15 END",
-        name="distributions_progress",
+        "jsonb_typeof(progress) = 'object' "
+        "AND NOT progress @? 'strict $.* ? (@.type() != \"number\" || @ < 0 || @.floor() != @)'",
+        name="distributions_figures",
     ),
+    # IS TRUE: a sum with a missing part is unknown, and a CHECK lets pass what is unknown.
     CheckConstraint(
-        "least(holder_count, paid_count, failed_count, zero_due_count, batch_count, final_batch_count, "
-        "waiting_count, cancelled_count, excluded_count, deferred_count) >= 0",
-        name="distributions_counts",
-    ),
-    CheckConstraint(
-        "least(paid_base_units, cancelled_base_units, excluded_base_units, withheld_base_units, "
-        "deferred_base_units) >= 0 AND paid_base_units + cancelled_base_units + excluded_base_units + "
-        "withheld_base_units + deferred_base_units <= total_base_units",
+        "progress IS NULL OR ((progress ->> 'paid_base_units')::numeric "
+        "+ (progress ->> 'cancelled_base_units')::numeric + (progress ->> 'excluded_base_units')::numeric "
+        "+ (progress ->> 'withheld_base_units')::numeric + (progress ->> 'deferred_base_units')::numeric "
+        "<= total_base_units) IS TRUE",
         name="distributions_paid",
     ),
-    CheckConstraint("state <> 'FAILED' OR paid_count = 0", name="distributions_failed_paid_nobody"),
+    CheckConstraint(
+        "state <> 'FAILED' OR (progress -> 'paid_count' = '0') IS TRUE", name="distributions_failed_paid_nobody"
+    ),
 )
 Index("distributions_by_time", distributions.c.create_time, distributions.c.distribution_id)
 Index(

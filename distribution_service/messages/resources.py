@@ -4,27 +4,17 @@ from collections.abc import Iterable
 from typing import cast
 
 from masspayout.distribution.v1 import distribution_service_pb2 as pb
-from masspayout.type.v1 import amount_pb2, readiness_pb2
+from masspayout.type.v1 import readiness_pb2
 
 from distribution_service.application.ports import PreviewedPayment, ReadinessCondition
 from distribution_service.application.queries import DistributionPreview
 from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.payment_token import PaymentToken
-from distribution_service.domain.payout_report import Progress
-from libs.chain.amount import format_decimal_amount, format_percentage
+from distribution_service.messages.amounts import token_amount
+from distribution_service.messages.progress import progress_message
+from libs.chain.amount import format_percentage
 from libs.grpc_kit.accounts import checksummed
 from libs.grpc_kit.payout_terms import action_fields, rules_message
-
-
-def token_amount(base_units: int, token: PaymentToken) -> amount_pb2.TokenAmount:
-    """An amount with its token."""
-    return amount_pb2.TokenAmount(
-        base_units=str(base_units),
-        decimal_amount=format_decimal_amount(base_units, token.decimals),
-        decimals=token.decimals,
-        symbol=token.symbol,
-        token=checksummed(token.address),
-    )
 
 
 def distribution_message(distribution: Distribution) -> pb.Distribution:
@@ -36,7 +26,7 @@ def distribution_message(distribution: Distribution) -> pb.Distribution:
         total_amount=token_amount(distribution.total_base_units, token),
         allow_unfunded=distribution.allow_unfunded,
         state=f"STATE_{distribution.state}",
-        progress=_progress(distribution.progress, token) if distribution.progress else None,
+        progress=progress_message(distribution.progress, token) if distribution.progress else None,
         payout=f"payouts/{distribution.distribution_id}",
         waiting_for=distribution.waiting_for,
         failure_reason=distribution.failure_reason,
@@ -51,26 +41,6 @@ def distribution_message(distribution: Distribution) -> pb.Distribution:
 
 def _percentage(basis_points: int | None) -> str:
     return "" if basis_points is None else format_percentage(basis_points)
-
-
-def _progress(progress: Progress, token: PaymentToken) -> pb.Progress:
-    return pb.Progress(
-        holder_count=progress.holder_count,
-        paid_count=progress.paid_count,
-        failed_count=progress.failed_count,
-        zero_due_count=progress.zero_due_count,
-        paid_amount=token_amount(progress.paid_base_units, token),
-        batch_count=progress.batch_count,
-        final_batch_count=progress.final_batch_count,
-        waiting_count=progress.waiting_count,
-        cancelled_count=progress.cancelled_count,
-        cancelled_amount=token_amount(progress.cancelled_base_units, token),
-        excluded_count=progress.excluded_count,
-        excluded_amount=token_amount(progress.excluded_base_units, token),
-        withheld_amount=token_amount(progress.withheld_base_units, token),
-        deferred_count=progress.deferred_count,
-        deferred_amount=token_amount(progress.deferred_base_units, token),
-    )
 
 
 def preview_message(preview: DistributionPreview) -> pb.PreviewDistributionResponse:

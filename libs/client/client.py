@@ -29,8 +29,10 @@ from libs.protogen.typed.masspayout.operations.v1 import OperationsServiceStub
 from libs.protogen.typed.masspayout.payout.v1 import (
     ExportPaymentsRequest,
     ExportPaymentsResponse,
+    Payout,
     PayoutServiceStub,
 )
+from libs.protogen.typed.masspayout.type.v1 import PayoutProgress
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -162,6 +164,11 @@ class MassPayoutClient:
             else:
                 return
             await asyncio.sleep(_RETRY_DELAY_SECONDS)
+
+
+def progress_of(resource: Distribution | Payout) -> PayoutProgress:
+    """How far a payout is. Of a distribution that payout_service has not answered yet: nothing has happened."""
+    return resource.progress or PayoutProgress()
 
 
 def _as_sync(channel: grpc.aio.Channel) -> grpc.Channel:

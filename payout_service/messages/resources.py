@@ -4,7 +4,7 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from masspayout.payout.v1 import payout_service_pb2 as pb
-from masspayout.type.v1 import amount_pb2, readiness_pb2
+from masspayout.type.v1 import amount_pb2, progress_pb2, readiness_pb2
 
 from libs.chain.amount import format_decimal_amount, format_percentage
 from libs.grpc_kit.accounts import checksummed
@@ -17,7 +17,7 @@ from payout_service.domain.payout import Payout
 
 def payout_message(payout: Payout, contract: LifecycleContract) -> pb.Payout:
     """A payout as answers and events show it."""
-    plan, progress, snapshot = payout.plan, payout.progress, payout.snapshot
+    plan, snapshot = payout.plan, payout.snapshot
     percentage, is_redemption = payout.percentage_basis_points, payout.kind is PayoutKind.REDEMPTION
     message = pb.Payout(
         name=f"payouts/{payout.payout_id}",
@@ -30,37 +30,45 @@ def payout_message(payout: Payout, contract: LifecycleContract) -> pb.Payout:
         snapshot_block_number=snapshot.block_number if snapshot else 0,
         total_supply_base_units=str(payout.total_supply) if snapshot else "",
         plan_hash=plan.plan_hash if plan else "",
-        # Of a redemption the payments of all rounds: the holders of the last listing say nothing of those before.
-        holder_count=plan.holder_count if plan else payout.holder_count,
-        paid_count=progress.paid_count,
-        failed_count=progress.failed_count,
-        zero_due_count=plan.zero_due_count if plan else 0,
-        paid_amount=amount_message(progress.paid_base_units, contract),
-        batch_count=progress.batch_count,
-        final_batch_count=progress.final_batch_count,
+        progress=_progress(payout, contract),
         waiting_for=payout.waiting_for,
         failure_reason=payout.failure_reason,
         create_time=timestamp(payout.create_time),
         update_time=timestamp(payout.update_time),
         etag=f'"{payout.version}"',
         percentage=format_percentage(percentage) if percentage is not None else "",
-        waiting_count=progress.waiting_count,
-        cancelled_count=progress.cancelled_count,
-        cancelled_amount=amount_message(progress.cancelled_base_units, contract),
         paused_from=f"STATE_{payout.paused_from.value}" if payout.paused_from else None,
         rules=rules_message(payout.rules),
         round=payout.round_number if is_redemption and snapshot else 0,
-        excluded_count=plan.excluded_count if plan else 0,
-        deferred_count=progress.deferred_count,
-        deferred_amount=amount_message(progress.deferred_base_units, contract),
         **action_fields(payout.kind, payout.action_id),
     )
     if plan:
-        message.excluded_amount.CopyFrom(amount_message(plan.excluded_base_units, contract))
-        message.withheld_amount.CopyFrom(amount_message(plan.withheld_base_units, contract))
         message.rounding_dust.CopyFrom(amount_message(plan.rounding_dust_base_units, contract))
         message.frozen_share.CopyFrom(amount_message(plan.frozen_share_base_units, contract))
     return message
+
+
+def _progress(payout: Payout, contract: LifecycleContract) -> progress_pb2.PayoutProgress:
+    """What the frozen plan says, and how far its payments are."""
+    plan, progress = payout.plan, payout.progress
+    return progress_pb2.PayoutProgress(
+        # Of a redemption the payments of all rounds: the holders of the last listing say nothing of those before.
+        holder_count=plan.holder_count if plan else payout.holder_count,
+        zero_due_count=plan.zero_due_count if plan else 0,
+        excluded_count=plan.excluded_count if plan else 0,
+        excluded_amount=amount_message(plan.excluded_base_units, contract) if plan else None,
+        withheld_amount=amount_message(plan.withheld_base_units, contract) if plan else None,
+        paid_count=progress.paid_count,
+        paid_amount=amount_message(progress.paid_base_units, contract),
+        failed_count=progress.failed_count,
+        waiting_count=progress.waiting_count,
+        cancelled_count=progress.cancelled_count,
+        cancelled_amount=amount_message(progress.cancelled_base_units, contract),
+        deferred_count=progress.deferred_count,
+        deferred_amount=amount_message(progress.deferred_base_units, contract),
+        batch_count=progress.batch_count,
+        final_batch_count=progress.final_batch_count,
+    )
 
 
 def discrepancy_message(discrepancy: Discrepancy) -> pb.Discrepancy:

@@ -30,7 +30,7 @@ from deploy.devnet.deployer import Devnet
 from deploy.local.settings import RPC_URL_VARIABLE, StackSettings
 from deploy.local.signer import SIGNER_FUNDS_WEI, ensure_signer
 from deploy.local.stack import Stack
-from libs.client.client import Endpoints, MassPayoutClient
+from libs.client.client import Endpoints, MassPayoutClient, progress_of
 from libs.protogen.typed.masspayout.distribution.v1 import (
     CreateDistributionRequest,
     Distribution,
@@ -189,7 +189,9 @@ class Market(Harness):
             request = PausePayoutRequest(request_id=str(uuid4()), name=distribution.payout)
             await self.call(self.client.payouts.pause_payout, request)
         await self.payout_when(
-            distribution.payout, lambda seen: seen.state is PayoutState.PAUSED and seen.paid_count > 0, "is paused"
+            distribution.payout,
+            lambda seen: seen.state is PayoutState.PAUSED and progress_of(seen).paid_count > 0,
+            "is paused",
         )
         (batch,) = await self.batches(distribution.payout)
         assert batch.state is BatchState.SETTLED

@@ -11,6 +11,7 @@ from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
 from deploy.local.settings import CONFIRMATIONS
+from libs.client.client import progress_of
 from libs.protogen.typed.masspayout.payout.v1 import Batch, BatchState, Payout
 from tests.system.harness import Harness, Stage, eventually
 
@@ -124,7 +125,7 @@ async def pay_first_batch(harness: Harness, ticker: Ticker, stage: Stage, payout
     # The block that has it, and those on top that make it final.
     ticker.mine(1 + CONFIRMATIONS)
     return await harness.payout_when(
-        payout, lambda payout: payout.final_batch_count >= 1, "the first batch is final"
+        payout, lambda payout: progress_of(payout).final_batch_count >= 1, "the first batch is final"
     )
 
 

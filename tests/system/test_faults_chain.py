@@ -6,6 +6,7 @@ import asyncpg
 from hexbytes import HexBytes
 from web3.exceptions import TransactionNotFound
 
+from libs.client.client import progress_of
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import Batch
 from tests.system.harness import Harness, eventually
@@ -67,7 +68,7 @@ async def test_batches_that_a_reorg_takes_back_are_sent_again_and_paid_once(
     assert not any([await _is_mined(faulty, transaction_hash) for transaction_hash in sent])
     # Nothing was final, so nothing was told as paid; the engine has seen that the receipts are gone.
     await _all_in_state(faulty, distribution.payout, "BROADCAST")
-    assert (await faulty.payout(distribution.payout)).paid_count == 0
+    assert progress_of(await faulty.payout(distribution.payout)).paid_count == 0
 
     ticker.resume()
     await faulty.in_state(distribution.name, DistributionState.COMPLETED)
@@ -95,7 +96,7 @@ async def _all_sent(harness: Harness, payout: str) -> list[Batch]:
 
 
 async def _payable_count(harness: Harness, payout: str) -> int:
-    found = await harness.payout(payout)
+    found = progress_of(await harness.payout(payout))
     return found.holder_count - found.zero_due_count
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 from eth_utils.address import to_checksum_address
 from web3.types import Wei
 
+from libs.client.client import progress_of
 from libs.errors import Code, Reason
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import (
@@ -125,7 +126,9 @@ async def test_money_that_is_taken_away_in_the_middle_is_waited_for_and_paid_aft
 
     payout = await faulty.payout_when(
         distribution.payout,
-        lambda payout: payout.waiting_count > 0 and payout.waiting_for.startswith("INSUFFICIENT_FUNDS: "),
+        lambda payout: (
+            progress_of(payout).waiting_count > 0 and payout.waiting_for.startswith("INSUFFICIENT_FUNDS: ")
+        ),
         "payments wait for money by name",
     )
     assert payout.state is PayoutState.EXECUTING

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from deploy.local.stack import Stack
+from libs.client.client import progress_of
 from libs.errors import AppError, Reason
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import (
@@ -101,7 +102,7 @@ async def test_a_database_set_back_to_a_backup_stops_signing_until_the_chain_is_
 
     await faulty.run_payout_service(ONE_OF_FIVE_AT_A_TIME)
     restored = await faulty.payout(distribution.payout)
-    assert restored.final_batch_count < later.final_batch_count
+    assert progress_of(restored).final_batch_count < progress_of(later).final_batch_count
     await faulty.payout_when(
         distribution.payout,
         lambda payout: payout.waiting_for.startswith("SIGNER_NEEDS_RECONCILIATION: "),

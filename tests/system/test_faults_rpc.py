@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from libs.client.client import progress_of
 from libs.errors import Code, Reason
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import Batch, PreviewPayoutRequest
@@ -96,7 +97,7 @@ async def test_a_relay_that_refuses_a_send_and_nonce_gaps_is_served_in_order(
 
     async def is_paid() -> bool:
         await is_met()
-        return bool((await faulty.payout(distribution.payout)).final_batch_count)
+        return bool(progress_of(await faulty.payout(distribution.payout)).final_batch_count)
 
     await eventually(is_paid, "the first batch is final", lambda: gaps)
     await faulty.in_state(distribution.name, DistributionState.COMPLETED)

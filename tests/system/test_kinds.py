@@ -16,6 +16,7 @@ from eth_utils.crypto import keccak
 from deploy.demo.payout import Terms, create, preview
 from deploy.devnet.entitlements import dividend_due, interest_due
 from deploy.devnet.terms import AssetVersion, BondTerms, Coupon, Dividend
+from libs.client.client import progress_of
 from libs.errors import Code, Reason
 from libs.protogen.typed.masspayout.asset.v1 import Asset
 from libs.protogen.typed.masspayout.distribution.v1 import (
@@ -32,7 +33,6 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     GetTreasuryRequest,
     PausePayoutRequest,
     PaymentState,
-    Payout,
     PayoutState,
     ResumePayoutRequest,
     RetryPaymentsRequest,
@@ -41,6 +41,7 @@ from libs.protogen.typed.masspayout.type.v1 import (
     AmountInput,
     ExcludedShare,
     PayeeRules,
+    PayoutProgress,
     TokenAmount,
     WithholdingRate,
 )
@@ -294,7 +295,7 @@ async def _redeemed_while_holders_trade(faulty: Harness, redemption: _Redemption
     assert await faulty.balance(stage, stage.contract) == 0
     payout = await faulty.payout(distribution.payout)
     assert payout.round >= 2
-    assert _units(payout.paid_amount) == _units(payout.total_amount) == total
+    assert _units(progress_of(payout).paid_amount) == _units(payout.total_amount) == total
 
 
 class _Tokens:
@@ -351,10 +352,10 @@ async def test_withholding_by_rate_and_an_excluded_holder_whose_share_is_kept(ha
     await harness.in_state(distribution.name, DistributionState.COMPLETED)
 
     assert await harness.balances(stage) == net | {_D: 0}
-    payout = await harness.payout(distribution.payout)
+    told = progress_of(await harness.payout(distribution.payout))
     assert (
         _figures(seen)
-        == _figures(payout)
+        == _figures(told)
         == (
             sum(net.values()),
             sum(gross[holder] - net[holder] for holder in net),
@@ -394,8 +395,8 @@ async def test_the_share_of_an_excluded_holder_is_redistributed(harness: Harness
 
     assert await harness.balances(stage) == due | {_A: 0}
     assert await harness.balance(stage, stage.contract) == _TOTAL - sum(due.values()) < len(due) + 1
-    payout = await harness.payout(distribution.payout)
-    assert _figures(seen) == _figures(payout) == (sum(due.values()), 0, 0, 1, 0)
+    told = progress_of(await harness.payout(distribution.payout))
+    assert _figures(seen) == _figures(told) == (sum(due.values()), 0, 0, 1, 0)
 
 
 async def test_payments_below_the_minimum_are_made_when_a_second_payout_makes_them_reach_it(
@@ -427,7 +428,7 @@ async def test_payments_below_the_minimum_are_made_when_a_second_payout_makes_th
     for each in (first, second):
         await harness.payout_when(
             each.payout,
-            lambda payout: payout.state is PayoutState.DEFERRED and payout.paid_count == 3,
+            lambda payout: payout.state is PayoutState.DEFERRED and progress_of(payout).paid_count == 3,
             "what reached the minimum is paid",
         )
     assert await harness.balances(stage) == {holder: 2 * due[holder] for holder in (_A, _B, _C)} | {_D: 0}
@@ -544,7 +545,7 @@ def _units(amount: TokenAmount | None) -> int:
     return int(amount.base_units)
 
 
-def _figures(told_by: PreviewDistributionResponse | Payout) -> tuple[int, int, int, int, int]:
+def _figures(told_by: PreviewDistributionResponse | PayoutProgress) -> tuple[int, int, int, int, int]:
     """Net, withheld, share of the excluded, how many are excluded, and deferred."""
     net = told_by.payable_amount if isinstance(told_by, PreviewDistributionResponse) else told_by.paid_amount
     return (

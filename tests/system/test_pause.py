@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+from libs.client.client import progress_of
 from libs.protogen.typed.masspayout.asset.v1 import (
     Asset,
     AssetPauseState,
@@ -43,7 +44,7 @@ async def test_a_paused_asset_pays_nobody_until_it_is_unpaused(harness: Harness)
         lambda payout: payout.waiting_for.startswith("LIFECYCLE_CONTRACT_PAUSED"),
         "waiting for the end of the pause",
     )
-    assert waiting.paid_count == 0
+    assert progress_of(waiting).paid_count == 0
     assert set((await harness.balances(stage)).values()) <= {0}
 
     again = UnpauseAssetRequest(request_id=str(uuid4()), name=name)

@@ -1,6 +1,7 @@
 """Payouts in PostgreSQL."""
 
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,11 +18,11 @@ from payout_service.domain.payout import (
     WORKED_STATES,
     Payout,
     PayoutState,
-    Progress,
     Snapshot,
     reconciliation_rest,
 )
 from payout_service.domain.plan import PlanTotals
+from payout_service.domain.progress import Progress
 from payout_service.infrastructure.sql import tables
 from payout_service.infrastructure.sql.claims import claim_due
 from payout_service.infrastructure.sql.lifecycle import SqlLifecycleRepository
@@ -179,18 +180,7 @@ def payout_of(row: Row[Any]) -> Payout:
         round_limit=row.round_limit,
         is_listing_stale=row.is_listing_stale,
         plan=_plan_of(row),
-        progress=Progress(
-            paid_count=row.paid_count,
-            failed_count=row.failed_count,
-            waiting_count=row.waiting_count,
-            cancelled_count=row.cancelled_count,
-            paid_base_units=row.paid_base_units,
-            cancelled_base_units=row.cancelled_base_units,
-            batch_count=row.batch_count,
-            final_batch_count=row.final_batch_count,
-            deferred_count=row.deferred_count,
-            deferred_base_units=row.deferred_base_units,
-        ),
+        progress=_progress_of(row),
         waiting_for=row.waiting_for,
         failure_reason=row.failure_reason,
         paused_from=PayoutState(row.paused_from) if row.paused_from else None,
@@ -227,6 +217,11 @@ def _plan_of(row: Row[Any]) -> PlanTotals | None:
     )
 
 
+def _progress_of(row: Row[Any]) -> Progress:
+    """Its columns have the names of its fields."""
+    return Progress(**{each.name: getattr(row, each.name) for each in fields(Progress)})
+
+
 def _terms(payout: Payout) -> dict[str, object]:
     """What never changes. Rules may name thousands of holders; they are not written anew with every save."""
     return {
@@ -239,7 +234,7 @@ def _terms(payout: Payout) -> dict[str, object]:
 
 
 def _values(payout: Payout) -> dict[str, object]:
-    snapshot, plan, progress = payout.snapshot, payout.plan, payout.progress
+    snapshot, plan = payout.snapshot, payout.plan
     return {
         "total_base_units": payout.total_base_units,
         "percentage_basis_points": payout.percentage_basis_points,
@@ -268,17 +263,8 @@ def _values(payout: Payout) -> dict[str, object]:
         "plan_deferred_base_units": plan.deferred_base_units if plan else None,
         "plan_hash": plan.plan_hash if plan else None,
         "implementation": payout.implementation.value if payout.implementation else None,
-        "paid_count": progress.paid_count,
         "paused_from": payout.paused_from.value if payout.paused_from else None,
-        "failed_count": progress.failed_count,
-        "waiting_count": progress.waiting_count,
-        "cancelled_count": progress.cancelled_count,
-        "paid_base_units": progress.paid_base_units,
-        "cancelled_base_units": progress.cancelled_base_units,
-        "deferred_count": progress.deferred_count,
-        "deferred_base_units": progress.deferred_base_units,
-        "batch_count": progress.batch_count,
-        "final_batch_count": progress.final_batch_count,
+        **asdict(payout.progress),
         "waiting_for": payout.waiting_for,
         "failure_reason": payout.failure_reason,
         "update_time": payout.update_time,

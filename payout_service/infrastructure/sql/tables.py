@@ -137,6 +137,7 @@ payout = Table(
     Column("plan_hash", Text, nullable=True),
     Column("implementation", Text, nullable=True),
     Column("paused_from", Text, nullable=True),
+    # The domain's Progress, by the names of its fields.
     Column("paid_count", BigInteger, nullable=False),
     Column("failed_count", BigInteger, nullable=False),
     Column("waiting_count", BigInteger, nullable=False),

@@ -18,7 +18,7 @@ from masspayout.distribution.v1 import distribution_service_pb2_grpc as pb_grpc
 from masspayout.payout.v1 import events_pb2 as payout_events_pb2
 from masspayout.payout.v1 import payout_service_pb2
 from masspayout.payout.v1 import payout_service_pb2_grpc as payout_grpc
-from masspayout.type.v1 import amount_pb2
+from masspayout.type.v1 import amount_pb2, progress_pb2
 from nats.aio.client import Client
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -302,7 +302,10 @@ def token_amount(base_units: int) -> amount_pb2.TokenAmount:
 
 
 def payout_event(distribution: pb.Distribution, version: int, state: str, **changes: Any) -> Any:
-    """A payout of four holders, three of them paid; cancelled it has given up the fourth, deferred it waits."""
+    """A payout of four holders, three of them paid; cancelled it has given up the fourth, deferred it waits.
+
+    `changes` are of fields of the payout or of its progress.
+    """
     distribution_id = str(resource_uuid(distribution.name))
     content: dict[str, Any] = {
         "name": f"payouts/{distribution_id}",
@@ -316,6 +319,8 @@ def payout_event(distribution: pb.Distribution, version: int, state: str, **chan
         "redemption": distribution.redemption,
         "rules": distribution.rules if distribution.HasField("rules") else None,
         "plan_hash": "ab" * 32,
+    }
+    progress: dict[str, Any] = {
         "holder_count": 4,
         "paid_count": 0 if state == "FAILED" else 3,
         "failed_count": 1 if state == "INCOMPLETE" else 0,
@@ -328,8 +333,13 @@ def payout_event(distribution: pb.Distribution, version: int, state: str, **chan
         "batch_count": 2,
         "final_batch_count": 1,
     }
+    figures = progress_pb2.PayoutProgress.DESCRIPTOR.fields_by_name
+    progress |= {name: value for name, value in changes.items() if name in figures}
+    content |= {name: value for name, value in changes.items() if name not in figures}
     message = _MESSAGE_OF_EVENT[_EVENT_OF_STATE.get(state, "payout_progressed")](
         payout_id=distribution_id, version=version, asset_id=str(resource_uuid(distribution.asset))
     )
-    message.payout.MergeFrom(payout_service_pb2.Payout(**(content | changes)))
+    message.payout.MergeFrom(
+        payout_service_pb2.Payout(**content, progress=progress_pb2.PayoutProgress(**progress))
+    )
     return message

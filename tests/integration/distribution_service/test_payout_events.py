@@ -6,6 +6,7 @@ from typing import Any
 from masspayout.distribution.v1 import distribution_service_pb2 as pb
 from masspayout.distribution.v1 import events_pb2
 from masspayout.operations.v1 import operations_service_pb2, operations_service_pb2_grpc
+from masspayout.type.v1 import progress_pb2
 
 from tests.integration.distribution_service.support import (
     PAYMENT_TOKEN,
@@ -32,7 +33,7 @@ async def test_a_payout_is_followed_to_its_end(world: World) -> None:
     assert (planning.waiting_for, planning.etag) == ("CONTRACT_PAUSED: unpause it", '"2"')
     await world.tell_payout(created, 4, "EXECUTING")
     executing = await world.wait_for(created.name, "EXECUTING")
-    assert executing.progress == pb.Progress(
+    assert executing.progress == progress_pb2.PayoutProgress(
         holder_count=4,
         paid_count=3,
         failed_count=0,

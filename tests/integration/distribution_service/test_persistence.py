@@ -1,16 +1,18 @@
 """The tables, their guards, and the ports on PostgreSQL and in memory alike."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import JSON, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from distribution_service.application.ports import DistributionReader, ListPosition, UnitOfWorkFactory
 from distribution_service.domain.distribution import Distribution
+from distribution_service.domain.payout_report import Progress
 from distribution_service.domain.states import DistributionState, PayoutState
 from distribution_service.domain.terms import (
     Coupon,
@@ -267,6 +269,33 @@ async def test_a_locked_distribution_is_changed_by_one_transaction_at_a_time(eng
     assert await second == changed
 
 
+async def _executing(engine: AsyncEngine) -> Distribution:
+    """A stored distribution whose payout has paid nobody yet."""
+    new_unit_of_work = unit_of_work_factory(engine, SystemClock(), lambda: None)
+    (distribution,) = await _stored((new_unit_of_work, SqlDistributionReader(engine)))
+    executing = distribution.apply_payout(report(distribution, 1, PayoutState.EXECUTING), START)
+    async with new_unit_of_work() as uow:
+        await uow.distributions.update(executing)
+        await uow.commit()
+    return executing
+
+
+async def _write(engine: AsyncEngine, distribution: Distribution, **columns: object) -> None:
+    """Past the repository, straight into the row."""
+    statement = (
+        update(tables.distributions)
+        .where(tables.distributions.c.distribution_id == distribution.distribution_id)
+        .values(**columns)
+    )
+    async with engine.begin() as connection:
+        await connection.execute(statement)
+
+
+def _figures(distribution: Distribution) -> dict[str, Any]:
+    assert distribution.progress
+    return asdict(distribution.progress)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -274,14 +303,6 @@ async def test_a_locked_distribution_is_changed_by_one_transaction_at_a_time(eng
         {"state": DistributionState.RELEASED.value},
         {"payout_version": 0},
         {"total_base_units": 0},
-        {"paid_base_units": -1},
-        {"paid_base_units": 2**256},
-        {"cancelled_base_units": 2**256 - 1, "paid_base_units": 1},
-        {"cancelled_base_units": -1},
-        {"cancelled_base_units": None},
-        {"cancelled_count": -1},
-        {"waiting_count": -1},
-        {"waiting_count": None},
         {"percentage_basis_points": 0},
         {"percentage_basis_points": 10_001},
         {"percentage_basis_points": 10_000, "total_base_units": 0},
@@ -294,35 +315,77 @@ async def test_a_locked_distribution_is_changed_by_one_transaction_at_a_time(eng
         {"kind": PayoutKind.REDEMPTION.value, "total_base_units": -1},
         {"kind": PayoutKind.DIVIDEND.value, "action_id": 1, "total_base_units": 0},
         {"rules": []},
-        {"excluded_count": -1},
-        {"deferred_count": -1},
-        {"deferred_count": None},
-        {"excluded_base_units": -1},
-        {"withheld_base_units": -1},
-        {"deferred_base_units": -1},
-        {"withheld_base_units": 2**256 - 1, "paid_base_units": 1},
-        {"excluded_base_units": 2**256 - 1, "paid_base_units": 1},
-        {"deferred_base_units": 2**256 - 1, "paid_base_units": 1},
         {"state": DistributionState.PAUSED.value, "total_base_units": 0},
-        {"paid_count": -1},
-        {"batch_count": None},
         {"version": 0},
         {"payment_token": "0xAB"},
-        {"state": DistributionState.FAILED.value, "paid_count": 1},
+        {"progress": None},
+        {"progress": JSON.NULL},
+        {"progress": []},
+        {"progress": 7},
+        {"progress": {}},
+        {"payout_version": 0, "state": DistributionState.RELEASED.value},
     ],
 )
 async def test_the_database_refuses_what_cannot_be(engine: AsyncEngine, change: dict[str, object]) -> None:
-    new_unit_of_work = unit_of_work_factory(engine, SystemClock(), lambda: None)
-    (distribution,) = await _stored((new_unit_of_work, SqlDistributionReader(engine)))
-    executing = distribution.apply_payout(report(distribution, 1, PayoutState.EXECUTING), START)
-    async with new_unit_of_work() as uow:
-        await uow.distributions.update(executing)
-        await uow.commit()
-    statement = (
-        update(tables.distributions)
-        .where(tables.distributions.c.distribution_id == distribution.distribution_id)
-        .values(**change)
-    )
+    distribution = await _executing(engine)
     with pytest.raises(DBAPIError, match="check constraint"):
-        async with engine.begin() as connection:
-            await connection.execute(statement)
+        await _write(engine, distribution, **change)
+
+
+_NAMES = [each.name for each in fields(Progress)]
+
+
+@pytest.mark.parametrize(
+    ("figures", "constraint"),
+    [
+        *(({name: -1}, "distributions_figures") for name in _NAMES),
+        *(({name: None}, "distributions_figures") for name in _NAMES),
+        ({"paid_base_units": "7"}, "distributions_figures"),
+        ({"paid_count": True}, "distributions_figures"),
+        ({"paid_count": [1]}, "distributions_figures"),
+        ({"paid_count": 0.5}, "distributions_figures"),
+        ({"a figure of later": -1}, "distributions_figures"),
+        ({"paid_base_units": 2**256}, "distributions_paid"),
+        ({"cancelled_base_units": 2**256 - 1, "paid_base_units": 1}, "distributions_paid"),
+        ({"withheld_base_units": 2**256 - 1, "paid_base_units": 1}, "distributions_paid"),
+        ({"excluded_base_units": 2**256 - 1, "paid_base_units": 1}, "distributions_paid"),
+        ({"deferred_base_units": 2**256 - 1, "paid_base_units": 1}, "distributions_paid"),
+    ],
+)
+async def test_the_database_refuses_figures_that_cannot_be(
+    engine: AsyncEngine, figures: dict[str, object], constraint: str
+) -> None:
+    distribution = await _executing(engine)
+    with pytest.raises(DBAPIError, match=f'check constraint "{constraint}"'):
+        await _write(engine, distribution, progress=_figures(distribution) | figures)
+
+
+@pytest.mark.parametrize("name", [name for name in _NAMES if name.endswith("_base_units")])
+async def test_the_database_refuses_progress_that_lacks_an_amount(engine: AsyncEngine, name: str) -> None:
+    distribution = await _executing(engine)
+    figures = _figures(distribution)
+    del figures[name]
+    with pytest.raises(DBAPIError, match='check constraint "distributions_paid"'):
+        await _write(engine, distribution, progress=figures)
+
+
+@pytest.mark.parametrize("paid_count", [1, None])
+async def test_the_database_refuses_that_a_failed_payout_paid_somebody(
+    engine: AsyncEngine, paid_count: int | None
+) -> None:
+    distribution = await _executing(engine)
+    figures = _figures(distribution)
+    del figures["paid_count"]
+    if paid_count is not None:
+        figures["paid_count"] = paid_count
+    with pytest.raises(DBAPIError, match='check constraint "distributions_failed_paid_nobody"'):
+        await _write(engine, distribution, state=DistributionState.FAILED.value, progress=figures)
+
+
+async def test_parts_may_make_the_whole_total_and_are_exact(engine: AsyncEngine) -> None:
+    distribution = await _executing(engine)
+    figures = _figures(distribution) | {"paid_base_units": 2**256 - 1 - 2**200, "deferred_base_units": 2**200}
+    await _write(engine, distribution, progress=figures)
+    stored = await SqlDistributionReader(engine).find(distribution.distribution_id)
+    assert stored is not None
+    assert stored.progress == Progress(**figures)

@@ -10,7 +10,8 @@ from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleState
-from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
+from payout_service.domain.payout import Payout, PayoutState, Snapshot
+from payout_service.domain.progress import Progress
 from payout_service.domain.waits import Wait, WaitFor
 from tests.integration.payout_service.rows import (
     HUGE,

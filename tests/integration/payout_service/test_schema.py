@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import payout_service
 from libs.payout_terms import NO_RULES, PayoutKind
-from payout_service.domain.payout import Progress
 from payout_service.domain.plan import PlannedPayment, PlanTotals
+from payout_service.domain.progress import Progress
 from payout_service.infrastructure.sql import tables
 from tests.integration.asset_service.test_schema import QUESTIONS
 from tests.integration.payout_service.conftest import SCHEMA, Database

@@ -15,7 +15,7 @@ from masspayout.distribution.v1 import distribution_service_pb2 as pb
 from masspayout.distribution.v1 import events_pb2
 from masspayout.payout.v1 import events_pb2 as payout_events_pb2
 from masspayout.payout.v1 import payout_service_pb2, payout_service_pb2_grpc
-from masspayout.type.v1 import amount_pb2, readiness_pb2, rules_pb2
+from masspayout.type.v1 import amount_pb2, progress_pb2, readiness_pb2, rules_pb2
 
 from distribution_service.api.consumers import known_asset, payout_report
 from distribution_service.api.requests import list_scope, parse_position, parse_terms, position_key
@@ -450,6 +450,10 @@ def test_positions_that_no_list_has_given(key: str) -> None:
     assert caught.value.reason is Reason.INVALID_PAGE_TOKEN
 
 
+def _amount(base_units: int) -> amount_pb2.TokenAmount:
+    return amount_pb2.TokenAmount(base_units=str(base_units), token=checksummed(TOKEN.address))
+
+
 def _payout_event(**changes: object) -> IncomingEvent:
     distribution = released()
     payout_id = distribution.distribution_id
@@ -460,26 +464,32 @@ def _payout_event(**changes: object) -> IncomingEvent:
             distribution=f"distributions/{payout_id}",
             asset=f"assets/{distribution.asset_id}",
             state=payout_service_pb2.Payout.STATE_EXECUTING,
-            total_amount=amount_pb2.TokenAmount(base_units="1000000", token=checksummed(TOKEN.address)),
-            holder_count=4,
+            total_amount=_amount(1_000_000),
             plan_hash="ab",
-            paid_count=1,
-            waiting_count=2,
-            cancelled_count=1,
-            paid_amount=amount_pb2.TokenAmount(base_units="250000"),
-            cancelled_amount=amount_pb2.TokenAmount(base_units="50000"),
             coupon_id=6,
             rules=rules_message(_RULES),
-            excluded_count=7,
-            excluded_amount=amount_pb2.TokenAmount(base_units="70000"),
-            withheld_amount=amount_pb2.TokenAmount(base_units="80000"),
-            deferred_count=9,
-            deferred_amount=amount_pb2.TokenAmount(base_units="90000"),
+            progress=progress_pb2.PayoutProgress(
+                holder_count=4,
+                paid_count=1,
+                waiting_count=2,
+                cancelled_count=1,
+                paid_amount=_amount(250_000),
+                cancelled_amount=_amount(50_000),
+                excluded_count=7,
+                excluded_amount=_amount(70_000),
+                withheld_amount=_amount(80_000),
+                deferred_count=9,
+                deferred_amount=_amount(90_000),
+            ),
         )
     )
     for name, value in changes.items():
-        target = message if name in ("payout_id", "version") else message.payout
-        setattr(target, name, value)
+        if name in ("payout_id", "version"):
+            setattr(message, name, value)
+        elif name in progress_pb2.PayoutProgress.DESCRIPTOR.fields_by_name:
+            setattr(message.payout.progress, name, value)
+        else:
+            setattr(message.payout, name, value)
     return incoming(payout_id, "payout_progressed", 4, message.SerializeToString())
 
 
@@ -522,6 +532,14 @@ def test_a_payout_event_of_a_percentage_before_its_plan_is_read() -> None:
 def test_a_malformed_payout_event_is_not_read(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         payout_report(_payout_event(**changes))
+
+
+def test_a_payout_event_without_progress_is_not_read() -> None:
+    event = _payout_event()
+    message = payout_events_pb2.PayoutProgressed.FromString(event.payload)
+    message.payout.ClearField("progress")
+    with pytest.raises(ValueError, match="has no progress"):
+        payout_report(replace(event, payload=message.SerializeToString()))
 
 
 def test_a_payout_event_with_malformed_rules_is_not_read() -> None:

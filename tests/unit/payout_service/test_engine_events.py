@@ -12,7 +12,8 @@ from masspayout.payout.v1 import payout_service_pb2 as pb
 from libs.chain.address import EvmAddress
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
 from payout_service.domain.lifecycle import LifecycleContract
-from payout_service.domain.payout import Payout, PayoutState, Progress
+from payout_service.domain.payout import Payout, PayoutState
+from payout_service.domain.progress import Progress
 from payout_service.messages.events import (
     discrepancy_found_event,
     discrepancy_resolved_event,
@@ -62,9 +63,10 @@ def test_a_payout_shows_what_waits_and_what_was_given_up() -> None:
         progress=Progress(waiting_count=3, cancelled_count=4, cancelled_base_units=1_500_000),
     )
     message = payout_message(payout, CONTRACT)
-    assert (message.percentage, message.waiting_count, message.cancelled_count) == ("12.5", 3, 4)
-    assert (message.cancelled_amount.base_units, message.cancelled_amount.decimal_amount) == ("1500000", "1.5")
-    assert message.cancelled_amount.token == message.total_amount.token
+    told = message.progress
+    assert (message.percentage, told.waiting_count, told.cancelled_count) == ("12.5", 3, 4)
+    assert (told.cancelled_amount.base_units, told.cancelled_amount.decimal_amount) == ("1500000", "1.5")
+    assert told.cancelled_amount.token == message.total_amount.token
     assert message.paused_from == pb.Payout.STATE_EXECUTING
     plain = payout_message(Payout(PAYOUT_ID, ASSET_ID, 9, START, START), CONTRACT)
     assert (plain.percentage, plain.paused_from) == ("", pb.Payout.STATE_UNSPECIFIED)

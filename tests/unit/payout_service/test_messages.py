@@ -1,6 +1,6 @@
 """What is paid and by which rules, in the requests, answers and events of payout_service."""
 
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,8 +21,9 @@ from payout_service.api.requests import parse_payment_name, parse_terms
 from payout_service.application.planning.preview_payout import PayoutPreview, PayoutTerms
 from payout_service.application.ports.reads import PaymentView
 from payout_service.domain.payments import PaymentState
-from payout_service.domain.payout import Payout, PayoutState, Progress, Snapshot
+from payout_service.domain.payout import Payout, PayoutState, Snapshot
 from payout_service.domain.plan import PlannedPayment, PlanTotals, Treatment
+from payout_service.domain.progress import Progress
 from payout_service.messages.resources import payout_message
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_database import START
@@ -169,10 +170,20 @@ def test_a_payout_shows_what_it_pays(kind: PayoutKind, action_id: int, shown: tu
 
 
 def test_a_payout_shows_what_stays_and_what_waits() -> None:
-    message = payout_message(payout(), ready_contract())
-    assert (message.excluded_count, message.deferred_count) == (2, 2)
-    amounts = (message.excluded_amount, message.withheld_amount, message.deferred_amount)
+    told = payout_message(payout(), ready_contract()).progress
+    assert (told.excluded_count, told.deferred_count) == (2, 2)
+    amounts = (told.excluded_amount, told.withheld_amount, told.deferred_amount)
     assert [amount.base_units for amount in amounts] == ["120", "175", "15"]
+
+
+def test_no_figure_of_the_progress_is_left_out() -> None:
+    source = payout()
+    source.progress = Progress(**{each.name: number for number, each in enumerate(fields(Progress), 1)})
+    told = payout_message(source, ready_contract()).progress
+    assert {field.name for field, _ in told.ListFields()} == set(told.DESCRIPTOR.fields_by_name)
+    assert {each.name: getattr(told, each.name) for each in fields(Progress) if each.name.endswith("_count")} == {
+        name: figure for name, figure in asdict(source.progress).items() if name.endswith("_count")
+    }
 
 
 def test_before_its_plan_a_payout_shows_none_of_it() -> None:
@@ -180,15 +191,17 @@ def test_before_its_plan_a_payout_shows_none_of_it() -> None:
     source.plan = source.snapshot = None
     source.rules, source.progress = NO_RULES, Progress()
     message = payout_message(source, ready_contract())
-    assert not any(message.HasField(name) for name in ("excluded_amount", "withheld_amount", "rules"))
-    assert (message.round, message.excluded_count, message.deferred_amount.base_units) == (0, 0, "0")
+    told = message.progress
+    assert not message.HasField("rules")
+    assert not any(told.HasField(name) for name in ("excluded_amount", "withheld_amount"))
+    assert (message.round, told.excluded_count, told.deferred_amount.base_units) == (0, 0, "0")
 
 
 def test_the_holders_of_a_redemption_are_those_of_all_rounds() -> None:
     source = payout(PayoutKind.REDEMPTION)
-    assert payout_message(source, ready_contract()).holder_count == 9
+    assert payout_message(source, ready_contract()).progress.holder_count == 9
     source.plan = None
-    assert payout_message(source, ready_contract()).holder_count == 6
+    assert payout_message(source, ready_contract()).progress.holder_count == 6
 
 
 def payment(**changes: Any) -> PaymentView:

@@ -25,7 +25,6 @@ from payout_service.domain.payout import (
     IllegalTransitionError,
     Payout,
     PayoutState,
-    Progress,
     Snapshot,
 )
 from payout_service.domain.plan import (
@@ -35,6 +34,7 @@ from payout_service.domain.plan import (
     PlanTotals,
     plan_payments,
 )
+from payout_service.domain.progress import Progress
 from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.sweep import SWEEP_TRANSITIONS, Sweep, SweepState
 from payout_service.domain.waits import Wait, WaitFor

@@ -27,7 +27,8 @@ from payout_service.application.sending.chain_identity import WrongChainError
 from payout_service.application.treasury.sweep_leftover import SweepLeftover, sweep_leftover
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
 from payout_service.domain.payments import PaymentState, Tallies
-from payout_service.domain.payout import Payout, PayoutState, Progress
+from payout_service.domain.payout import Payout, PayoutState
+from payout_service.domain.progress import Progress
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.transaction import ContractCall

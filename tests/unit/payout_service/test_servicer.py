@@ -226,7 +226,7 @@ async def test_payouts_batches_and_payments_are_listed_page_by_page(service: Ser
     other = await service.stage.request(1_000)
     name = f"payouts/{payout_id}"
     payout = await service.call.GetPayout(pb.GetPayoutRequest(name=name), CONTEXT)
-    assert (payout.name, payout.state, payout.paid_count) == (name, pb.Payout.STATE_COMPLETED, 10)
+    assert (payout.name, payout.state, payout.progress.paid_count) == (name, pb.Payout.STATE_COMPLETED, 10)
     first = await service.call.ListPayouts(pb.ListPayoutsRequest(asset=ASSET, page_size=1), CONTEXT)
     rest = await service.call.ListPayouts(
         pb.ListPayoutsRequest(asset=ASSET, page_token=first.next_page_token), CONTEXT
@@ -346,7 +346,7 @@ async def test_payments_are_retried_by_their_addresses(service: Service) -> None
         with pytest.raises(AppError) as error:
             await retry(holders)
         assert refused(error) == (reason, field)
-    assert (await retry([address, address.lower()])).waiting_count == 0
+    assert (await retry([address, address.lower()])).progress.waiting_count == 0
 
 
 @pytest.mark.parametrize(
