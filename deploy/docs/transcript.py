@@ -79,6 +79,7 @@ def _record(session: Session) -> None:
         "reflection.",
     )
     session.say_preparation()
+    session.say("Start the stack:")
     session.show("make up")
     session.say("## What is served")
     session.show(f"call --list-services {ASSET_URL}")
