@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.demo.bond import DAY_SECONDS, NOMINAL_VALUE, NOMINAL_VALUE_DECIMALS, YEAR_SECONDS
-from deploy.demo.payout import Terms, create, import_asset, paid_distribution, wait_until_active
+from deploy.demo.payout import create, import_asset, paid_distribution, terms_of_total, wait_until_active
 from deploy.demo.scene import DECIMALS, open_scene
 from deploy.demo.settings import DemoError, DemoSettings
 from deploy.devnet.deployer import Devnet, DevnetError, seeded_holders
@@ -29,6 +29,7 @@ from libs.client.client import MassPayoutClient
 from libs.errors import AppError
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import BatchState
+from libs.protogen.typed.masspayout.type.v1 import PayoutTerms, Redemption
 
 MAX_BATCH_GAS = 15_000_000
 _SEED = 7
@@ -91,15 +92,15 @@ class _Measuring:
         )
         dividend_id, coupon_id = await self._announce(equity, with_coupon, few_with_coupon)
         first = await asyncio.gather(
-            self._pay("snapshot", equity, Terms(total_base_units=_DEPOSIT // 4)),
-            self._pay("dividend", equity, Terms(dividend_id=dividend_id)),
-            self._pay("coupon", with_coupon, Terms(coupon_id=coupon_id)),
+            self._pay("snapshot", equity, terms_of_total(_DEPOSIT // 4)),
+            self._pay("dividend", equity, PayoutTerms(dividend_id=dividend_id)),
+            self._pay("coupon", with_coupon, PayoutTerms(coupon_id=coupon_id)),
         )
         # A bond of version 7 is redeemed after its maturity date, not on it.
         await self._devnet.advance_to(maturity + 1)
         redeemed = await asyncio.gather(
-            self._pay("cash-out, never snapshotted", bond, Terms(redemption=True)),
-            self._pay("cash-out after a coupon", few_with_coupon, Terms(redemption=True)),
+            self._pay("cash-out, never snapshotted", bond, PayoutTerms(redemption=Redemption())),
+            self._pay("cash-out after a coupon", few_with_coupon, PayoutTerms(redemption=Redemption())),
         )
         return [*first, *redeemed]
 
@@ -142,7 +143,7 @@ class _Measuring:
         await self._devnet.trigger_scheduled_snapshots(few.token)
         return dividend_id, coupon_id
 
-    async def _pay(self, what: str, asset: _Asset, terms: Terms) -> BatchSizes:
+    async def _pay(self, what: str, asset: _Asset, terms: PayoutTerms) -> BatchSizes:
         distribution = await create(self._client, asset.name, terms)
         async for seen in self._client.watch_distribution(distribution.name, timeout_seconds=_PAYOUT_SECONDS):
             distribution = seen

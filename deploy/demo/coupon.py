@@ -9,12 +9,13 @@ from eth_typing import ChecksumAddress
 from deploy.demo.bond import DAY_SECONDS, NOMINAL_VALUE, NOMINAL_VALUE_DECIMALS, YEAR_SECONDS, issue_bond
 from deploy.demo.follow import Following
 from deploy.demo.outcome import Outcome
-from deploy.demo.payout import Terms, create
+from deploy.demo.payout import create
 from deploy.demo.scene import SYMBOL, Scene, TokenLedger, decimal, newcomer
 from deploy.demo.verify import Claim, verify_claim
 from deploy.devnet.entitlements import interest_due
 from deploy.devnet.terms import BondTerms, Coupon
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
+from libs.protogen.typed.masspayout.type.v1 import PayoutTerms
 
 # 4.25 % a year, for 91 days.
 _RATE, _RATE_DECIMALS = 425, 4
@@ -48,7 +49,7 @@ async def pay_coupon(scene: Scene) -> Outcome:
     )
     await scene.deposit(listing, total)
     scene.tell("Distributing", f"coupon {coupon_id}; nobody knows the amounts yet")
-    distribution = await create(scene.client, listing.asset, Terms(coupon_id=coupon_id))
+    distribution = await create(scene.client, listing.asset, PayoutTerms(coupon_id=coupon_id))
     async with Following(scene, distribution) as following:
         await following.waits_for("RECORD_DATE_REACHED")
         await scene.clock_passes(record_date)

@@ -12,7 +12,7 @@ from eth_typing import ChecksumAddress
 
 from deploy.demo.follow import Following
 from deploy.demo.outcome import Outcome
-from deploy.demo.payout import Terms, create, preview
+from deploy.demo.payout import create, preview
 from deploy.demo.scene import DECIMALS, SYMBOL, Listing, Scene, TokenLedger, decimal, newcomer
 from deploy.demo.settings import DemoError
 from deploy.demo.verify import Claim, verify_claim
@@ -21,7 +21,7 @@ from deploy.devnet.terms import Dividend
 from libs.chain.amount import format_decimal_amount
 from libs.client.client import progress_of
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
-from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules
+from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules, PayoutTerms
 
 # 0.4321 a share: the smallest holders are due less than a base unit.
 _PER_SHARE, _PER_SHARE_DECIMALS = 4321, 4
@@ -48,7 +48,7 @@ async def pay_dividend(scene: Scene) -> Outcome:
     total = sum(due.values())
     first = await _announce(scene, listing, (_PER_SHARE, _PER_SHARE_DECIMALS), _RECORD_SECONDS, _EXECUTION_SECONDS)
     await scene.deposit(listing, total)
-    terms = Terms(dividend_id=first.dividend_id)
+    terms = PayoutTerms(dividend_id=first.dividend_id)
     scene.tell("Distributing", f"dividend {first.dividend_id}; nobody knows the amounts before its record date")
     async with Following(scene, await create(scene.client, listing.asset, terms)) as following:
         await following.waits_for("RECORD_DATE_REACHED")
@@ -142,7 +142,7 @@ async def _pay_by_rules(scene: Scene, listing: Listing, ledger: TokenLedger) -> 
         "Distributing",
         f"it by rules: {excluded} is excluded, nobody is paid less than {decimal(_MINIMUM_BASE_UNITS)}",
     )
-    terms = Terms(dividend_id=announced.dividend_id, rules=rules)
+    terms = PayoutTerms(dividend_id=announced.dividend_id, rules=rules)
     async with Following(scene, await create(scene.client, listing.asset, terms)) as following:
         ended = await following.end(DistributionState.DEFERRED, DistributionState.COMPLETED)
     done = progress_of(ended.payout)

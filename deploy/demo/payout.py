@@ -32,29 +32,13 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     Payment,
     Payout,
 )
-from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules
+from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules, PayoutTerms
 
 _ACTIVE_SECONDS = 120.0
 _REGISTER_SECONDS = 120.0
 _POLL_SECONDS = 0.25
 _PAGE_SIZE = 1000
 _PREVIEW_SECONDS = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What is paid: exactly one of the kinds, as in CreateDistributionRequest. 0 and False: not this one."""
-
-    total_base_units: int = 0
-    dividend_id: int = 0
-    coupon_id: int = 0
-    redemption: bool = False
-    rules: PayeeRules | None = None
-
-    @property
-    def total_amount(self) -> AmountInput | None:
-        """The total as an input."""
-        return AmountInput(base_units=str(self.total_base_units)) if self.total_base_units else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,30 +82,20 @@ async def wait_for_register(client: MassPayoutClient, name: str, holder_count: i
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def preview(client: MassPayoutClient, asset: str, terms: Terms) -> PreviewDistributionResponse:
+def terms_of_total(base_units: int, rules: PayeeRules | None = None) -> PayoutTerms:
+    """All holders together are paid this, in base units of the payment token."""
+    return PayoutTerms(total_amount=AmountInput(base_units=str(base_units)), rules=rules)
+
+
+async def preview(client: MassPayoutClient, asset: str, terms: PayoutTerms) -> PreviewDistributionResponse:
     """What would be paid now."""
-    request = PreviewDistributionRequest(
-        asset=asset,
-        total_amount=terms.total_amount,
-        dividend_id=terms.dividend_id,
-        coupon_id=terms.coupon_id,
-        redemption=terms.redemption,
-        rules=terms.rules,
-    )
+    request = PreviewDistributionRequest(asset=asset, terms=terms)
     return await client.call(client.distributions.preview_distribution, request, timeout_seconds=_PREVIEW_SECONDS)
 
 
-async def create(client: MassPayoutClient, asset: str, terms: Terms) -> Distribution:
+async def create(client: MassPayoutClient, asset: str, terms: PayoutTerms) -> Distribution:
     """Creates a distribution, which is released for payment at once."""
-    request = CreateDistributionRequest(
-        request_id=str(uuid4()),
-        asset=asset,
-        total_amount=terms.total_amount,
-        dividend_id=terms.dividend_id,
-        coupon_id=terms.coupon_id,
-        redemption=terms.redemption,
-        rules=terms.rules,
-    )
+    request = CreateDistributionRequest(request_id=str(uuid4()), asset=asset, terms=terms)
     return await client.call(client.distributions.create_distribution, request)
 
 

@@ -15,7 +15,7 @@ from eth_utils.address import to_checksum_address
 from deploy.demo.bond import YEAR_SECONDS, issue_bond, principal
 from deploy.demo.follow import Following
 from deploy.demo.outcome import Outcome
-from deploy.demo.payout import PaidDistribution, Terms, create, list_batches, list_payments
+from deploy.demo.payout import PaidDistribution, create, list_batches, list_payments
 from deploy.demo.scene import SYMBOL, Listing, Scene, TokenLedger, decimal, newcomer
 from deploy.demo.settings import DemoError
 from deploy.demo.verify import Claim, verify_claim
@@ -33,6 +33,7 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     ResumePayoutRequest,
     RetryPaymentsRequest,
 )
+from libs.protogen.typed.masspayout.type.v1 import PayoutTerms, Redemption
 
 _QUIET_SECONDS = 60.0
 _POLL_SECONDS = 0.25
@@ -50,7 +51,7 @@ async def redeem(scene: Scene) -> Outcome:
     await scene.devnet.block_holder(listing.token, listed)
     scene.tell("Blocking", f"{listed}: on the bond's control list, with {decimal(listing.holders[listed])} tokens")
     scene.tell("Redeeming", f"the bond: {decimal(total)} {SYMBOL}")
-    distribution = await create(scene.client, listing.asset, Terms(redemption=True))
+    distribution = await create(scene.client, listing.asset, PayoutTerms(redemption=Redemption()))
     async with Following(scene, distribution) as following:
         await following.waits_for("MATURITY_REACHED")
         # A bond of version 7 is redeemed after its maturity date, not on it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deploy.demo.follow import Following
 from deploy.demo.outcome import Outcome
-from deploy.demo.payout import Terms, create, preview
+from deploy.demo.payout import create, preview, terms_of_total
 from deploy.demo.scene import DECIMALS, Scene
 from deploy.demo.settings import DemoError
 from deploy.demo.verify import verify
@@ -23,7 +23,7 @@ async def pay_snapshot(scene: Scene) -> Outcome:
     await scene.devnet.issue(token, holders)
     listing = await scene.import_token(token, payment_token, holders)
     await scene.deposit(listing, total)
-    terms = Terms(total_base_units=total)
+    terms = terms_of_total(total)
     seen = await preview(scene.client, listing.asset, terms)
     if seen.payable_amount is None or seen.rounding_dust is None:
         raise DemoError("the preview has no amounts")

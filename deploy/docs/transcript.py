@@ -163,8 +163,8 @@ def _import(session: Session) -> tuple[str, ChecksumAddress, _Stage]:
 def _pay(session: Session, asset: str, contract: ChecksumAddress, stage: _Stage) -> None:
     service = "masspayout.distribution.v1.DistributionService"
     session.say("## Pay its holders")
-    amount = {"decimal_amount": _TOTAL_DECIMAL}
-    request = {"request_id": str(uuid4()), "asset": asset, "total_amount": amount}
+    terms = {"total_amount": {"decimal_amount": _TOTAL_DECIMAL}}
+    request = {"request_id": str(uuid4()), "asset": asset, "terms": terms}
     create = call(DISTRIBUTION_URL, f"{service}/CreateDistribution", request)
     session.say("There is no money in the lifecycle contract yet. Nothing is written when a call is refused.")
     deadline = time.monotonic() + WAIT_SECONDS
@@ -173,7 +173,7 @@ def _pay(session: Session, asset: str, contract: ChecksumAddress, stage: _Stage)
     session.show_refusal(create)
     asyncio.run(_deposit(stage.payment_token, contract, _TOTAL_BASE_UNITS))
     session.say("After a deposit of the total:")
-    preview = {"asset": asset, "total_amount": amount}
+    preview = {"asset": asset, "terms": terms}
     session.show(call(DISTRIBUTION_URL, f"{service}/PreviewDistribution", preview))
     created = session.show(create).json()
     session.say("Follow it to its end:")

@@ -15,10 +15,10 @@ from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport
 from distribution_service.domain.states import PayoutState
 from distribution_service.messages.progress import read_progress
-from distribution_service.messages.terms import payee_rules, payout_action, percentage_basis_points
 from libs.events import IncomingEvent
 from libs.messaging.consumer import Subscription
 from libs.messaging.reading import event_name_of, read_event
+from libs.payout_terms.messages import read_terms
 from libs.wire import read_address, read_base_units, read_resource_id
 
 _PayoutEvent: TypeAlias = (
@@ -96,7 +96,6 @@ def payout_report(event: IncomingEvent) -> PayoutReport:
     """The payout's state that an event carries. Raises ValueError when it is malformed."""
     message = read_event(event, _PAYOUT_EVENTS[event.event_name])
     payout = message.payout
-    kind, action_id = payout_action(payout)
     payment_token = read_address(payout.total_amount.token)
     if not payout.HasField("progress"):
         raise ValueError(f"{payout.name} has no progress")
@@ -105,11 +104,8 @@ def payout_report(event: IncomingEvent) -> PayoutReport:
         asset_id=read_resource_id(payout.asset, "assets"),
         version=message.version,
         state=PayoutState(_state_name(payout_service_pb2.Payout.State.Name(payout.state))),
+        terms=read_terms(payout.terms),
         total_base_units=read_base_units(payout.total_amount.base_units),
-        percentage_basis_points=percentage_basis_points(payout.percentage) if payout.percentage else None,
-        kind=kind,
-        action_id=action_id,
-        rules=payee_rules(payout.rules),
         payment_token=payment_token,
         # Set when the plan is frozen.
         has_plan=bool(payout.plan_hash),

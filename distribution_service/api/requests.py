@@ -3,65 +3,30 @@
 from datetime import datetime
 from uuid import UUID
 
-from masspayout.distribution.v1 import distribution_service_pb2 as pb
-from masspayout.type.v1 import amount_pb2
+from masspayout.type.v1 import amount_pb2, terms_pb2
 
 from distribution_service.application.ports import ListPosition
-from distribution_service.application.written_terms import (
-    PERCENTAGE_FIELD,
-    TOTAL_FIELD,
-    AmountText,
-    BaseUnitsText,
-    DecimalAmountText,
-    PercentageText,
-    WrittenTerms,
-)
+from distribution_service.application.written_terms import DecimalAmount, WrittenTerms
 from distribution_service.domain.distribution import Distribution
-from distribution_service.domain.terms import Coupon, Dividend, Redemption
 from libs.errors import AppError, Reason
-from libs.grpc_kit.payout_terms import given_field, parse_action, parse_rules
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.messages import parse_pays, parse_rules, parse_rules_but_minimum
 
 
-def parse_terms(request: pb.CreateDistributionRequest | pb.PreviewDistributionRequest) -> WrittenTerms:
-    """What shall be paid, as it was written.
+def parse_written_terms(message: terms_pb2.PayoutTerms) -> WrittenTerms:
+    """The terms as they were written. Amounts in base units are read; those in whole tokens need the token first.
 
-    Raises AppError REQUIRED_FIELD_MISSING when nothing was, CONFLICTING_FIELDS when several things were,
-    INVALID_ACTION_ID, and those of `parse_rules`.
+    Raises AppError as `parse_pays`, `parse_rules` and `parse_rules_but_minimum`.
     """
+    minimum = _decimal_amount(message.rules.minimum_amount)
     return WrittenTerms(
-        pays=_parse_pays(request),
-        rules=parse_rules(request.rules),
-        minimum=_amount_text(request.rules.minimum_amount),
+        pays=_decimal_amount(message.total_amount) or parse_pays(message),
+        rules=parse_rules_but_minimum(message.rules) if minimum else parse_rules(message.rules),
+        minimum=minimum,
     )
 
 
-def _parse_pays(
-    request: pb.CreateDistributionRequest | pb.PreviewDistributionRequest,
-) -> AmountText | PercentageText | Dividend | Coupon | Redemption:
-    total = _amount_text(request.total_amount)
-    given = given_field(request, TOTAL_FIELD, has_total=total is not None)
-    if total is not None:
-        return total
-    if given == PERCENTAGE_FIELD:
-        return PercentageText(request.percentage)
-    match parse_action(request):
-        case PayoutKind.DIVIDEND, action_id:
-            return Dividend(action_id)
-        case PayoutKind.COUPON, action_id:
-            return Coupon(action_id)
-        case _:
-            return Redemption()
-
-
-def _amount_text(amount: amount_pb2.AmountInput) -> AmountText | None:
-    match amount.WhichOneof("amount"):
-        case "base_units":
-            return BaseUnitsText(amount.base_units)
-        case "decimal_amount":
-            return DecimalAmountText(amount.decimal_amount)
-        case _:
-            return None
+def _decimal_amount(amount: amount_pb2.AmountInput) -> DecimalAmount | None:
+    return DecimalAmount(amount.decimal_amount) if amount.WhichOneof("amount") == "decimal_amount" else None
 
 
 def list_scope(asset_id: UUID | None) -> str:

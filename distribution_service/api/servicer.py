@@ -6,7 +6,7 @@ from contextlib import aclosing
 from masspayout.distribution.v1 import distribution_service_pb2 as pb
 from masspayout.distribution.v1 import distribution_service_pb2_grpc as pb_grpc
 
-from distribution_service.api.requests import list_scope, parse_position, parse_terms, position_key
+from distribution_service.api.requests import list_scope, parse_position, parse_written_terms, position_key
 from distribution_service.api.watches import DistributionWatches
 from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionUseCase
 from distribution_service.application.queries import DistributionQueries
@@ -33,7 +33,7 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
         command = CreateDistribution(
             key=parse_request_key(request, "CreateDistribution"),
             asset_id=parse_resource_name(request.asset, "assets", "asset"),
-            terms=parse_terms(request),
+            terms=parse_written_terms(request.terms),
             allow_unfunded=request.allow_unfunded,
         )
         return distribution_message(await self._create_distribution.run(command))
@@ -56,7 +56,7 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
         distributions = [distribution_message(distribution) for distribution in found.distributions]
         for each in distributions:
             # A page of long rules would be larger than a message may be; GetDistribution tells them.
-            each.ClearField("rules")
+            each.terms.ClearField("rules")
         return pb.ListDistributionsResponse(distributions=distributions, next_page_token=token)
 
     async def PreviewDistribution(
@@ -64,7 +64,7 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
     ) -> pb.PreviewDistributionResponse:
         """See the proto."""
         asset_id = parse_resource_name(request.asset, "assets", "asset")
-        return preview_message(await self._queries.preview(asset_id, parse_terms(request)))
+        return preview_message(await self._queries.preview(asset_id, parse_written_terms(request.terms)))
 
     async def WatchDistribution(
         self, request: pb.WatchDistributionRequest, context: Context

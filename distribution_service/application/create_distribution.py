@@ -10,29 +10,21 @@ from distribution_service.application.ports import (
     UnitOfWork,
     UnitOfWorkFactory,
 )
-from distribution_service.application.written_terms import (
-    PERCENTAGE_FIELD,
-    TOTAL_FIELD,
-    WrittenTerms,
-    check_written,
-    payable_asset,
-    terms_in_token,
-)
+from distribution_service.application.written_terms import WrittenTerms, payable_asset
 from distribution_service.domain.asset import KnownAsset
 from distribution_service.domain.distribution import Distribution
-from distribution_service.domain.terms import (
-    Coupon,
-    Dividend,
-    FixedTotal,
-    Redemption,
-    ShareOfAvailable,
-    Terms,
-    kind_of,
-)
 from libs.clock import Clock
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import (
+    Coupon,
+    Dividend,
+    FixedTotal,
+    PayoutKind,
+    PayoutTerms,
+    Redemption,
+    ShareOfAvailable,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +55,17 @@ class CreateDistributionUseCase:
         """The new distribution, or the one that the same request made before, in its present state.
 
         Raises AppError REQUEST_ID_REUSED, ASSET_NOT_YET_KNOWN, NO_HOLDERS, INSUFFICIENT_FUNDS, and the errors of
-        `terms_in_token` and of `PayoutPeer.preview`.
+        `WrittenTerms.in_token` and of `PayoutPeer.preview`.
         """
-        check_written(command.terms)
         async with self._new_unit_of_work() as uow:
             repeated = await self._repeated(uow, command.key)
             if repeated:
                 return repeated
             asset = await payable_asset(uow, command.asset_id)
-        terms, rules = terms_in_token(command.terms, asset.payment_token)
+        terms = command.terms.in_token(asset.payment_token)
         # What the asset computes holder by holder is known only when all of it is read.
-        with_amounts = kind_of(terms) is not PayoutKind.SNAPSHOT and not command.allow_unfunded
-        preview = await self._payouts.preview(asset.asset_id, terms, rules, with_amounts=with_amounts)
+        with_amounts = terms.kind is not PayoutKind.SNAPSHOT and not command.allow_unfunded
+        preview = await self._payouts.preview(asset.asset_id, terms, with_amounts=with_amounts)
         if not preview.is_pending:
             _require_holders(preview)
             if not command.allow_unfunded:
@@ -84,7 +75,6 @@ class CreateDistributionUseCase:
                 distribution_id=self._new_id(),
                 asset_id=asset.asset_id,
                 terms=terms,
-                rules=rules,
                 payment_token=asset.payment_token,
                 allow_unfunded=command.allow_unfunded,
                 now=self._clock.now(),
@@ -120,11 +110,11 @@ def _require_holders(preview: PayoutPreview) -> None:
         )
 
 
-def _require_funds(preview: PayoutPreview, terms: Terms, asset: KnownAsset) -> None:
+def _require_funds(preview: PayoutPreview, terms: PayoutTerms, asset: KnownAsset) -> None:
     """What payout_service would pay must be there, by its own shortfall; a share must be worth a base unit."""
     available = preview.available_base_units
-    if isinstance(terms, ShareOfAvailable):
-        shortfall = max(0, terms.least_available_base_units - available)
+    if isinstance(terms.pays, ShareOfAvailable):
+        shortfall = max(0, terms.pays.least_available_base_units - available)
         advice = "set allow_unfunded if they will be there when the plan is made"
     else:
         shortfall = preview.shortfall_base_units
@@ -148,16 +138,16 @@ def _require_funds(preview: PayoutPreview, terms: Terms, asset: KnownAsset) -> N
     )
 
 
-def _field_of(terms: Terms) -> str:
+def _field_of(terms: PayoutTerms) -> str:
     """The field of the request that says what is paid."""
-    match terms:
+    match terms.pays:
         case FixedTotal():
-            return TOTAL_FIELD
+            return "terms.total_amount"
         case ShareOfAvailable():
-            return PERCENTAGE_FIELD
+            return "terms.percentage"
         case Dividend():
-            return "dividend_id"
+            return "terms.dividend_id"
         case Coupon():
-            return "coupon_id"
+            return "terms.coupon_id"
         case Redemption():
-            return "redemption"
+            return "terms.redemption"

@@ -8,9 +8,8 @@ from uuid import UUID
 
 from distribution_service.domain.asset import KnownAsset
 from distribution_service.domain.distribution import Distribution
-from distribution_service.domain.terms import Terms
 from libs.chain.address import EvmAddress
-from libs.payout_terms import PayeeRules
+from libs.payout_terms.terms import PayoutTerms
 from libs.unit_of_work import RecordingTransaction
 
 
@@ -139,16 +138,15 @@ class PayoutPreview:
 class PayoutPeer(Protocol):
     """payout_service."""
 
-    async def preview(
-        self, asset_id: UUID, terms: Terms, rules: PayeeRules, *, with_amounts: bool
-    ) -> PayoutPreview:
+    async def preview(self, asset_id: UUID, terms: PayoutTerms, *, with_amounts: bool) -> PayoutPreview:
         """What a payout would pay now. Reads the chain: never call it inside a transaction.
 
         Without amounts it is quick for any number of holders; the figures that need every balance are then 0, of
         what the asset computes holder by holder also total and shortfall.
 
         Raises AppError ASSET_NOT_YET_KNOWN, CHAIN_UNAVAILABLE, PEER_UNAVAILABLE, AMOUNT_TOO_LARGE,
-        CORPORATE_ACTION_NOT_FOUND, CORPORATE_ACTION_CANCELLED, ASSET_VERSION_NOT_SUPPORTED, NOT_A_BOND,
-        RULE_NOT_SUPPORTED.
+        CORPORATE_ACTION_NOT_FOUND, CORPORATE_ACTION_CANCELLED, ASSET_VERSION_NOT_SUPPORTED, NOT_A_BOND, NO_HOLDERS
+        (the rules exclude everybody), RULE_NOT_SUPPORTED (the contract cannot keep a rule for this kind; with and
+        without amounts).
         """
         ...

@@ -11,12 +11,7 @@ from distribution_service.application.ports import (
     PayoutPreview,
     UnitOfWorkFactory,
 )
-from distribution_service.application.written_terms import (
-    WrittenTerms,
-    check_written,
-    payable_asset,
-    terms_in_token,
-)
+from distribution_service.application.written_terms import WrittenTerms, payable_asset
 from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.payment_token import PaymentToken
 from libs.errors import AppError, Reason
@@ -68,9 +63,8 @@ class DistributionQueries:
 
     async def preview(self, asset_id: UUID, written: WrittenTerms) -> DistributionPreview:
         """What a distribution would pay. Raises as creating does, but for funds and holders."""
-        check_written(written)
         async with self._new_unit_of_work() as uow:
             asset = await payable_asset(uow, asset_id)
-        terms, rules = terms_in_token(written, asset.payment_token)
-        preview = await self._payouts.preview(asset_id, terms, rules, with_amounts=True)
+        terms = written.in_token(asset.payment_token)
+        preview = await self._payouts.preview(asset_id, terms, with_amounts=True)
         return DistributionPreview(asset.payment_token, preview)

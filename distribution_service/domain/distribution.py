@@ -18,8 +18,7 @@ from distribution_service.domain.events import (
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport, Progress
 from distribution_service.domain.states import STATE_OF_PAYOUT, DistributionState, is_legal
-from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Terms, action_id_of, kind_of
-from libs.payout_terms import PayeeRules, PayoutKind
+from libs.payout_terms.terms import PayoutKind, PayoutTerms
 
 _EVENT_ON_ENTERING: Mapping[DistributionState, DomainEvent] = {
     DistributionState.COMPLETED: DistributionCompleted(),
@@ -50,17 +49,14 @@ class Distribution:
     `version` counts what a reader can see change; `payout_version` is the newest report that was applied, 0
     before the first. The payment token is that of the asset when the distribution was created. A total that was
     not given is 0 until the payout reports what its plan has fixed, once; that of a redemption goes on following
-    the live balances. `action_id` is the dividend's or coupon's id on the asset, else 0.
+    the live balances.
     """
 
     distribution_id: UUID
     version: int
     asset_id: UUID
+    terms: PayoutTerms
     total_base_units: int
-    percentage_basis_points: int | None
-    kind: PayoutKind
-    action_id: int
-    rules: PayeeRules
     payment_token: PaymentToken
     allow_unfunded: bool
     state: DistributionState
@@ -78,24 +74,18 @@ class Distribution:
         *,
         distribution_id: UUID,
         asset_id: UUID,
-        terms: Terms,
-        rules: PayeeRules,
+        terms: PayoutTerms,
         payment_token: PaymentToken,
         allow_unfunded: bool,
         now: datetime,
     ) -> Self:
-        """A new distribution that may be paid at once. Raises UnsupportedRuleError."""
-        kind = kind_of(terms)
-        rules.refuse_for(kind)
+        """A new distribution that may be paid at once."""
         return cls(
             distribution_id=distribution_id,
             version=1,
             asset_id=asset_id,
-            total_base_units=terms.base_units if isinstance(terms, FixedTotal) else 0,
-            percentage_basis_points=terms.basis_points if isinstance(terms, ShareOfAvailable) else None,
-            kind=kind,
-            action_id=action_id_of(terms),
-            rules=rules,
+            terms=terms,
+            total_base_units=terms.total_base_units,
             payment_token=payment_token,
             allow_unfunded=allow_unfunded,
             state=DistributionState.RELEASED,
@@ -129,7 +119,7 @@ class Distribution:
         )
         if replace(told, payout_version=self.payout_version) == self:
             return told
-        if self.state.is_final or (state is not self.state and not is_legal(self.kind, self.state, state)):
+        if self.state.is_final or (state is not self.state and not is_legal(self.terms.kind, self.state, state)):
             raise self._contradiction(f"it is {self.state}, the payout says {report.state}", report)
         event = _EVENT_ON_ENTERING.get(state) if state is not self.state else None
         return replace(told, version=self.version + 1, update_time=now, recorded_events=(event,) if event else ())
@@ -161,13 +151,12 @@ class Distribution:
         known = (self.distribution_id, self.asset_id, self.payment_token.address)
         if known != (report.distribution_id, report.asset_id, report.payment_token):
             raise self._contradiction("distribution, asset or payment token differ", report)
-        terms = (self.percentage_basis_points, self.kind, self.action_id, self.rules)
-        if terms != (report.percentage_basis_points, report.kind, report.action_id, report.rules):
-            raise self._contradiction("percentage, kind, action or rules differ", report)
+        if self.terms != report.terms:
+            raise self._contradiction("the terms differ", report)
 
     def _check_total(self, report: PayoutReport) -> None:
         """A total is fixed once, on creation or by the plan; but a redemption's follows the live balances."""
-        if self.kind is PayoutKind.REDEMPTION:
+        if self.terms.kind is PayoutKind.REDEMPTION:
             return
         if self.total_base_units > 0 and report.total_base_units != self.total_base_units:
             raise self._contradiction(
@@ -175,7 +164,7 @@ class Distribution:
             )
         state = STATE_OF_PAYOUT[report.state]
         # Nobody may be due anything of a dividend or coupon.
-        is_paid_out = state is DistributionState.COMPLETED and self.kind is PayoutKind.SNAPSHOT
+        is_paid_out = state is DistributionState.COMPLETED and self.terms.kind is PayoutKind.SNAPSHOT
         if report.total_base_units == 0 and (is_paid_out or state in _STATES_WITH_TOTAL):
             raise self._contradiction(f"{report.state} without a total", report)
 

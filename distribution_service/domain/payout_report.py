@@ -5,7 +5,7 @@ from uuid import UUID
 
 from distribution_service.domain.states import PayoutState
 from libs.chain.address import EvmAddress
-from libs.payout_terms import PayeeRules, PayoutKind
+from libs.payout_terms.terms import PayoutTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +68,15 @@ class Progress:
 class PayoutReport:
     """The whole state of a payout as of its `version`. The payout carries its distribution's id.
 
-    `total_base_units` is 0 as long as the plan has not fixed it; `action_id` is the dividend's or coupon's id.
+    `total_base_units` is 0 as long as the plan has not fixed it.
     """
 
     distribution_id: UUID
     asset_id: UUID
     version: int
     state: PayoutState
+    terms: PayoutTerms
     total_base_units: int
-    percentage_basis_points: int | None
-    kind: PayoutKind
-    action_id: int
-    rules: PayeeRules
     payment_token: EvmAddress
     has_plan: bool
     progress: Progress

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 
 
 class DistributionState(StrEnum):

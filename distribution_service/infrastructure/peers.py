@@ -8,21 +8,9 @@ from masspayout.payout.v1 import payout_service_pb2_grpc as pb_grpc
 from masspayout.type.v1 import readiness_pb2
 
 from distribution_service.application.ports import PayoutPreview, PreviewedPayment, ReadinessCondition
-from distribution_service.domain.terms import (
-    Coupon,
-    Dividend,
-    FixedTotal,
-    Redemption,
-    ShareOfAvailable,
-    Terms,
-    action_id_of,
-    kind_of,
-)
-from libs.chain.amount import format_percentage
-from libs.errors import AppError
-from libs.grpc_kit.payout_terms import action_fields, rules_message
 from libs.grpc_kit.peer import PEER_TIMEOUT_SECONDS, call_peer
-from libs.payout_terms import PayeeRules
+from libs.payout_terms.messages import terms_message
+from libs.payout_terms.terms import PayoutTerms
 from libs.wire import read_address, read_base_units
 
 _PEER = "payout_service"
@@ -42,37 +30,17 @@ class GrpcPayoutPeer:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = pb_grpc.PayoutServiceStub(channel)
 
-    async def preview(
-        self, asset_id: UUID, terms: Terms, rules: PayeeRules, *, with_amounts: bool
-    ) -> PayoutPreview:
-        """See the port. Raises ValueError when the answer is malformed."""
+    async def preview(self, asset_id: UUID, terms: PayoutTerms, *, with_amounts: bool) -> PayoutPreview:
+        """See the port. Raises ValueError when the answer is malformed.
+
+        A refusal names a field as payout_service has it; the terms of our callers have the same path.
+        """
         request = pb.PreviewPayoutRequest(
-            asset=f"assets/{asset_id}",
-            skip_amounts=not with_amounts,
-            rules=rules_message(rules),
-            **action_fields(kind_of(terms), action_id_of(terms)),
+            asset=f"assets/{asset_id}", terms=terms_message(terms), skip_amounts=not with_amounts
         )
-        match terms:
-            case FixedTotal(base_units=total_base_units):
-                request.total_amount_base_units = str(total_base_units)
-            case ShareOfAvailable(basis_points=basis_points):
-                request.percentage = format_percentage(basis_points)
-            case Dividend() | Coupon() | Redemption():
-                pass
         # Every holder's balance is read from the chain, page by page.
         timeout_seconds = _AMOUNTS_TIMEOUT_SECONDS if with_amounts else PEER_TIMEOUT_SECONDS
-        try:
-            response = await call_peer(self._stub.PreviewPayout(request, timeout=timeout_seconds), _PEER)
-        except AppError as error:
-            raise _with_our_field(error) from error
-        return _preview(response)
-
-
-def _with_our_field(error: AppError) -> AppError:
-    """The peer names the field of its own request; our caller has filled in ours."""
-    if error.field != "total_amount_base_units":
-        return error
-    return AppError(error.reason, error.message, field="total_amount", metadata=error.metadata)
+        return _preview(await call_peer(self._stub.PreviewPayout(request, timeout=timeout_seconds), _PEER))
 
 
 def _preview(response: pb.PreviewPayoutResponse) -> PayoutPreview:

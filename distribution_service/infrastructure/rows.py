@@ -10,8 +10,7 @@ from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import Progress
 from distribution_service.domain.states import DistributionState
 from libs.chain.address import EvmAddress
-from libs.payout_terms import PayoutKind
-from libs.persistence.payee_rules import rules_from_json, rules_to_json
+from libs.payout_terms.stored import terms_from_row, terms_to_columns
 
 
 def distribution_of(row: Row[tuple[Any, ...]]) -> Distribution:
@@ -20,11 +19,8 @@ def distribution_of(row: Row[tuple[Any, ...]]) -> Distribution:
         distribution_id=row.distribution_id,
         version=row.version,
         asset_id=row.asset_id,
+        terms=terms_from_row(row),
         total_base_units=row.total_base_units,
-        percentage_basis_points=row.percentage_basis_points,
-        kind=PayoutKind(row.kind),
-        action_id=row.action_id,
-        rules=rules_from_json(row.rules),
         payment_token=PaymentToken(
             EvmAddress(row.payment_token), row.payment_token_symbol, row.payment_token_decimals
         ),
@@ -44,10 +40,7 @@ def all_values(distribution: Distribution) -> dict[str, object]:
     return {
         "distribution_id": distribution.distribution_id,
         "asset_id": distribution.asset_id,
-        "percentage_basis_points": distribution.percentage_basis_points,
-        "kind": distribution.kind.value,
-        "action_id": distribution.action_id,
-        "rules": rules_to_json(distribution.rules),
+        **terms_to_columns(distribution.terms),
         "payment_token": distribution.payment_token.address.value,
         "payment_token_symbol": distribution.payment_token.symbol,
         "payment_token_decimals": distribution.payment_token.decimals,

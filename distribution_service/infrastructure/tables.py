@@ -70,7 +70,7 @@ distributions = Table(
     Column("kind", Text, nullable=False),
     # The dividend's or coupon's id on the asset; 0 for what is neither.
     Column("action_id", BigInteger, nullable=False),
-    # See libs/persistence/payee_rules.py; {} for none.
+    # See libs/payout_terms/stored.py; {} for none.
     Column("rules", JSONB, nullable=False),
     CheckConstraint("version > 0", name="distributions_version"),
     # 0 until the plan fixes it for all but a fixed total; a redemption's follows the live balances, down to 0.

@@ -12,9 +12,8 @@ from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.messages.amounts import token_amount
 from distribution_service.messages.progress import progress_message
-from libs.chain.amount import format_percentage
 from libs.grpc_kit.accounts import checksummed
-from libs.grpc_kit.payout_terms import action_fields, rules_message
+from libs.payout_terms.messages import terms_message
 
 
 def distribution_message(distribution: Distribution) -> pb.Distribution:
@@ -33,14 +32,8 @@ def distribution_message(distribution: Distribution) -> pb.Distribution:
         create_time=distribution.create_time,
         update_time=distribution.update_time,
         etag=f'"{distribution.version}"',
-        percentage=_percentage(distribution.percentage_basis_points),
-        rules=rules_message(distribution.rules),
-        **action_fields(distribution.kind, distribution.action_id),
+        terms=terms_message(distribution.terms),
     )
-
-
-def _percentage(basis_points: int | None) -> str:
-    return "" if basis_points is None else format_percentage(basis_points)
 
 
 def preview_message(preview: DistributionPreview) -> pb.PreviewDistributionResponse:

@@ -9,7 +9,6 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from libs.errors import ERROR_DOMAIN, AppError, Code, Reason
-from libs.payout_terms import UnsupportedRuleError
 from libs.persistence.errors import is_database_unavailable
 
 _log = logging.getLogger(__name__)
@@ -19,8 +18,6 @@ def as_app_error(error: BaseException, method: str) -> AppError:
     """What a caller is told of an error: itself when it is ours, else UNAVAILABLE or INTERNAL without details."""
     if isinstance(error, AppError):
         return error
-    if isinstance(error, UnsupportedRuleError):
-        return AppError(Reason.RULE_NOT_SUPPORTED, error.why, field=f"rules.{error.field}")
     if is_database_unavailable(error):
         _log.warning("%s: %s: %s", method, type(error).__name__, error)
         return AppError(Reason.DATABASE_UNAVAILABLE, "the database does not answer; try again")

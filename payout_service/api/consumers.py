@@ -4,13 +4,14 @@ from datetime import UTC
 from uuid import UUID
 
 from masspayout.asset.v1 import events_pb2 as asset_events
+from masspayout.distribution.v1 import distribution_service_pb2
 from masspayout.distribution.v1 import events_pb2 as distribution_events
 
-from libs.chain.amount import parse_percentage
 from libs.events import IncomingEvent
-from libs.grpc_kit.payout_terms import parse_action, parse_rules_in_base_units
 from libs.messaging.consumer import Subscription
 from libs.messaging.reading import read_event
+from libs.payout_terms.messages import read_terms
+from libs.payout_terms.terms import PayoutTerms
 from libs.wire import read_address, read_base_units, read_resource_id
 from payout_service.application.contract.register_asset import RegisterAsset, register_asset
 from payout_service.application.contract.request_pause import RequestPause, request_pause
@@ -19,7 +20,7 @@ from payout_service.application.life.request_payout import RequestPayout, reques
 
 
 class PayoutConsumers:
-    """Translates events into commands. What cannot be read raises ValueError or AppError: a dead letter."""
+    """Translates events into commands. What cannot be read raises ValueError: a dead letter."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -62,17 +63,11 @@ class PayoutConsumers:
     async def on_distribution_released(self, event: IncomingEvent) -> None:
         """Begins a payout."""
         message = read_event(event, distribution_events.DistributionReleased)
-        percentage = message.distribution.percentage
-        kind, action_id = parse_action(message.distribution)
         command = RequestPayout(
             distribution_id=event.aggregate_id,
             asset_id=_asset_of(message),
             request_time=message.distribution.create_time.ToDatetime(tzinfo=UTC),
-            total_base_units=read_base_units(message.distribution.total_amount.base_units),
-            percentage_basis_points=parse_percentage(percentage, "percentage") if percentage else None,
-            kind=kind,
-            action_id=action_id,
-            rules=parse_rules_in_base_units(message.distribution.rules),
+            terms=_terms_of(message.distribution),
         )
         await request_payout(self._engine, command, event)
 
@@ -83,3 +78,11 @@ def _asset_of(message: distribution_events.DistributionReleased) -> UUID:
     if message.asset_id != str(asset_id):
         raise ValueError(f"the event is of asset {message.asset_id}, its distribution of {asset_id}")
     return asset_id
+
+
+def _terms_of(distribution: distribution_service_pb2.Distribution) -> PayoutTerms:
+    """The terms that are paid by. Raises ValueError when the distribution tells another total than they do."""
+    terms = read_terms(distribution.terms)
+    if read_base_units(distribution.total_amount.base_units) != terms.total_base_units:
+        raise ValueError(f"total_amount is {distribution.total_amount.base_units} base units, the terms differ")
+    return terms

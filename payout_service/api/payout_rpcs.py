@@ -8,10 +8,10 @@ from masspayout.payout.v1 import payout_service_pb2 as pb
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import parse_evm_account
 from libs.grpc_kit.requests import next_page_token, parse_number_page, parse_resource_name
+from libs.payout_terms.messages import parse_terms
 from payout_service.api.answers import batch_message, payment_message, preview_message
 from payout_service.api.asset_contracts import AssetContracts
 from payout_service.api.payments_csv import csv_pieces
-from payout_service.api.requests import parse_terms
 from payout_service.application.contract.check_readiness import check_readiness_of_import
 from payout_service.application.engine import Engine
 from payout_service.application.planning.preview_payout import preview_payout
@@ -29,7 +29,7 @@ class PayoutRpcs:
     async def preview(self, request: pb.PreviewPayoutRequest) -> pb.PreviewPayoutResponse:
         """PreviewPayout."""
         asset_id = parse_resource_name(request.asset, "assets", "asset")
-        terms = parse_terms(request)
+        terms = parse_terms(request.terms)
         return preview_message(
             await preview_payout(self._engine, asset_id, terms, with_amounts=not request.skip_amounts)
         )
@@ -60,7 +60,7 @@ class PayoutRpcs:
         payouts = [payout_message(payout, await contracts.of(payout.asset_id)) for _, payout in page]
         for each in payouts:
             # A page of long rules would be larger than a message may be; GetPayout tells them.
-            each.ClearField("rules")
+            each.terms.ClearField("rules")
         return pb.ListPayoutsResponse(
             payouts=payouts,
             next_page_token=next_page_token(scope, str(page[-1][0])) if len(rows) > size else "",

@@ -1,44 +1,22 @@
-"""What the requests of PayoutService say: names, addresses, amounts, terms."""
+"""What the requests of PayoutService say: names, addresses, amounts."""
 
 import re
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from masspayout.payout.v1 import payout_service_pb2 as pb
-
 from libs.chain.address import EvmAddress
-from libs.chain.amount import parse_base_units, parse_percentage, require_positive
+from libs.chain.amount import parse_base_units, require_positive
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import parse_evm_account
-from libs.grpc_kit.payout_terms import given_field, parse_action, parse_rules_in_base_units
 from libs.grpc_kit.requests import parse_resource_name, require
 from payout_service.application.life.control_payout import MAX_HOLDERS
-from payout_service.application.planning.preview_payout import PayoutTerms
 from payout_service.application.sending.chain_identity import WrongChainError
 
 _Answer = TypeVar("_Answer")
 # Rounds above the first are named: a payment has one name.
 _PAYMENT_NAME = re.compile(r"(?P<payout>.+)/payments/(?P<payee>[^-]+)(?:-(?P<round>[2-9]|[1-9][0-9]{1,8}))?")
 _PAYMENT_FORM = "payouts/<uuid>/payments/<evm address>[-<round>]"
-
-
-def parse_terms(request: pb.PreviewPayoutRequest) -> PayoutTerms:
-    """What shall be paid, and by which rules.
-
-    Raises AppError REQUIRED_FIELD_MISSING, CONFLICTING_FIELDS, INVALID_PERCENTAGE, INVALID_ACTION_ID, and those of
-    `parse_amount` and `parse_rules_in_base_units`.
-    """
-    total, percentage = request.total_amount_base_units, request.percentage
-    given = given_field(request, "total_amount_base_units", has_total=bool(total))
-    kind, action_id = parse_action(request)
-    return PayoutTerms(
-        kind=kind,
-        total_base_units=parse_amount(total, given) if total else None,
-        percentage_basis_points=parse_percentage(percentage, given) if percentage else None,
-        action_id=action_id,
-        rules=parse_rules_in_base_units(request.rules),
-    )
 
 
 def parse_amount(text: str, field: str) -> int:

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
-from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from libs.payout_terms.terms import PayeeRules, PayoutKind, PayoutTerms
 from payout_service.domain.endings import Failure
+from payout_service.domain.payee_rules import spreads
 from payout_service.domain.payments import PaymentState, Tallies, Tally, tally_of
 from payout_service.domain.plan import PlanSum, PlanTotals, net_total, spread_total
 from payout_service.domain.progress import Progress
@@ -127,16 +129,12 @@ class Payout:
 
     payout_id: UUID
     asset_id: UUID
+    # What was asked for; never changes.
+    terms: PayoutTerms
     # What all holders together shall be paid; 0 until the plan fixes it for all but a fixed total.
     total_base_units: int
     create_time: datetime
     update_time: datetime
-    # Hundredths of a percent of the money that is available when the plan is made; None for a fixed total.
-    percentage_basis_points: int | None = None
-    kind: PayoutKind = PayoutKind.SNAPSHOT
-    # Of a corporate action: the dividend's or coupon's id on the asset, from 1; else 0.
-    action_id: int = 0
-    rules: PayeeRules = NO_RULES
     state: PayoutState = PayoutState.REQUESTED
     version: int = 1
     snapshot: Snapshot | None = None
@@ -164,6 +162,28 @@ class Payout:
     # The lifecycle contract's code behind its proxy when the plan was frozen; checked again before each batch.
     implementation: EvmAddress | None = None
 
+    @classmethod
+    def request(
+        cls, payout_id: UUID, asset_id: UUID, terms: PayoutTerms, *, create_time: datetime, now: datetime
+    ) -> Self:
+        """A new payout. `create_time` is that of its distribution."""
+        return cls(payout_id, asset_id, terms, terms.total_base_units, create_time, now)
+
+    @property
+    def kind(self) -> PayoutKind:
+        """The kind that its terms ask for."""
+        return self.terms.kind
+
+    @property
+    def action_id(self) -> int:
+        """Of a corporate action: the dividend's or coupon's id on the asset, from 1; else 0."""
+        return self.terms.action_id
+
+    @property
+    def rules(self) -> PayeeRules:
+        """Rules per payee."""
+        return self.terms.rules
+
     def begin_snapshot(self, now: datetime) -> None:
         """The snapshot transaction is journaled in the same transaction as this."""
         self._require(PayoutState.REQUESTED)
@@ -171,7 +191,7 @@ class Payout:
 
     def fix_total(self, total_base_units: int) -> None:
         """A percentage becomes an amount, once. Raises ValueError when there is nothing to fix or to pay."""
-        if self.percentage_basis_points is None or self.total_base_units or total_base_units <= 0:
+        if self.terms.percentage_basis_points is None or self.total_base_units or total_base_units <= 0:
             raise ValueError(f"payout {self.payout_id}: {total_base_units} cannot become the total")
         self.total_base_units = total_base_units
 
@@ -256,8 +276,7 @@ class Payout:
     @property
     def call_total_base_units(self) -> int:
         """What a snapshot payout's calls split before withholding: more than the total with REDISTRIBUTE."""
-        spreads = self.rules.excluded and self.rules.excluded_share is ExcludedShare.REDISTRIBUTE
-        if not spreads or not self.total_supply:
+        if not spreads(self.rules) or not self.total_supply:
             return self.total_base_units
         return spread_total(self.total_base_units, self.total_supply, self.excluded_balance)
 

@@ -7,7 +7,8 @@ from enum import StrEnum
 from fractions import Fraction
 
 from libs.chain.amount import WHOLE_BASIS_POINTS, pro_rata_floor
-from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from libs.payout_terms.terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from payout_service.domain.payee_rules import withholding_of
 from payout_service.domain.payments import PaymentState
 
 
@@ -148,7 +149,7 @@ def plan_payments(
             kept = gross if rules.excluded_share is ExcludedShare.KEEP else 0
             rows.append(_excluded(ordinal, holder, balance, kept))
             continue
-        rate = rules.withholding_of(holder)
+        rate = withholding_of(rules, holder)
         net = pro_rata_floor(net_total(call_total_base_units, rate), balance, total_supply)
         rows.append(
             PlannedPayment(

@@ -6,10 +6,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from masspayout.payout.v1 import payout_service_pb2 as pb
 from masspayout.type.v1 import amount_pb2, progress_pb2, readiness_pb2
 
-from libs.chain.amount import format_decimal_amount, format_percentage
+from libs.chain.amount import format_decimal_amount
 from libs.grpc_kit.accounts import checksummed
-from libs.grpc_kit.payout_terms import action_fields, rules_message
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.messages import terms_message
+from libs.payout_terms.terms import PayoutKind
 from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.lifecycle import Condition, LifecycleContract
 from payout_service.domain.payout import Payout
@@ -18,7 +18,7 @@ from payout_service.domain.payout import Payout
 def payout_message(payout: Payout, contract: LifecycleContract) -> pb.Payout:
     """A payout as answers and events show it."""
     plan, snapshot = payout.plan, payout.snapshot
-    percentage, is_redemption = payout.percentage_basis_points, payout.kind is PayoutKind.REDEMPTION
+    is_redemption = payout.kind is PayoutKind.REDEMPTION
     message = pb.Payout(
         name=f"payouts/{payout.payout_id}",
         distribution=f"distributions/{payout.payout_id}",
@@ -36,11 +36,9 @@ def payout_message(payout: Payout, contract: LifecycleContract) -> pb.Payout:
         create_time=timestamp(payout.create_time),
         update_time=timestamp(payout.update_time),
         etag=f'"{payout.version}"',
-        percentage=format_percentage(percentage) if percentage is not None else "",
+        terms=terms_message(payout.terms),
         paused_from=f"STATE_{payout.paused_from.value}" if payout.paused_from else None,
-        rules=rules_message(payout.rules),
         round=payout.round_number if is_redemption and snapshot else 0,
-        **action_fields(payout.kind, payout.action_id),
     )
     if plan:
         message.rounding_dust.CopyFrom(amount_message(plan.rounding_dust_base_units, contract))

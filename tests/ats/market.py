@@ -3,7 +3,7 @@
     async with open_services(chain, folder) as services:
         market = Market(services, deploy_studio(chain, release, package))
         listing = await market.list_equity(amounts)     # issued, with its contracts, imported
-        distribution = await market.create_kind(listing, dividend_id=1)
+        distribution = await market.create_kind(listing, PayoutTerms(dividend_id=1))
 
 The chain ticks meanwhile, for the services wait for confirmations. To them it is an embedded one, known by the
 genesis hash of the anvil that was started here: lifecycle contracts may be deployed on it. What was paid is read
@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from eth_typing import ChecksumAddress
@@ -47,6 +47,7 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     ResumePayoutRequest,
     RetryPaymentsRequest,
 )
+from libs.protogen.typed.masspayout.type.v1 import PayoutTerms
 from tests.ats.asset import Asset
 from tests.ats.chain import Chain
 from tests.ats.lifecycle import deploy_lifecycle, deploy_payment_token
@@ -154,9 +155,12 @@ class Market(Harness):
 
     # ------------------------------------------------------------------------------ distributions
 
-    async def create_kind(self, listing: Listing, **kind: int | bool) -> Distribution:
-        """Create a distribution of what the asset itself owes; see `request_of`."""
-        return await self.call(self.client.distributions.create_distribution, request_of(listing, **kind))
+    async def create_kind(
+        self, listing: Listing, terms: PayoutTerms, *, allow_unfunded: bool = False
+    ) -> Distribution:
+        """Create a distribution of what the asset itself owes."""
+        request = request_of(listing, terms, allow_unfunded=allow_unfunded)
+        return await self.call(self.client.distributions.create_distribution, request)
 
     async def waits_for(self, distribution: Distribution, name: str) -> Distribution:
         """The distribution once it waits by this name; fails if it ends."""
@@ -278,10 +282,11 @@ def retry_request(distribution: Distribution) -> RetryPaymentsRequest:
     return RetryPaymentsRequest(request_id=str(uuid4()), name=distribution.payout)
 
 
-def request_of(listing: Listing, **kind: int | bool) -> CreateDistributionRequest:
-    """A distribution of a listing: dividend_id=, coupon_id= or redemption=True, with allow_unfunded perhaps."""
-    values: dict[str, Any] = {"request_id": str(uuid4()), "asset": listing.name, **kind}
-    return CreateDistributionRequest(**values)
+def request_of(listing: Listing, terms: PayoutTerms, *, allow_unfunded: bool = False) -> CreateDistributionRequest:
+    """A distribution of a listing."""
+    return CreateDistributionRequest(
+        request_id=str(uuid4()), asset=listing.name, terms=terms, allow_unfunded=allow_unfunded
+    )
 
 
 @asynccontextmanager

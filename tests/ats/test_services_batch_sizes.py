@@ -11,6 +11,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
 from libs.protogen.typed.masspayout.distribution.v1 import Distribution, DistributionState
+from libs.protogen.typed.masspayout.type.v1 import PayoutTerms, Redemption
 from tests.ats.market import HEDERA_BATCH_GAS, LARGE_BATCHES, Listing, Market
 from tests.ats.report import BatchSize
 from tests.ats.scene import COUPON_SECONDS, NOMINAL_VALUE, UNIT, coupon_terms
@@ -66,7 +67,7 @@ async def pay_equity(market: Market) -> list[BatchSize]:
     dividend_id = listing.token.set_dividend(record=record, execution=record + 100, amount=15, amount_decimals=1)
     market.studio.chain.advance_to(record + 100)
     await market.deposit(listing.stage, dividend * EQUITY_HOLDERS)
-    distribution = await market.create_kind(listing, dividend_id=dividend_id)
+    distribution = await market.create_kind(listing, PayoutTerms(dividend_id=dividend_id))
     return [first, await pay(market, listing, distribution, "dividend, payees hold the money", [share, dividend])]
 
 
@@ -84,7 +85,7 @@ async def pay_bond(market: Market) -> list[BatchSize]:
         terms = coupon_terms(chain.now, rate=RATE_PERCENT)
         coupon_id = listing.token.set_coupon(terms)
         chain.advance_to(terms.execution)
-        distribution = await market.create_kind(listing, coupon_id=coupon_id)
+        distribution = await market.create_kind(listing, PayoutTerms(coupon_id=coupon_id))
     first = await pay(market, listing, distribution, call, [interest])
     return [first, await redeem(market, listing, "cash-out after a snapshot", [interest])]
 
@@ -93,7 +94,7 @@ async def redeem(market: Market, listing: Listing, call: str, before: Sequence[i
     """Let the bond mature and pay the principal."""
     market.studio.chain.advance_to(listing.token.matures + 1)
     await market.deposit(listing.stage, NOMINAL_VALUE * TOKENS * BOND_HOLDERS)
-    distribution = await market.create_kind(listing, redemption=True)
+    distribution = await market.create_kind(listing, PayoutTerms(redemption=Redemption()))
     size = await pay(market, listing, distribution, call, [*before, NOMINAL_VALUE * TOKENS])
     assert listing.token.read("totalSupply") == 0
     return size

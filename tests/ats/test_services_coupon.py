@@ -13,6 +13,7 @@ from eth_typing import ChecksumAddress
 from libs.errors import Reason
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import PaymentState
+from libs.protogen.typed.masspayout.type.v1 import PayoutTerms
 from tests.ats.market import Listing, Market, request_of
 from tests.ats.scene import (
     COUPON_SECONDS,
@@ -69,10 +70,10 @@ async def test_a_coupon_of_version_2_is_refused_by_name(market: Market, bond: Li
     await market.deposit(bond.stage, sum(due_at(RATE_PERCENT).values()))
 
     create = market.client.distributions.create_distribution
-    refused = await market.refusal(create, request_of(bond, coupon_id=coupon_id))
+    refused = await market.refusal(create, request_of(bond, PayoutTerms(coupon_id=coupon_id)))
     assert refused.reason is Reason.ASSET_VERSION_NOT_SUPPORTED
     assert "getCoupon(uint256) (0x936e3169)" in refused.message
-    unknown = await market.refusal(create, request_of(bond, coupon_id=coupon_id + 1))
+    unknown = await market.refusal(create, request_of(bond, PayoutTerms(coupon_id=coupon_id + 1)))
     assert unknown.reason is Reason.CORPORATE_ACTION_NOT_FOUND
     assert market.transfers(bond.stage) == []
 
@@ -83,7 +84,7 @@ async def test_a_coupon_is_paid_to_who_held_at_the_record_date(market: Market, b
     terms = coupon_terms(chain.now, rate=RATE_PERCENT)
     coupon_id = bond.token.set_coupon(terms)
     await market.deposit(bond.stage, sum(due.values()))
-    distribution = await market.create_kind(bond, coupon_id=coupon_id, allow_unfunded=True)
+    distribution = await market.create_kind(bond, PayoutTerms(coupon_id=coupon_id), allow_unfunded=True)
 
     await market.waits_for(distribution, "RECORD_DATE_REACHED")
     chain.advance_to(terms.record + 1)
@@ -105,7 +106,7 @@ async def test_a_coupon_waits_for_its_rate(market: Market, kpi_bond: Listing) ->
     terms = replace(coupon_terms(now, rate=None), fixing=now + 500, execution=now + 500)
     coupon_id = kpi_bond.token.set_coupon(terms)
     await market.deposit(kpi_bond.stage, sum(due.values()))
-    distribution = await market.create_kind(kpi_bond, coupon_id=coupon_id, allow_unfunded=True)
+    distribution = await market.create_kind(kpi_bond, PayoutTerms(coupon_id=coupon_id), allow_unfunded=True)
 
     await market.waits_for(distribution, "RECORD_DATE_REACHED")
     chain.advance_to(terms.record + 1)
@@ -124,14 +125,14 @@ async def test_a_coupon_waits_for_its_rate(market: Market, kpi_bond: Listing) ->
 async def test_a_cancelled_coupon_is_not_paid(market: Market, bond: Listing) -> None:
     terms = coupon_terms(market.studio.chain.now, rate=RATE_PERCENT)
     coupon_id = bond.token.set_coupon(terms)
-    waiting = await market.create_kind(bond, coupon_id=coupon_id, allow_unfunded=True)
+    waiting = await market.create_kind(bond, PayoutTerms(coupon_id=coupon_id), allow_unfunded=True)
     await market.waits_for(waiting, "RECORD_DATE_REACHED")
     bond.token.cancel_coupon(coupon_id)
 
     failed = await market.in_state(waiting.name, DistributionState.FAILED)
     assert failed.failure_reason.startswith("CORPORATE_ACTION_CANCELLED: ")
     create = market.client.distributions.create_distribution
-    refused = await market.refusal(create, request_of(bond, coupon_id=coupon_id))
+    refused = await market.refusal(create, request_of(bond, PayoutTerms(coupon_id=coupon_id)))
     assert refused.reason is Reason.CORPORATE_ACTION_CANCELLED
 
 
@@ -143,7 +144,7 @@ async def test_a_coupon_that_is_cancelled_between_two_batches_is_not_paid_on(
     terms = coupon_terms(market.studio.chain.now, rate=RATE_PERCENT)
     coupon_id = bond.token.set_coupon(terms)
     market.studio.chain.advance_to(terms.execution)
-    distribution = await market.create_kind(bond, coupon_id=coupon_id, allow_unfunded=True)
+    distribution = await market.create_kind(bond, PayoutTerms(coupon_id=coupon_id), allow_unfunded=True)
     await market.in_state(distribution.name, DistributionState.WAITING_FOR_FUNDS)
     money = sum(due.values())
     paid = await market.pause_after_the_first_batch(bond.stage, distribution, money)

@@ -9,6 +9,7 @@ import pytest_asyncio
 from libs.errors import Reason
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import PaymentState
+from libs.protogen.typed.masspayout.type.v1 import PayoutTerms
 from tests.ats.asset import Asset
 from tests.ats.market import Listing, Market, request_of
 from tests.ats.scene import NEW, UNIT, A, B, C, D
@@ -43,11 +44,11 @@ async def test_a_dividend_of_version_2_is_refused_by_name(market: Market, listin
     await market.deposit(listing.stage, MONEY)
 
     create = market.client.distributions.create_distribution
-    refused = await market.refusal(create, request_of(listing, dividend_id=dividend_id))
+    refused = await market.refusal(create, request_of(listing, PayoutTerms(dividend_id=dividend_id)))
     assert refused.reason is Reason.ASSET_VERSION_NOT_SUPPORTED
     assert "getDividend(uint256) (0x0ecfcaa4)" in refused.message
     assert "getDividends(uint256) (0x3837ac88)" in refused.message
-    unknown = await market.refusal(create, request_of(listing, dividend_id=dividend_id + 1))
+    unknown = await market.refusal(create, request_of(listing, PayoutTerms(dividend_id=dividend_id + 1)))
     assert unknown.reason is Reason.CORPORATE_ACTION_NOT_FOUND
     assert market.transfers(listing.stage) == []
 
@@ -61,7 +62,7 @@ async def test_who_held_at_the_record_date_is_paid_from_the_execution_date_on(
     equity.lock(B, UNIT, chain.now + 100 * _SECONDS_AHEAD)
     dividend_id, record, execution = announce(equity)
     await market.deposit(listing.stage, MONEY)
-    distribution = await market.create_kind(listing, dividend_id=dividend_id, allow_unfunded=True)
+    distribution = await market.create_kind(listing, PayoutTerms(dividend_id=dividend_id), allow_unfunded=True)
 
     await market.waits_for(distribution, "RECORD_DATE_REACHED")
     chain.advance_to(record + 1)
@@ -86,7 +87,7 @@ async def test_the_scheduled_snapshot_is_taken_when_nobody_else_does(market: Mar
     assert snapshot_id == 0
     await market.deposit(listing.stage, MONEY)
 
-    distribution = await market.create_kind(listing, dividend_id=dividend_id)
+    distribution = await market.create_kind(listing, PayoutTerms(dividend_id=dividend_id))
     distribution = await market.in_state(distribution.name, DistributionState.COMPLETED)
 
     snapshot_id = equity.dividend(dividend_id).snapshot_id
@@ -103,21 +104,21 @@ async def test_a_cancelled_dividend_is_refused_and_paid_when_it_is_announced_ane
     equity = listing.token
     cancelled_id, *_ = announce(equity)
     await market.deposit(listing.stage, MONEY)
-    waiting = await market.create_kind(listing, dividend_id=cancelled_id, allow_unfunded=True)
+    waiting = await market.create_kind(listing, PayoutTerms(dividend_id=cancelled_id), allow_unfunded=True)
     await market.waits_for(waiting, "RECORD_DATE_REACHED")
     equity.cancel_dividend(cancelled_id)
 
     failed = await market.in_state(waiting.name, DistributionState.FAILED)
     assert failed.failure_reason.startswith("CORPORATE_ACTION_CANCELLED: ")
     create = market.client.distributions.create_distribution
-    refused = await market.refusal(create, request_of(listing, dividend_id=cancelled_id))
+    refused = await market.refusal(create, request_of(listing, PayoutTerms(dividend_id=cancelled_id)))
     assert refused.reason is Reason.CORPORATE_ACTION_CANCELLED
     assert market.transfers(listing.stage) == []
 
     announced_anew, _, execution = announce(equity)
     assert announced_anew == cancelled_id + 1
     market.studio.chain.advance_to(execution)
-    distribution = await market.create_kind(listing, dividend_id=announced_anew)
+    distribution = await market.create_kind(listing, PayoutTerms(dividend_id=announced_anew))
     distribution = await market.in_state(distribution.name, DistributionState.COMPLETED)
     market.assert_paid(listing.stage, DUE, left=0)
     await market.assert_told(distribution, ALL_PAID)
@@ -130,7 +131,7 @@ async def test_a_dividend_that_is_cancelled_between_two_batches_is_not_paid_on(
     equity = listing.token
     cancelled_id, _, execution = announce(equity)
     market.studio.chain.advance_to(execution)
-    first = await market.create_kind(listing, dividend_id=cancelled_id, allow_unfunded=True)
+    first = await market.create_kind(listing, PayoutTerms(dividend_id=cancelled_id), allow_unfunded=True)
     await market.in_state(first.name, DistributionState.WAITING_FOR_FUNDS)
     paid = await market.pause_after_the_first_batch(listing.stage, first, MONEY)
     assert 0 < len(paid) < len(AMOUNTS)
@@ -150,7 +151,7 @@ async def test_a_dividend_that_is_cancelled_between_two_batches_is_not_paid_on(
     announced_anew, _, execution = announce(equity)
     market.studio.chain.advance_to(execution)
     await market.deposit(listing.stage, MONEY - left)
-    second = await market.create_kind(listing, dividend_id=announced_anew)
+    second = await market.create_kind(listing, PayoutTerms(dividend_id=announced_anew))
     second = await market.in_state(second.name, DistributionState.COMPLETED)
     market.assert_paid(listing.stage, paid_first, DUE, left=0)
     await market.assert_told(second, ALL_PAID)

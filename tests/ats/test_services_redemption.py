@@ -11,6 +11,7 @@ from eth_utils.address import to_checksum_address
 
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 from libs.protogen.typed.masspayout.payout.v1 import PaymentState
+from libs.protogen.typed.masspayout.type.v1 import PayoutTerms, Redemption
 from tests.ats.asset import Asset
 from tests.ats.market import LARGE_BATCHES, Market, retry_request
 from tests.ats.scene import NEW, NOMINAL_VALUE, UNIT, A, B, C
@@ -47,7 +48,7 @@ async def test_everybody_is_paid_once_whoever_trades_and_whoever_has_to_wait(mar
     lock_id = lock(bond, B, 20 * UNIT, matures + LOCK_SECONDS)
     bond.block(C)
     bond.send("revokeRole", bond.roles.maturity_redeemer, stage.contract)
-    distribution = await market.create_kind(listing, redemption=True, allow_unfunded=True)
+    distribution = await market.create_kind(listing, PayoutTerms(redemption=Redemption()), allow_unfunded=True)
     await market.waits_for(distribution, "MATURITY_REACHED")
     chain.advance_to(matures + 1)
     await market.waits_for(distribution, "REDEEMER_ROLE_HELD")
@@ -119,7 +120,7 @@ async def test_who_kept_tokens_after_being_paid_is_not_paid_again(market: Market
     spare = NOMINAL_VALUE * 20 * UNIT
     await market.deposit(stage, NOMINAL_VALUE * 60 * UNIT + spare)
 
-    distribution = await market.create_kind(listing, redemption=True)
+    distribution = await market.create_kind(listing, PayoutTerms(redemption=Redemption()))
     distribution = await market.in_state(distribution.name, DistributionState.INCOMPLETE)
     due = principal({A: 20 * UNIT, B: 39 * UNIT, NEW: UNIT})
     market.assert_paid(stage, due, left=spare)
@@ -132,7 +133,7 @@ async def test_who_kept_tokens_after_being_paid_is_not_paid_again(market: Market
     await market.blocks_pass()
     await market.in_state(distribution.name, DistributionState.INCOMPLETE)
     market.assert_paid(stage, due, left=spare)
-    again = await market.create_kind(listing, redemption=True, allow_unfunded=True)
+    again = await market.create_kind(listing, PayoutTerms(redemption=Redemption()), allow_unfunded=True)
     await market.waits_for(again, "ACTION_HAS_PAYOUT")
     market.assert_paid(stage, due, left=spare)
 
@@ -156,7 +157,7 @@ async def test_who_is_listed_twice_is_paid_once(market: Market) -> None:
     market.studio.chain.advance_to(bond.matures + 1)
     await market.deposit(stage, 60_000_000_000)
     # Unfunded at first sight: what is told before the plan counts them twice.
-    redemption = await market.create_kind(listing, redemption=True, allow_unfunded=True)
+    redemption = await market.create_kind(listing, PayoutTerms(redemption=Redemption()), allow_unfunded=True)
     await market.in_state(redemption.name, DistributionState.COMPLETED)
     principals = {A: 11_000_000_000, B: 19_000_000_000, C: 30_000_000_000}
     market.assert_paid(stage, shares, principals, left=0)
@@ -174,7 +175,7 @@ async def test_whom_the_list_lacks_is_told_by_what_is_left_and_paid_once_it_is_l
     market.studio.chain.advance_to(bond.matures + 1)
     await market.deposit(stage, 60_000_000_000)
 
-    distribution = await market.create_kind(listing, redemption=True)
+    distribution = await market.create_kind(listing, PayoutTerms(redemption=Redemption()))
     distribution = await market.in_state(distribution.name, DistributionState.INCOMPLETE)
     first = {B: 28_000_000_000, C: 30_000_000_000}
     market.assert_paid(stage, first, left=2_000_000_000)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from eth_typing import ChecksumAddress
 
 from libs.protogen.typed.masspayout.distribution.v1 import Distribution, DistributionState
-from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules
+from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules, PayoutTerms, Redemption
 from tests.chaos.final import amounts_owed
 from tests.chaos.scenarios import Job, Scenario, distribution_in_state, in_state, job_of
 from tests.chaos.securities import Security
@@ -103,7 +103,7 @@ class PayADividend(_TradedSecurity):
 
     async def create(self, world: World, asset: str, action_id: int) -> Distribution:
         """By the dividend's id."""
-        return await world.harness.create_for(asset, dividend_id=action_id)
+        return await world.harness.create_for(asset, PayoutTerms(dividend_id=action_id))
 
 
 class PayACoupon(_TradedSecurity):
@@ -126,7 +126,7 @@ class PayACoupon(_TradedSecurity):
 
     async def create(self, world: World, asset: str, action_id: int) -> Distribution:
         """By the coupon's id."""
-        return await world.harness.create_for(asset, coupon_id=action_id)
+        return await world.harness.create_for(asset, PayoutTerms(coupon_id=action_id))
 
 
 class RedeemABond(_TradedSecurity):
@@ -158,7 +158,7 @@ class RedeemABond(_TradedSecurity):
 
     async def create(self, world: World, asset: str, action_id: int) -> Distribution:
         """The asset's redemption."""
-        return await world.harness.create_for(asset, redemption=True)
+        return await world.harness.create_for(asset, PayoutTerms(redemption=Redemption()))
 
     async def begin(self, world: World, total_base_units: int) -> Job:
         """As the others; and the trade before the kill."""

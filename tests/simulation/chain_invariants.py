@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from libs.payout_terms import PayeeRules, PayoutKind
+from libs.payout_terms.terms import PayeeRules, PayoutKind
 from payout_service.domain.payments import OPEN_STATES, PaymentState
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.settlement import Execution, ExecutionKind

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from libs.payout_terms import ExcludedShare, PayeeRules, PayoutKind
+from libs.payout_terms.terms import ExcludedShare, PayeeRules, PayoutKind
 from tests.support.payout.memory_asset import HeldSnapshot
 from tests.support.payout.memory_contract import MemoryContracts, State
 from tests.support.payout.memory_node import MemoryNode

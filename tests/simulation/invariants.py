@@ -1,6 +1,6 @@
 """What must hold after every tick, and what must hold when everything has come to rest."""
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.lifecycle_contract import CallKind
 from payout_service.domain.discrepancy import DiscrepancyKind
 from payout_service.domain.payments import OPEN_STATES, PaymentState

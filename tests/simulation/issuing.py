@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.settlement import Execution, ExecutionKind

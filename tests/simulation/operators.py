@@ -8,7 +8,7 @@ from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.events import EventNotReadyError, IncomingEvent
 from libs.idempotency import RequestKey
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.audit.reconcile_payout import reconcile_payout
 from payout_service.application.contract.register_asset import RegisterAsset, register_asset
 from payout_service.application.contract.request_pause import RequestPause, request_pause

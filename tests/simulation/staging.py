@@ -4,11 +4,12 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from uuid import UUID
 
-from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from libs.payout_terms.terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from payout_service.application.life.request_payout import RequestPayout
 from tests.simulation.dues import principal_of
 from tests.simulation.operators import Events, the_asset
 from tests.simulation.world import ASSET_ID, World
+from tests.support.payout.terms_of import terms_of
 
 _K = PayoutKind
 _NEVER = 10**10
@@ -132,7 +133,8 @@ class Staging:
         excluded = f", of them excluded {sorted(rules.excluded)}" if rules.excluded else ""
         rest = replace(rules, excluded=frozenset())
         world.note(f"{payout_id} is a {kind} {action_id or total or percentage}, {rest}{excluded}")
-        command = RequestPayout(payout_id, ASSET_ID, world.clock.now(), total, percentage, kind, action_id, rules)
+        terms = terms_of(kind, total=total, percentage_basis_points=percentage, action_id=action_id, rules=rules)
+        command = RequestPayout(payout_id, ASSET_ID, world.clock.now(), terms)
         self.events.publish(command, tick)
 
     def _rules(self, kind: PayoutKind) -> PayeeRules:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.events import OutgoingEvent
-from libs.payout_terms import PayeeRules, PayoutKind
+from libs.payout_terms.terms import PayeeRules, PayoutKind
 from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS, LifecycleContract
 from payout_service.domain.payments import OPEN_STATES, PAYMENT_TRANSITIONS, BatchState, PaymentState
 from payout_service.domain.payout import RELEASING_STATES, Payout, PayoutState

@@ -48,7 +48,7 @@ from libs.protogen.typed.masspayout.payout.v1 import (
     PaymentState,
     Payout,
 )
-from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules
+from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayeeRules, PayoutTerms
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -193,23 +193,14 @@ class Harness:
         request = CreateDistributionRequest(
             request_id=str(uuid4()),
             asset=asset,
-            total_amount=AmountInput(base_units=str(total)),
+            terms=PayoutTerms(total_amount=AmountInput(base_units=str(total)), rules=rules),
             allow_unfunded=allow_unfunded,
-            rules=rules,
         )
         return await self.call(self.client.distributions.create_distribution, request)
 
-    async def create_for(
-        self, asset: str, *, dividend_id: int = 0, coupon_id: int = 0, redemption: bool = False
-    ) -> Distribution:
-        """Creates a distribution of a dividend, a coupon or the principal of a bond."""
-        request = CreateDistributionRequest(
-            request_id=str(uuid4()),
-            asset=asset,
-            dividend_id=dividend_id,
-            coupon_id=coupon_id,
-            redemption=redemption,
-        )
+    async def create_for(self, asset: str, terms: PayoutTerms) -> Distribution:
+        """Creates a distribution on any terms."""
+        request = CreateDistributionRequest(request_id=str(uuid4()), asset=asset, terms=terms)
         return await self.call(self.client.distributions.create_distribution, request)
 
     async def in_state(self, name: str, *states: DistributionState) -> Distribution:

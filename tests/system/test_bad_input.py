@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from eth_utils.address import to_checksum_address
 
+from deploy.demo.payout import terms_of_total
 from libs.errors import Code, Reason
 from libs.protogen.typed.masspayout.asset.v1 import (
     Asset,
@@ -23,7 +24,7 @@ from libs.protogen.typed.masspayout.distribution.v1 import (
     ListDistributionsRequest,
 )
 from libs.protogen.typed.masspayout.payout.v1 import GetPayoutRequest, ListBatchesRequest, ListPaymentsRequest
-from libs.protogen.typed.masspayout.type.v1 import AmountInput
+from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayoutTerms
 from tests.system.harness import Harness, Stage, import_request
 
 _NOBODY = to_checksum_address("0x" + "11" * 20)
@@ -101,10 +102,10 @@ class BadAmount:
     field: str
 
 
-_BASE_UNITS = "total_amount.base_units"
-_DECIMAL = "total_amount.decimal_amount"
+_BASE_UNITS = "terms.total_amount.base_units"
+_DECIMAL = "terms.total_amount.decimal_amount"
 _BAD_AMOUNTS = {
-    "none": BadAmount(None, Reason.REQUIRED_FIELD_MISSING, "total_amount"),
+    "none": BadAmount(None, Reason.REQUIRED_FIELD_MISSING, "terms"),
     "zero": BadAmount(AmountInput(base_units="0"), Reason.AMOUNT_NOT_POSITIVE, _BASE_UNITS),
     "negative": BadAmount(AmountInput(decimal_amount="-1"), Reason.AMOUNT_NOT_POSITIVE, _DECIMAL),
     "too many decimals": BadAmount(
@@ -112,7 +113,7 @@ _BAD_AMOUNTS = {
     ),
     "no number": BadAmount(AmountInput(base_units="1e6"), Reason.INVALID_AMOUNT, _BASE_UNITS),
     "too large": BadAmount(AmountInput(base_units=str(2**256)), Reason.AMOUNT_TOO_LARGE, _BASE_UNITS),
-    "above the funds": BadAmount(AmountInput(base_units="11"), Reason.INSUFFICIENT_FUNDS, "total_amount"),
+    "above the funds": BadAmount(AmountInput(base_units="11"), Reason.INSUFFICIENT_FUNDS, "terms.total_amount"),
 }
 
 
@@ -121,7 +122,9 @@ async def test_bad_amounts_are_refused_by_name_and_write_nothing(harness: Harnes
     asset = await harness.import_stage(stage)
     await harness.devnet.mint_payment_token(stage.payment_token, stage.contract, 10)
     for case, bad in _BAD_AMOUNTS.items():
-        request = CreateDistributionRequest(request_id=str(uuid4()), asset=asset.name, total_amount=bad.amount)
+        request = CreateDistributionRequest(
+            request_id=str(uuid4()), asset=asset.name, terms=PayoutTerms(total_amount=bad.amount)
+        )
         error = await harness.refusal(harness.client.distributions.create_distribution, request)
         assert (case, error.reason, error.field) == (case, bad.reason, bad.field)
     assert await _distribution_count(harness, asset) == 0
@@ -131,9 +134,7 @@ async def test_an_asset_without_holders_cannot_be_paid(harness: Harness) -> None
     stage = await harness.stage(0)
     asset = await harness.import_stage(stage)
     await harness.devnet.mint_payment_token(stage.payment_token, stage.contract, 10)
-    request = CreateDistributionRequest(
-        request_id=str(uuid4()), asset=asset.name, total_amount=AmountInput(base_units="10")
-    )
+    request = CreateDistributionRequest(request_id=str(uuid4()), asset=asset.name, terms=terms_of_total(10))
     error = await harness.refusal(harness.client.distributions.create_distribution, request)
     assert (error.reason, error.code) == (Reason.NO_HOLDERS, Code.FAILED_PRECONDITION)
     assert await _distribution_count(harness, asset) == 0
@@ -177,7 +178,7 @@ async def test_unknown_ids_and_bad_pages_are_told_by_name(harness: Harness) -> N
 
 async def test_an_asset_that_is_not_known_yet_is_unavailable_not_missing(harness: Harness) -> None:
     request = CreateDistributionRequest(
-        request_id=str(uuid4()), asset=f"assets/{uuid4()}", total_amount=AmountInput(base_units="1")
+        request_id=str(uuid4()), asset=f"assets/{uuid4()}", terms=terms_of_total(1)
     )
     create = harness.client.distributions.create_distribution
     error = await harness.refusal(create, request, unavailable=Reason.ASSET_NOT_YET_KNOWN)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from deploy.demo.payout import terms_of_total
 from libs.client.client import progress_of
 from libs.errors import Code, Reason
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
@@ -124,7 +125,7 @@ async def test_a_node_that_is_away_for_half_a_minute_is_waited_for_by_name(
     payout = await faulty.payout_when(
         distribution.payout, lambda payout: payout.waiting_for.startswith("CHAIN_UNAVAILABLE: "), "waits by name"
     )
-    preview = PreviewPayoutRequest(asset=payout.asset, total_amount_base_units="1")
+    preview = PreviewPayoutRequest(asset=payout.asset, terms=terms_of_total(1))
     refusal = await faulty.refusal(
         faulty.client.payouts.preview_payout, preview, unavailable=Reason.CHAIN_UNAVAILABLE
     )

@@ -13,7 +13,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from deploy.demo.payout import Terms, create, preview
+from deploy.demo.payout import create, preview, terms_of_total
 from deploy.devnet.entitlements import dividend_due, interest_due
 from deploy.devnet.terms import AssetVersion, BondTerms, Coupon, Dividend
 from libs.client.client import progress_of
@@ -42,6 +42,8 @@ from libs.protogen.typed.masspayout.type.v1 import (
     ExcludedShare,
     PayeeRules,
     PayoutProgress,
+    PayoutTerms,
+    Redemption,
     TokenAmount,
     WithholdingRate,
 )
@@ -128,6 +130,7 @@ async def test_a_coupon_waits_for_its_rate_and_is_paid_by_it(harness: Harness) -
     buyers = [await _sells_everything(harness, each.stage) for each in payouts]
 
     for each in payouts:
+        assert each.terms.coupon_id
         await harness.devnet.set_coupon_rate(each.stage.token, each.terms.coupon_id, _RATE, _RATE_DECIMALS)
 
     for each, buyer in zip(payouts, buyers, strict=True):
@@ -142,21 +145,21 @@ class _Announced:
 
     stage: Stage
     asset: Asset
-    terms: Terms
+    terms: PayoutTerms
     due: Mapping[ChecksumAddress, int]
     distribution: Distribution
 
 
 async def _dividend_of(harness: Harness, dividend: Dividend, version: AssetVersion) -> _Announced:
     stage = await harness.stage(8, version=version)
-    terms = Terms(dividend_id=await harness.devnet.set_dividend(stage.token, dividend))
+    terms = PayoutTerms(dividend_id=await harness.devnet.set_dividend(stage.token, dividend))
     return await _announced(harness, stage, terms, _dividend_due(stage, dividend))
 
 
 async def _coupon_of(harness: Harness, coupon: Coupon, version: AssetVersion) -> _Announced:
     bond = _bond(coupon.end_date, matures=coupon.end_date + _YEAR)
     stage = await harness.bond_stage(bond, 8, version=version)
-    terms = Terms(coupon_id=await harness.devnet.set_coupon(stage.token, coupon))
+    terms = PayoutTerms(coupon_id=await harness.devnet.set_coupon(stage.token, coupon))
     due = {
         holder: interest_due(balance, bond, _RATE, _RATE_DECIMALS, 90 * _DAY, version)
         for holder, balance in stage.holders.items()
@@ -165,7 +168,7 @@ async def _coupon_of(harness: Harness, coupon: Coupon, version: AssetVersion) ->
 
 
 async def _announced(
-    harness: Harness, stage: Stage, terms: Terms, due: Mapping[ChecksumAddress, int]
+    harness: Harness, stage: Stage, terms: PayoutTerms, due: Mapping[ChecksumAddress, int]
 ) -> _Announced:
     asset = await harness.import_stage(stage)
     await harness.deposit(stage, sum(due.values()))
@@ -189,7 +192,7 @@ async def test_a_cancelled_dividend_stops_by_name_and_is_paid_when_announced_ane
     await harness.deposit(stage, sum(due.values()))
     dividend_id = await harness.devnet.set_dividend(stage.token, dividend)
     await harness.devnet.advance_to(dividend.record_date + 1)
-    distribution = await create(harness.client, asset.name, Terms(dividend_id=dividend_id))
+    distribution = await create(harness.client, asset.name, PayoutTerms(dividend_id=dividend_id))
     await _waits_for(harness, distribution, "EXECUTION_DATE_AHEAD")
 
     # The plan is frozen, its money committed; the contract would still pay it (docs/contract-surprises.md#11).
@@ -210,7 +213,7 @@ async def test_a_cancelled_dividend_stops_by_name_and_is_paid_when_announced_ane
     assert (refused.code, refused.reason) == (Code.FAILED_PRECONDITION, Reason.CORPORATE_ACTION_CANCELLED)
     anew = replace(dividend, record_date=dividend.execution_date + _HOUR)
     anew = replace(anew, execution_date=anew.record_date)
-    terms = Terms(dividend_id=await harness.devnet.set_dividend(stage.token, anew))
+    terms = PayoutTerms(dividend_id=await harness.devnet.set_dividend(stage.token, anew))
     await harness.devnet.advance_to(anew.record_date + 1)
     second = await create(harness.client, asset.name, terms)
     await harness.in_state(second.name, DistributionState.COMPLETED)
@@ -256,7 +259,7 @@ async def _redemption_of(faulty: Harness, stage: Stage) -> _Redemption:
     tokens = _Tokens(faulty, stage)
     await tokens.issue_into_second_partition(list(stage.holders)[2], 5_000)
     total = sum(_principal(tokens.balances).values())
-    request = _request(asset, redemption=True, allow_unfunded=True)
+    request = _request(asset, redemption=Redemption(), allow_unfunded=True)
     distribution = await faulty.call(faulty.client.distributions.create_distribution, request)
     await faulty.in_state(distribution.name, DistributionState.WAITING_FOR_FUNDS)
     listed = list(stage.holders)[7]
@@ -345,7 +348,7 @@ async def test_withholding_by_rate_and_an_excluded_holder_whose_share_is_kept(ha
         for holder, rate in rates.items()
     }
     gross = {holder: _TOTAL * balance // _SUPPLY for holder, balance in _HOLDERS.items()}
-    terms = Terms(total_base_units=_TOTAL, rules=rules)
+    terms = terms_of_total(_TOTAL, rules)
     seen = await preview(harness.client, asset.name, terms)
 
     distribution = await create(harness.client, asset.name, terms)
@@ -387,7 +390,7 @@ async def test_the_share_of_an_excluded_holder_is_redistributed(harness: Harness
     rules = PayeeRules(excluded_holders=[_A], excluded_share=ExcludedShare.REDISTRIBUTE)
     call_total = _TOTAL * _SUPPLY // (_SUPPLY - _HOLDERS[_A])
     due = {holder: call_total * _HOLDERS[holder] // _SUPPLY for holder in (_B, _C, _D)}
-    terms = Terms(total_base_units=_TOTAL, rules=rules)
+    terms = terms_of_total(_TOTAL, rules)
     seen = await preview(harness.client, asset.name, terms)
 
     distribution = await create(harness.client, asset.name, terms)
@@ -410,7 +413,7 @@ async def test_payments_below_the_minimum_are_made_when_a_second_payout_makes_th
     # B and C reach it with two payouts, D does not.
     assert due[_D] * 2 < minimum <= due[_C] * 2
     rules = PayeeRules(minimum_amount=AmountInput(base_units=str(minimum)))
-    terms = Terms(total_base_units=_TOTAL, rules=rules)
+    terms = terms_of_total(_TOTAL, rules)
     seen = await preview(harness.client, asset.name, terms)
     deferred = due[_B] + due[_C] + due[_D]
     assert (seen.deferred_count, _units(seen.deferred_amount)) == (3, deferred)
@@ -455,29 +458,38 @@ async def test_what_cannot_be_paid_is_refused_by_name_and_field(harness: Harness
     unsupported = Reason.RULE_NOT_SUPPORTED
     total = AmountInput(base_units="1000")
     refusals = (
-        (_request(equity, dividend_id=1, rules=withheld), unsupported, "rules.withholding_percentage"),
-        (_request(equity, dividend_id=1, rules=by_holder), unsupported, "rules.withholding_rates"),
-        (_request(equity, dividend_id=1, rules=spread), unsupported, "rules.excluded_share"),
-        (_request(bond, redemption=True, rules=excluded), unsupported, "rules.excluded_holders"),
+        (_request(equity, dividend_id=1, rules=withheld), unsupported, "terms.rules.withholding_percentage"),
+        (_request(equity, dividend_id=1, rules=by_holder), unsupported, "terms.rules.withholding_rates"),
+        (_request(equity, dividend_id=1, rules=spread), unsupported, "terms.rules.excluded_share"),
+        (_request(bond, redemption=Redemption(), rules=excluded), unsupported, "terms.rules.excluded_holders"),
         (
-            _request(bond, redemption=True, rules=PayeeRules(minimum_amount=minimum)),
+            _request(bond, redemption=Redemption(), rules=PayeeRules(minimum_amount=minimum)),
             unsupported,
-            "rules.minimum_amount",
+            "terms.rules.minimum_amount",
         ),
         (_request(equity, dividend_id=2), Reason.CORPORATE_ACTION_NOT_FOUND, None),
         (_request(equity, coupon_id=1), Reason.CORPORATE_ACTION_NOT_FOUND, None),
         (_request(bond, dividend_id=1), Reason.CORPORATE_ACTION_NOT_FOUND, None),
-        (_request(equity, redemption=True), Reason.NOT_A_BOND, "redemption"),
-        (_request(equity, dividend_id=-1), Reason.INVALID_ACTION_ID, "dividend_id"),
+        (_request(equity, redemption=Redemption()), Reason.NOT_A_BOND, "terms.redemption"),
+        (_request(equity, dividend_id=-1), Reason.INVALID_ACTION_ID, "terms.dividend_id"),
+        (_request(equity, dividend_id=0), Reason.INVALID_ACTION_ID, "terms.dividend_id"),
+        (_request(equity, percentage=""), Reason.INVALID_PERCENTAGE, "terms.percentage"),
+        (_request(equity, rules=withheld), Reason.REQUIRED_FIELD_MISSING, "terms"),
         (
-            _request(equity, total_amount=total, dividend_id=1),
+            _request(
+                equity,
+                total_amount=total,
+                rules=PayeeRules(
+                    excluded_holders=[holder], withholding_rates=[WithholdingRate(holder=holder, percentage="1")]
+                ),
+            ),
             Reason.CONFLICTING_FIELDS,
-            "dividend_id",
+            "terms.rules.withholding_rates[0].holder",
         ),
         (
             _request(equity, total_amount=total, rules=PayeeRules(excluded_holders=[holder, holder])),
             Reason.DUPLICATE_HOLDER,
-            "rules.excluded_holders[1]",
+            "terms.rules.excluded_holders[1]",
         ),
     )
     for request, reason, field in refusals:
@@ -492,20 +504,24 @@ def _request(
     asset: Asset,
     *,
     total_amount: AmountInput | None = None,
-    dividend_id: int = 0,
-    coupon_id: int = 0,
-    redemption: bool = False,
+    percentage: str | None = None,
+    dividend_id: int | None = None,
+    coupon_id: int | None = None,
+    redemption: Redemption | None = None,
     rules: PayeeRules | None = None,
     allow_unfunded: bool = False,
 ) -> CreateDistributionRequest:
     return CreateDistributionRequest(
         request_id=str(uuid4()),
         asset=asset.name,
-        total_amount=total_amount,
-        dividend_id=dividend_id,
-        coupon_id=coupon_id,
-        redemption=redemption,
-        rules=rules,
+        terms=PayoutTerms(
+            total_amount=total_amount,
+            percentage=percentage,
+            dividend_id=dividend_id,
+            coupon_id=coupon_id,
+            redemption=redemption,
+            rules=rules,
+        ),
         allow_unfunded=allow_unfunded,
     )
 

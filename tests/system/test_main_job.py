@@ -10,7 +10,7 @@ from libs.client.client import progress_of
 from libs.protogen.typed.masspayout.asset.v1 import AssetState, ImportAssetRequest, ListHoldersRequest
 from libs.protogen.typed.masspayout.distribution.v1 import DistributionState, PreviewDistributionRequest
 from libs.protogen.typed.masspayout.payout.v1 import BatchState, GetPayoutRequest, PaymentState
-from libs.protogen.typed.masspayout.type.v1 import AmountInput, ReadinessConditionKind
+from libs.protogen.typed.masspayout.type.v1 import AmountInput, PayoutTerms, ReadinessConditionKind
 from tests.system.harness import WAIT_SECONDS, Harness, Stage, eventually, import_request
 
 _TOTAL = 1_000_000_007
@@ -96,7 +96,7 @@ async def test_the_preview_tells_what_is_then_paid(harness: Harness) -> None:
     stage = await harness.stage(8)
     asset = await harness.import_stage(stage)
     amount = AmountInput(decimal_amount="1000.000007")
-    request = PreviewDistributionRequest(asset=asset.name, total_amount=amount)
+    request = PreviewDistributionRequest(asset=asset.name, terms=PayoutTerms(total_amount=amount))
     before = await harness.call(harness.client.distributions.preview_distribution, request)
     assert before.shortfall
     assert before.shortfall.decimal_amount == "1000.000007"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from libs.chain.amount import pro_rata_floor
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.audit.reconcile_findings import Look
 from payout_service.application.engine import Engine
 from payout_service.domain.discrepancy import DiscrepancyKind, Finding
@@ -109,7 +109,7 @@ def commitment_differences(
 def _expected_commitments(payout: Payout, plan: PlanTotals, tallies: Tallies) -> tuple[int, ...]:
     """Base units; more than one where the state does not tell whether the money was committed before."""
     # A percentage was promised its whole total when the total was fixed.
-    uncommitted = payout.total_base_units if payout.percentage_basis_points is not None else 0
+    uncommitted = payout.total_base_units if payout.terms.percentage_basis_points is not None else 0
     owed = tally_of(tallies, *OPEN_STATES).promised_base_units
     state = payout.paused_from or payout.state
     if state is PayoutState.WAITING_FOR_FUNDS:

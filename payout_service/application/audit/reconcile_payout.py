@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.errors import AppError, Reason
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.audit.reconcile_evidence import compare_evidence
 from payout_service.application.audit.reconcile_findings import DiscrepancyAlarms, Look, begin_look, end_look
 from payout_service.application.audit.reconcile_ledger import compare_books, compare_plan

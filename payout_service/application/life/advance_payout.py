@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 from libs.errors import AppError, Code
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.life.end_payout import finish_cancelling, settle_paused
 from payout_service.application.paying.execute_payout import execute_payout

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine
 from payout_service.application.planning.snapshot_intents import newest_snapshot_intent, snapshot_key
 from payout_service.application.ports.unit_of_work import UnitOfWork

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.events import EventNotReadyError, IncomingEvent
-from libs.payout_terms import NO_RULES, PayeeRules, PayoutKind
+from libs.payout_terms.terms import PayoutTerms
 from payout_service.application.engine import Engine
 from payout_service.domain.payout import Payout
 
@@ -18,13 +18,7 @@ class RequestPayout:
     asset_id: UUID
     # When the distribution was created; also when the event is published again much later.
     request_time: datetime
-    # 0 but for a fixed total.
-    total_base_units: int
-    percentage_basis_points: int | None = None
-    kind: PayoutKind = PayoutKind.SNAPSHOT
-    # Of a dividend or coupon.
-    action_id: int = 0
-    rules: PayeeRules = NO_RULES
+    terms: PayoutTerms
 
 
 async def request_payout(engine: Engine, command: RequestPayout, event: IncomingEvent) -> None:
@@ -34,19 +28,14 @@ async def request_payout(engine: Engine, command: RequestPayout, event: Incoming
             return
         if await work.lifecycle.get(command.asset_id) is None:
             raise EventNotReadyError(f"asset {command.asset_id} is not known here yet")
-        now = engine.now()
         # False: the unique key says that the distribution has its payout already.
         await work.payouts.add(
-            Payout(
-                payout_id=command.distribution_id,
-                asset_id=command.asset_id,
-                total_base_units=command.total_base_units,
-                percentage_basis_points=command.percentage_basis_points,
-                kind=command.kind,
-                action_id=command.action_id,
-                rules=command.rules,
+            Payout.request(
+                command.distribution_id,
+                command.asset_id,
+                command.terms,
                 create_time=command.request_time,
-                update_time=now,
+                now=engine.now(),
             )
         )
         await work.commit()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine
 from payout_service.application.paying.diagnose_refusals import evidence_of_failed
 from payout_service.application.paying.recorded_payments import as_planned, owed_before

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from libs.chain.address import EvmAddress
 from libs.errors import AppError
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.paying.follow_live_balances import follow_live_balances
 from payout_service.application.planning.payout_conditions import (

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.paying.make_batch import make_batch
 from payout_service.application.paying.release_deferred import release_deferred

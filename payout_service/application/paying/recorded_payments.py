@@ -5,7 +5,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from libs.errors import AppError, Code
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine
 from payout_service.application.planning.payout_conditions import entitlement_source
 from payout_service.application.ports.lifecycle_contract import SeenExecution

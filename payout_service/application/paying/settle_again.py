@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from uuid import UUID
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine
 from payout_service.application.paying.batch_evidence import batch_evidence
 from payout_service.application.paying.recorded_payments import as_planned, cash_outs_of, recorded_payments

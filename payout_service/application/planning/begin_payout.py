@@ -9,7 +9,7 @@ from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payout import Payout, PayoutState
 
 # A payout fails for these; no condition waits for them.
-NEVER_READY = UNPAYABLE_ACTION | {Reason.NOT_A_BOND}
+NEVER_READY = UNPAYABLE_ACTION | {Reason.NOT_A_BOND, Reason.RULE_NOT_SUPPORTED}
 # Nothing of the action is paid, and nothing will be.
 _GIVEN_UP = frozenset({PayoutState.FAILED, PayoutState.CANCELLED})
 
@@ -20,7 +20,7 @@ async def check_before_begin(engine: Engine, payout: Payout, contract: Lifecycle
         # Also an asset of another chain: its addresses mean something else on this one.
         return await fail_payout(engine, payout, PayoutState.REQUESTED, contract_failed(contract))
     try:
-        conditions = await payout_conditions(engine, contract, payout.kind, payout.action_id)
+        conditions = await payout_conditions(engine, contract, payout.terms)
     except AppError as error:
         if error.reason not in NEVER_READY:
             raise

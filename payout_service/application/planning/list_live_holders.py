@@ -1,7 +1,7 @@
 """A redemption pays live balances, in rounds: list live holders, pay, list again (docs/adr/0013-redemption.md)."""
 
 from libs.errors import AppError, Reason
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.planning.begin_payout import check_before_begin, rival_of
 from payout_service.application.planning.payout_conditions import entitlement_source

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from libs.errors import AppError, Reason
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind, PayoutTerms
 from payout_service.application.contract.check_readiness import check_readiness
 from payout_service.application.engine import Engine
 from payout_service.application.ports.security_token import CorporateAction, EntitlementSource
 from payout_service.domain.lifecycle import Condition, ConditionKind, LifecycleContract
+from payout_service.domain.payee_rules import unsupported_rule
 
 # Why a dividend or coupon is not, or no longer, paid; none of it passes by itself.
 UNPAYABLE_ACTION = frozenset(
@@ -29,15 +30,20 @@ _NOT_NEEDED: Mapping[PayoutKind, frozenset[ConditionKind]] = {
 
 
 async def payout_conditions(
-    engine: Engine, contract: LifecycleContract, kind: PayoutKind, action_id: int
+    engine: Engine, contract: LifecycleContract, terms: PayoutTerms
 ) -> tuple[Condition, ...]:
-    """The conditions for a payout of this kind.
+    """The conditions for a payout on these terms.
 
-    Raises AppError NOT_A_BOND and those of UNPAYABLE_ACTION: these never become ready; CHAIN_UNAVAILABLE.
+    Raises AppError RULE_NOT_SUPPORTED, NOT_A_BOND and those of UNPAYABLE_ACTION: these never become ready;
+    CHAIN_UNAVAILABLE.
     """
+    unsupported = unsupported_rule(terms)
+    if unsupported:
+        raise AppError(Reason.RULE_NOT_SUPPORTED, unsupported.why, field=f"terms.rules.{unsupported.field}")
+    kind = terms.kind
     of_kind: tuple[Condition, ...] = ()
     if kind.is_corporate_action:
-        of_kind = await _of_action(engine, contract, kind, action_id)
+        of_kind = await _of_action(engine, contract, kind, terms.action_id)
     elif kind is PayoutKind.REDEMPTION:
         of_kind = await _of_redemption(engine, contract)
     of_asset = await check_readiness(engine, contract.token, contract.payment_token, contract.address)
@@ -52,7 +58,7 @@ async def payable_action(
     Raises AppError, with one of UNPAYABLE_ACTION: the lifecycle contract would pay a cancelled dividend all the
     same (docs/contract-surprises.md#11).
     """
-    field = f"{kind.value.lower()}_id"
+    field = f"terms.{kind.value.lower()}_id"
     action = await engine.security_token.corporate_action(contract.token, kind, action_id, block_number)
     if action is None:
         what = f"the asset {contract.token} has no {kind.value.lower()} {action_id}"
@@ -99,7 +105,9 @@ async def _of_action(
 async def _of_redemption(engine: Engine, contract: LifecycleContract) -> tuple[Condition, ...]:
     maturity_time = await engine.security_token.maturity_time(contract.token)
     if maturity_time is None:
-        raise AppError(Reason.NOT_A_BOND, f"the asset {contract.token} has no maturity date", field="redemption")
+        raise AppError(
+            Reason.NOT_A_BOND, f"the asset {contract.token} has no maturity date", field="terms.redemption"
+        )
     head = await engine.rail.head()
     # Not in the very second: the lifecycle contract would pay then, and version 7 of the bond refuses to redeem.
     is_mature = maturity_time < head.timestamp

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.planning.payout_conditions import entitlement_source
 from payout_service.domain.lifecycle import LifecycleContract

@@ -6,11 +6,12 @@ from uuid import UUID
 
 from libs.chain.amount import percentage_of
 from libs.errors import AppError, Reason
-from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from libs.payout_terms.terms import PayoutKind, PayoutTerms
 from payout_service.application.engine import Engine
 from payout_service.application.planning.payout_conditions import entitlement_source, payout_conditions
 from payout_service.application.treasury.treasury import balance_and_committed, known_contract
 from payout_service.domain.lifecycle import Condition, ConditionKind, LifecycleContract
+from payout_service.domain.payee_rules import spreads
 from payout_service.domain.plan import (
     PlannedPayment,
     PlanSum,
@@ -23,18 +24,6 @@ from payout_service.domain.plan import (
 _LARGEST = 10
 # Before these hold, nobody knows what a corporate action pays.
 _AMOUNTS_NEED = frozenset({ConditionKind.RECORD_DATE_REACHED, ConditionKind.RATE_SET})
-
-
-@dataclass(frozen=True, slots=True)
-class PayoutTerms:
-    """What would be paid. Of kind SNAPSHOT a total or a percentage of the available money; else neither."""
-
-    kind: PayoutKind = PayoutKind.SNAPSHOT
-    total_base_units: int | None = None
-    percentage_basis_points: int | None = None
-    # Of a dividend or coupon.
-    action_id: int = 0
-    rules: PayeeRules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +61,12 @@ async def preview_payout(
 
     Of what the asset computes holder by holder, total and shortfall are known only `with_amounts`: 0 without.
 
-    Raises UnsupportedRuleError; AppError ASSET_NOT_YET_KNOWN, CORPORATE_ACTION_NOT_FOUND,
+    Raises AppError RULE_NOT_SUPPORTED, ASSET_NOT_YET_KNOWN, CORPORATE_ACTION_NOT_FOUND,
     CORPORATE_ACTION_CANCELLED, ASSET_VERSION_NOT_SUPPORTED, NOT_A_BOND, NO_HOLDERS (the rules exclude everybody)
     or CHAIN_UNAVAILABLE.
     """
-    terms.rules.refuse_for(terms.kind)
     contract = await known_contract(engine, asset_id)
-    readiness = await payout_conditions(engine, contract, terms.kind, terms.action_id)
+    readiness = await payout_conditions(engine, contract, terms)
     head = await engine.rail.head()
     live_count, supply = await engine.security_token.live_totals(contract.token, head.number)
     balance, committed = await balance_and_committed(engine, contract)
@@ -151,12 +139,12 @@ async def _page(engine: Engine, listing: _Listing, page: int, call_total: int) -
 async def _call_total(engine: Engine, listing: _Listing, total_base_units: int) -> int:
     """What the contract would be called with: more than the total where excluded shares are spread."""
     rules = listing.terms.rules
-    if not rules.excluded or rules.excluded_share is not ExcludedShare.REDISTRIBUTE:
+    if not spreads(rules):
         return total_base_units
     balances = await engine.security_token.live_balances(
         listing.contract.token, sorted(rules.excluded), listing.block_number
     )
     excluded = sum(balances.values())
     if excluded >= listing.supply:
-        raise AppError(Reason.NO_HOLDERS, "the rules exclude every holder", field="rules.excluded_holders")
+        raise AppError(Reason.NO_HOLDERS, "the rules exclude every holder", field="terms.rules.excluded_holders")
     return spread_total(total_base_units, listing.supply, excluded)

@@ -1,7 +1,6 @@
 """The one snapshot of a payout: asked for once, believed only when its transaction is final."""
 
 from libs.chain.amount import percentage_of
-from libs.payout_terms import ExcludedShare
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
 from payout_service.application.planning.begin_payout import check_before_begin, contract_failed, fail_payout
 from payout_service.application.planning.snapshot_intents import (
@@ -15,6 +14,7 @@ from payout_service.application.treasury.available_money import look_at_balance
 from payout_service.application.treasury.money_under_way import is_money_under_way
 from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
+from payout_service.domain.payee_rules import spreads
 from payout_service.domain.payout import Payout, PayoutState, Snapshot
 from payout_service.domain.transaction import IntentState, Outcome
 from payout_service.domain.treasury import treasury_key
@@ -87,7 +87,7 @@ async def _record(engine: Engine, payout: Payout, contract: LifecycleContract, o
         payout = await work.payouts.lock(payout.payout_id)
         if payout.state is not PayoutState.SNAPSHOTTING:
             return StepResult(0)
-        if payout.percentage_basis_points is not None and not payout.total_base_units:
+        if payout.terms.percentage_basis_points is not None and not payout.total_base_units:
             # Of what is promised to nobody; promised to this payout with the same commit. A change of the
             # commitments since the balance was read: look again.
             if await work.treasury.lock(key) != look.version:
@@ -97,7 +97,7 @@ async def _record(engine: Engine, payout: Payout, contract: LifecycleContract, o
                 under_way = Wait(WaitFor.MONEY_UNDER_WAY, f"out of {key.lifecycle_contract}")
                 return StepResult(engine.settings.poll_seconds, under_way)
             available = look.balance_base_units - await work.treasury.committed(key)
-            total = percentage_of(available, payout.percentage_basis_points)
+            total = percentage_of(available, payout.terms.percentage_basis_points)
             if total == 0:
                 detail = f"{key.lifecycle_contract} holds nothing that is not promised"
                 payout.fail(Failure(FailedBecause.NOTHING_AVAILABLE, detail), engine.now())
@@ -120,7 +120,7 @@ async def _excluded_balance(
 ) -> int:
     """What the excluded holders hold together, where their share is spread over the others; else 0."""
     rules = payout.rules
-    if not rules.excluded or rules.excluded_share is not ExcludedShare.REDISTRIBUTE:
+    if not spreads(rules):
         return 0
     balances = await engine.security_token.snapshot_balances(
         contract.token, snapshot_id, sorted(rules.excluded), block_number

@@ -1,6 +1,6 @@
 """Whether a redemption has reached every token: those that nobody on the bond's list holds free."""
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine
 from payout_service.application.planning.payout_conditions import entitlement_source
 from payout_service.domain.lifecycle import LifecycleContract

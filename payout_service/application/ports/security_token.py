@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from libs.chain.address import EvmAddress
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.domain.plan import Entitlement
 from payout_service.domain.transaction import ContractCall
 

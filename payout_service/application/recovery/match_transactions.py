@@ -10,6 +10,7 @@ from payout_service.application.ports.rail import SeenTransaction
 from payout_service.application.ports.unit_of_work import UnitOfWork
 from payout_service.application.recovery.payouts_of_executions import payout_of_execution, told_reference
 from payout_service.domain.lifecycle import LifecycleContract
+from payout_service.domain.payee_rules import withholds
 from payout_service.domain.payout import Payout
 from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.sweep import Sweep
@@ -133,7 +134,7 @@ async def _totals_paid_on(
 
 def _may_have_paid(payout: Payout, totals: set[int]) -> bool:
     """A payout pays one total; a percentage that has none yet may have had any."""
-    if payout.rules.excluded or payout.rules.withholds:
+    if payout.rules.excluded or withholds(payout.rules):
         # The spread total of excluded shares, and a total less what is withheld, are known only with the snapshot.
         return True
     return totals <= {payout.total_base_units} if payout.total_base_units else len(totals) <= 1

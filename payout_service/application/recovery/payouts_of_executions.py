@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.unit_of_work import UnitOfWork
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.settlement import Execution, ExecutionKind

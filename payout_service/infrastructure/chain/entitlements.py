@@ -15,7 +15,7 @@ from libs.errors import AppError, Reason
 from libs.evm import interfaces
 from libs.evm.abi import Function
 from libs.evm.tokens import security_token_metadata, try_call
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.security_token import CorporateAction, EntitlementSource
 from payout_service.domain.plan import Entitlement
 from payout_service.infrastructure.chain.reader import EvmReader

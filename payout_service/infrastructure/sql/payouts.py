@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.chain.address import EvmAddress
 from libs.events import OutgoingEvent
-from libs.payout_terms import PayoutKind
-from libs.persistence.payee_rules import rules_from_json, rules_to_json
+from libs.payout_terms.stored import terms_from_row, terms_to_columns
+from libs.payout_terms.terms import PayoutKind
 from payout_service.domain.payout import (
     WORKED_STATES,
     Payout,
@@ -53,7 +53,7 @@ class SqlPayoutRepository:
                 payout_id=payout.payout_id,
                 due_time=payout.create_time,
                 reconcile_time=payout.create_time,
-                **_terms(payout),
+                **_fixed_values(payout),
                 **_values(payout),
             )
             .on_conflict_do_nothing(index_elements=[_payout.c.payout_id])
@@ -161,13 +161,10 @@ def payout_of(row: Row[Any]) -> Payout:
     return Payout(
         payout_id=row.payout_id,
         asset_id=row.asset_id,
+        terms=terms_from_row(row),
         total_base_units=row.total_base_units,
         create_time=row.create_time,
         update_time=row.update_time,
-        percentage_basis_points=row.percentage_basis_points,
-        kind=PayoutKind(row.kind),
-        action_id=row.action_id,
-        rules=rules_from_json(row.rules),
         state=PayoutState(row.state),
         version=row.version,
         snapshot=_snapshot_of(row),
@@ -222,13 +219,11 @@ def _progress_of(row: Row[Any]) -> Progress:
     return Progress(**{each.name: getattr(row, each.name) for each in fields(Progress)})
 
 
-def _terms(payout: Payout) -> dict[str, object]:
+def _fixed_values(payout: Payout) -> dict[str, object]:
     """What never changes. Rules may name thousands of holders; they are not written anew with every save."""
     return {
         "asset_id": payout.asset_id,
-        "kind": payout.kind.value,
-        "action_id": payout.action_id,
-        "rules": rules_to_json(payout.rules),
+        **terms_to_columns(payout.terms),
         "create_time": payout.create_time,
     }
 
@@ -237,7 +232,6 @@ def _values(payout: Payout) -> dict[str, object]:
     snapshot, plan = payout.snapshot, payout.plan
     return {
         "total_base_units": payout.total_base_units,
-        "percentage_basis_points": payout.percentage_basis_points,
         "state": payout.state.value,
         "version": payout.version,
         "snapshot_id": snapshot.snapshot_id if snapshot else None,

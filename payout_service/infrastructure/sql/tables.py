@@ -92,7 +92,7 @@ payout = Table(
     ),
     # The dividend's or coupon's id on the asset, from 1; 0 for the other kinds.
     _uint256("action_id"),
-    # See libs/persistence/payee_rules.py; {} for none.
+    # See libs/payout_terms/stored.py; {} for none.
     Column("rules", JSONB, nullable=False),
     # 0 until the plan fixes it for all but a fixed total.
     _uint256("total_base_units"),

@@ -202,7 +202,7 @@ class World:
         content: dict[str, Any] = {
             "request_id": str(uuid4()),
             "asset": f"assets/{asset_id}",
-            "total_amount": {"base_units": "1000000"},
+            "terms": {"total_amount": {"base_units": "1000000"}},
         }
         return pb.CreateDistributionRequest(**(content | changes))
 
@@ -313,11 +313,7 @@ def payout_event(distribution: pb.Distribution, version: int, state: str, **chan
         "asset": distribution.asset,
         "state": f"STATE_{state}",
         "total_amount": distribution.total_amount,
-        "percentage": distribution.percentage,
-        "dividend_id": distribution.dividend_id,
-        "coupon_id": distribution.coupon_id,
-        "redemption": distribution.redemption,
-        "rules": distribution.rules if distribution.HasField("rules") else None,
+        "terms": distribution.terms,
         "plan_hash": "ab" * 32,
     }
     progress: dict[str, Any] = {

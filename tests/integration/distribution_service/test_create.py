@@ -9,7 +9,7 @@ import pytest
 from masspayout.distribution.v1 import distribution_service_pb2 as pb
 from masspayout.distribution.v1 import events_pb2
 from masspayout.payout.v1 import payout_service_pb2
-from masspayout.type.v1 import amount_pb2, readiness_pb2, rules_pb2
+from masspayout.type.v1 import amount_pb2, readiness_pb2, rules_pb2, terms_pb2
 from sqlalchemy import func, select
 
 from distribution_service.infrastructure.tables import distributions, known_assets
@@ -34,9 +34,17 @@ _HOLDER = "0x" + "1a" * 20
 _OTHER_HOLDER = "0x" + "2b" * 20
 
 
+def _total(**amount: str) -> dict[str, Any]:
+    return {"terms": {"total_amount": amount}}
+
+
+def _by(rules: dict[str, Any]) -> dict[str, Any]:
+    return {"terms": {"total_amount": {"base_units": "1"}, "rules": rules}}
+
+
 async def test_a_distribution_is_stored_and_announced(world: World) -> None:
     asset_id = await world.import_asset()
-    request = world.create_request(asset_id, total_amount={"decimal_amount": "1.5"}, allow_unfunded=True)
+    request = world.create_request(asset_id, allow_unfunded=True, **_total(decimal_amount="1.5"))
     created = await world.stub.CreateDistribution(request)
 
     assert created.state == pb.Distribution.STATE_RELEASED
@@ -46,7 +54,8 @@ async def test_a_distribution_is_stored_and_announced(world: World) -> None:
     assert created.payout == f"payouts/{resource_uuid(created.name)}"
     assert not created.HasField("progress")
     assert await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name)) == created
-    assert [item.total_amount_base_units for item in world.payouts.asked] == ["1500000"]
+    assert created.terms == terms_pb2.PayoutTerms(total_amount={"base_units": "1500000"})
+    assert [item.terms for item in world.payouts.asked] == [created.terms]
 
     async def announced() -> list[tuple[str, bytes]] | None:
         return await world.bus.events_of("distribution", resource_uuid(created.name)) or None
@@ -65,46 +74,43 @@ async def test_a_distribution_is_stored_and_announced(world: World) -> None:
         ({"asset": ""}, "REQUIRED_FIELD_MISSING", "asset"),
         ({"asset": "assets/1"}, "INVALID_RESOURCE_NAME", "asset"),
         ({"asset": "distributions/00000000-0000-4000-8000-000000000000"}, "INVALID_RESOURCE_NAME", "asset"),
-        ({"total_amount": None}, "REQUIRED_FIELD_MISSING", "total_amount"),
-        ({"total_amount": None, "percentage": "0"}, "INVALID_PERCENTAGE", "percentage"),
-        ({"total_amount": None, "percentage": "100.01"}, "INVALID_PERCENTAGE", "percentage"),
-        ({"percentage": "5"}, "CONFLICTING_FIELDS", "percentage"),
-        ({"dividend_id": 1}, "CONFLICTING_FIELDS", "dividend_id"),
-        ({"total_amount": None, "coupon_id": 1, "redemption": True}, "CONFLICTING_FIELDS", "redemption"),
-        ({"total_amount": None, "coupon_id": -1}, "INVALID_ACTION_ID", "coupon_id"),
-        ({"rules": {"excluded_holders": [_HOLDER, _HOLDER]}}, "DUPLICATE_HOLDER", "rules.excluded_holders[1]"),
-        ({"rules": {"excluded_holders": [_HOLDER] * 1001}}, "TOO_MANY_HOLDERS", "rules.excluded_holders"),
+        ({"terms": None}, "REQUIRED_FIELD_MISSING", "terms"),
+        ({"terms": {"rules": {"withholding_percentage": "1"}}}, "REQUIRED_FIELD_MISSING", "terms"),
+        ({"terms": {"total_amount": {}}}, "REQUIRED_FIELD_MISSING", "terms.total_amount"),
+        ({"terms": {"percentage": ""}}, "INVALID_PERCENTAGE", "terms.percentage"),
+        ({"terms": {"percentage": "0"}}, "INVALID_PERCENTAGE", "terms.percentage"),
+        ({"terms": {"percentage": "100.01"}}, "INVALID_PERCENTAGE", "terms.percentage"),
+        ({"terms": {"dividend_id": 0}}, "INVALID_ACTION_ID", "terms.dividend_id"),
+        ({"terms": {"coupon_id": -1}}, "INVALID_ACTION_ID", "terms.coupon_id"),
+        (_by({"excluded_holders": [_HOLDER, _HOLDER]}), "DUPLICATE_HOLDER", "terms.rules.excluded_holders[1]"),
+        (_by({"excluded_holders": [_HOLDER] * 1001}), "TOO_MANY_HOLDERS", "terms.rules.excluded_holders"),
         (
-            {"rules": {"withholding_rates": [{"holder": _HOLDER, "percentage": "101"}]}},
+            _by({"withholding_rates": [{"holder": _HOLDER, "percentage": "101"}]}),
             "INVALID_PERCENTAGE",
-            "rules.withholding_rates[0].percentage",
+            "terms.rules.withholding_rates[0].percentage",
         ),
         (
-            {"rules": {"minimum_amount": {"decimal_amount": "0.0000001"}}},
+            _by({"excluded_holders": [_HOLDER], "withholding_rates": [{"holder": _HOLDER, "percentage": "1"}]}),
+            "CONFLICTING_FIELDS",
+            "terms.rules.withholding_rates[0].holder",
+        ),
+        (
+            _by({"minimum_amount": {"decimal_amount": "0.0000001"}}),
             "AMOUNT_TOO_MANY_DECIMALS",
-            "rules.minimum_amount.decimal_amount",
+            "terms.rules.minimum_amount.decimal_amount",
         ),
         (
-            {"total_amount": None, "dividend_id": 1, "rules": {"withholding_percentage": "1"}},
-            "RULE_NOT_SUPPORTED",
-            "rules.withholding_percentage",
+            _by({"minimum_amount": {"base_units": "0"}}),
+            "AMOUNT_NOT_POSITIVE",
+            "terms.rules.minimum_amount.base_units",
         ),
-        (
-            {"total_amount": None, "redemption": True, "rules": {"minimum_amount": {"decimal_amount": "1"}}},
-            "RULE_NOT_SUPPORTED",
-            "rules.minimum_amount",
-        ),
-        ({"total_amount": {"base_units": "1.0"}}, "INVALID_AMOUNT", "total_amount.base_units"),
-        ({"total_amount": {"base_units": "0"}}, "AMOUNT_NOT_POSITIVE", "total_amount.base_units"),
-        ({"total_amount": {"base_units": "-5"}}, "AMOUNT_NOT_POSITIVE", "total_amount.base_units"),
-        ({"total_amount": {"base_units": str(2**256)}}, "AMOUNT_TOO_LARGE", "total_amount.base_units"),
-        ({"total_amount": {"decimal_amount": ""}}, "INVALID_AMOUNT", "total_amount.decimal_amount"),
-        ({"total_amount": {"decimal_amount": "0.000000"}}, "AMOUNT_NOT_POSITIVE", "total_amount.decimal_amount"),
-        (
-            {"total_amount": {"decimal_amount": "1.0000001"}},
-            "AMOUNT_TOO_MANY_DECIMALS",
-            "total_amount.decimal_amount",
-        ),
+        (_total(base_units="1.0"), "INVALID_AMOUNT", "terms.total_amount.base_units"),
+        (_total(base_units="0"), "AMOUNT_NOT_POSITIVE", "terms.total_amount.base_units"),
+        (_total(base_units="-5"), "AMOUNT_NOT_POSITIVE", "terms.total_amount.base_units"),
+        (_total(base_units=str(2**256)), "AMOUNT_TOO_LARGE", "terms.total_amount.base_units"),
+        (_total(decimal_amount=""), "INVALID_AMOUNT", "terms.total_amount.decimal_amount"),
+        (_total(decimal_amount="0.000000"), "AMOUNT_NOT_POSITIVE", "terms.total_amount.decimal_amount"),
+        (_total(decimal_amount="1.0000001"), "AMOUNT_TOO_MANY_DECIMALS", "terms.total_amount.decimal_amount"),
     ],
 )
 async def test_bad_input_is_refused_and_nothing_is_written(
@@ -122,7 +128,7 @@ async def test_bad_input_is_refused_and_nothing_is_written(
 async def test_the_largest_amount_survives(world: World) -> None:
     asset_id = await world.import_asset()
     created = await world.stub.CreateDistribution(
-        world.create_request(asset_id, total_amount={"base_units": str(2**256 - 1)})
+        world.create_request(asset_id, **_total(base_units=str(2**256 - 1)))
     )
     read = await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name))
     assert read.total_amount.base_units == str(2**256 - 1)
@@ -156,7 +162,7 @@ async def test_missing_funds_are_told_or_waited_for(world: World) -> None:
     assert refusal == Refusal(
         grpc.StatusCode.FAILED_PRECONDITION,
         "INSUFFICIENT_FUNDS",
-        "total_amount",
+        "terms.total_amount",
         {
             "required_base_units": "999999",
             "available_base_units": "400000",
@@ -172,13 +178,13 @@ async def test_missing_funds_are_told_or_waited_for(world: World) -> None:
 
 async def test_a_percentage_is_stored_and_announced(world: World) -> None:
     asset_id = await world.import_asset()
-    request = world.create_request(asset_id, total_amount=None, percentage="12.50")
+    request = world.create_request(asset_id, terms={"percentage": "12.50"})
     created = await world.stub.CreateDistribution(request)
 
-    assert (created.percentage, created.total_amount) == ("12.5", token_amount(0))
+    assert (created.terms.percentage, created.total_amount) == ("12.5", token_amount(0))
     assert await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name)) == created
     (asked,) = world.payouts.asked
-    assert (asked.percentage, asked.total_amount_base_units) == ("12.5", "")
+    assert asked.terms == terms_pb2.PayoutTerms(percentage="12.5")
 
     async def announced() -> list[tuple[str, bytes]] | None:
         return await world.bus.events_of("distribution", resource_uuid(created.name)) or None
@@ -186,19 +192,19 @@ async def test_a_percentage_is_stored_and_announced(world: World) -> None:
     ((_, payload),) = await eventually(announced, "the event is on the stream")
     assert events_pb2.DistributionReleased.FromString(payload).distribution == created
     assert await world.stub.CreateDistribution(request) == created
-    request.percentage = "12.5"
+    request.terms.percentage = "12.5"
     assert (await refused(world.stub.CreateDistribution(request))).reason == "REQUEST_ID_REUSED"
 
 
-@pytest.mark.parametrize("pays", [{"dividend_id": 3}, {"coupon_id": 4}, {"redemption": True}])
+@pytest.mark.parametrize("pays", [{"dividend_id": 3}, {"coupon_id": 4}, {"redemption": {}}])
 async def test_what_the_asset_has_announced_is_stored_and_announced(world: World, pays: dict[str, Any]) -> None:
     asset_id = await world.import_asset()
-    created = await world.stub.CreateDistribution(world.create_request(asset_id, total_amount=None, **pays))
+    created = await world.stub.CreateDistribution(world.create_request(asset_id, terms=pays))
 
-    assert {name: getattr(created, name) for name in pays} == pays
+    assert created.terms == terms_pb2.PayoutTerms(**pays)
     assert created.total_amount == token_amount(0)
     assert await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name)) == created
-    asked = payout_service_pb2.PreviewPayoutRequest(asset=f"assets/{asset_id}", **pays)
+    asked = payout_service_pb2.PreviewPayoutRequest(asset=f"assets/{asset_id}", terms=pays)
     assert world.payouts.asked == [asked], "with amounts: else nobody knows what it takes"
 
     async def announced() -> list[tuple[str, bytes]] | None:
@@ -217,7 +223,7 @@ async def test_rules_are_asked_for_stored_and_announced(world: World) -> None:
         "withholding_rates": [{"holder": _OTHER_HOLDER, "percentage": "0"}],
         "minimum_amount": {"decimal_amount": "2.5"},
     }
-    created = await world.stub.CreateDistribution(world.create_request(asset_id, rules=rules))
+    created = await world.stub.CreateDistribution(world.create_request(asset_id, **_by(rules)))
 
     shown = rules_pb2.PayeeRules(
         excluded_holders=[checksummed(_HOLDER)],
@@ -226,16 +232,16 @@ async def test_rules_are_asked_for_stored_and_announced(world: World) -> None:
         withholding_rates=[rules_pb2.WithholdingRate(holder=checksummed(_OTHER_HOLDER), percentage="0")],
         minimum_amount=amount_pb2.AmountInput(base_units="2500000"),
     )
-    assert created.rules == shown
+    assert created.terms.rules == shown
     assert await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name)) == created
-    assert [asked.rules for asked in world.payouts.asked] == [shown]
+    assert [asked.terms.rules for asked in world.payouts.asked] == [shown]
 
 
 async def test_before_the_record_date_nothing_is_refused(world: World) -> None:
     asset_id = await world.import_asset()
     world.payouts.answer.holder_count = 0
     world.payouts.answer.readiness.add(kind="KIND_RECORD_DATE_REACHED", satisfied=False)
-    created = await world.stub.CreateDistribution(world.create_request(asset_id, total_amount=None, dividend_id=3))
+    created = await world.stub.CreateDistribution(world.create_request(asset_id, terms={"dividend_id": 3}))
     assert created.state == pb.Distribution.STATE_RELEASED
 
 
@@ -243,11 +249,11 @@ async def test_a_percentage_of_nothing_is_refused_or_left_to_the_plan(world: Wor
     asset_id = await world.import_asset()
     world.payouts.answer.total_base_units = world.payouts.answer.available_base_units = "0"
     before = await world.written()
-    share: dict[str, Any] = {"total_amount": None, "percentage": "50"}
+    share: dict[str, Any] = {"terms": {"percentage": "50"}}
     refusal = await refused(world.stub.CreateDistribution(world.create_request(asset_id, **share)))
 
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_FUNDS")
-    assert (refusal.field, refusal.metadata["required_base_units"]) == ("percentage", "2")
+    assert (refusal.field, refusal.metadata["required_base_units"]) == ("terms.percentage", "2")
     assert await world.written() == before
     request = world.create_request(asset_id, allow_unfunded=True, **share)
     assert (await world.stub.CreateDistribution(request)).state == pb.Distribution.STATE_RELEASED
@@ -268,13 +274,13 @@ async def test_what_payout_service_refuses_is_passed_on(
     world: World, reason: Reason, code: grpc.StatusCode
 ) -> None:
     asset_id = await world.import_asset()
-    world.payouts.refusal = to_status(AppError(reason, "not so", field="dividend_id"))
+    world.payouts.refusal = to_status(AppError(reason, "not so", field="terms.dividend_id"))
     before = await world.written()
     refusal = await refused(world.stub.CreateDistribution(world.create_request(asset_id)))
     assert (refusal.code, refusal.reason) == (code, reason.value)
     # A rich status of another code has no place for a field.
     has_field = code in (_INVALID, grpc.StatusCode.FAILED_PRECONDITION)
-    assert refusal.field == ("dividend_id" if has_field else None)
+    assert refusal.field == ("terms.dividend_id" if has_field else None)
     assert await world.written() == before
 
 
@@ -312,7 +318,7 @@ async def test_a_request_id_with_other_content_is_refused(world: World) -> None:
     asset_id = await world.import_asset()
     request = world.create_request(asset_id)
     await world.stub.CreateDistribution(request)
-    request.total_amount.base_units = "1000001"
+    request.terms.total_amount.base_units = "1000001"
     before = await world.written()
     refusal = await refused(world.stub.CreateDistribution(request))
     assert refusal == Refusal(_INVALID, "REQUEST_ID_REUSED", "request_id", {})
@@ -363,7 +369,7 @@ async def test_a_preview_shows_what_payout_service_says_and_refuses_neither_fund
     )
     before = await world.written()
     preview = await world.stub.PreviewDistribution(
-        pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", total_amount={"decimal_amount": "2"})
+        pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", **_total(decimal_amount="2"))
     )
 
     assert preview == pb.PreviewDistributionResponse(
@@ -398,19 +404,19 @@ async def test_a_preview_shows_what_payout_service_says_and_refuses_neither_fund
 async def test_a_preview_of_a_percentage_shows_the_total_of_payout_service(world: World) -> None:
     asset_id = await world.import_asset()
     world.payouts.answer.total_base_units = "625000"
-    request = pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", percentage="12.5")
+    request = pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", terms={"percentage": "12.5"})
     preview = await world.stub.PreviewDistribution(request)
 
     assert preview.total_amount == token_amount(625_000)
     (asked,) = world.payouts.asked
-    assert (asked.percentage, asked.total_amount_base_units, asked.skip_amounts) == ("12.5", "", False)
+    assert (asked.terms, asked.skip_amounts) == (terms_pb2.PayoutTerms(percentage="12.5"), False)
 
 
 async def test_a_preview_refuses_bad_input(world: World) -> None:
     asset_id = await world.import_asset()
-    bad = pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", total_amount={"base_units": "0"})
+    bad = pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", **_total(base_units="0"))
     assert (await refused(world.stub.PreviewDistribution(bad))).reason == "AMOUNT_NOT_POSITIVE"
-    bad = pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", percentage="1e1")
+    bad = pb.PreviewDistributionRequest(asset=f"assets/{asset_id}", terms={"percentage": "1e1"})
     assert (await refused(world.stub.PreviewDistribution(bad))).reason == "INVALID_PERCENTAGE"
-    unknown = pb.PreviewDistributionRequest(asset=f"assets/{uuid4()}", total_amount={"base_units": "1"})
+    unknown = pb.PreviewDistributionRequest(asset=f"assets/{uuid4()}", **_total(base_units="1"))
     assert (await refused(world.stub.PreviewDistribution(unknown))).reason == "ASSET_NOT_YET_KNOWN"

@@ -129,9 +129,7 @@ async def test_a_deferred_payout_goes_on_when_payments_come_due(world: World) ->
 
 async def test_a_redemption_is_followed_round_by_round(world: World) -> None:
     asset_id = await world.import_asset()
-    created = await world.stub.CreateDistribution(
-        world.create_request(asset_id, total_amount=None, redemption=True)
-    )
+    created = await world.stub.CreateDistribution(world.create_request(asset_id, terms={"redemption": {}}))
     steps = [
         ("PLANNING", 0),
         ("WAITING_FOR_FUNDS", 900_000),
@@ -146,12 +144,12 @@ async def test_a_redemption_is_followed_round_by_round(world: World) -> None:
         await world.tell_payout(created, version, state, total_amount=token_amount(total), **paid)
         assert (await world.wait_for(created.name, state)).total_amount == token_amount(total)
     completed = await world.wait_for(created.name, "COMPLETED")
-    assert (completed.redemption, completed.etag) == (True, '"8"')
+    assert (completed.terms.HasField("redemption"), completed.etag) == (True, '"8"')
 
 
 async def test_the_total_of_a_percentage_is_the_one_that_the_payout_has_fixed(world: World) -> None:
     asset_id = await world.import_asset()
-    request = world.create_request(asset_id, total_amount=None, percentage="100")
+    request = world.create_request(asset_id, terms={"percentage": "100"})
     created = await world.stub.CreateDistribution(request)
     unpaid: dict[str, Any] = {"paid_count": 0, "paid_amount": None}
     await world.tell_payout(created, 1, "REQUESTED", **unpaid)
@@ -160,7 +158,7 @@ async def test_the_total_of_a_percentage_is_the_one_that_the_payout_has_fixed(wo
     assert (await world.wait_for(created.name, "EXECUTING")).total_amount == token_amount(1_000_000)
     await world.tell_payout(created, 3, "COMPLETED", total_amount=token_amount(1_000_000))
     completed = await world.wait_for(created.name, "COMPLETED")
-    assert (completed.percentage, completed.total_amount) == ("100", token_amount(1_000_000))
+    assert (completed.terms.percentage, completed.total_amount) == ("100", token_amount(1_000_000))
 
 
 async def test_a_failed_payout(world: World) -> None:
@@ -183,7 +181,7 @@ async def test_contradictions_become_dead_letters_and_change_nothing(world: Worl
     contradicting.append(await world.tell_payout(other, 1, "EXECUTING", total_amount=token_amount(1)))
     contradicting.append(await world.tell_payout(other, 2, "COMPLETED", paid_count=2))
     share = await world.stub.CreateDistribution(
-        world.create_request(await world.import_asset(), total_amount=None, percentage="50")
+        world.create_request(await world.import_asset(), terms={"percentage": "50"})
     )
     await world.tell_payout(share, 1, "EXECUTING", total_amount=token_amount(800_000))
     fixed = await world.wait_for(share.name, "EXECUTING")
@@ -191,10 +189,12 @@ async def test_contradictions_become_dead_letters_and_change_nothing(world: Worl
     contradicting.append(
         await world.tell_payout(share, 3, "CANCELLED", total_amount=token_amount(800_000), cancelled_count=0)
     )
-    contradicting.append(await world.tell_payout(other, 3, "EXECUTING", dividend_id=7))
-    contradicting.append(
-        await world.tell_payout(other, 4, "EXECUTING", rules={"excluded_holders": [PAYMENT_TOKEN]})
-    )
+    with_rules = {
+        "total_amount": other.terms.total_amount,
+        "rules": {"excluded_holders": [PAYMENT_TOKEN]},
+    }
+    contradicting.append(await world.tell_payout(other, 3, "EXECUTING", terms={"dividend_id": 7}))
+    contradicting.append(await world.tell_payout(other, 4, "EXECUTING", terms=with_rules))
     unknown = pb.Distribution()
     unknown.CopyFrom(created)
     unknown.name = created.asset.replace("assets", "distributions")

@@ -14,21 +14,23 @@ from distribution_service.application.ports import DistributionReader, ListPosit
 from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.payout_report import Progress
 from distribution_service.domain.states import DistributionState, PayoutState
-from distribution_service.domain.terms import (
-    Coupon,
-    Dividend,
-    FixedTotal,
-    Redemption,
-    ShareOfAvailable,
-    Terms,
-    action_id_of,
-    kind_of,
-)
 from distribution_service.infrastructure import tables
 from distribution_service.infrastructure.distribution_repository import SqlDistributionReader
 from distribution_service.infrastructure.unit_of_work import unit_of_work_factory
 from libs.clock import SystemClock
-from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from libs.payout_terms.terms import (
+    NO_RULES,
+    Coupon,
+    Dividend,
+    ExcludedShare,
+    FixedTotal,
+    PayeeRules,
+    PayoutKind,
+    PayoutTerms,
+    Redemption,
+    ShareOfAvailable,
+    WhatIsPaid,
+)
 from tests.unit.distribution_service.fakes import (
     START,
     TOKEN,
@@ -55,7 +57,7 @@ def ports(request: pytest.FixtureRequest) -> Ports:
 
 
 async def _stored(
-    ports: Ports, count: int = 1, terms: Terms = _LARGEST, rules: PayeeRules = NO_RULES
+    ports: Ports, count: int = 1, pays: WhatIsPaid = _LARGEST, rules: PayeeRules = NO_RULES
 ) -> list[Distribution]:
     new_unit_of_work, _ = ports
     known = asset()
@@ -63,8 +65,7 @@ async def _stored(
         Distribution.release(
             distribution_id=uuid4(),
             asset_id=known.asset_id,
-            terms=terms,
-            rules=rules,
+            terms=PayoutTerms(pays, rules),
             payment_token=TOKEN,
             allow_unfunded=True,
             now=START,
@@ -110,7 +111,7 @@ async def test_what_is_stored_is_read_back(ports: Ports) -> None:
 
 async def test_a_percentage_and_the_total_that_its_plan_fixed_are_read_back(ports: Ports) -> None:
     new_unit_of_work, reader = ports
-    (distribution,) = await _stored(ports, terms=ShareOfAvailable(10_000))
+    (distribution,) = await _stored(ports, pays=ShareOfAvailable(10_000))
     told = report(distribution, 1, PayoutState.PLANNING, total_base_units=2**256 - 1)
     fixed = distribution.apply_payout(told, START)
     assert await reader.find(distribution.distribution_id) == distribution
@@ -119,7 +120,7 @@ async def test_a_percentage_and_the_total_that_its_plan_fixed_are_read_back(port
         await uow.commit()
     stored = await reader.find(distribution.distribution_id)
     assert stored == fixed
-    assert (stored.percentage_basis_points, stored.total_base_units) == (10_000, 2**256 - 1)
+    assert (stored.terms.percentage_basis_points, stored.total_base_units) == (10_000, 2**256 - 1)
 
 
 _RULES = PayeeRules(
@@ -132,7 +133,7 @@ _RULES = PayeeRules(
 
 
 @pytest.mark.parametrize(
-    ("terms", "rules"),
+    ("pays", "rules"),
     [
         (_LARGEST, _RULES),
         (Dividend(2**63 - 1), replace(NO_RULES, excluded=_RULES.excluded, minimum_base_units=1)),
@@ -140,19 +141,19 @@ _RULES = PayeeRules(
         (Redemption(), NO_RULES),
     ],
 )
-async def test_what_is_paid_and_by_which_rules_is_read_back(ports: Ports, terms: Terms, rules: PayeeRules) -> None:
+async def test_terms_are_read_back(ports: Ports, pays: WhatIsPaid, rules: PayeeRules) -> None:
     _, reader = ports
-    (distribution,) = await _stored(ports, terms=terms, rules=rules)
+    (distribution,) = await _stored(ports, pays=pays, rules=rules)
     stored = await reader.find(distribution.distribution_id)
     assert stored == distribution
-    assert (stored.kind, stored.action_id, stored.rules) == (kind_of(terms), action_id_of(terms), rules)
+    assert stored.terms == PayoutTerms(pays, rules)
 
 
-@pytest.mark.parametrize("terms", [Dividend(1), Redemption()])
-async def test_a_total_of_zero_can_be_stored_where_it_can_be(ports: Ports, terms: Terms) -> None:
+@pytest.mark.parametrize("pays", [Dividend(1), Redemption()])
+async def test_a_total_of_zero_can_be_stored_where_it_can_be(ports: Ports, pays: WhatIsPaid) -> None:
     new_unit_of_work, reader = ports
-    (distribution,) = await _stored(ports, terms=terms)
-    state = PayoutState.EXECUTING if isinstance(terms, Redemption) else PayoutState.COMPLETED
+    (distribution,) = await _stored(ports, pays=pays)
+    state = PayoutState.EXECUTING if isinstance(pays, Redemption) else PayoutState.COMPLETED
     changed = distribution.apply_payout(report(distribution, 1, state), START)
     async with new_unit_of_work() as uow:
         await uow.distributions.update(changed)

@@ -57,12 +57,13 @@ async def test_pages_hold_each_distribution_once_oldest_first(world: World) -> N
 
 async def test_rules_are_told_of_one_distribution_and_left_out_of_lists(world: World) -> None:
     asset_id = await world.import_asset()
-    request = world.create_request(asset_id, rules={"withholding_percentage": "5"})
+    request = world.create_request(asset_id, terms={"percentage": "10", "rules": {"withholding_percentage": "5"}})
     created = await world.stub.CreateDistribution(request)
     one = await world.stub.GetDistribution(pb.GetDistributionRequest(name=created.name))
-    assert one.rules.withholding_percentage == "5"
+    assert one.terms.rules.withholding_percentage == "5"
     (listed,) = (await _list(world, asset=f"assets/{asset_id}")).distributions
-    assert (listed.name, listed.HasField("rules")) == (created.name, False)
+    assert (listed.name, listed.terms.percentage) == (created.name, "10")
+    assert not listed.terms.HasField("rules")
 
 
 async def test_a_page_token_is_good_for_its_own_list_only(world: World) -> None:

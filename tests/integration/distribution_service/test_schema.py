@@ -36,10 +36,10 @@ import distribution_service.infrastructure
 from distribution_service.domain.distribution import Distribution
 from distribution_service.domain.payout_report import Progress
 from distribution_service.domain.states import DistributionState, PayoutState
-from distribution_service.domain.terms import Dividend
 from distribution_service.infrastructure import tables
 from distribution_service.infrastructure.asset_repository import SqlAssetRepository
 from distribution_service.infrastructure.rows import all_values, distribution_of
+from libs.payout_terms.terms import Dividend
 from libs.persistence.columns import BaseUnits
 from tests.unit.distribution_service.fakes import (
     START,

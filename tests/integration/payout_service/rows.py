@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.chain.address import EvmAddress
 from libs.clock import SystemClock
-from libs.payout_terms import NO_RULES, PayeeRules, PayoutKind
+from libs.payout_terms.terms import NO_RULES, PayeeRules, PayoutKind
 from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
 from payout_service.domain.fees import Fees
@@ -22,6 +22,7 @@ from payout_service.domain.transaction import Attempt, ContractCall, OwnerKind, 
 from payout_service.infrastructure.sql import tables
 from payout_service.infrastructure.sql.unit_of_work import SqlPayoutUnitOfWork
 from tests.support.payout.memory_database import START
+from tests.support.payout.terms_of import terms_of
 
 HUGE = 2**256 - 1
 CHAIN_ID = 298
@@ -70,6 +71,11 @@ async def add_contract(
     return contract
 
 
+def new_payout(asset_id: UUID) -> Payout:
+    """A payout of one base unit."""
+    return Payout.request(uuid4(), asset_id, terms_of(total=1), create_time=START, now=START)
+
+
 async def add_payout(
     unit_of_work: UnitOfWorkFactory,
     total: int = 1_000,
@@ -82,10 +88,8 @@ async def add_payout(
     """A payout as it was requested; of action 1 where it pays a corporate action."""
     if asset_id is None:
         asset_id = (await add_contract(unit_of_work, new_contract(create_time))).asset_id
-    action_id = 1 if kind.is_corporate_action else 0
-    payout = Payout(
-        uuid4(), asset_id, total, create_time, create_time, kind=kind, action_id=action_id, rules=rules
-    )
+    terms = terms_of(kind, total=total, rules=rules)
+    payout = Payout.request(uuid4(), asset_id, terms, create_time=create_time, now=create_time)
     async with unit_of_work() as work:
         assert await work.payouts.add(payout)
         await work.commit()

@@ -11,7 +11,7 @@ from deploy.devnet.artifacts import lifecycle_artifact_path, load_lifecycle_arti
 from deploy.devnet.terms import AssetVersion
 from libs.chain.address import EvmAddress
 from libs.evm.rpc import JsonRpc
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
 from payout_service.application.ports.rail import CallWouldRevertError
 from payout_service.application.ports.security_token import CorporateAction, EntitlementSource

@@ -6,7 +6,19 @@ from uuid import uuid4
 
 import pytest
 
-from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from libs.payout_terms.terms import (
+    NO_RULES,
+    Coupon,
+    Dividend,
+    ExcludedShare,
+    FixedTotal,
+    PayeeRules,
+    PayoutKind,
+    PayoutTerms,
+    Redemption,
+    ShareOfAvailable,
+    WhatIsPaid,
+)
 from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
 from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleState
@@ -25,6 +37,7 @@ from tests.integration.payout_service.rows import (
     new_contract,
 )
 from tests.support.payout.memory_database import START
+from tests.support.payout.terms_of import terms_of
 
 MONEY = Wait(WaitFor.INSUFFICIENT_FUNDS, "so much")
 NOBODY = Failure(FailedBecause.NO_HOLDERS, "because")
@@ -74,7 +87,6 @@ async def test_a_payout_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory)
         assert payout.plan
         assert (payout.state, payout.plan.holder_count) == (PayoutState.WAITING_FOR_FUNDS, 4)
         assert payout.plan.zero_due_count == 1
-        payout.percentage_basis_points = 1_250
         payout.progress = Progress(1, 2, 3, 4, 500, 6, 7, 8, 9, 10)
         payout.wait_for(MONEY, LATER)
         payout.pause(LATER)
@@ -118,12 +130,18 @@ RULES = PayeeRules(
 )
 
 
-@pytest.mark.parametrize("kind", PayoutKind)
+@pytest.mark.parametrize(
+    "pays", [FixedTotal(HUGE), ShareOfAvailable(1_250), Dividend(2**63 - 1), Coupon(1), Redemption()]
+)
 @pytest.mark.parametrize("rules", [NO_RULES, RULES])
 async def test_the_terms_of_a_payout_are_read_as_they_were_stored(
-    unit_of_work: UnitOfWorkFactory, kind: PayoutKind, rules: PayeeRules
+    unit_of_work: UnitOfWorkFactory, pays: WhatIsPaid, rules: PayeeRules
 ) -> None:
-    payout = await add_payout(unit_of_work, kind=kind, rules=rules)
+    asset_id, terms = (await add_contract(unit_of_work)).asset_id, PayoutTerms(pays, rules)
+    payout = Payout.request(uuid4(), asset_id, terms, create_time=START, now=START)
+    async with unit_of_work() as work:
+        assert await work.payouts.add(payout)
+        await work.commit()
     async with unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         assert locked == payout
@@ -132,7 +150,7 @@ async def test_the_terms_of_a_payout_are_read_as_they_were_stored(
         await work.commit()
     async with unit_of_work() as work:
         assert await work.payouts.get(payout.payout_id) == locked
-        assert (locked.kind, locked.rules) == (kind, rules)
+        assert locked.terms == terms
 
 
 async def test_what_the_rules_make_of_a_plan_is_read_as_it_was_stored(unit_of_work: UnitOfWorkFactory) -> None:
@@ -206,8 +224,6 @@ def _change(**values: object) -> Callable[[Payout], None]:
         (_change(planned_count=5), "planned_count_within_the_list"),
         (_change(round_number=0), "round"),
         (_change(round_number=2), "only_redemptions_have_rounds"),
-        (_change(percentage_basis_points=0), "percentage_in_range"),
-        (_change(percentage_basis_points=10_001), "percentage_in_range"),
         (_change(paused_from=PayoutState.PLANNING), "paused_from_somewhere"),
         (_change(state=PayoutState.PAUSED), "paused_from_somewhere"),
         (_unbalance("rounding_dust_base_units"), "plan_makes_the_total"),
@@ -230,32 +246,13 @@ async def test_wrong_books_are_refused(
             await work.payouts.get(payout_id)
 
 
-@pytest.mark.parametrize(
-    ("kind", "action_id"),
-    [
-        (PayoutKind.SNAPSHOT, 1),
-        (PayoutKind.REDEMPTION, 1),
-        (PayoutKind.DIVIDEND, 0),
-        (PayoutKind.COUPON, 0),
-        (PayoutKind.DIVIDEND, -1),
-    ],
-)
-async def test_an_action_belongs_to_its_kind(
-    unit_of_work: UnitOfWorkFactory, kind: PayoutKind, action_id: int
-) -> None:
-    asset_id = (await add_contract(unit_of_work)).asset_id
-    payout = Payout(uuid4(), asset_id, 1, START, START, kind=kind, action_id=action_id)
-    async with unit_of_work() as work:
-        with pytest.raises(Exception, match=r"payout.*action|payout.*below zero"):
-            await work.payouts.add(payout)
-
-
 async def test_payouts_of_an_action_come_oldest_first(unit_of_work: UnitOfWorkFactory) -> None:
     asset_id = (await add_contract(unit_of_work)).asset_id
     kinds = (PayoutKind.DIVIDEND, PayoutKind.COUPON, PayoutKind.REDEMPTION, PayoutKind.DIVIDEND)
     payouts = [await add_payout(unit_of_work, asset_id=asset_id, kind=kind) for kind in kinds]
     await add_payout(unit_of_work, kind=PayoutKind.DIVIDEND)
-    other_action = Payout(uuid4(), asset_id, 0, START, START, kind=PayoutKind.DIVIDEND, action_id=2)
+    terms = terms_of(PayoutKind.DIVIDEND, action_id=2)
+    other_action = Payout.request(uuid4(), asset_id, terms, create_time=START, now=START)
     async with unit_of_work() as work:
         await work.payouts.add(other_action)
         await work.commit()

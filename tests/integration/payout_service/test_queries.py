@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.errors import AppError, Reason
-from libs.payout_terms import PayeeRules
+from libs.payout_terms.terms import PayeeRules
 from payout_service.application.ports.reads import AttemptView
 from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
 from payout_service.domain.fees import Fees

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.payout_terms import PayeeRules, PayoutKind
+from libs.payout_terms.terms import PayeeRules, PayoutKind
 from payout_service.application.ports.plan_rows import RecordedState
 from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
 from payout_service.domain.payments import BatchState, FailureReason, PaymentOutcome, PaymentState, Tally

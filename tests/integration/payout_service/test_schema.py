@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import payout_service
-from libs.payout_terms import NO_RULES, PayoutKind
+from libs.payout_terms.terms import NO_RULES, PayoutKind
 from payout_service.domain.plan import PlannedPayment, PlanTotals
 from payout_service.domain.progress import Progress
 from payout_service.infrastructure.sql import tables

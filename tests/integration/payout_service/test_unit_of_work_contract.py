@@ -18,7 +18,7 @@ from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWork
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
 from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState, PauseRequest
-from payout_service.domain.payout import Payout, PayoutState
+from payout_service.domain.payout import PayoutState
 from payout_service.domain.sweep import SweepState
 from payout_service.domain.transaction import NonceLane
 from payout_service.domain.treasury import TreasuryKey
@@ -35,6 +35,7 @@ from tests.integration.payout_service.rows import (
     new_contract,
     new_discrepancy,
     new_intent,
+    new_payout,
     new_sweep,
 )
 from tests.support.payout.memory_database import START
@@ -193,7 +194,7 @@ async def test_what_refers_to_a_locked_contract_does_not_wait(unit_of_work: Unit
     asset_id = (await add_contract(unit_of_work)).asset_id
     for statement in (
         lambda work: work.sweeps.add(new_sweep(asset_id)),
-        lambda work: work.payouts.add(Payout(uuid4(), asset_id, 1, START, START)),
+        lambda work: work.payouts.add(new_payout(asset_id)),
     ):
         await passes(unit_of_work, lambda work: work.lifecycle.lock(asset_id), statement)
     assert await waits(
@@ -242,7 +243,7 @@ async def test_lanes_intents_sweeps_and_treasuries_are_locked_alike(unit_of_work
 
 async def test_what_is_being_inserted_is_waited_for(unit_of_work: UnitOfWorkFactory) -> None:
     asset_id = (await add_contract(unit_of_work)).asset_id
-    payout, key, event = Payout(uuid4(), asset_id, 1, START, START), request_key(), incoming(uuid4())
+    payout, key, event = new_payout(asset_id), request_key(), incoming(uuid4())
     found, treasury_key, intent = new_discrepancy(asset_id, None), treasury(), new_intent(new_address())
     lane = NonceLane(CHAIN_ID, new_address(), "0xg", 0)
     contract = new_contract()

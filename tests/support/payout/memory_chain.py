@@ -7,7 +7,7 @@ from types import coroutine
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.evm.interfaces import LIFECYCLE_IS_PAUSED
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.lifecycle_contract import ReceiptEvidence, SeenExecution
 from payout_service.application.ports.payment_token import SeenTransfer
 from payout_service.application.ports.rail import CallWouldRevertError, Head, Receipt, SeenTransaction

@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 from libs.chain.address import EvmAddress
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.lifecycle_contract import CallKind, ReceiptEvidence, RecognisedCall
 from payout_service.domain.burns import BurnForm, BurnLog, burned_tokens
 from payout_service.domain.fees import Fees

@@ -10,7 +10,7 @@ from uuid import UUID
 from libs.chain.address import EvmAddress
 from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.domain.discrepancy import Discrepancy, Finding
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from payout_service.domain.payments import (
@@ -371,18 +371,16 @@ class MemoryPayouts(_Claims):
         return None
 
     def _check(self, payout: Payout) -> None:
-        """The CHECKs of the table."""
-        check, percentage = self._transaction.check, payout.percentage_basis_points
+        """The CHECKs of the table, but for those that terms keep as values."""
+        check = self._transaction.check
         is_redemption = payout.kind is PayoutKind.REDEMPTION
-        amounts = (payout.total_base_units, payout.total_supply, payout.excluded_balance, payout.action_id)
+        amounts = (payout.total_base_units, payout.total_supply, payout.excluded_balance)
         check(min(amounts) >= 0, "payout: an amount below zero")
-        check(payout.kind.is_corporate_action == (payout.action_id > 0), "payout: action_of_its_kind")
         check(payout.listed_count <= payout.holder_count, "payout: listed_count")
         is_within = is_redemption or payout.planned_count <= payout.holder_count
         check(is_within, "payout: planned_count_within_the_list")
         check(payout.round_number > 0, "payout: round_number")
         check(is_redemption or payout.round_number == 1, "payout: only_redemptions_have_rounds")
-        check(percentage is None or 0 < percentage <= 10_000, "payout: percentage_in_range")
         is_paused = payout.state is PayoutState.PAUSED
         check(is_paused == (payout.paused_from is not None), "payout: paused_from_somewhere")
         self._check_sums(payout)

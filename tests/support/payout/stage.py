@@ -31,6 +31,7 @@ from tests.support.payout.memory_chain import (
     holder,
 )
 from tests.support.payout.memory_database import START, CountingIds, MemoryClock, MemoryDatabase, PaymentRow
+from tests.support.payout.terms_of import terms_of
 
 ASSET_ID = UUID(int=0xA55E7)
 # Four payees fill a batch: 100,000 + 4 x 60,000 is nine tenths of it.
@@ -91,7 +92,8 @@ class Stage:
         if ASSET_ID not in self.database.rows("lifecycle"):
             await self.add_asset()
         payout_id = payout_id or uuid4()
-        command = RequestPayout(payout_id, ASSET_ID, self.clock.now(), total, percentage_basis_points)
+        terms = terms_of(total=total, percentage_basis_points=percentage_basis_points)
+        command = RequestPayout(payout_id, ASSET_ID, self.clock.now(), terms)
         await request_payout(self.engine, command, incoming(payout_id))
         return payout_id
 

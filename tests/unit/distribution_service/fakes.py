@@ -14,12 +14,19 @@ from distribution_service.domain.events import DomainEvent
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport, Progress
 from distribution_service.domain.states import PayoutState
-from distribution_service.domain.terms import FixedTotal, ShareOfAvailable, Terms
 from libs.chain.address import EvmAddress
-from libs.errors import AppError
+from libs.errors import AppError, Reason
 from libs.events import IncomingEvent, event_subject
 from libs.idempotency import LoggedRequest, RequestKey, request_hash
-from libs.payout_terms import NO_RULES, PayeeRules
+from libs.payout_terms.terms import (
+    NO_RULES,
+    FixedTotal,
+    PayeeRules,
+    PayoutTerms,
+    ShareOfAvailable,
+    WhatIsPaid,
+)
+from payout_service.domain.payee_rules import unsupported_rule
 
 TOKEN = PaymentToken(EvmAddress("0x" + "ab" * 20), "USDC", 6)
 LIFECYCLE_CONTRACT = EvmAddress("0x" + "cd" * 20)
@@ -167,19 +174,21 @@ class FakeReader:
 
 @dataclass
 class FakePayouts:
-    """Answers with `preview_answer` or raises `error`; `before_answer` runs while the caller waits."""
+    """Answers with `preview_answer` or raises `error`; `before_answer` runs while the caller waits.
+
+    It judges rules as payout_service does: nobody else judges them.
+    """
 
     preview_answer: PayoutPreview
     error: AppError | None = None
     before_answer: Callable[[], Awaitable[object]] | None = None
-    asked: list[tuple[UUID, Terms, bool]] = field(default_factory=list)
-    asked_rules: list[PayeeRules] = field(default_factory=list)
+    asked: list[tuple[UUID, PayoutTerms, bool]] = field(default_factory=list)
 
-    async def preview(
-        self, asset_id: UUID, terms: Terms, rules: PayeeRules, *, with_amounts: bool
-    ) -> PayoutPreview:
+    async def preview(self, asset_id: UUID, terms: PayoutTerms, *, with_amounts: bool) -> PayoutPreview:
         self.asked.append((asset_id, terms, with_amounts))
-        self.asked_rules.append(rules)
+        unsupported = unsupported_rule(terms)
+        if unsupported:
+            raise AppError(Reason.RULE_NOT_SUPPORTED, unsupported.why, field=f"terms.rules.{unsupported.field}")
         if self.before_answer:
             before_answer, self.before_answer = self.before_answer, None
             await before_answer()
@@ -229,12 +238,11 @@ def released_share(basis_points: int = 1_250) -> Distribution:
     return released_on(ShareOfAvailable(basis_points))
 
 
-def released_on(terms: Terms, rules: PayeeRules = NO_RULES) -> Distribution:
+def released_on(pays: WhatIsPaid, rules: PayeeRules = NO_RULES) -> Distribution:
     return Distribution.release(
         distribution_id=uuid4(),
         asset_id=uuid4(),
-        terms=terms,
-        rules=rules,
+        terms=PayoutTerms(pays, rules),
         payment_token=TOKEN,
         allow_unfunded=False,
         now=START,
@@ -299,10 +307,7 @@ def report(
         version=version,
         state=state,
         total_base_units=distribution.total_base_units if total_base_units is None else total_base_units,
-        percentage_basis_points=distribution.percentage_basis_points,
-        kind=distribution.kind,
-        action_id=distribution.action_id,
-        rules=distribution.rules,
+        terms=distribution.terms,
         payment_token=distribution.payment_token.address,
         has_plan=has_plan,
         progress=told,

@@ -7,20 +7,24 @@ import pytest
 
 from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionUseCase
 from distribution_service.application.queries import DistributionQueries
-from distribution_service.application.written_terms import (
-    AmountText,
-    BaseUnitsText,
-    DecimalAmountText,
-    PercentageText,
-    WrittenTerms,
-)
+from distribution_service.application.written_terms import DecimalAmount, WrittenTerms
 from distribution_service.domain.asset import AssetState
 from distribution_service.domain.events import DistributionReleased
 from distribution_service.domain.states import DistributionState
-from distribution_service.domain.terms import Coupon, Dividend, FixedTotal, Redemption, ShareOfAvailable
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
-from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind, UnsupportedRuleError
+from libs.payout_terms.terms import (
+    NO_RULES,
+    Coupon,
+    Dividend,
+    ExcludedShare,
+    FixedTotal,
+    PayeeRules,
+    PayoutTerms,
+    Redemption,
+    ShareOfAvailable,
+    WhatIsPaid,
+)
 from tests.unit.distribution_service.fakes import (
     LIFECYCLE_CONTRACT,
     TOKEN,
@@ -33,7 +37,7 @@ from tests.unit.distribution_service.fakes import (
     request_key,
 )
 
-_ONE_TOKEN = BaseUnitsText("1000000")
+_ONE_TOKEN = FixedTotal(1_000_000)
 
 
 class _World:
@@ -50,12 +54,12 @@ class _World:
 
     def command(
         self,
-        pays: AmountText | PercentageText | Dividend | Coupon | Redemption = _ONE_TOKEN,
+        pays: WhatIsPaid | DecimalAmount = _ONE_TOKEN,
         key: RequestKey | None = None,
         allow_unfunded: bool = False,
         asset_id: UUID | None = None,
         rules: PayeeRules = NO_RULES,
-        minimum: AmountText | None = None,
+        minimum: DecimalAmount | None = None,
     ) -> CreateDistribution:
         terms = WrittenTerms(pays, rules, minimum)
         return CreateDistribution(key or request_key(), asset_id or self.asset_id, terms, allow_unfunded)
@@ -75,37 +79,27 @@ def world() -> _World:
 
 async def test_it_is_released_with_its_event_and_its_request(world: _World) -> None:
     key = request_key()
-    distribution = await world.use_case.run(world.command(DecimalAmountText("1.5"), key))
+    distribution = await world.use_case.run(world.command(DecimalAmount("1.5"), key))
 
     assert distribution.state is DistributionState.RELEASED
     assert (distribution.total_base_units, distribution.payment_token) == (1_500_000, TOKEN)
     assert world.store.distributions == {distribution.distribution_id: distribution}
     assert world.store.events == [(DistributionReleased(), distribution)]
     assert world.store.requests[key.request_id].resource_id == distribution.distribution_id
-    assert world.payouts.asked == [(world.asset_id, FixedTotal(1_500_000), False)]
+    assert world.payouts.asked == [(world.asset_id, PayoutTerms(FixedTotal(1_500_000)), False)]
 
 
 @pytest.mark.parametrize(
     ("amount", "reason", "field"),
     [
-        (BaseUnitsText(""), Reason.INVALID_AMOUNT, "total_amount.base_units"),
-        (BaseUnitsText("1.5"), Reason.INVALID_AMOUNT, "total_amount.base_units"),
-        (BaseUnitsText("0"), Reason.AMOUNT_NOT_POSITIVE, "total_amount.base_units"),
-        (BaseUnitsText("-1"), Reason.AMOUNT_NOT_POSITIVE, "total_amount.base_units"),
-        (BaseUnitsText(str(2**256)), Reason.AMOUNT_TOO_LARGE, "total_amount.base_units"),
-        (DecimalAmountText("1e6"), Reason.INVALID_AMOUNT, "total_amount.decimal_amount"),
-        (DecimalAmountText("0.0"), Reason.AMOUNT_NOT_POSITIVE, "total_amount.decimal_amount"),
-        (DecimalAmountText("1.0000000"), Reason.AMOUNT_TOO_MANY_DECIMALS, "total_amount.decimal_amount"),
-        (DecimalAmountText(str(2**256)), Reason.AMOUNT_TOO_LARGE, "total_amount.decimal_amount"),
-        (PercentageText("0"), Reason.INVALID_PERCENTAGE, "percentage"),
-        (PercentageText("100.01"), Reason.INVALID_PERCENTAGE, "percentage"),
-        (PercentageText("12.345"), Reason.INVALID_PERCENTAGE, "percentage"),
-        (PercentageText("-5"), Reason.INVALID_PERCENTAGE, "percentage"),
-        (PercentageText("five"), Reason.INVALID_PERCENTAGE, "percentage"),
+        (DecimalAmount("1e6"), Reason.INVALID_AMOUNT, "terms.total_amount.decimal_amount"),
+        (DecimalAmount("0.0"), Reason.AMOUNT_NOT_POSITIVE, "terms.total_amount.decimal_amount"),
+        (DecimalAmount("1.0000000"), Reason.AMOUNT_TOO_MANY_DECIMALS, "terms.total_amount.decimal_amount"),
+        (DecimalAmount(str(2**256)), Reason.AMOUNT_TOO_LARGE, "terms.total_amount.decimal_amount"),
     ],
 )
 async def test_wrong_amounts_are_refused_before_payout_service_is_asked(
-    world: _World, amount: AmountText | PercentageText, reason: Reason, field: str
+    world: _World, amount: DecimalAmount, reason: Reason, field: str
 ) -> None:
     error = await world.refusal(world.command(amount))
 
@@ -114,23 +108,23 @@ async def test_wrong_amounts_are_refused_before_payout_service_is_asked(
 
 
 async def test_a_percentage_is_released_without_a_total(world: _World) -> None:
-    distribution = await world.use_case.run(world.command(PercentageText("12.5")))
+    distribution = await world.use_case.run(world.command(ShareOfAvailable(1_250)))
 
-    assert (distribution.percentage_basis_points, distribution.total_base_units) == (1_250, 0)
+    assert (distribution.terms, distribution.total_base_units) == (PayoutTerms(ShareOfAvailable(1_250)), 0)
     assert world.store.events == [(DistributionReleased(), distribution)]
-    assert world.payouts.asked == [(world.asset_id, ShareOfAvailable(1_250), False)]
+    assert world.payouts.asked == [(world.asset_id, PayoutTerms(ShareOfAvailable(1_250)), False)]
 
 
 @pytest.mark.parametrize(
-    ("text", "available", "required"), [("100", 0, 1), ("1", 99, 100), ("0.03", 3333, 3334), ("12.5", 0, 8)]
+    ("basis_points", "available", "required"), [(10_000, 0, 1), (100, 99, 100), (3, 3333, 3334), (1_250, 0, 8)]
 )
 async def test_a_percentage_of_too_little_to_pay_anything_is_refused(
-    world: _World, text: str, available: int, required: int
+    world: _World, basis_points: int, available: int, required: int
 ) -> None:
-    world.payouts.preview_answer = preview(available=available, total=0)
-    error = await world.refusal(world.command(PercentageText(text)))
+    world.payouts.preview_answer, share = preview(available=available, total=0), ShareOfAvailable(basis_points)
+    error = await world.refusal(world.command(share))
 
-    assert (error.reason, error.field) == (Reason.INSUFFICIENT_FUNDS, "percentage")
+    assert (error.reason, error.field) == (Reason.INSUFFICIENT_FUNDS, "terms.percentage")
     assert error.metadata == {
         "required_base_units": str(required),
         "available_base_units": str(available),
@@ -138,40 +132,41 @@ async def test_a_percentage_of_too_little_to_pay_anything_is_refused(
         "payment_token": str(TOKEN.address),
         "lifecycle_contract": str(LIFECYCLE_CONTRACT),
     }
-    assert (await world.use_case.run(world.command(PercentageText(text), allow_unfunded=True))).allow_unfunded
+    assert (await world.use_case.run(world.command(share, allow_unfunded=True))).allow_unfunded
     world.payouts.preview_answer = preview(available=required, total=1)
-    assert (await world.use_case.run(world.command(PercentageText(text)))).total_base_units == 0
+    assert (await world.use_case.run(world.command(share))).total_base_units == 0
 
 
 _ACTIONS = [
-    (Dividend(3), PayoutKind.DIVIDEND, 3, "dividend_id"),
-    (Coupon(7), PayoutKind.COUPON, 7, "coupon_id"),
-    (Redemption(), PayoutKind.REDEMPTION, 0, "redemption"),
+    (Dividend(3), "terms.dividend_id"),
+    (Coupon(7), "terms.coupon_id"),
+    (Redemption(), "terms.redemption"),
 ]
 
 
-@pytest.mark.parametrize(("action", "kind", "action_id", "_"), _ACTIONS)
+@pytest.mark.parametrize(("action", "_"), _ACTIONS)
 async def test_what_the_asset_has_announced_is_released_without_a_total(
-    world: _World, action: Dividend | Coupon | Redemption, kind: PayoutKind, action_id: int, _: str
+    world: _World, action: Dividend | Coupon | Redemption, _: str
 ) -> None:
     distribution = await world.use_case.run(world.command(action))
 
-    assert (distribution.kind, distribution.action_id) == (kind, action_id)
-    assert (distribution.total_base_units, distribution.percentage_basis_points) == (0, None)
+    assert (distribution.terms, distribution.total_base_units) == (PayoutTerms(action), 0)
     assert world.store.events == [(DistributionReleased(), distribution)]
 
 
-@pytest.mark.parametrize(("action", "kind", "action_id", "field"), _ACTIONS)
+@pytest.mark.parametrize(("action", "field"), _ACTIONS)
 async def test_what_the_asset_has_announced_needs_its_money_too(
-    world: _World, action: Dividend | Coupon | Redemption, kind: PayoutKind, action_id: int, field: str
+    world: _World, action: Dividend | Coupon | Redemption, field: str
 ) -> None:
     world.payouts.preview_answer = preview(available=4, shortfall=6)
     error = await world.refusal(world.command(action))
 
     assert (error.reason, error.field) == (Reason.INSUFFICIENT_FUNDS, field)
-    assert world.payouts.asked == [(world.asset_id, action, True)], "only with amounts is the shortfall known"
+    assert world.payouts.asked == [(world.asset_id, PayoutTerms(action), True)], (
+        "only with amounts is the shortfall known"
+    )
     assert (await world.use_case.run(world.command(action, allow_unfunded=True))).allow_unfunded
-    assert world.payouts.asked[1:] == [(world.asset_id, action, False)]
+    assert world.payouts.asked[1:] == [(world.asset_id, PayoutTerms(action), False)]
 
 
 async def test_before_the_record_date_neither_holders_nor_funds_are_known(world: _World) -> None:
@@ -190,69 +185,61 @@ _RULES = PayeeRules(
 )
 
 
-@pytest.mark.parametrize("minimum", [BaseUnitsText("2500000"), DecimalAmountText("2.5")])
-async def test_rules_are_asked_for_and_stored_with_the_minimum_in_base_units(
-    world: _World, minimum: AmountText
-) -> None:
-    distribution = await world.use_case.run(world.command(rules=_RULES, minimum=minimum))
-
+async def test_rules_are_asked_for_and_stored_with_the_minimum_in_base_units(world: _World) -> None:
     expected = replace(_RULES, minimum_base_units=2_500_000)
-    assert distribution.rules == expected
-    assert world.payouts.asked_rules == [expected]
+    for command in (world.command(rules=expected), world.command(rules=_RULES, minimum=DecimalAmount("2.5"))):
+        distribution = await world.use_case.run(command)
+        assert distribution.terms == PayoutTerms(_ONE_TOKEN, expected)
+        assert world.payouts.asked.pop() == (world.asset_id, distribution.terms, False)
 
 
 @pytest.mark.parametrize(
-    ("minimum", "reason", "unit", "asks"),
-    [
-        (BaseUnitsText("0"), Reason.AMOUNT_NOT_POSITIVE, "base_units", False),
-        (BaseUnitsText("1.5"), Reason.INVALID_AMOUNT, "base_units", False),
-        (BaseUnitsText(str(2**256)), Reason.AMOUNT_TOO_LARGE, "base_units", False),
-        (DecimalAmountText("0"), Reason.AMOUNT_NOT_POSITIVE, "decimal_amount", True),
-        (DecimalAmountText("1.0000001"), Reason.AMOUNT_TOO_MANY_DECIMALS, "decimal_amount", True),
-    ],
+    ("minimum", "reason"),
+    [("0", Reason.AMOUNT_NOT_POSITIVE), ("1.0000001", Reason.AMOUNT_TOO_MANY_DECIMALS)],
 )
-async def test_a_wrong_minimum_names_its_path(
-    world: _World, minimum: AmountText, reason: Reason, unit: str, asks: bool
-) -> None:
-    """What needs no token is refused before the asset is looked up."""
-    error = await world.refusal(world.command(minimum=minimum))
-    assert (error.reason, error.field) == (reason, f"rules.minimum_amount.{unit}")
-    error = await world.refusal(world.command(minimum=minimum, asset_id=uuid4()))
-    assert (error.reason is Reason.ASSET_NOT_YET_KNOWN) is asks
+async def test_a_wrong_minimum_names_its_path(world: _World, minimum: str, reason: Reason) -> None:
+    error = await world.refusal(world.command(minimum=DecimalAmount(minimum)))
+    assert (error.reason, error.field) == (reason, "terms.rules.minimum_amount.decimal_amount")
+    error = await world.refusal(world.command(minimum=DecimalAmount(minimum), asset_id=uuid4()))
+    assert error.reason is Reason.ASSET_NOT_YET_KNOWN, "who does not know the token cannot read it"
 
 
+@pytest.mark.parametrize("allow_unfunded", [True, False])
 @pytest.mark.parametrize(
     ("pays", "rules", "minimum", "field"),
     [
         (Dividend(1), PayeeRules(withholding_basis_points=1), None, "withholding_percentage"),
         (Coupon(1), PayeeRules(withholding_by_holder={"0x" + "22" * 20: 1}), None, "withholding_rates"),
         (Redemption(), PayeeRules(excluded=frozenset({"0x" + "11" * 20})), None, "excluded_holders"),
-        (Redemption(), NO_RULES, BaseUnitsText("1"), "minimum_amount"),
-        (Redemption(), NO_RULES, DecimalAmountText("1"), "minimum_amount"),
+        (Redemption(), PayeeRules(minimum_base_units=1), None, "minimum_amount"),
+        (Redemption(), NO_RULES, DecimalAmount("1"), "minimum_amount"),
         (Dividend(1), replace(_RULES, withholding_basis_points=0), None, "excluded_share"),
     ],
 )
-async def test_rules_that_the_kind_cannot_be_paid_by_are_refused(
+async def test_rules_that_the_kind_cannot_be_paid_by_are_refused_by_payout_service(
     world: _World,
     pays: Dividend | Coupon | Redemption,
     rules: PayeeRules,
-    minimum: AmountText | None,
+    minimum: DecimalAmount | None,
     field: str,
+    allow_unfunded: bool,
 ) -> None:
+    """Whatever else is true: it is asked on every way to a distribution, also before a record date."""
+    world.payouts.preview_answer = replace(preview(holder_count=0), is_pending=True)
     queries = DistributionQueries(FakeReader(world.store), world.store.new_unit_of_work, world.payouts)
     for call in (
-        world.use_case.run(world.command(pays, rules=rules, minimum=minimum, allow_unfunded=True)),
+        world.use_case.run(world.command(pays, rules=rules, minimum=minimum, allow_unfunded=allow_unfunded)),
         queries.preview(world.asset_id, WrittenTerms(pays, rules, minimum)),
     ):
-        with pytest.raises(UnsupportedRuleError) as caught:
+        with pytest.raises(AppError) as caught:
             await call
-        assert caught.value.field == field
-    assert (world.payouts.asked, world.store.events) == ([], [])
+        assert (caught.value.reason, caught.value.field) == (Reason.RULE_NOT_SUPPORTED, f"terms.rules.{field}")
+    assert (world.store.distributions, world.store.events) == ({}, [])
 
 
 async def test_a_percentage_of_a_token_without_holders(world: _World) -> None:
     world.payouts.preview_answer = preview(holder_count=0)
-    error = await world.refusal(world.command(PercentageText("5"), allow_unfunded=True))
+    error = await world.refusal(world.command(ShareOfAvailable(500), allow_unfunded=True))
     assert error.reason is Reason.NO_HOLDERS
 
 
@@ -277,7 +264,7 @@ async def test_insufficient_funds_are_told_in_figures(world: _World) -> None:
     world.payouts.preview_answer = preview(available=400_000, shortfall=599_999)
     error = await world.refusal(world.command())
 
-    assert (error.reason, error.field) == (Reason.INSUFFICIENT_FUNDS, "total_amount")
+    assert (error.reason, error.field) == (Reason.INSUFFICIENT_FUNDS, "terms.total_amount")
     assert error.metadata == {
         "required_base_units": "999999",
         "available_base_units": "400000",

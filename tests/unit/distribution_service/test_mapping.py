@@ -15,33 +15,36 @@ from masspayout.distribution.v1 import distribution_service_pb2 as pb
 from masspayout.distribution.v1 import events_pb2
 from masspayout.payout.v1 import events_pb2 as payout_events_pb2
 from masspayout.payout.v1 import payout_service_pb2, payout_service_pb2_grpc
-from masspayout.type.v1 import amount_pb2, progress_pb2, readiness_pb2, rules_pb2
+from masspayout.type.v1 import amount_pb2, progress_pb2, readiness_pb2, rules_pb2, terms_pb2
 
 from distribution_service.api.consumers import known_asset, payout_report
-from distribution_service.api.requests import list_scope, parse_position, parse_terms, position_key
+from distribution_service.api.requests import list_scope, parse_position, parse_written_terms, position_key
 from distribution_service.application.ports import ListPosition, PreviewedPayment, ReadinessCondition
 from distribution_service.application.queries import DistributionPreview
-from distribution_service.application.written_terms import (
-    AmountText,
-    BaseUnitsText,
-    DecimalAmountText,
-    PercentageText,
-    WrittenTerms,
-)
+from distribution_service.application.written_terms import DecimalAmount, WrittenTerms
 from distribution_service.domain.asset import AssetState
 from distribution_service.domain.states import DistributionState, PayoutState
-from distribution_service.domain.terms import Coupon, Dividend, FixedTotal, Redemption, ShareOfAvailable, Terms
 from distribution_service.infrastructure.peers import GrpcPayoutPeer
 from distribution_service.messages.events import outgoing_events
 from distribution_service.messages.resources import distribution_message, preview_message
-from distribution_service.messages.terms import payee_rules
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
 from libs.events import IncomingEvent
 from libs.grpc_kit.accounts import checksummed
-from libs.grpc_kit.payout_terms import rules_message
-from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
-from libs.persistence.payee_rules import rules_from_json, rules_to_json
+from libs.payout_terms.messages import terms_message
+from libs.payout_terms.stored import rules_from_json, rules_to_json
+from libs.payout_terms.terms import (
+    NO_RULES,
+    Coupon,
+    Dividend,
+    ExcludedShare,
+    FixedTotal,
+    PayeeRules,
+    PayoutTerms,
+    Redemption,
+    ShareOfAvailable,
+    WhatIsPaid,
+)
 from libs.wire import read_base_units, read_resource_id
 from tests.unit.distribution_service.fakes import (
     LIFECYCLE_CONTRACT,
@@ -105,33 +108,34 @@ def test_progress_is_shown_after_the_first_report() -> None:
 def test_a_percentage_is_shown_and_its_total_once_it_is_fixed() -> None:
     distribution = released_share(1_250)
     message = distribution_message(distribution)
-    assert (message.percentage, message.total_amount.base_units) == ("12.5", "0")
-    assert distribution_message(released()).percentage == ""
+    assert (message.terms.percentage, message.total_amount.base_units) == ("12.5", "0")
+    assert distribution_message(released()).terms.percentage == ""
 
     told = report(distribution, 1, PayoutState.PLANNING, total_base_units=700)
     message = distribution_message(distribution.apply_payout(told, distribution.create_time))
-    assert (message.percentage, message.total_amount.base_units) == ("12.5", "700")
+    assert (message.terms.percentage, message.total_amount.base_units) == ("12.5", "700")
 
 
 @pytest.mark.parametrize(
-    ("terms", "dividend_id", "coupon_id", "redemption"),
+    ("pays", "shown"),
     [
-        (FixedTotal(1), 0, 0, False),
-        (Dividend(2**63 - 1), 2**63 - 1, 0, False),
-        (Coupon(4), 0, 4, False),
-        (Redemption(), 0, 0, True),
+        (FixedTotal(1), {"total_amount": {"base_units": "1"}}),
+        (ShareOfAvailable(1), {"percentage": "0.01"}),
+        (Dividend(2**63 - 1), {"dividend_id": 2**63 - 1}),
+        (Coupon(4), {"coupon_id": 4}),
+        (Redemption(), {"redemption": {}}),
     ],
 )
-def test_what_is_paid_is_shown(terms: Terms, dividend_id: int, coupon_id: int, redemption: bool) -> None:
-    message = distribution_message(released_on(terms))
-    assert (message.dividend_id, message.coupon_id, message.redemption) == (dividend_id, coupon_id, redemption)
-    assert not message.HasField("rules")
+def test_what_is_paid_is_shown(pays: WhatIsPaid, shown: dict[str, Any]) -> None:
+    message = distribution_message(released_on(pays))
+    assert message.terms == terms_pb2.PayoutTerms(**shown)
+    assert not message.terms.HasField("rules")
 
 
 def test_rules_are_shown_and_stored() -> None:
     message = distribution_message(released_on(FixedTotal(1), _RULES))
-    assert message.rules == rules_message(_RULES)
-    assert message.rules.minimum_amount.base_units == str(2**70)
+    assert message.terms == terms_message(PayoutTerms(FixedTotal(1), _RULES))
+    assert message.terms.rules.minimum_amount.base_units == str(2**70)
 
 
 def test_what_stays_and_what_waits_is_shown() -> None:
@@ -276,24 +280,13 @@ def _previewed(**changes: Any) -> payout_service_pb2.PreviewPayoutResponse:
     return payout_service_pb2.PreviewPayoutResponse(**(content | {"holder_count": 3} | changes))
 
 
-@pytest.mark.parametrize(
-    ("terms", "fields"),
-    [
-        (FixedTotal(5), {"total_amount_base_units": "5"}),
-        (ShareOfAvailable(1_250), {"percentage": "12.5"}),
-        (Dividend(7), {"dividend_id": 7}),
-        (Coupon(8), {"coupon_id": 8}),
-        (Redemption(), {"redemption": True}),
-    ],
-)
-async def test_payout_service_is_asked_for_what_is_paid_and_by_which_rules(
-    terms: Terms, fields: dict[str, Any]
-) -> None:
-    stub, asset_id = _PayoutStub(_previewed()), uuid4()
-    await _peer(stub).preview(asset_id, terms, _RULES, with_amounts=False)
+@pytest.mark.parametrize("pays", [FixedTotal(5), ShareOfAvailable(1_250), Dividend(7), Coupon(8), Redemption()])
+async def test_payout_service_is_asked_for_what_is_paid_and_by_which_rules(pays: WhatIsPaid) -> None:
+    stub, asset_id, terms = _PayoutStub(_previewed()), uuid4(), PayoutTerms(pays, _RULES)
+    await _peer(stub).preview(asset_id, terms, with_amounts=False)
     (asked,) = stub.asked
     assert asked == payout_service_pb2.PreviewPayoutRequest(
-        asset=f"assets/{asset_id}", skip_amounts=True, rules=rules_message(_RULES), **fields
+        asset=f"assets/{asset_id}", skip_amounts=True, terms=terms_message(terms)
     )
 
 
@@ -302,7 +295,7 @@ async def test_a_preview_of_payout_service_is_read() -> None:
         holder=_HOLDERS[0], balance_base_units="4", amount_base_units="3", withheld_base_units="2", deferred=True
     )
     stub = _PayoutStub(_previewed(excluded_count=11, deferred_count=12, largest_payments=[payment]))
-    told = await _peer(stub).preview(uuid4(), Redemption(), NO_RULES, with_amounts=True)
+    told = await _peer(stub).preview(uuid4(), PayoutTerms(Redemption()), with_amounts=True)
 
     assert not stub.asked[0].skip_amounts
     assert (told.total_base_units, told.payable_base_units, told.shortfall_base_units) == (1, 2, 6)
@@ -327,112 +320,104 @@ async def test_a_corporate_action_is_pending_until_its_amounts_can_be_known(
 ) -> None:
     condition = readiness_pb2.ReadinessCondition(kind=kind, satisfied=satisfied)
     peer = _peer(_PayoutStub(_previewed(readiness=[condition])))
-    assert (await peer.preview(uuid4(), Dividend(1), NO_RULES, with_amounts=True)).is_pending is is_pending
+    assert (await peer.preview(uuid4(), PayoutTerms(Dividend(1)), with_amounts=True)).is_pending is is_pending
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        ("total_amount_base_units", "total_amount"),
-        ("dividend_id", "dividend_id"),
-        ("rules.excluded_share", "rules.excluded_share"),
-        (None, None),
-    ],
+    "field", ["terms.total_amount.base_units", "terms.dividend_id", "terms.rules.excluded_share", None]
 )
-async def test_a_refusal_of_payout_service_names_our_callers_field(theirs: str | None, ours: str | None) -> None:
+async def test_a_refusal_of_payout_service_names_our_callers_field_too(field: str | None) -> None:
     stub = _PayoutStub()
-    stub.error = AppError(Reason.RULE_NOT_SUPPORTED, "no", field=theirs, metadata={"a": "b"})
+    stub.error = AppError(Reason.RULE_NOT_SUPPORTED, "no", field=field, metadata={"a": "b"})
     with pytest.raises(AppError) as caught:
-        await _peer(stub).preview(uuid4(), Dividend(1), NO_RULES, with_amounts=True)
-    assert (caught.value.reason, caught.value.field) == (Reason.RULE_NOT_SUPPORTED, ours)
+        await _peer(stub).preview(uuid4(), PayoutTerms(Dividend(1)), with_amounts=True)
+    assert (caught.value.reason, caught.value.field) == (Reason.RULE_NOT_SUPPORTED, field)
     assert (caught.value.message, caught.value.metadata) == ("no", {"a": "b"})
 
 
-_ONE = amount_pb2.AmountInput(base_units="1")
+_ONE = {"base_units": "1"}
 
 
 @pytest.mark.parametrize(
-    ("total_amount", "percentage", "expected"),
+    ("terms", "pays"),
     [
-        (_ONE, "", BaseUnitsText("1")),
-        (amount_pb2.AmountInput(decimal_amount=""), "", DecimalAmountText("")),
-        (None, "12.5", PercentageText("12.5")),
-        (amount_pb2.AmountInput(), "12.5", PercentageText("12.5")),
-    ],
-)
-def test_amounts_of_requests(
-    total_amount: amount_pb2.AmountInput | None, percentage: str, expected: AmountText | PercentageText
-) -> None:
-    create = pb.CreateDistributionRequest(total_amount=total_amount, percentage=percentage)
-    preview = pb.PreviewDistributionRequest(total_amount=total_amount, percentage=percentage)
-    assert parse_terms(create) == parse_terms(preview) == WrittenTerms(expected)
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
+        ({"total_amount": _ONE}, FixedTotal(1)),
+        ({"total_amount": {"decimal_amount": "1.5"}}, DecimalAmount("1.5")),
+        ({"total_amount": {"decimal_amount": ""}}, DecimalAmount("")),
+        ({"percentage": "12.5"}, ShareOfAvailable(1_250)),
         ({"dividend_id": 3}, Dividend(3)),
         ({"coupon_id": 4}, Coupon(4)),
-        ({"redemption": True}, Redemption()),
-        ({"redemption": True, "total_amount": amount_pb2.AmountInput()}, Redemption()),
+        ({"redemption": {}}, Redemption()),
     ],
 )
-def test_actions_of_requests(fields: dict[str, Any], expected: Dividend | Coupon | Redemption) -> None:
-    create, preview = pb.CreateDistributionRequest(**fields), pb.PreviewDistributionRequest(**fields)
-    assert parse_terms(create) == parse_terms(preview) == WrittenTerms(expected)
+def test_what_requests_say_is_paid(terms: dict[str, Any], pays: WhatIsPaid | DecimalAmount) -> None:
+    assert parse_written_terms(terms_pb2.PayoutTerms(**terms)) == WrittenTerms(pays)
 
 
 @pytest.mark.parametrize(
-    ("minimum", "expected"),
+    ("minimum", "base_units", "decimal"),
     [
-        (None, None),
-        (amount_pb2.AmountInput(), None),
-        (amount_pb2.AmountInput(base_units="5"), BaseUnitsText("5")),
-        (amount_pb2.AmountInput(decimal_amount="0.5"), DecimalAmountText("0.5")),
+        (None, 0, None),
+        ({}, 0, None),
+        ({"base_units": "5"}, 5, None),
+        ({"decimal_amount": "0.5"}, 0, DecimalAmount("0.5")),
     ],
 )
-def test_rules_of_requests(minimum: amount_pb2.AmountInput | None, expected: AmountText | None) -> None:
-    rules = rules_pb2.PayeeRules(excluded_holders=[_HOLDERS[0]], minimum_amount=minimum)
-    written = parse_terms(pb.CreateDistributionRequest(total_amount=_ONE, rules=rules))
-    assert written == WrittenTerms(
-        BaseUnitsText("1"), PayeeRules(excluded=frozenset({_HOLDERS[0]})), minimum=expected
-    )
+def test_rules_of_requests(minimum: Any, base_units: int, decimal: DecimalAmount | None) -> None:
+    rules: dict[str, Any] = {"excluded_holders": [_HOLDERS[0]], "minimum_amount": minimum}
+    written = parse_written_terms(terms_pb2.PayoutTerms(total_amount=_ONE, rules=rules))
+    expected = PayeeRules(excluded=frozenset({_HOLDERS[0]}), minimum_base_units=base_units)
+    assert written == WrittenTerms(FixedTotal(1), expected, minimum=decimal)
 
 
 @pytest.mark.parametrize(
-    ("fields", "reason", "field"),
+    ("terms", "reason", "field"),
     [
-        ({"dividend_id": -1}, Reason.INVALID_ACTION_ID, "dividend_id"),
-        ({"coupon_id": -1}, Reason.INVALID_ACTION_ID, "coupon_id"),
-        ({"coupon_id": 1, "dividend_id": 1}, Reason.CONFLICTING_FIELDS, "coupon_id"),
-        ({"total_amount": _ONE, "redemption": True}, Reason.CONFLICTING_FIELDS, "redemption"),
+        ({}, Reason.REQUIRED_FIELD_MISSING, "terms"),
+        ({"rules": {"withholding_percentage": "5"}}, Reason.REQUIRED_FIELD_MISSING, "terms"),
+        ({"total_amount": {}}, Reason.REQUIRED_FIELD_MISSING, "terms.total_amount"),
+        ({"total_amount": {"base_units": ""}}, Reason.INVALID_AMOUNT, "terms.total_amount.base_units"),
+        ({"total_amount": {"base_units": "1.5"}}, Reason.INVALID_AMOUNT, "terms.total_amount.base_units"),
+        ({"total_amount": {"base_units": "0"}}, Reason.AMOUNT_NOT_POSITIVE, "terms.total_amount.base_units"),
+        ({"total_amount": {"base_units": "-1"}}, Reason.AMOUNT_NOT_POSITIVE, "terms.total_amount.base_units"),
         (
-            {"redemption": True, "rules": rules_pb2.PayeeRules(excluded_holders=["0x12"])},
+            {"total_amount": {"base_units": str(2**256)}},
+            Reason.AMOUNT_TOO_LARGE,
+            "terms.total_amount.base_units",
+        ),
+        ({"percentage": ""}, Reason.INVALID_PERCENTAGE, "terms.percentage"),
+        ({"percentage": "0"}, Reason.INVALID_PERCENTAGE, "terms.percentage"),
+        ({"percentage": "100.01"}, Reason.INVALID_PERCENTAGE, "terms.percentage"),
+        ({"percentage": "12.345"}, Reason.INVALID_PERCENTAGE, "terms.percentage"),
+        ({"percentage": "-5"}, Reason.INVALID_PERCENTAGE, "terms.percentage"),
+        ({"percentage": "five"}, Reason.INVALID_PERCENTAGE, "terms.percentage"),
+        ({"dividend_id": 0}, Reason.INVALID_ACTION_ID, "terms.dividend_id"),
+        ({"dividend_id": -1}, Reason.INVALID_ACTION_ID, "terms.dividend_id"),
+        ({"coupon_id": -1}, Reason.INVALID_ACTION_ID, "terms.coupon_id"),
+        (
+            {"redemption": {}, "rules": {"excluded_holders": ["0x12"]}},
             Reason.INVALID_ADDRESS,
-            "rules.excluded_holders[0]",
+            "terms.rules.excluded_holders[0]",
+        ),
+        *(
+            (
+                {"total_amount": _ONE, "rules": {"minimum_amount": {"base_units": text}}},
+                reason,
+                "terms.rules.minimum_amount.base_units",
+            )
+            for text, reason in (
+                ("0", Reason.AMOUNT_NOT_POSITIVE),
+                ("1.5", Reason.INVALID_AMOUNT),
+                (str(2**256), Reason.AMOUNT_TOO_LARGE),
+            )
         ),
     ],
 )
-def test_wrong_terms_are_refused(fields: dict[str, Any], reason: Reason, field: str) -> None:
-    with pytest.raises(AppError) as caught:
-        parse_terms(pb.PreviewDistributionRequest(**fields))
-    assert (caught.value.reason, caught.value.field) == (reason, field)
-
-
-@pytest.mark.parametrize(
-    ("total_amount", "percentage", "reason", "field"),
-    [
-        (None, "", Reason.REQUIRED_FIELD_MISSING, "total_amount"),
-        (amount_pb2.AmountInput(), "", Reason.REQUIRED_FIELD_MISSING, "total_amount"),
-        (_ONE, "5", Reason.CONFLICTING_FIELDS, "percentage"),
-        (amount_pb2.AmountInput(decimal_amount=""), "5", Reason.CONFLICTING_FIELDS, "percentage"),
-    ],
-)
-def test_a_request_names_exactly_one_amount(
-    total_amount: amount_pb2.AmountInput | None, percentage: str, reason: Reason, field: str
+def test_wrong_terms_are_refused_before_anything_is_looked_up(
+    terms: dict[str, Any], reason: Reason, field: str
 ) -> None:
     with pytest.raises(AppError) as caught:
-        parse_terms(pb.CreateDistributionRequest(total_amount=total_amount, percentage=percentage))
+        parse_written_terms(terms_pb2.PayoutTerms(**terms))
     assert (caught.value.reason, caught.value.field) == (reason, field)
 
 
@@ -466,8 +451,7 @@ def _payout_event(**changes: object) -> IncomingEvent:
             state=payout_service_pb2.Payout.STATE_EXECUTING,
             total_amount=_amount(1_000_000),
             plan_hash="ab",
-            coupon_id=6,
-            rules=rules_message(_RULES),
+            terms=terms_message(PayoutTerms(Coupon(6), _RULES)),
             progress=progress_pb2.PayoutProgress(
                 holder_count=4,
                 paid_count=1,
@@ -488,6 +472,8 @@ def _payout_event(**changes: object) -> IncomingEvent:
             setattr(message, name, value)
         elif name in progress_pb2.PayoutProgress.DESCRIPTOR.fields_by_name:
             setattr(message.payout.progress, name, value)
+        elif isinstance(value, Message):
+            getattr(message.payout, name).CopyFrom(value)
         else:
             setattr(message.payout, name, value)
     return incoming(payout_id, "payout_progressed", 4, message.SerializeToString())
@@ -496,19 +482,20 @@ def _payout_event(**changes: object) -> IncomingEvent:
 def test_a_payout_event_is_read() -> None:
     told = payout_report(_payout_event())
     assert (told.version, told.state, told.payment_token) == (4, PayoutState.EXECUTING, TOKEN.address)
-    assert (told.total_base_units, told.percentage_basis_points, told.has_plan) == (1_000_000, None, True)
+    assert (told.total_base_units, told.has_plan) == (1_000_000, True)
     assert (told.progress.paid_count, told.progress.paid_base_units) == (1, 250_000)
     assert (told.progress.waiting_count, told.progress.cancelled_count) == (2, 1)
     assert told.progress.cancelled_base_units == 50_000
-    assert (told.kind, told.action_id, told.rules) == (PayoutKind.COUPON, 6, _RULES)
+    assert told.terms == PayoutTerms(Coupon(6), _RULES)
     assert (told.progress.excluded_count, told.progress.deferred_count) == (7, 9)
     assert (told.progress.excluded_base_units, told.progress.withheld_base_units) == (70_000, 80_000)
     assert told.progress.deferred_base_units == 90_000
 
 
 def test_a_payout_event_of_a_percentage_before_its_plan_is_read() -> None:
-    told = payout_report(_payout_event(percentage="12.5", plan_hash=""))
-    assert (told.percentage_basis_points, told.has_plan) == (1_250, False)
+    terms = PayoutTerms(ShareOfAvailable(1_250))
+    told = payout_report(_payout_event(terms=terms_message(terms), plan_hash=""))
+    assert (told.terms, told.has_plan) == (terms, False)
 
 
 @pytest.mark.parametrize(
@@ -522,9 +509,10 @@ def test_a_payout_event_of_a_percentage_before_its_plan_is_read() -> None:
         {"state": 99},
         {"paid_count": -1},
         {"cancelled_count": -1},
-        {"percentage": "100.01"},
-        {"coupon_id": -1},
-        {"dividend_id": 1},
+        {"terms": terms_pb2.PayoutTerms()},
+        {"terms": terms_pb2.PayoutTerms(percentage="100.01")},
+        {"terms": terms_pb2.PayoutTerms(coupon_id=-1)},
+        {"terms": terms_pb2.PayoutTerms(total_amount=amount_pb2.AmountInput(decimal_amount="1"))},
         {"excluded_count": -1},
         {"deferred_count": -1},
     ],
@@ -548,7 +536,7 @@ def test_a_payout_event_with_malformed_rules_is_not_read() -> None:
         rules_pb2.PayeeRules(minimum_amount=amount_pb2.AmountInput(decimal_amount="1")),
     ):
         with pytest.raises(ValueError, match="rules"):
-            payee_rules(rules)
+            payout_report(_payout_event(terms=terms_pb2.PayoutTerms(coupon_id=6, rules=rules)))
 
 
 def _asset_event(lifecycle_contract: str) -> IncomingEvent:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from uuid import UUID, uuid4
 
 from libs.idempotency import RequestKey
-from libs.payout_terms import NO_RULES, PayeeRules, PayoutKind
+from libs.payout_terms.terms import NO_RULES, PayeeRules, PayoutKind
 from payout_service.application.life.advance_payout import FIRST_STEPS, STEPS, Step
 from payout_service.application.life.request_payout import RequestPayout, request_payout
 from payout_service.domain.payments import OPEN_STATES, PaymentState
@@ -13,6 +13,7 @@ from payout_service.domain.payout import Payout
 from tests.support.payout.memory_chain import CONTRACT
 from tests.support.payout.memory_payments import PaymentRow
 from tests.support.payout.stage import ASSET_ID, Stage, incoming
+from tests.support.payout.terms_of import terms_of
 
 # A token of the bond pays so much: not a whole number, so that amounts floor.
 PRINCIPAL = Fraction(201, 2)
@@ -41,9 +42,10 @@ async def request_of(
     if ASSET_ID not in stage.database.rows("lifecycle"):
         await stage.add_asset()
     payout_id = uuid4()
-    command = RequestPayout(
-        payout_id, ASSET_ID, stage.clock.now(), total, percentage_basis_points, kind, action_id, rules
+    terms = terms_of(
+        kind, total=total, percentage_basis_points=percentage_basis_points, action_id=action_id, rules=rules
     )
+    command = RequestPayout(payout_id, ASSET_ID, stage.clock.now(), terms)
     await request_payout(stage.engine, command, incoming(payout_id))
     return payout_id
 

@@ -8,7 +8,7 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
-from libs.payout_terms import NO_RULES, PayeeRules
+from libs.payout_terms.terms import NO_RULES, PayeeRules
 from payout_service.application.engine import Engine
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.life.control_payout import (

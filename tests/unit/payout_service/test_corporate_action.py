@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.life.control_payout import cancel_payout, pause_payout, resume_payout
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState

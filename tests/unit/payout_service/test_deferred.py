@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from libs.errors import AppError, Reason
-from libs.payout_terms import ExcludedShare, PayeeRules, PayoutKind
+from libs.payout_terms.terms import ExcludedShare, PayeeRules, PayoutKind
 from payout_service.application.life.control_payout import cancel_payout, pause_payout, retry_payments
 from payout_service.application.paying.release_deferred import release_deferred
 from payout_service.application.treasury.treasury import get_treasury

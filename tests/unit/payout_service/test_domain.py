@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.domain.batch_sizing import BatchLimits, GasModel, fits, gas_limit
 from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS, Condition, ConditionKind, LifecycleState
 from payout_service.domain.plan import (

@@ -21,6 +21,7 @@ from payout_service.messages.events import (
 )
 from payout_service.messages.resources import payout_message, timestamp
 from tests.support.payout.memory_database import START
+from tests.support.payout.terms_of import terms_of
 
 PAYOUT_ID, ASSET_ID, DISCREPANCY_ID = UUID(int=1), UUID(int=2), UUID(int=3)
 TOKEN = EvmAddress("0x" + "ab" * 20)
@@ -42,7 +43,8 @@ def parsed(message: Message, payload: bytes) -> Message:
 
 
 def test_a_cancelled_payout_has_an_event_of_its_own() -> None:
-    payout = Payout(PAYOUT_ID, ASSET_ID, 9, START, LATER, state=PayoutState.CANCELLED, version=7)
+    terms = terms_of(total=9)
+    payout = Payout(PAYOUT_ID, ASSET_ID, terms, 9, START, LATER, state=PayoutState.CANCELLED, version=7)
     event = payout_event(payout, CONTRACT)
     assert (event.event_name, event.aggregate_id, event.aggregate_version) == ("payout_cancelled", PAYOUT_ID, 7)
     assert parsed(events_pb2.PayoutCancelled(), event.payload) == events_pb2.PayoutCancelled(
@@ -54,22 +56,22 @@ def test_a_payout_shows_what_waits_and_what_was_given_up() -> None:
     payout = Payout(
         PAYOUT_ID,
         ASSET_ID,
+        terms_of(percentage_basis_points=1_250),
         9,
         START,
         START,
-        percentage_basis_points=1_250,
         state=PayoutState.PAUSED,
         paused_from=PayoutState.EXECUTING,
         progress=Progress(waiting_count=3, cancelled_count=4, cancelled_base_units=1_500_000),
     )
     message = payout_message(payout, CONTRACT)
     told = message.progress
-    assert (message.percentage, told.waiting_count, told.cancelled_count) == ("12.5", 3, 4)
+    assert (message.terms.percentage, told.waiting_count, told.cancelled_count) == ("12.5", 3, 4)
     assert (told.cancelled_amount.base_units, told.cancelled_amount.decimal_amount) == ("1500000", "1.5")
     assert told.cancelled_amount.token == message.total_amount.token
     assert message.paused_from == pb.Payout.STATE_EXECUTING
-    plain = payout_message(Payout(PAYOUT_ID, ASSET_ID, 9, START, START), CONTRACT)
-    assert (plain.percentage, plain.paused_from) == ("", pb.Payout.STATE_UNSPECIFIED)
+    plain = payout_message(Payout(PAYOUT_ID, ASSET_ID, terms_of(total=9), 9, START, START), CONTRACT)
+    assert (plain.terms.percentage, plain.paused_from) == ("", pb.Payout.STATE_UNSPECIFIED)
 
 
 def test_a_discrepancy_is_announced_when_found_and_when_resolved() -> None:

@@ -13,7 +13,7 @@ from libs.errors import AppError, Reason
 from libs.evm import interfaces
 from libs.evm.abi import Function
 from libs.evm.rpc import JsonRpc, Log, RpcUnavailableError
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.security_token import CorporateAction, EntitlementSource
 from payout_service.domain.plan import Entitlement
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind

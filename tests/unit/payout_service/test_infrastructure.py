@@ -24,6 +24,7 @@ from payout_service.messages.resources import amount_message, payout_message
 from tests.support.payout.memory_chain import CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ready_contract
+from tests.support.payout.terms_of import terms_of
 
 # ------------------------------------------------------------------------------------------------ artifact
 
@@ -120,6 +121,7 @@ def payout(state: PayoutState = PayoutState.EXECUTING) -> Payout:
     return Payout(
         payout_id=uuid4(),
         asset_id=ready_contract().asset_id,
+        terms=terms_of(total=1_000_000),
         total_base_units=1_000_000,
         create_time=START,
         update_time=START,

@@ -31,6 +31,7 @@ from tests.support.payout.memory_database import (
     UniqueViolationError,
 )
 from tests.support.payout.memory_store import Index, MemoryStore, Schema, Transaction
+from tests.support.payout.terms_of import terms_of
 
 ADDRESS = EvmAddress("0x" + "ab" * 20)
 KEY = TreasuryKey(1, ADDRESS, ADDRESS)
@@ -43,7 +44,8 @@ async def with_payout(database: MemoryDatabase) -> UUID:
         await work.lifecycle.add(
             LifecycleContract(asset_id, 1, ADDRESS, ADDRESS, "DUSD", 6, START, START, address=ADDRESS)
         )
-        await work.payouts.add(Payout(payout_id, asset_id, 10, START, START))
+        payout = Payout.request(payout_id, asset_id, terms_of(total=10), create_time=START, now=START)
+        await work.payouts.add(payout)
         await work.journal.add_lane(NonceLane(1, ADDRESS, "0xg", 0))
         await work.journal.add(new_intent(payout_id, f"k/{payout_id}"))
         await work.treasury.lock(KEY)

@@ -8,17 +8,29 @@ import pytest
 from masspayout.distribution.v1 import distribution_service_pb2
 from masspayout.distribution.v1 import events_pb2 as distribution_events
 from masspayout.payout.v1 import payout_service_pb2 as pb
-from masspayout.type.v1 import amount_pb2, rules_pb2
+from masspayout.type.v1 import amount_pb2, rules_pb2, terms_pb2
 
 from libs.errors import AppError, Reason
 from libs.events import IncomingEvent
 from libs.grpc_kit.accounts import checksummed
-from libs.grpc_kit.payout_terms import action_fields, rules_message
-from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from libs.payout_terms.messages import terms_message
+from libs.payout_terms.terms import (
+    NO_RULES,
+    Coupon,
+    Dividend,
+    ExcludedShare,
+    FixedTotal,
+    PayeeRules,
+    PayoutKind,
+    PayoutTerms,
+    Redemption,
+    ShareOfAvailable,
+    WhatIsPaid,
+)
 from payout_service.api.answers import payment_message, preview_message
 from payout_service.api.consumers import PayoutConsumers
-from payout_service.api.requests import parse_payment_name, parse_terms
-from payout_service.application.planning.preview_payout import PayoutPreview, PayoutTerms
+from payout_service.api.requests import parse_payment_name
+from payout_service.application.planning.preview_payout import PayoutPreview
 from payout_service.application.ports.reads import PaymentView
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import Payout, PayoutState, Snapshot
@@ -37,6 +49,7 @@ RULES = PayeeRules(
     withholding_by_holder={holder(3): 0},
     minimum_base_units=250,
 )
+TOTAL = FixedTotal(1_000)
 PLAN = PlanTotals(
     holder_count=9,
     zero_due_count=1,
@@ -50,52 +63,6 @@ PLAN = PlanTotals(
     deferred_count=4,
     deferred_base_units=40,
 )
-
-
-# ------------------------------------------------------------------------------------------------ requests
-
-
-@pytest.mark.parametrize(
-    ("fields", "terms"),
-    [
-        ({"total_amount_base_units": "7"}, PayoutTerms(PayoutKind.SNAPSHOT, 7)),
-        ({"percentage": "12.5"}, PayoutTerms(PayoutKind.SNAPSHOT, None, 1_250)),
-        ({"dividend_id": 3}, PayoutTerms(PayoutKind.DIVIDEND, action_id=3)),
-        ({"coupon_id": 4}, PayoutTerms(PayoutKind.COUPON, action_id=4)),
-        ({"redemption": True}, PayoutTerms(PayoutKind.REDEMPTION)),
-    ],
-)
-def test_terms_of_a_preview(fields: dict[str, Any], terms: PayoutTerms) -> None:
-    assert parse_terms(pb.PreviewPayoutRequest(**fields)) == terms
-    with_rules = pb.PreviewPayoutRequest(rules=rules_message(RULES), **fields)
-    assert parse_terms(with_rules) == replace(terms, rules=RULES)
-
-
-@pytest.mark.parametrize(
-    ("fields", "reason", "field"),
-    [
-        ({}, Reason.REQUIRED_FIELD_MISSING, "total_amount_base_units"),
-        ({"percentage": "1", "dividend_id": 1}, Reason.CONFLICTING_FIELDS, "dividend_id"),
-        ({"dividend_id": -1}, Reason.INVALID_ACTION_ID, "dividend_id"),
-        (
-            {"redemption": True, "rules": rules_pb2.PayeeRules(excluded_holders=["0x12"])},
-            Reason.INVALID_ADDRESS,
-            "rules.excluded_holders[0]",
-        ),
-        (
-            {
-                "redemption": True,
-                "rules": rules_pb2.PayeeRules(minimum_amount=amount_pb2.AmountInput(decimal_amount="1")),
-            },
-            Reason.REQUIRED_FIELD_MISSING,
-            "rules.minimum_amount.base_units",
-        ),
-    ],
-)
-def test_wrong_terms_of_a_preview(fields: dict[str, Any], reason: Reason, field: str) -> None:
-    with pytest.raises(AppError) as caught:
-        parse_terms(pb.PreviewPayoutRequest(**fields))
-    assert (caught.value.reason, caught.value.field) == (reason, field)
 
 
 # ------------------------------------------------------------------------------------------------ answers
@@ -133,40 +100,42 @@ def test_a_preview_tells_what_is_withheld_excluded_and_deferred(with_plan: bool)
     assert shown == [("70", "30", False), ("4", "0", True)]
 
 
-def payout(kind: PayoutKind = PayoutKind.SNAPSHOT, action_id: int = 0) -> Payout:
+def payout(pays: WhatIsPaid = TOTAL) -> Payout:
+    terms = PayoutTerms(pays, RULES)
+    is_redemption = terms.kind is PayoutKind.REDEMPTION
     return Payout(
         payout_id=uuid4(),
         asset_id=ASSET_ID,
+        terms=terms,
         total_base_units=1_000,
         create_time=START,
         update_time=START,
-        kind=kind,
-        action_id=action_id,
-        rules=RULES,
         state=PayoutState.EXECUTING,
-        snapshot=Snapshot(0 if kind is PayoutKind.REDEMPTION else 17, 5, "0xb"),
+        snapshot=Snapshot(0 if is_redemption else 17, 5, "0xb"),
         holder_count=6,
         total_supply=100,
-        round_number=3 if kind is PayoutKind.REDEMPTION else 1,
+        round_number=3 if is_redemption else 1,
         plan=PLAN,
         progress=Progress(deferred_count=2, deferred_base_units=15),
     )
 
 
 @pytest.mark.parametrize(
-    ("kind", "action_id", "shown"),
+    ("pays", "shown", "place"),
     [
-        (PayoutKind.SNAPSHOT, 0, (0, 0, False, "17", 0)),
-        (PayoutKind.DIVIDEND, 8, (8, 0, False, "17", 0)),
-        (PayoutKind.COUPON, 9, (0, 9, False, "17", 0)),
-        (PayoutKind.REDEMPTION, 0, (0, 0, True, "", 3)),
+        (FixedTotal(1_000), {"total_amount": {"base_units": "1000"}}, ("17", 0)),
+        (ShareOfAvailable(1_250), {"percentage": "12.5"}, ("17", 0)),
+        (Dividend(8), {"dividend_id": 8}, ("17", 0)),
+        (Coupon(9), {"coupon_id": 9}, ("17", 0)),
+        (Redemption(), {"redemption": {}}, ("", 3)),
     ],
 )
-def test_a_payout_shows_what_it_pays(kind: PayoutKind, action_id: int, shown: tuple[object, ...]) -> None:
-    message = payout_message(payout(kind, action_id), ready_contract())
-    fields = (message.dividend_id, message.coupon_id, message.redemption, message.snapshot_id, message.round)
-    assert fields == shown
-    assert message.rules == rules_message(RULES)
+def test_a_payout_shows_what_it_pays(pays: WhatIsPaid, shown: dict[str, Any], place: tuple[str, int]) -> None:
+    message = payout_message(payout(pays), ready_contract())
+    rules = terms_message(PayoutTerms(pays, RULES)).rules
+    assert rules.minimum_amount.base_units == "250"
+    assert message.terms == terms_pb2.PayoutTerms(rules=rules, **shown)
+    assert (message.snapshot_id, message.round) == place
 
 
 def test_a_payout_shows_what_stays_and_what_waits() -> None:
@@ -187,18 +156,18 @@ def test_no_figure_of_the_progress_is_left_out() -> None:
 
 
 def test_before_its_plan_a_payout_shows_none_of_it() -> None:
-    source = payout(PayoutKind.REDEMPTION)
+    source = payout(Redemption())
     source.plan = source.snapshot = None
-    source.rules, source.progress = NO_RULES, Progress()
+    source.terms, source.progress = PayoutTerms(Redemption()), Progress()
     message = payout_message(source, ready_contract())
     told = message.progress
-    assert not message.HasField("rules")
+    assert not message.terms.HasField("rules")
     assert not any(told.HasField(name) for name in ("excluded_amount", "withheld_amount"))
     assert (message.round, told.excluded_count, told.deferred_amount.base_units) == (0, 0, "0")
 
 
 def test_the_holders_of_a_redemption_are_those_of_all_rounds() -> None:
-    source = payout(PayoutKind.REDEMPTION)
+    source = payout(Redemption())
     assert payout_message(source, ready_contract()).progress.holder_count == 9
     source.plan = None
     assert payout_message(source, ready_contract()).progress.holder_count == 6
@@ -274,9 +243,7 @@ def test_a_payment_has_one_name(end: str) -> None:
 
 def released(
     payout_id: UUID,
-    kind: PayoutKind,
-    action_id: int,
-    rules: rules_pb2.PayeeRules | None,
+    terms: terms_pb2.PayoutTerms,
     *,
     asset: str = f"assets/{ASSET_ID}",
     total: str = "0",
@@ -289,49 +256,60 @@ def released(
             name=f"distributions/{payout_id}",
             asset=asset,
             total_amount=amount_pb2.TokenAmount(base_units=total),
-            rules=rules,
-            **action_fields(kind, action_id),
+            terms=terms,
         )
     )
     message.distribution.create_time.FromDatetime(START)
     return sent(payout_id, message)
 
 
-@pytest.mark.parametrize(
-    ("kind", "action_id"),
-    [(PayoutKind.SNAPSHOT, 0), (PayoutKind.DIVIDEND, 8), (PayoutKind.COUPON, 9), (PayoutKind.REDEMPTION, 0)],
-)
+@pytest.mark.parametrize("pays", [FixedTotal(7), ShareOfAvailable(1), Dividend(8), Coupon(9), Redemption()])
 @pytest.mark.parametrize("rules", [NO_RULES, RULES])
-async def test_a_released_distribution_becomes_a_payout_of_its_kind_and_rules(
-    kind: PayoutKind, action_id: int, rules: PayeeRules
-) -> None:
-    stage, payout_id = Stage(), uuid4()
+async def test_a_released_distribution_becomes_a_payout_on_its_terms(pays: WhatIsPaid, rules: PayeeRules) -> None:
+    stage, payout_id, terms = Stage(), uuid4(), PayoutTerms(pays, rules)
     await stage.add_asset()
-    event = released(payout_id, kind, action_id, rules_message(rules))
+    event = released(payout_id, terms_message(terms), total="7" if pays == FixedTotal(7) else "0")
     await PayoutConsumers(stage.engine).on_distribution_released(event)
 
     requested = stage.payout(payout_id)
-    assert (requested.kind, requested.action_id, requested.rules) == (kind, action_id, rules)
-    assert (requested.total_base_units, requested.percentage_basis_points) == (0, None)
+    assert requested.terms == terms
+    assert requested.total_base_units == terms.total_base_units
 
 
-async def test_a_release_with_malformed_rules_makes_no_payout() -> None:
+@pytest.mark.parametrize(
+    "terms",
+    [
+        terms_pb2.PayoutTerms(),
+        terms_pb2.PayoutTerms(dividend_id=0),
+        terms_pb2.PayoutTerms(
+            redemption=terms_pb2.Redemption(), rules=rules_pb2.PayeeRules(excluded_holders=["0x12"])
+        ),
+    ],
+)
+async def test_a_release_with_malformed_terms_makes_no_payout(terms: terms_pb2.PayoutTerms) -> None:
     stage, payout_id = Stage(), uuid4()
     await stage.add_asset()
-    event = released(payout_id, PayoutKind.SNAPSHOT, 0, rules_pb2.PayeeRules(excluded_holders=["0x12"]))
-    with pytest.raises(AppError):
-        await PayoutConsumers(stage.engine).on_distribution_released(event)
+    with pytest.raises(ValueError, match="no terms of a payout"):
+        await PayoutConsumers(stage.engine).on_distribution_released(released(payout_id, terms))
     assert stage.database.rows("payout") == {}
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"asset": f"assets/{UUID(int=9)}"}, {"asset": ""}, {"total": ""}, {"total": "-5"}, {"total": " 5"}],
+    [
+        {"asset": f"assets/{UUID(int=9)}"},
+        {"asset": ""},
+        {"total": ""},
+        {"total": "-5"},
+        {"total": " 5"},
+        {"total": "6"},
+    ],
 )
 async def test_a_release_that_contradicts_itself_makes_no_payout(changes: dict[str, str]) -> None:
     stage, payout_id = Stage(), uuid4()
     await stage.add_asset()
-    event = released(payout_id, PayoutKind.SNAPSHOT, 0, rules_message(NO_RULES), **changes)
+    terms = terms_message(PayoutTerms(FixedTotal(5)))
+    event = released(payout_id, terms, **({"total": "5"} | changes))
     with pytest.raises(ValueError, match=r"asset|assets|base units"):
         await PayoutConsumers(stage.engine).on_distribution_released(event)
     assert stage.database.rows("payout") == {}

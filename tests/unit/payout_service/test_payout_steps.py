@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.events import EventNotReadyError
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.life.request_payout import RequestPayout, request_payout
 from payout_service.application.sending.drive_transactions import drive_transactions
@@ -23,6 +23,7 @@ from payout_service.domain.treasury import treasury_key
 from tests.support.payout.memory_chain import CONTRACT, OTHER_SIGNER, SIGNER, holder
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ASSET_ID, Stage, engine_settings, incoming, ready_contract
+from tests.support.payout.terms_of import terms_of
 from tests.unit.payout_service.payouts_of_kinds import (
     assert_books,
     assert_only_paid,
@@ -60,7 +61,7 @@ async def test_every_holder_is_paid_what_the_contract_owes(count: int) -> None:
 async def test_a_distribution_has_one_payout_however_often_it_is_released() -> None:
     stage = Stage()
     payout_id = await funded(stage)
-    command = RequestPayout(payout_id, ASSET_ID, START, 2 * TOTAL)
+    command = RequestPayout(payout_id, ASSET_ID, START, terms_of(total=2 * TOTAL))
     await request_payout(stage.engine, command, incoming(payout_id))
     event = incoming(uuid4())
     await request_payout(stage.engine, replace(command, distribution_id=event.aggregate_id), event)
@@ -72,8 +73,9 @@ async def test_a_distribution_has_one_payout_however_often_it_is_released() -> N
 async def test_a_payout_waits_for_its_asset() -> None:
     stage = Stage()
     event = incoming(uuid4())
+    command = RequestPayout(event.aggregate_id, ASSET_ID, START, terms_of(total=1))
     with pytest.raises(EventNotReadyError):
-        await request_payout(stage.engine, RequestPayout(event.aggregate_id, ASSET_ID, START, 1), event)
+        await request_payout(stage.engine, command, event)
     assert stage.database.rows("inbox") == {}, "not recorded as processed"
 
 

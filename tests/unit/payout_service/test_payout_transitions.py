@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from libs.payout_terms import ExcludedShare, PayeeRules, PayoutKind
+from libs.payout_terms.terms import ExcludedShare, PayeeRules, PayoutKind, PayoutTerms
 from payout_service.domain.endings import FailedBecause, Failure
 from payout_service.domain.payments import (
     OPEN_STATES,
@@ -40,6 +40,7 @@ from payout_service.domain.sweep import SWEEP_TRANSITIONS, Sweep, SweepState
 from payout_service.domain.waits import Wait, WaitFor
 from tests.support.payout.memory_chain import SIGNER
 from tests.support.payout.memory_database import START
+from tests.support.payout.terms_of import terms_of
 
 WAIT = Wait(WaitFor.INSUFFICIENT_FUNDS, "so much")
 NOBODY = Failure(FailedBecause.NO_HOLDERS, "because")
@@ -47,13 +48,15 @@ REVERTED = Failure(FailedBecause.TRANSACTION_REVERTED, "because")
 
 S = PayoutState
 PLAN = PlanTotals(2, 0, 90, 3, 7, "hash")
+TOTAL = terms_of(total=100)
 FINAL_STATES = {S.COMPLETED, S.CANCELLED, S.FAILED}
 
 
-def payout_in(state: PayoutState, **changes: object) -> Payout:
+def payout_in(state: PayoutState, *, terms: PayoutTerms = TOTAL, **changes: object) -> Payout:
     payout = Payout(
         uuid4(),
         uuid4(),
+        terms,
         100,
         START,
         START,
@@ -70,7 +73,7 @@ def payout_in(state: PayoutState, **changes: object) -> Payout:
 
 
 def redeeming(payout: Payout, **changes: object) -> Payout:
-    payout.kind = PayoutKind.REDEMPTION
+    payout.terms = terms_of(PayoutKind.REDEMPTION)
     for name, value in changes.items():
         setattr(payout, name, value)
     return payout
@@ -283,8 +286,9 @@ def test_a_payout_that_was_cancelled_before_its_plan_has_no_books_to_balance() -
 
 @pytest.mark.parametrize("planned", [0, 1, 3])
 def test_a_plan_without_every_holder_is_not_frozen(planned: int) -> None:
-    for short in ({"planned_count": planned}, {"listed_count": planned}):
-        payout = payout_in(S.PLANNING, **short)
+    for name in ("planned_count", "listed_count"):
+        payout = payout_in(S.PLANNING)
+        setattr(payout, name, planned)
         with pytest.raises(ValueError, match="every holder"):
             payout.freeze_plan(PLAN, None, START)
     with pytest.raises(ValueError, match="every holder"):
@@ -301,7 +305,7 @@ def test_a_plan_needs_a_snapshot_with_holders_and_a_total(figures: tuple[int, in
 
 
 def test_a_percentage_becomes_a_total_once() -> None:
-    payout = payout_in(S.SNAPSHOTTING, percentage_basis_points=2_500, total_base_units=0)
+    payout = payout_in(S.SNAPSHOTTING, terms=terms_of(percentage_basis_points=2_500), total_base_units=0)
     for wrong in (0, -1):
         with pytest.raises(ValueError, match="cannot become the total"):
             payout.fix_total(wrong)
@@ -329,8 +333,8 @@ ASSET_TOLD = [PayoutKind.DIVIDEND, PayoutKind.COUPON, PayoutKind.REDEMPTION]
 @pytest.mark.parametrize("kind", PayoutKind)
 def test_a_payout_pays_by_the_call_of_its_kind(kind: PayoutKind) -> None:
     snapshot = Snapshot(0 if kind is PayoutKind.REDEMPTION else 7, 1, "0x")
-    action_id = 3 if kind.is_corporate_action else 0
-    payout = payout_in(S.EXECUTING, kind=kind, action_id=action_id, snapshot=snapshot, total_supply=10)
+    terms = terms_of(kind, total=100, action_id=3)
+    payout = payout_in(S.EXECUTING, terms=terms, snapshot=snapshot, total_supply=10)
     execution = payout.execution_of(["0xb", "0xa"], 0)
     assert (
         execution
@@ -351,14 +355,14 @@ def test_a_call_is_made_with_the_net_total_of_its_rate() -> None:
     rules = PayeeRules(excluded=frozenset({"0xc"}), excluded_share=ExcludedShare.REDISTRIBUTE)
     payout = payout_in(S.EXECUTING, snapshot=Snapshot(7, 1, "0x"), total_supply=10)
     assert [payout.execution_of([], rate).total_base_units for rate in (0, 1, 2_550, 10_000)] == [100, 99, 74, 0]
-    payout.rules, payout.excluded_balance = rules, 4
+    payout.terms, payout.excluded_balance = terms_of(total=100, rules=rules), 4
     assert payout.call_total_base_units == 166
     assert [payout.execution_of([], rate).total_base_units for rate in (0, 2_550)] == [166, 123]
-    payout.rules = replace(rules, excluded_share=ExcludedShare.KEEP)
+    payout.terms = terms_of(total=100, rules=replace(rules, excluded_share=ExcludedShare.KEEP))
     assert payout.call_total_base_units == 100
-    payout.rules = replace(rules, excluded=frozenset())
+    payout.terms = terms_of(total=100, rules=replace(rules, excluded=frozenset()))
     assert payout.call_total_base_units == 100
-    payout.rules, payout.total_supply = rules, 0
+    payout.terms, payout.total_supply = terms_of(total=100, rules=rules), 0
     assert payout.call_total_base_units == 100, "before the snapshot nobody knows"
 
 
@@ -367,9 +371,10 @@ def test_a_plan_begins_where_its_kind_does(kind: PayoutKind) -> None:
     is_redemption = kind is PayoutKind.REDEMPTION
     right, wrong = (S.REQUESTED, S.SNAPSHOTTING) if is_redemption else (S.SNAPSHOTTING, S.REQUESTED)
     listing = Snapshot(0 if is_redemption else 1, 1, "0x")
-    payout = payout_in(right, kind=kind, total_base_units=100 if kind is PayoutKind.SNAPSHOT else 0)
+    terms = terms_of(kind, total=100)
+    payout = payout_in(right, terms=terms, total_base_units=terms.total_base_units)
     with pytest.raises(IllegalTransitionError):
-        payout_in(wrong, kind=kind).begin_planning(listing, 2, 10, START)
+        payout_in(wrong, terms=terms).begin_planning(listing, 2, 10, START)
     with pytest.raises(ValueError, match="snapshot"):
         payout.begin_planning(replace(listing, snapshot_id=1 - listing.snapshot_id), 2, 10, START)
     payout.begin_planning(listing, 2, 10, START, excluded_balance=4)
@@ -384,7 +389,7 @@ def test_a_plan_begins_where_its_kind_does(kind: PayoutKind) -> None:
 @pytest.mark.parametrize("kind", ASSET_TOLD)
 def test_the_plan_fixes_the_total_that_the_asset_tells(kind: PayoutKind) -> None:
     plan = replace(PLAN, rounding_dust_base_units=0, frozen_share_base_units=0, excluded_base_units=8)
-    payout = payout_in(S.PLANNING, kind=kind, total_base_units=0)
+    payout = payout_in(S.PLANNING, terms=terms_of(kind, total=100), total_base_units=0)
     payout.freeze_plan(plan, None, START)
     assert payout.total_base_units == 98
     payout.begin_execution(START)
@@ -398,7 +403,7 @@ def test_the_plan_fixes_the_total_that_the_asset_tells(kind: PayoutKind) -> None
 @pytest.mark.parametrize("kind", PayoutKind)
 def test_a_payout_sums_its_plan_as_its_kind_is_planned(kind: PayoutKind) -> None:
     declared = 100 if kind is PayoutKind.SNAPSHOT else None
-    total = payout_in(S.PLANNING, kind=kind, total_supply=10).new_plan_sum()
+    total = payout_in(S.PLANNING, terms=terms_of(kind, total=100), total_supply=10).new_plan_sum()
     expected = PlanSum(kind, declared, 10)
     for each in (total, expected):
         each.add(PlannedPayment(0, "0xa", 5, 49))
@@ -407,7 +412,7 @@ def test_a_payout_sums_its_plan_as_its_kind_is_planned(kind: PayoutKind) -> None
 
 def test_a_spread_total_is_summed_against_the_declared_one() -> None:
     rules = PayeeRules(excluded=frozenset({"0xb"}), excluded_share=ExcludedShare.REDISTRIBUTE)
-    payout = payout_in(S.PLANNING, rules=rules, total_supply=100, excluded_balance=20)
+    payout = payout_in(S.PLANNING, terms=terms_of(total=100, rules=rules), total_supply=100, excluded_balance=20)
     total = payout.new_plan_sum()
     for row in plan_payments(0, [("0xa", 40), ("0xb", 20)], payout.call_total_base_units, 100, rules):
         total.add(row)
@@ -419,7 +424,7 @@ def test_a_spread_total_is_summed_against_the_declared_one() -> None:
 
 
 def redemption(state: PayoutState = S.EXECUTING, **changes: object) -> Payout:
-    return payout_in(state, kind=PayoutKind.REDEMPTION, **changes)
+    return payout_in(state, terms=terms_of(PayoutKind.REDEMPTION), **changes)
 
 
 def test_another_round_begins_with_another_listing() -> None:
@@ -448,7 +453,7 @@ def test_a_round_is_wanted_only_when_tokens_are_redeemed_or_gone_since_the_listi
 @pytest.mark.parametrize("kind", [PayoutKind.SNAPSHOT, PayoutKind.DIVIDEND, PayoutKind.COUPON])
 def test_what_was_fixed_at_a_snapshot_is_listed_once(kind: PayoutKind) -> None:
     with pytest.raises(ValueError, match="cannot begin round"):
-        payout_in(S.EXECUTING, kind=kind).begin_round(Snapshot(0, 9, "0x"), 4, START)
+        payout_in(S.EXECUTING, terms=terms_of(kind, total=100)).begin_round(Snapshot(0, 9, "0x"), 4, START)
 
 
 def test_rounds_are_bounded() -> None:
@@ -496,7 +501,8 @@ def test_a_redemption_is_repriced_as_live_balances_move() -> None:
     assert (payout.total_base_units, payout.plan.payable_base_units, payout.version) == (94, 94, 3)
     payout.found_nothing_due(2)
     assert payout.plan.zero_due_count == 2
-    for wrong in (redemption(plan=None), *(payout_in(S.EXECUTING, kind=each) for each in ASSET_TOLD[:2])):
+    others = [payout_in(S.EXECUTING, terms=terms_of(kind)) for kind in ASSET_TOLD[:2]]
+    for wrong in (redemption(plan=None), *others):
         with pytest.raises(ValueError, match="never change"):
             wrong.reprice(1, START)
         wrong.reprice(0, START)

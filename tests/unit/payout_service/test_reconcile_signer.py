@@ -11,7 +11,7 @@ import pytest
 
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
-from libs.payout_terms import PayeeRules
+from libs.payout_terms.terms import PayeeRules
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.life.control_payout import pause_payout
 from payout_service.application.ports.rail import Receipt
@@ -27,6 +27,7 @@ from payout_service.domain.transaction import IntentState
 from payout_service.domain.waits import told
 from tests.support.payout.memory_chain import CONTRACT, GWEI, OTHER_SIGNER, SIGNER, TOKEN, TREASURER, holder
 from tests.support.payout.stage import ASSET_ID, Stage, engine_settings
+from tests.support.payout.terms_of import terms_of
 
 TOTAL = 10_000
 
@@ -370,7 +371,8 @@ async def test_a_strangers_total_of_nothing_speaks_for_no_percentage() -> None:
     payout_id = await stage.request(0, percentage_basis_points=1_000)
     with_exclusion = await stage.request(0, percentage_basis_points=2_000)
     rules = PayeeRules(excluded=frozenset({holder(0)}))
-    stage.database.rows("payout")[with_exclusion].rules = rules
+    terms = terms_of(percentage_basis_points=2_000, rules=rules)
+    stage.database.rows("payout")[with_exclusion].terms = terms
     backup = stage.database.backup()
     await pause_payout(stage.engine, key(), with_exclusion)
     assert (await stage.run(payout_id)).state is PayoutState.COMPLETED

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.life.control_payout import (
     cancel_payout,

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind, UnsupportedRuleError
+from libs.payout_terms.terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from payout_service.domain.payee_rules import unsupported_rule, withholding_of, withholds
 from payout_service.domain.payments import PaymentState
+from payout_service.domain.payout import PayoutState
 from payout_service.domain.plan import (
     AccountingIdentityError,
     Entitlement,
@@ -22,6 +24,9 @@ from payout_service.domain.plan import (
     spread_total,
 )
 from tests.support.payout.memory_chain import holder
+from tests.support.payout.stage import Stage
+from tests.support.payout.terms_of import terms_of
+from tests.unit.payout_service.payouts_of_kinds import announced, matured, request_of
 
 SPREAD = ExcludedShare.REDISTRIBUTE
 WHOLE = 10_000
@@ -196,7 +201,7 @@ def test_frozen_tokens_get_a_share_of_the_spread_total_too() -> None:
 
 def test_withholding_goes_by_the_holders_rate_first() -> None:
     rules = PayeeRules(withholding_basis_points=2_500, withholding_by_holder={holder(1): 0, holder(2): WHOLE})
-    assert [rules.withholding_of(holder(number)) for number in range(3)] == [2_500, 0, WHOLE]
+    assert [withholding_of(rules, holder(number)) for number in range(3)] == [2_500, 0, WHOLE]
     rows = plan_payments(0, listed([1, 1, 1]), 301, 3, rules)
     # floor(301 x 3/4) = 225; a third of it is 75, and a third of 301 is 100.
     assert [(row.amount_base_units, row.withheld_base_units) for row in rows] == [(75, 25), (100, 0), (0, 100)]
@@ -212,10 +217,10 @@ def test_the_net_total_is_rounded_down(total: int, rate: int) -> None:
 
 
 def test_some_withholding_is_withholding() -> None:
-    assert not NO_RULES.withholds
-    assert not PayeeRules(withholding_by_holder={holder(0): 0}).withholds
-    assert PayeeRules(withholding_by_holder={holder(0): 0, holder(1): 1}).withholds
-    assert PayeeRules(withholding_basis_points=1).withholds
+    assert not withholds(NO_RULES)
+    assert not withholds(PayeeRules(withholding_by_holder={holder(0): 0}))
+    assert withholds(PayeeRules(withholding_by_holder={holder(0): 0, holder(1): 1}))
+    assert withholds(PayeeRules(withholding_basis_points=1))
 
 
 # ------------------------------------------------------------------------------------------------ minimum
@@ -384,14 +389,36 @@ DEFERRING = PayeeRules(minimum_base_units=1)
 def test_what_the_contract_cannot_do_is_refused_by_the_rules_name(
     kind: PayoutKind, rules: PayeeRules, field: str
 ) -> None:
+    unsupported = unsupported_rule(terms_of(kind, total=1, rules=rules))
     if not field:
-        rules.refuse_for(kind)
+        assert unsupported is None
         return
-    with pytest.raises(UnsupportedRuleError) as caught:
-        rules.refuse_for(kind)
-    assert caught.value.field == field
-    assert caught.value.why
-    assert str(caught.value) == f"{field}: {caught.value.why}"
+    assert unsupported
+    assert unsupported.field == field
+    assert unsupported.why
+
+
+@pytest.mark.parametrize(
+    ("kind", "rules", "why"),
+    [
+        (PayoutKind.DIVIDEND, WITHHOLDING, "nothing can be withheld"),
+        (PayoutKind.COUPON, SPREADING, "none can be spread"),
+        (PayoutKind.REDEMPTION, DEFERRING, "burns the tokens"),
+    ],
+)
+async def test_a_payout_by_rules_that_the_contract_cannot_keep_fails_and_pays_nobody(
+    kind: PayoutKind, rules: PayeeRules, why: str
+) -> None:
+    """Its distribution was previewed; should one be released all the same, no rule is passed over."""
+    stage = Stage()
+    matured(stage)
+    stage.chain.deposit(10**6)
+    action_id = announced(stage) if kind.is_corporate_action else 0
+    payout = await stage.run(await request_of(stage, kind, action_id=action_id, rules=rules))
+    assert payout.state is PayoutState.FAILED
+    assert payout.failure_reason.startswith("RULE_NOT_SUPPORTED: ")
+    assert why in payout.failure_reason
+    assert payout.plan is None
 
 
 def test_dividends_and_coupons_are_corporate_actions() -> None:

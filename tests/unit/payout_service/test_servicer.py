@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -178,31 +178,35 @@ async def test_a_preview_takes_a_total_or_a_percentage(service: Service) -> None
     await service.stage.add_asset()
     service.stage.chain.deposit(8_000)
     total = await service.call.PreviewPayout(
-        pb.PreviewPayoutRequest(asset=ASSET, total_amount_base_units="10000"), CONTEXT
+        pb.PreviewPayoutRequest(asset=ASSET, terms={"total_amount": {"base_units": "10000"}}), CONTEXT
     )
     assert (total.total_base_units, total.shortfall_base_units) == ("10000", "2000")
     assert len(total.largest_payments) == 10
     half = await service.call.PreviewPayout(
-        pb.PreviewPayoutRequest(asset=ASSET, percentage="12.5", skip_amounts=True), CONTEXT
+        pb.PreviewPayoutRequest(asset=ASSET, terms={"percentage": "12.5"}, skip_amounts=True), CONTEXT
     )
     assert (half.total_base_units, half.shortfall_base_units, half.payable_base_units) == ("1000", "0", "0")
 
 
 @pytest.mark.parametrize(
-    ("total", "percentage", "reason", "field"),
+    ("terms", "reason", "field"),
     [
-        ("", "", Reason.REQUIRED_FIELD_MISSING, "total_amount_base_units"),
-        ("1", "1", Reason.CONFLICTING_FIELDS, "percentage"),
-        ("0", "", Reason.AMOUNT_NOT_POSITIVE, "total_amount_base_units"),
-        ("1.5", "", Reason.INVALID_AMOUNT, "total_amount_base_units"),
-        ("", "0", Reason.INVALID_PERCENTAGE, "percentage"),
-        ("", "100.01", Reason.INVALID_PERCENTAGE, "percentage"),
+        ({}, Reason.REQUIRED_FIELD_MISSING, "terms"),
+        ({"total_amount": {}}, Reason.REQUIRED_FIELD_MISSING, "terms.total_amount"),
+        ({"total_amount": {"base_units": "0"}}, Reason.AMOUNT_NOT_POSITIVE, "terms.total_amount.base_units"),
+        ({"total_amount": {"base_units": "1.5"}}, Reason.INVALID_AMOUNT, "terms.total_amount.base_units"),
+        (
+            {"total_amount": {"decimal_amount": "1"}},
+            Reason.REQUIRED_FIELD_MISSING,
+            "terms.total_amount.base_units",
+        ),
+        ({"percentage": ""}, Reason.INVALID_PERCENTAGE, "terms.percentage"),
+        ({"percentage": "0"}, Reason.INVALID_PERCENTAGE, "terms.percentage"),
+        ({"percentage": "100.01"}, Reason.INVALID_PERCENTAGE, "terms.percentage"),
     ],
 )
-async def test_a_preview_is_refused(
-    service: Service, total: str, percentage: str, reason: Reason, field: str
-) -> None:
-    request = pb.PreviewPayoutRequest(asset=ASSET, total_amount_base_units=total, percentage=percentage)
+async def test_a_preview_is_refused(service: Service, terms: dict[str, Any], reason: Reason, field: str) -> None:
+    request = pb.PreviewPayoutRequest(asset=ASSET, terms=terms)
     with pytest.raises(AppError) as error:
         await service.call.PreviewPayout(request, CONTEXT)
     assert refused(error) == (reason, field)

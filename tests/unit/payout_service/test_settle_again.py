@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from libs.errors import AppError, Reason
-from libs.payout_terms import PayeeRules, PayoutKind
+from libs.payout_terms.terms import PayeeRules, PayoutKind
 from payout_service.application.audit.reconcile_payout import reconcile_payout
 from payout_service.application.life.control_payout import cancel_payout, retry_payments
 from payout_service.application.paying import execute_payout

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from deploy.docs.subscriptions import consumers
-from libs.payout_terms import PayoutKind
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.config import PayoutSettings
 from payout_service.domain.payments import FailureReason, PaymentState

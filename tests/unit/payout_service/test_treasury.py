@@ -6,13 +6,14 @@ from uuid import uuid4
 import pytest
 
 from libs.errors import AppError, Reason
-from payout_service.application.planning.preview_payout import PayoutTerms, preview_payout
+from payout_service.application.planning.preview_payout import preview_payout
 from payout_service.application.sending.list_signers import list_signers
 from payout_service.application.treasury.treasury import get_treasury
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.waits import told
 from tests.support.payout.memory_chain import OTHER_SIGNER, SIGNER
 from tests.support.payout.stage import ASSET_ID, Stage, ready_contract
+from tests.support.payout.terms_of import terms_of
 
 
 async def test_balance_promises_and_what_is_available() -> None:
@@ -92,7 +93,7 @@ async def test_a_preview_of_a_percentage_is_of_what_is_promised_to_nobody() -> N
     stage.chain.deposit(1_000)
     payout_id = await stage.request(0, percentage_basis_points=4_000)
     await stage.run_to(payout_id, PayoutState.PLANNING)
-    half, total = PayoutTerms(percentage_basis_points=5_000), PayoutTerms(total_base_units=700)
+    half, total = terms_of(percentage_basis_points=5_000), terms_of(total=700)
     preview = await preview_payout(stage.engine, ASSET_ID, half, with_amounts=True)
     assert (preview.total_base_units, preview.available_base_units, preview.shortfall_base_units) == (300, 600, 0)
     assert preview.plan

@@ -1,22 +1,31 @@
-"""What a payout pays and by which rules, as requests, resources and events of more than one service say it."""
+"""Terms between the wire and the domain. The path that an error names is the same in every request."""
 
 import re
 from collections.abc import Container, Sequence
 from dataclasses import replace
-from typing import Protocol, TypedDict
 
-from masspayout.type.v1 import amount_pb2, rules_pb2
+from masspayout.type.v1 import amount_pb2, rules_pb2, terms_pb2
 
 from libs.chain.amount import format_percentage, parse_base_units, parse_percentage, require_positive
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import checksummed, parse_evm_account
-from libs.payout_terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
+from libs.payout_terms.terms import (
+    NO_RULES,
+    Coupon,
+    Dividend,
+    ExcludedShare,
+    FixedTotal,
+    PayeeRules,
+    PayoutTerms,
+    Redemption,
+    ShareOfAvailable,
+    WhatIsPaid,
+)
 
 MAX_EXCLUDED_HOLDERS = 1_000
 MAX_WITHHOLDING_RATES = 1_000
-# Path of the rules in every request.
-RULES_FIELD = "rules"
-MINIMUM_FIELD = f"{RULES_FIELD}.minimum_amount"
+TERMS_FIELD = "terms"
+RULES_FIELD = f"{TERMS_FIELD}.rules"
 
 _ZERO_PERCENT = re.compile(r"0(\.0{1,2})?")
 _SHARES = {
@@ -26,85 +35,77 @@ _SHARES = {
 }
 
 
-class SaysAction(Protocol):
-    """A message that names a dividend, a coupon or a redemption; none of them for a total or a percentage."""
-
-    @property
-    def dividend_id(self) -> int:
-        """Id of the dividend on the asset; 0 for none."""
-        ...
-
-    @property
-    def coupon_id(self) -> int:
-        """Id of the coupon on the asset; 0 for none."""
-        ...
-
-    @property
-    def redemption(self) -> bool:
-        """True if the bond is redeemed."""
-        ...
+def terms_message(terms: PayoutTerms) -> terms_pb2.PayoutTerms:
+    """The terms as requests, resources and events say them, amounts in base units."""
+    message = terms_pb2.PayoutTerms(rules=_rules_message(terms.rules))
+    match terms.pays:
+        case FixedTotal(base_units):
+            message.total_amount.base_units = str(base_units)
+        case ShareOfAvailable(basis_points):
+            message.percentage = format_percentage(basis_points)
+        case Dividend(action_id):
+            message.dividend_id = action_id
+        case Coupon(action_id):
+            message.coupon_id = action_id
+        case Redemption():
+            message.redemption.SetInParent()
+    return message
 
 
-class SaysTerms(SaysAction, Protocol):
-    """A request that may name a percentage instead. How it names a total differs from request to request."""
-
-    @property
-    def percentage(self) -> str:
-        """A percentage of the available money; empty for none."""
-        ...
-
-
-class ActionFields(TypedDict):
-    """The fields of a resource that say which action of the asset is paid."""
-
-    dividend_id: int
-    coupon_id: int
-    redemption: bool
+def read_terms(message: terms_pb2.PayoutTerms) -> PayoutTerms:
+    """The terms that another service of ours sends. Malformed ones are a defect of the sender: ValueError."""
+    try:
+        return parse_terms(message)
+    except AppError as error:
+        raise ValueError(f"no terms of a payout: {error.field}: {error}") from error
 
 
-def given_field(request: SaysTerms, total_field: str, *, has_total: bool) -> str:
-    """The name of the one field that says what is paid; `total_field` is that of a total.
+def parse_terms(message: terms_pb2.PayoutTerms) -> PayoutTerms:
+    """Terms whose amounts are in base units. Raises AppError as `parse_pays` and `parse_rules`."""
+    return PayoutTerms(parse_pays(message), parse_rules(message.rules))
 
-    Raises AppError REQUIRED_FIELD_MISSING when none is given, CONFLICTING_FIELDS when several are.
+
+def parse_pays(message: terms_pb2.PayoutTerms) -> WhatIsPaid:
+    """What is paid; a total must be in base units.
+
+    Raises AppError with the path of the field: REQUIRED_FIELD_MISSING when nothing is given or the total is in
+    another unit, INVALID_PERCENTAGE, INVALID_ACTION_ID for an id below 1, INVALID_AMOUNT, AMOUNT_NOT_POSITIVE,
+    AMOUNT_TOO_LARGE.
     """
-    is_given = {total_field: has_total, "percentage": bool(request.percentage)} | _given_actions(request)
-    given = [name for name, is_there in is_given.items() if is_there]
-    if not given:
-        *names, last = is_given
-        raise AppError(
-            Reason.REQUIRED_FIELD_MISSING, f"one of {', '.join(names)} and {last} is required", field=total_field
-        )
-    return _only(given)
-
-
-def parse_action(message: SaysAction) -> tuple[PayoutKind, int]:
-    """The kind of the payout, and the id of the dividend or coupon, else 0.
-
-    Raises AppError INVALID_ACTION_ID for an id below 1, CONFLICTING_FIELDS when more than one is named.
-    """
-    given = [name for name, is_there in _given_actions(message).items() if is_there]
-    match _only(given) if given else None:
+    match message.WhichOneof("kind"):
+        case "total_amount":
+            return FixedTotal(_parse_total(message.total_amount))
+        case "percentage":
+            return ShareOfAvailable(parse_percentage(message.percentage, f"{TERMS_FIELD}.percentage"))
         case "dividend_id":
-            return PayoutKind.DIVIDEND, _action_id(message.dividend_id, "dividend_id")
+            return Dividend(_parse_action_id(message.dividend_id, f"{TERMS_FIELD}.dividend_id"))
         case "coupon_id":
-            return PayoutKind.COUPON, _action_id(message.coupon_id, "coupon_id")
+            return Coupon(_parse_action_id(message.coupon_id, f"{TERMS_FIELD}.coupon_id"))
         case "redemption":
-            return PayoutKind.REDEMPTION, 0
+            return Redemption()
         case _:
-            return PayoutKind.SNAPSHOT, 0
-
-
-def action_fields(kind: PayoutKind, action_id: int) -> ActionFields:
-    """The way back of `parse_action`."""
-    return ActionFields(
-        dividend_id=action_id if kind is PayoutKind.DIVIDEND else 0,
-        coupon_id=action_id if kind is PayoutKind.COUPON else 0,
-        redemption=kind is PayoutKind.REDEMPTION,
-    )
+            *kinds, last = (kind.name for kind in message.DESCRIPTOR.oneofs_by_name["kind"].fields)
+            raise AppError(
+                Reason.REQUIRED_FIELD_MISSING,
+                f"one of {', '.join(kinds)} and {last} is required",
+                field=TERMS_FIELD,
+            )
 
 
 def parse_rules(message: rules_pb2.PayeeRules) -> PayeeRules:
-    """The rules without the minimum, which only who knows the token's decimals can read.
+    """The rules; their minimum must be in base units.
+
+    Raises AppError as `parse_rules_but_minimum`, and for the minimum REQUIRED_FIELD_MISSING when it is in another
+    unit, INVALID_AMOUNT, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE.
+    """
+    rules, minimum = parse_rules_but_minimum(message), message.minimum_amount
+    if minimum.WhichOneof("amount") is None:
+        return rules
+    return replace(rules, minimum_base_units=_parse_base_units(minimum, f"{RULES_FIELD}.minimum_amount"))
+
+
+def parse_rules_but_minimum(message: rules_pb2.PayeeRules) -> PayeeRules:
+    """The rules without the minimum, which only who knows the token's decimals can read when it is in tokens.
 
     Raises AppError with the path of the field: TOO_MANY_HOLDERS, DUPLICATE_HOLDER, INVALID_PERCENTAGE,
     RULE_NOT_SUPPORTED for an unknown excluded_share, CONFLICTING_FIELDS for a holder that is excluded and has a
@@ -122,26 +123,8 @@ def parse_rules(message: rules_pb2.PayeeRules) -> PayeeRules:
     )
 
 
-def parse_rules_in_base_units(message: rules_pb2.PayeeRules) -> PayeeRules:
-    """The rules as our services tell them each other: the minimum in base units.
-
-    Raises AppError as `parse_rules`, and for the minimum REQUIRED_FIELD_MISSING when it is in another unit,
-    INVALID_AMOUNT, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE.
-    """
-    rules = parse_rules(message)
-    field = f"{MINIMUM_FIELD}.base_units"
-    match message.minimum_amount.WhichOneof("amount"):
-        case None:
-            return rules
-        case "base_units":
-            text = message.minimum_amount.base_units
-            return replace(rules, minimum_base_units=require_positive(parse_base_units(text, field), field))
-        case _:
-            raise AppError(Reason.REQUIRED_FIELD_MISSING, "the minimum is given in base units here", field=field)
-
-
-def rules_message(rules: PayeeRules) -> rules_pb2.PayeeRules | None:
-    """The rules as resources and events show them, holders in the order of their addresses; None for no rules."""
+def _rules_message(rules: PayeeRules) -> rules_pb2.PayeeRules | None:
+    """Holders in the order of their addresses; None for no rules."""
     if rules == NO_RULES:
         return None
     rate, minimum = rules.withholding_basis_points, rules.minimum_base_units
@@ -157,21 +140,21 @@ def rules_message(rules: PayeeRules) -> rules_pb2.PayeeRules | None:
     )
 
 
-def _given_actions(message: SaysAction) -> dict[str, bool]:
-    return {
-        "dividend_id": message.dividend_id != 0,
-        "coupon_id": message.coupon_id != 0,
-        "redemption": message.redemption,
-    }
+def _parse_total(total: amount_pb2.AmountInput) -> int:
+    field = f"{TERMS_FIELD}.total_amount"
+    if total.WhichOneof("amount") is None:
+        raise AppError(Reason.REQUIRED_FIELD_MISSING, "the total has no amount", field=field)
+    return _parse_base_units(total, field)
 
 
-def _only(given: Sequence[str]) -> str:
-    if len(given) > 1:
-        raise AppError(Reason.CONFLICTING_FIELDS, f"give {given[0]} or {given[1]}, not both", field=given[1])
-    return given[0]
+def _parse_base_units(amount: amount_pb2.AmountInput, field: str) -> int:
+    field = f"{field}.base_units"
+    if amount.WhichOneof("amount") != "base_units":
+        raise AppError(Reason.REQUIRED_FIELD_MISSING, "the amount is given in base units here", field=field)
+    return require_positive(parse_base_units(amount.base_units, field), field)
 
 
-def _action_id(action_id: int, field: str) -> int:
+def _parse_action_id(action_id: int, field: str) -> int:
     if action_id < 1:
         raise AppError(Reason.INVALID_ACTION_ID, f"ids on an asset begin with 1, not {action_id}", field=field)
     return action_id
