@@ -9,9 +9,9 @@ from masspayout.distribution.v1 import distribution_service_pb2, distribution_se
 from distribution_service.api.consumers import EventConsumers
 from distribution_service.api.servicer import DistributionServicer
 from distribution_service.api.watches import DistributionWatches
-from distribution_service.application.apply_payout import ApplyPayoutUseCase
-from distribution_service.application.create_distribution import CreateDistributionUseCase
-from distribution_service.application.keep_asset import KeepAssetUseCase
+from distribution_service.application.apply_payout import ApplyPayout
+from distribution_service.application.create_distribution import CreateDistribution
+from distribution_service.application.keep_asset import KeepAsset
 from distribution_service.application.queries import DistributionQueries
 from distribution_service.config import DistributionServiceSettings
 from distribution_service.infrastructure import tables
@@ -52,13 +52,11 @@ async def _build(settings: DistributionServiceSettings, runtime: Runtime) -> Ass
     watches = DistributionWatches(queries, settings.max_watches)
     watch_worker = Worker("distribution watches", watches.step, settings.watch_poll_seconds)
     consumers = EventConsumers(
-        KeepAssetUseCase(new_unit_of_work),
-        ApplyPayoutUseCase(new_unit_of_work, clock),
+        KeepAsset(new_unit_of_work),
+        ApplyPayout(new_unit_of_work, clock),
         on_payout_applied=watch_worker.nudge,
     )
-    servicer = DistributionServicer(
-        CreateDistributionUseCase(new_unit_of_work, payouts, clock, uuid4), queries, watches
-    )
+    servicer = DistributionServicer(CreateDistribution(new_unit_of_work, payouts, clock, uuid4), queries, watches)
 
     def add_servicer(server: grpc.aio.Server) -> None:
         distribution_service_pb2_grpc.add_DistributionServiceServicer_to_server(servicer, server)

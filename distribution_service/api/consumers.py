@@ -8,8 +8,8 @@ from masspayout.asset.v1 import events_pb2 as asset_events_pb2
 from masspayout.payout.v1 import events_pb2 as payout_events_pb2
 from masspayout.payout.v1 import payout_service_pb2
 
-from distribution_service.application.apply_payout import ApplyPayout, ApplyPayoutUseCase
-from distribution_service.application.keep_asset import KeepAsset, KeepAssetUseCase
+from distribution_service.application.apply_payout import ApplyPayout, ApplyPayoutCommand
+from distribution_service.application.keep_asset import KeepAsset, KeepAssetCommand
 from distribution_service.domain.asset import AssetState, KnownAsset
 from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport
@@ -48,8 +48,8 @@ class EventConsumers:
 
     def __init__(
         self,
-        keep_asset: KeepAssetUseCase,
-        apply_payout: ApplyPayoutUseCase,
+        keep_asset: KeepAsset,
+        apply_payout: ApplyPayout,
         on_payout_applied: Callable[[], None],
     ) -> None:
         self._keep_asset = keep_asset
@@ -65,11 +65,11 @@ class EventConsumers:
 
     async def asset_imported(self, event: IncomingEvent) -> None:
         """Keeps the asset. Raises ValueError when the event is malformed."""
-        await self._keep_asset.run(KeepAsset(event, known_asset(event)))
+        await self._keep_asset(KeepAssetCommand(event, known_asset(event)))
 
     async def payout_changed(self, event: IncomingEvent) -> None:
         """Applies a payout's state. Raises ValueError when the event is malformed, else as the use case does."""
-        await self._apply_payout.run(ApplyPayout(event, payout_report(event)))
+        await self._apply_payout(ApplyPayoutCommand(event, payout_report(event)))
         self._on_payout_applied()
 
 

@@ -8,7 +8,7 @@ from masspayout.distribution.v1 import distribution_service_pb2_grpc as pb_grpc
 
 from distribution_service.api.requests import list_scope, parse_position, parse_written_terms, position_key
 from distribution_service.api.watches import DistributionWatches
-from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionUseCase
+from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionCommand
 from distribution_service.application.queries import DistributionQueries
 from distribution_service.messages.resources import distribution_message, preview_message
 from libs.grpc_kit.context import Context
@@ -20,7 +20,7 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
 
     def __init__(
         self,
-        create_distribution: CreateDistributionUseCase,
+        create_distribution: CreateDistribution,
         queries: DistributionQueries,
         watches: DistributionWatches,
     ) -> None:
@@ -30,13 +30,13 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
 
     async def CreateDistribution(self, request: pb.CreateDistributionRequest, context: Context) -> pb.Distribution:
         """See the proto."""
-        command = CreateDistribution(
+        command = CreateDistributionCommand(
             key=parse_request_key(request, "CreateDistribution"),
             asset_id=parse_resource_name(request.asset, "assets", "asset"),
             terms=parse_written_terms(request.terms),
             allow_unfunded=request.allow_unfunded,
         )
-        return distribution_message(await self._create_distribution.run(command))
+        return distribution_message(await self._create_distribution(command))
 
     async def GetDistribution(self, request: pb.GetDistributionRequest, context: Context) -> pb.Distribution:
         """See the proto."""

@@ -9,21 +9,21 @@ from libs.events import EventNotReadyError, IncomingEvent
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyPayout:
+class ApplyPayoutCommand:
     """The command: payout_service told the state of a payout."""
 
     event: IncomingEvent
     report: PayoutReport
 
 
-class ApplyPayoutUseCase:
+class ApplyPayout:
     """Applies only reports that are newer than the last one; versions may be skipped."""
 
     def __init__(self, new_unit_of_work: UnitOfWorkFactory, clock: Clock) -> None:
         self._new_unit_of_work = new_unit_of_work
         self._clock = clock
 
-    async def run(self, command: ApplyPayout) -> None:
+    async def __call__(self, command: ApplyPayoutCommand) -> None:
         """Raises EventNotReadyError for an unknown distribution, and PayoutContradictionError."""
         async with self._new_unit_of_work() as uow:
             if not await uow.record_incoming(command.event):

@@ -28,7 +28,7 @@ from libs.payout_terms.terms import (
 
 
 @dataclass(frozen=True, slots=True)
-class CreateDistribution:
+class CreateDistributionCommand:
     """The command: pay the holders of an asset what the terms say, as soon as it can be paid."""
 
     key: RequestKey
@@ -37,7 +37,7 @@ class CreateDistribution:
     allow_unfunded: bool
 
 
-class CreateDistributionUseCase:
+class CreateDistribution:
     """Checks the funds with payout_service, then stores the distribution with its event. Refusals write nothing.
 
     Open readiness conditions do not refuse: the payout waits for them and names them.
@@ -51,7 +51,7 @@ class CreateDistributionUseCase:
         self._clock = clock
         self._new_id = new_id
 
-    async def run(self, command: CreateDistribution) -> Distribution:
+    async def __call__(self, command: CreateDistributionCommand) -> Distribution:
         """The new distribution, or the one that the same request made before, in its present state.
 
         Raises AppError REQUEST_ID_REUSED, ASSET_NOT_YET_KNOWN, NO_HOLDERS, INSUFFICIENT_FUNDS, and the errors of

@@ -8,20 +8,20 @@ from libs.events import IncomingEvent
 
 
 @dataclass(frozen=True, slots=True)
-class KeepAsset:
+class KeepAssetCommand:
     """The command: asset_service announced the state of an asset."""
 
     event: IncomingEvent
     asset: KnownAsset
 
 
-class KeepAssetUseCase:
+class KeepAsset:
     """Stores the asset unless a newer version is known."""
 
     def __init__(self, new_unit_of_work: UnitOfWorkFactory) -> None:
         self._new_unit_of_work = new_unit_of_work
 
-    async def run(self, command: KeepAsset) -> None:
+    async def __call__(self, command: KeepAssetCommand) -> None:
         """Stores it once; an announcement that is late changes nothing."""
         async with self._new_unit_of_work() as uow:
             if not await uow.record_incoming(command.event):

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionUseCase
+from distribution_service.application.create_distribution import CreateDistribution, CreateDistributionCommand
 from distribution_service.application.queries import DistributionQueries
 from distribution_service.application.written_terms import DecimalAmount, WrittenTerms
 from distribution_service.domain.asset import AssetState
@@ -44,7 +44,7 @@ class _World:
     def __init__(self) -> None:
         self.store = Store()
         self.payouts = FakePayouts(preview())
-        self.use_case = CreateDistributionUseCase(self.store.new_unit_of_work, self.payouts, FakeClock(), uuid4)
+        self.use_case = CreateDistribution(self.store.new_unit_of_work, self.payouts, FakeClock(), uuid4)
         self.asset_id = self.know(AssetState.ACTIVE)
 
     def know(self, state: AssetState) -> UUID:
@@ -60,14 +60,14 @@ class _World:
         asset_id: UUID | None = None,
         rules: PayeeRules = NO_RULES,
         minimum: DecimalAmount | None = None,
-    ) -> CreateDistribution:
+    ) -> CreateDistributionCommand:
         terms = WrittenTerms(pays, rules, minimum)
-        return CreateDistribution(key or request_key(), asset_id or self.asset_id, terms, allow_unfunded)
+        return CreateDistributionCommand(key or request_key(), asset_id or self.asset_id, terms, allow_unfunded)
 
-    async def refusal(self, command: CreateDistribution) -> AppError:
+    async def refusal(self, command: CreateDistributionCommand) -> AppError:
         before = self.store.copy()
         with pytest.raises(AppError) as caught:
-            await self.use_case.run(command)
+            await self.use_case(command)
         assert self.store == before, "a refusal must write nothing"
         return caught.value
 
@@ -79,7 +79,7 @@ def world() -> _World:
 
 async def test_it_is_released_with_its_event_and_its_request(world: _World) -> None:
     key = request_key()
-    distribution = await world.use_case.run(world.command(DecimalAmount("1.5"), key))
+    distribution = await world.use_case(world.command(DecimalAmount("1.5"), key))
 
     assert distribution.state is DistributionState.RELEASED
     assert (distribution.total_base_units, distribution.payment_token) == (1_500_000, TOKEN)
@@ -108,7 +108,7 @@ async def test_wrong_amounts_are_refused_before_payout_service_is_asked(
 
 
 async def test_a_percentage_is_released_without_a_total(world: _World) -> None:
-    distribution = await world.use_case.run(world.command(ShareOfAvailable(1_250)))
+    distribution = await world.use_case(world.command(ShareOfAvailable(1_250)))
 
     assert (distribution.terms, distribution.total_base_units) == (PayoutTerms(ShareOfAvailable(1_250)), 0)
     assert world.store.events == [(DistributionReleased(), distribution)]
@@ -132,9 +132,9 @@ async def test_a_percentage_of_too_little_to_pay_anything_is_refused(
         "payment_token": str(TOKEN.address),
         "lifecycle_contract": str(LIFECYCLE_CONTRACT),
     }
-    assert (await world.use_case.run(world.command(share, allow_unfunded=True))).allow_unfunded
+    assert (await world.use_case(world.command(share, allow_unfunded=True))).allow_unfunded
     world.payouts.preview_answer = preview(available=required, total=1)
-    assert (await world.use_case.run(world.command(share))).total_base_units == 0
+    assert (await world.use_case(world.command(share))).total_base_units == 0
 
 
 _ACTIONS = [
@@ -148,7 +148,7 @@ _ACTIONS = [
 async def test_what_the_asset_has_announced_is_released_without_a_total(
     world: _World, action: Dividend | Coupon | Redemption, _: str
 ) -> None:
-    distribution = await world.use_case.run(world.command(action))
+    distribution = await world.use_case(world.command(action))
 
     assert (distribution.terms, distribution.total_base_units) == (PayoutTerms(action), 0)
     assert world.store.events == [(DistributionReleased(), distribution)]
@@ -165,7 +165,7 @@ async def test_what_the_asset_has_announced_needs_its_money_too(
     assert world.payouts.asked == [(world.asset_id, PayoutTerms(action), True)], (
         "only with amounts is the shortfall known"
     )
-    assert (await world.use_case.run(world.command(action, allow_unfunded=True))).allow_unfunded
+    assert (await world.use_case(world.command(action, allow_unfunded=True))).allow_unfunded
     assert world.payouts.asked[1:] == [(world.asset_id, PayoutTerms(action), False)]
 
 
@@ -174,7 +174,7 @@ async def test_before_the_record_date_neither_holders_nor_funds_are_known(world:
     world.payouts.preview_answer = answer
     assert (await world.refusal(world.command(Dividend(1)))).reason is Reason.NO_HOLDERS
     world.payouts.preview_answer = replace(answer, is_pending=True)
-    assert (await world.use_case.run(world.command(Dividend(1)))).state is DistributionState.RELEASED
+    assert (await world.use_case(world.command(Dividend(1)))).state is DistributionState.RELEASED
 
 
 _RULES = PayeeRules(
@@ -188,7 +188,7 @@ _RULES = PayeeRules(
 async def test_rules_are_asked_for_and_stored_with_the_minimum_in_base_units(world: _World) -> None:
     expected = replace(_RULES, minimum_base_units=2_500_000)
     for command in (world.command(rules=expected), world.command(rules=_RULES, minimum=DecimalAmount("2.5"))):
-        distribution = await world.use_case.run(command)
+        distribution = await world.use_case(command)
         assert distribution.terms == PayoutTerms(_ONE_TOKEN, expected)
         assert world.payouts.asked.pop() == (world.asset_id, distribution.terms, False)
 
@@ -228,7 +228,7 @@ async def test_rules_that_the_kind_cannot_be_paid_by_are_refused_by_payout_servi
     world.payouts.preview_answer = replace(preview(holder_count=0), is_pending=True)
     queries = DistributionQueries(FakeReader(world.store), world.store.new_unit_of_work, world.payouts)
     for call in (
-        world.use_case.run(world.command(pays, rules=rules, minimum=minimum, allow_unfunded=allow_unfunded)),
+        world.use_case(world.command(pays, rules=rules, minimum=minimum, allow_unfunded=allow_unfunded)),
         queries.preview(world.asset_id, WrittenTerms(pays, rules, minimum)),
     ):
         with pytest.raises(AppError) as caught:
@@ -276,7 +276,7 @@ async def test_insufficient_funds_are_told_in_figures(world: _World) -> None:
 
 async def test_allow_unfunded_does_not_refuse_for_lack_of_funds(world: _World) -> None:
     world.payouts.preview_answer = preview(available=0, shortfall=1)
-    distribution = await world.use_case.run(world.command(allow_unfunded=True))
+    distribution = await world.use_case(world.command(allow_unfunded=True))
     assert distribution.allow_unfunded
 
 
@@ -297,9 +297,9 @@ async def test_a_refusal_of_payout_service_is_passed_on(world: _World, reason: R
 
 async def test_a_repeated_request_returns_the_distribution_as_it_is_now(world: _World) -> None:
     command = world.command()
-    first = await world.use_case.run(command)
+    first = await world.use_case(command)
     world.payouts.error = AppError(Reason.PEER_UNAVAILABLE, "away: a repeated request does not ask")
-    second = await world.use_case.run(command)
+    second = await world.use_case(command)
 
     assert second == first
     assert len(world.store.distributions) == 1
@@ -308,7 +308,7 @@ async def test_a_repeated_request_returns_the_distribution_as_it_is_now(world: _
 
 async def test_a_request_id_used_for_other_content_is_refused(world: _World) -> None:
     key = request_key("one")
-    await world.use_case.run(world.command(key=key))
+    await world.use_case(world.command(key=key))
     error = await world.refusal(world.command(key=request_key("other", key.request_id)))
     assert (error.reason, error.field) == (Reason.REQUEST_ID_REUSED, "request_id")
 
@@ -316,8 +316,8 @@ async def test_a_request_id_used_for_other_content_is_refused(world: _World) -> 
 async def test_the_loser_of_a_race_returns_the_winners_distribution(world: _World) -> None:
     command = world.command()
     # While the first waits for payout_service, the same request runs to its end.
-    world.payouts.before_answer = lambda: world.use_case.run(command)
-    distribution = await world.use_case.run(command)
+    world.payouts.before_answer = lambda: world.use_case(command)
+    distribution = await world.use_case(command)
 
     assert list(world.store.distributions) == [distribution.distribution_id]
     assert len(world.store.events) == 1
@@ -327,9 +327,9 @@ async def test_the_loser_of_a_race_returns_the_winners_distribution(world: _Worl
 async def test_the_loser_of_a_race_with_other_content_is_refused(world: _World) -> None:
     key = request_key("one")
     winner = world.command(key=request_key("other", key.request_id))
-    world.payouts.before_answer = lambda: world.use_case.run(winner)
+    world.payouts.before_answer = lambda: world.use_case(winner)
     with pytest.raises(AppError) as caught:
-        await world.use_case.run(world.command(key=key))
+        await world.use_case(world.command(key=key))
 
     assert caught.value.reason is Reason.REQUEST_ID_REUSED
     assert len(world.store.distributions) == 1
