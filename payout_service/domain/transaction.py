@@ -168,6 +168,10 @@ class TransactionIntent:
         """True when nothing more can come of it."""
         return self.state in FINAL_STATES
 
+    def has_attempt(self, transaction_hash: str) -> bool:
+        """True if these bytes were signed for the intent."""
+        return any(attempt.transaction_hash == transaction_hash for attempt in self.attempts)
+
     def sign(self, nonce: int, gas_limit: int, attempt: Attempt) -> None:
         """The bytes become durable with the same commit as this."""
         self._move_to(IntentState.SIGNED)

@@ -152,10 +152,18 @@ async def _met_a_pause(engine: Engine, contract: LifecycleContract, intent: Tran
     return bool(before or after)
 
 
-async def _culprit(engine: Engine, payout: Payout, batch: Batch, intent: TransactionIntent) -> PaymentOutcome:
-    """A batch of one payee reverted: tried again later, a bounded number of times."""
+async def _culprit(
+    engine: Engine, payout: Payout, batch: Batch, intent: TransactionIntent
+) -> PaymentOutcome | None:
+    """A batch of one payee reverted: tried again later, a bounded number of times.
+
+    None when another replica has taken the batch back, and its payee has gone on.
+    """
     async with engine.unit_of_work() as work:
-        (payee,) = await work.batches.payees_of(payout.payout_id, batch.number)
+        payees = await work.batches.payees_of(payout.payout_id, batch.number)
+    if not payees:
+        return None
+    (payee,) = payees
     why = "the call reverted with this payee alone"
     try:
         await engine.rail.estimate_gas(intent.signer, intent.call)

@@ -66,8 +66,10 @@ async def _advance(lanes: Lanes, intent: TransactionIntent, head: Head, chain_no
         receipt = await _find_receipt(lanes, intent)
         if receipt is not None:
             return await _record_receipt(lanes, intent, receipt, head)
-        if await _is_nonce_finally_used(lanes, intent, head) and await _is_used_by_another(lanes, intent, head):
-            return await _record_lost_nonce(lanes, intent)
+        if await _is_nonce_finally_used(lanes, intent, head):
+            used_by = await _finally_used_by(lanes, intent, head)
+            if used_by and not intent.has_attempt(used_by):
+                return await _record_lost_nonce(lanes, intent, used_by)
     return await send_again(lanes, intent, chain_nonce)
 
 
@@ -111,22 +113,25 @@ async def _is_nonce_finally_used(lanes: Lanes, intent: TransactionIntent, head: 
     return await lanes.rail.nonce_at(intent.signer, final_block) > intent.nonce
 
 
-async def _is_used_by_another(lanes: Lanes, intent: TransactionIntent, head: Head) -> bool:
-    """Only what is seen counts: a receipt may be missing just because one of several nodes lags."""
+async def _finally_used_by(lanes: Lanes, intent: TransactionIntent, head: Head) -> str | None:
+    """The hash of the final transaction with the intent's nonce.
+
+    Only what is seen counts: a receipt may be missing just because one of several nodes lags.
+    """
     if intent.nonce is None:
-        return False
+        return None
     seen = await lanes.rail.transaction_with_nonce(intent.signer, intent.nonce)
     is_final = seen is not None and seen.block_number <= head.number - lanes.settings.confirmations
-    ours = {attempt.transaction_hash for attempt in intent.attempts}
-    return seen is not None and is_final and seen.transaction_hash not in ours
+    return seen.transaction_hash if seen and is_final else None
 
 
-async def _record_lost_nonce(lanes: Lanes, intent: TransactionIntent) -> bool:
+async def _record_lost_nonce(lanes: Lanes, intent: TransactionIntent, used_by: str) -> bool:
     async with lanes.unit_of_work() as work:
         await wake_owner(work, intent, lanes.now())
         lane = await work.journal.lock_lane(intent.chain_id, intent.signer)
         intent = await work.journal.lock(intent.intent_id)
-        if lane is None or intent.is_final:
+        # Another replica may have signed those very bytes since the intent was read.
+        if lane is None or intent.is_final or intent.has_attempt(used_by):
             return True
         intent.lose_nonce()
         detail = f"nonce {intent.nonce} of {intent.signer} was used by a transaction that is not ours"

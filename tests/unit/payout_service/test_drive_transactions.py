@@ -272,6 +272,33 @@ async def test_a_nonce_is_lost_only_to_a_transaction_that_is_final_where_it_was_
     assert stage.database.intent(KEY).state is IntentState.NONCE_LOST
 
 
+async def test_a_nonce_is_not_lost_to_bytes_that_another_replica_has_signed_meanwhile() -> None:
+    """The slow replica read the intent with one attempt; a replacement of it is final when it asks the chain."""
+    stage = Stage()
+    stage.chain.mine(3)
+    await signed_and_sent(stage)
+    stage.chain.pool.clear()
+    original = stage.chain.nonce_at
+
+    async def after_the_other_replica(signer: EvmAddress, block_number: int | None) -> int:
+        stage.chain.nonce_at = original  # type: ignore[method-assign]
+        stage.chain.base_fee = 20 * GWEI
+        await stage.drive(stage.engine.settings.replace_after_seconds)
+        await stage.drive()
+        stage.chain.mine(3)
+        return await original(signer, block_number)
+
+    stage.chain.nonce_at = after_the_other_replica  # type: ignore[method-assign]
+    # The bytes that the slow replica knows have no receipt.
+    assert await stage.drive()
+    intent = stage.database.intent(KEY)
+    assert len(intent.attempts) == 2
+    assert intent.state is IntentState.BROADCAST
+    assert told(stage.database.lane().halted_because) == ""
+    await stage.drive()
+    assert stage.database.intent(KEY).state is IntentState.SUCCEEDED
+
+
 async def test_a_journal_behind_the_chain_halts_before_anything_is_signed() -> None:
     """A restored backup: the chain has a transaction that the journal does not know."""
     stage = Stage()

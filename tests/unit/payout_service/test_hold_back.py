@@ -1,11 +1,13 @@
 """A payee that makes every call revert that it is in: found, held back, and the others paid without it."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.paying.hold_back import hold_back
+from payout_service.application.paying.settle_batch import settle_final_batches
 from payout_service.domain.payments import BatchState, FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.plan import PlannedPayment
@@ -13,7 +15,7 @@ from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.settlement import Refusal
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_database import PaymentRow
-from tests.support.payout.stage import Stage, engine_settings
+from tests.support.payout.stage import ASSET_ID, Stage, engine_settings
 
 TOTAL = 8_000
 FEW_TRIES = RetryPolicy(max_tries=2, first_delay_seconds=10)
@@ -125,6 +127,34 @@ async def test_the_reason_of_a_lone_revert_is_asked_for() -> None:
     payout = await stage.run(payout_id)
     assert payout.state is PayoutState.INCOMPLETE
     assert row(stage, payout_id, 0).detail.startswith("Account")
+
+
+async def test_a_lone_revert_that_another_replica_has_taken_back_is_left_alone() -> None:
+    """Its payee is in the next batch by then."""
+    stage = Stage([1], settings=engine_settings(retry=FEW_TRIES))
+    payout_id = await executing(stage)
+    await advance_one_payout(stage.engine)
+    await stage.drive()
+    stage.chain.reverting_batches = 1
+    await stage.drive()
+    stage.chain.mine(3)
+    await stage.drive()
+    original, contract = stage.chain.was_paused, stage.database.rows("lifecycle")[ASSET_ID]
+
+    async def after_the_other_replica(*arguments: Any) -> bool | None:
+        stage.chain.was_paused = original  # type: ignore[method-assign]
+        await stage.rounds(1)
+        stage.clock.advance(FEW_TRIES.first_delay_seconds * 2)
+        await stage.rounds(1)
+        return await original(*arguments)
+
+    stage.chain.was_paused = after_the_other_replica  # type: ignore[method-assign, assignment]
+    await settle_final_batches(stage.engine, stage.payout(payout_id), contract)
+    first, second = stage.database.batches(payout_id)
+    assert first.settled_state is BatchState.REVERTED
+    assert row(stage, payout_id, 0).batch_number == second.number
+    assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
+    stage.assert_paid_as_planned(payout_id)
 
 
 async def test_when_the_call_reverts_with_nobody_in_it_nobody_is_held_back() -> None:
