@@ -33,6 +33,7 @@ from chain_sync_service.infrastructure.tables import shared_tables
 from chain_sync_service.infrastructure.token_reader import SourceTokenReader
 from chain_sync_service.infrastructure.unit_of_work import ChainSyncUnitOfWork
 from libs.alarms import TelemetryAlarms
+from libs.chain.quantities import BlockNumber
 from libs.clock import Clock, SystemClock
 from libs.config import SettingsError
 from libs.errors import AppError
@@ -71,7 +72,7 @@ async def build(settings: ChainSyncSettings, runtime: Runtime) -> Assembly:
     gate = ChainGate(source, new_unit_of_work, settings.chain_id)
     new_listeners = NewListeners(
         chain_id=settings.chain_id,
-        start_block=settings.start_block,
+        start_block=BlockNumber(settings.start_block),
         holder_source=HolderSource(settings.holder_source.upper()),
         window_blocks=settings.window_blocks,
     )
@@ -186,4 +187,4 @@ async def _refuse_wrong_chain(source: Source, configured: int) -> None:
         _log.warning("starting without the chain: %s", error)
         return
     if told.chain_id != configured:
-        raise SettingsError(chain_id_mismatch(configured, told.chain_id))
+        raise SettingsError(chain_id_mismatch(configured=configured, told=told.chain_id))

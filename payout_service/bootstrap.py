@@ -9,6 +9,7 @@ from masspayout.payout.v1 import payout_service_pb2, payout_service_pb2_grpc
 
 from libs import failpoints
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import Wei
 from libs.clock import SystemClock
 from libs.config import ServiceSettings, SettingsError
 from libs.evm.pacing import MethodPacing, TierLimits
@@ -153,7 +154,9 @@ def _rpc(settings: PayoutSettings) -> JsonRpc:
     pacing = None
     if settings.through_relay:
         limits = TierLimits(
-            settings.relay_tier_1_per_minute, settings.relay_tier_2_per_minute, settings.relay_tier_3_per_minute
+            expensive=settings.relay_tier_1_per_minute,
+            moderate=settings.relay_tier_2_per_minute,
+            relaxed=settings.relay_tier_3_per_minute,
         )
         pacing = MethodPacing(limits, longest_wait_seconds=settings.relay_longest_wait_seconds)
     return JsonRpc(
@@ -202,7 +205,7 @@ def _engine_settings(settings: PayoutSettings) -> EngineSettings:
         max_transaction_gas=settings.max_transaction_gas,
         lease_seconds=settings.lease_seconds,
         rebroadcast_seconds=settings.rebroadcast_seconds,
-        max_fee_per_gas_wei=settings.max_fee_per_gas_wei,
+        max_fee_per_gas_wei=Wei(settings.max_fee_per_gas_wei),
         max_attempts=settings.max_attempts,
         replace_after_seconds=settings.replace_after_seconds,
         stale_batch_seconds=settings.stale_batch_seconds,
@@ -214,5 +217,5 @@ def _engine_settings(settings: PayoutSettings) -> EngineSettings:
         reconcile_seconds=settings.reconcile_seconds,
         plan_page_size=settings.plan_page_size,
         poll_seconds=settings.poll_seconds,
-        min_gas_money_wei=settings.min_gas_money_wei,
+        min_gas_money_wei=Wei(settings.min_gas_money_wei),
     )

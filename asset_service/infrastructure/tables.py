@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.persistence.columns import BaseUnits
+from libs.persistence.columns import BaseUnitsType
 from libs.persistence.tables import define_shared_tables
 
 metadata = MetaData()
@@ -46,7 +46,7 @@ assets = Table(
     Column("decimals", Integer, nullable=False),
     Column("security_type", Text, nullable=False),
     # NULL: imported before it was kept, and not described since.
-    Column("total_supply", BaseUnits, nullable=True),
+    Column("total_supply", BaseUnitsType, nullable=True),
     Column("token_paused", Boolean, nullable=False),
     Column("payment_token", Text, nullable=False),
     Column("payment_token_hedera_id", Text, nullable=False),
@@ -113,8 +113,8 @@ registers = Table(
     Column("block_number", BigInteger, nullable=True),
     Column("block_hash", Text, nullable=True),
     Column("holder_count", BigInteger, nullable=False),
-    Column("total_balance", BaseUnits, nullable=False),
-    Column("total_restricted", BaseUnits, nullable=False),
+    Column("total_balance", BaseUnitsType, nullable=False),
+    Column("total_restricted", BaseUnitsType, nullable=False),
     Column("is_complete", Boolean, nullable=False),
     Column("check_time", DateTime(timezone=True), nullable=True),
     Column("update_time", DateTime(timezone=True), nullable=False),
@@ -138,13 +138,16 @@ holders = Table(
     Column("asset_id", Uuid, ForeignKey("registers.asset_id"), primary_key=True),
     # Byte order, whatever the database's collation: pages must not depend on it.
     Column("address", Text(collation="C"), primary_key=True),
-    Column("balance", BaseUnits, nullable=False),
-    Column("frozen", BaseUnits, nullable=False),
-    Column("locked", BaseUnits, nullable=False),
-    Column("held", BaseUnits, nullable=False),
-    Column("cleared", BaseUnits, nullable=False),
+    Column("balance", BaseUnitsType, nullable=False),
+    Column("frozen", BaseUnitsType, nullable=False),
+    Column("locked", BaseUnitsType, nullable=False),
+    Column("held", BaseUnitsType, nullable=False),
+    Column("cleared", BaseUnitsType, nullable=False),
     Column(
-        "total", BaseUnits, Computed("balance + frozen + locked + held + cleared", persisted=True), nullable=False
+        "total",
+        BaseUnitsType,
+        Computed("balance + frozen + locked + held + cleared", persisted=True),
+        nullable=False,
     ),
     Column("changed_at_block", BigInteger, nullable=False),
     CheckConstraint(f"address ~ {_ADDRESS}", name="holders_address"),
@@ -164,10 +167,10 @@ holder_changes = Table(
     Column("asset_id", Uuid, ForeignKey("registers.asset_id"), primary_key=True),
     Column("change_id", BigInteger, Identity(always=True), primary_key=True),
     Column("address", Text(collation="C"), nullable=False),
-    Column("delta", BaseUnits, nullable=False),
-    Column("restricted_delta", BaseUnits, nullable=False),
-    Column("balance_after", BaseUnits, nullable=False),
-    Column("restricted_after", BaseUnits, nullable=False),
+    Column("delta", BaseUnitsType, nullable=False),
+    Column("restricted_delta", BaseUnitsType, nullable=False),
+    Column("balance_after", BaseUnitsType, nullable=False),
+    Column("restricted_after", BaseUnitsType, nullable=False),
     Column("block_number", BigInteger, nullable=False),
     Column("create_time", DateTime(timezone=True), nullable=False),
     CheckConstraint("balance_after >= 0 AND restricted_after >= 0", name="holder_changes_after"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from chain_sync_service.application.source import Source
 from libs.chain.address import EvmAddress, HederaId
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import parse_evm_account
 
@@ -34,8 +35,8 @@ def parse_holders(holders: Sequence[str]) -> list[str]:
     return [parse_evm_account(holder, f"holders[{index}]").value for index, holder in enumerate(holders)]
 
 
-def parse_block(number: int, field: str) -> int:
+def parse_block(number: int, field: str) -> BlockNumber:
     """A block number. Raises AppError INVALID_BLOCK."""
     if not 0 <= number <= _MAX_BLOCK:
         raise AppError(Reason.INVALID_BLOCK, f"{field} {number} is no block number", field=field)
-    return number
+    return BlockNumber(number)

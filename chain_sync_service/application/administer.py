@@ -1,7 +1,7 @@
 """Use cases of operators and of asset_service: make, start, stop and replay listeners, read holdings again."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from chain_sync_service.application.record_window import KEPT_WINDOW_ENDS
 from chain_sync_service.application.source import Source
 from chain_sync_service.domain.blocks import BlockRef
 from chain_sync_service.domain.listener import Contracts, HolderSource, Listener, ListenerState
+from libs.chain.quantities import BlockNumber
 from libs.clock import Clock
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
@@ -31,7 +32,7 @@ class UpsertListenerCommand:
     key: RequestKey
     asset_id: UUID
     contracts: Contracts
-    start_block: int | None
+    start_block: BlockNumber | None
     holder_source: HolderSource | None
 
 
@@ -89,7 +90,7 @@ class Administer:
 
         await self._once(key, asset_id, change)
 
-    async def replay(self, key: RequestKey, asset_id: UUID, from_block: int) -> None:
+    async def replay(self, key: RequestKey, asset_id: UUID, from_block: BlockNumber) -> None:
         """Raises AppError REQUEST_ID_REUSED, LISTENER_NOT_FOUND, LISTENER_BUSY, INVALID_BLOCK or
         CHAIN_UNAVAILABLE.
         """
@@ -105,9 +106,7 @@ class Administer:
             listener = await self._lock(uow, asset_id)
             if listener.state is not ListenerState.FOLLOWING or listener.position != known.position:
                 raise _busy(listener, "a replay can begin")
-            # Coverage reaches back to where it was read from.
-            earlier = replace(listener, start_block=min(listener.start_block, from_block))
-            await uow.listeners.save([earlier.replay(floor, now=self._clock.now())])
+            await uow.listeners.save([listener.replay(floor, from_block=from_block, now=self._clock.now())])
             # A reorg's ancestor lies before the position.
             await uow.window_ends.remove_behind(asset_id, floor.number)
             # One of blocks behind the floor passes unseen until they are read again: no log may name then whose
@@ -161,9 +160,9 @@ class Administer:
             raise listener_not_found(asset_id)
         return listener
 
-    async def _floor(self, listener: Listener, from_block: int) -> BlockRef:
+    async def _floor(self, listener: Listener, from_block: BlockNumber) -> BlockRef:
         """The block before the first that is read again, on the fork that the position is on."""
-        number = max(from_block - 1, 0)
+        number = BlockNumber(max(from_block - 1, 0))
         if listener.position is None or number >= listener.position.number:
             raise AppError(
                 Reason.INVALID_BLOCK,

@@ -6,7 +6,7 @@ from chain_sync_service.application.source import ChainChangedError, ChainIdenti
 CHAIN_ID_SETTING = "CHAIN_SYNC_SERVICE_CHAIN_ID"
 
 
-def chain_id_mismatch(configured: int, told: int) -> str:
+def chain_id_mismatch(*, configured: int, told: int) -> str:
     """The sentence for a node of another chain; names the setting."""
     return f"{CHAIN_ID_SETTING} is {configured}, but the node of CHAIN_SYNC_SERVICE_RPC_URL serves chain {told}"
 
@@ -37,7 +37,7 @@ class ChainGate:
         self._is_verified = False
         told = await self._source.identity()
         if told.chain_id != self._chain_id:
-            raise ChainChangedError(chain_id_mismatch(self._chain_id, told.chain_id))
+            raise ChainChangedError(chain_id_mismatch(configured=self._chain_id, told=told.chain_id))
         recorded = await self._recorded(told)
         if recorded != told:
             raise ChainChangedError(

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from chain_sync_service.application.ports import UnitOfWorkFactory
 from chain_sync_service.domain.listener import Contracts, HolderSource, Listener
+from libs.chain.quantities import BlockNumber
 from libs.clock import Clock
 from libs.events import IncomingEvent
 
@@ -13,12 +14,12 @@ class WrongAssetError(Exception):
     """The event contradicts what is known: another chain than ours, or another token for the same asset."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewListeners:
     """How listeners begin."""
 
     chain_id: int
-    start_block: int
+    start_block: BlockNumber
     holder_source: HolderSource
     window_blocks: int
 

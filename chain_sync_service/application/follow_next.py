@@ -13,11 +13,12 @@ from chain_sync_service.application.source import ChainChangedError, Source, Sta
 from chain_sync_service.application.steps import save_unless_moved
 from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.listener import Listener, ListenerState
+from libs.chain.quantities import BlockNumber
 from libs.clock import Clock
 from libs.errors import AppError, Reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimLimits:
     """Bounds of claiming."""
 
@@ -81,7 +82,7 @@ class FollowNext:
         now = self._clock.now()
         async with self._new_unit_of_work() as uow:
             claimed = await uow.listeners.claim_due(
-                last_block=head.number - self._limits.confirmations,
+                last_block=self._safe_block(head),
                 now=now,
                 lease_until=now + self._limits.lease,
                 limit=self._limits.group_size,
@@ -89,9 +90,12 @@ class FollowNext:
             await uow.commit()
         return claimed
 
+    def _safe_block(self, head: Block) -> BlockNumber:
+        return BlockNumber(head.number - self._limits.confirmations)
+
     async def _move(self, claimed: Sequence[Listener], head: Block) -> None:
         first = claimed[0]
-        safe_block = head.number - self._limits.confirmations
+        safe_block = self._safe_block(head)
         try:
             if first.state is ListenerState.LISTING:
                 await self._list_holders(first, safe_block)

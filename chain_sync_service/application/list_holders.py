@@ -7,6 +7,7 @@ from chain_sync_service.application.steps import existing_blocks
 from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.listener import Listener
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.clock import Clock
 
 
@@ -32,7 +33,7 @@ class ListHolders:
         self._alarms = alarms
         self._page_size = page_size
 
-    async def __call__(self, claimed: Listener, safe_block: int) -> None:
+    async def __call__(self, claimed: Listener, safe_block: BlockNumber) -> None:
         """Raises AppError CHAIN_UNAVAILABLE and StateUnavailableError; then nothing has moved."""
         if claimed.position is None:
             await self._begin(claimed, safe_block)
@@ -42,7 +43,10 @@ class ListHolders:
             await self._rewind_listener(claimed)
             return
         page = await self._tokens.holder_page(
-            claimed.contracts.token, claimed.listing.next_page, self._page_size, before.number
+            claimed.contracts.token,
+            page_index=claimed.listing.next_page,
+            page_size=self._page_size,
+            block_number=before.number,
         )
         if await self._block(before.number) != before:
             # The fork changed while it was read: the next step finds the position gone.
@@ -54,9 +58,9 @@ class ListHolders:
             )
         await self._record(claimed, page or [])
 
-    async def _begin(self, claimed: Listener, safe_block: int) -> None:
+    async def _begin(self, claimed: Listener, safe_block: BlockNumber) -> None:
         """Pins the list to the newest safe block."""
-        pinned = await self._block(max(safe_block, 0))
+        pinned = await self._block(max(safe_block, BlockNumber(0)))
         count = await self._tokens.holder_count(claimed.contracts.token, pinned.number)
         if await self._block(pinned.number) != pinned:
             return
@@ -79,14 +83,14 @@ class ListHolders:
             is_first = listener.last_sequence == 0
             await uow.holdings.mark_stale(listener.asset_id, holders, reads_parts=not is_first)
             listed = listener.list_page(
-                len(page),
-                max(listener.listing.holder_count, listener.listing.listed_count + len(page)),
+                count=len(page),
+                holder_count=max(listener.listing.holder_count, listener.listing.listed_count + len(page)),
                 is_last=len(page) < self._page_size,
                 now=self._clock.now(),
             )
             await uow.listeners.save([listed])
             await uow.commit()
 
-    async def _block(self, number: int) -> Block:
+    async def _block(self, number: BlockNumber) -> Block:
         (block,) = await existing_blocks(self._source, [number])
         return block

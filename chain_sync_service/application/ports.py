@@ -14,6 +14,7 @@ from chain_sync_service.domain.listener import Contracts, HolderBalancesChanged,
 from chain_sync_service.domain.pending_rates import PendingRate
 from chain_sync_service.domain.tokens import PaymentTokenDescription, TokenDescription
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.unit_of_work import RecordingTransaction
 
 
@@ -21,11 +22,11 @@ from libs.unit_of_work import RecordingTransaction
 class ChainLook:
     """What the last look at the source showed: its newest block (None before the first), and what went wrong."""
 
-    head_block: int | None
+    head_block: BlockNumber | None
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Coupon:
     """A coupon as the token tells it at a block; times in seconds since 1970."""
 
@@ -45,12 +46,12 @@ class TokenReader(Protocol):
         """Also raises AppError NOT_A_CONTRACT, NOT_A_PAYMENT_TOKEN."""
         ...
 
-    async def supplies(self, tokens: Sequence[EvmAddress], block_number: int) -> list[int | None]:
+    async def supplies(self, tokens: Sequence[EvmAddress], block_number: BlockNumber) -> list[int | None]:
         """Total supplies, base units; None where a token tells none."""
         ...
 
     async def holdings(
-        self, token: EvmAddress, holders: Sequence[str], block_number: int, *, with_parts: Iterable[str]
+        self, token: EvmAddress, holders: Sequence[str], block_number: BlockNumber, *, with_parts: Iterable[str]
     ) -> list[Holding]:
         """What holders have; the parts of those only that `with_parts` names, 0 of the others.
 
@@ -58,17 +59,19 @@ class TokenReader(Protocol):
         """
         ...
 
-    async def holder_count(self, token: EvmAddress, block_number: int) -> int | None:
+    async def holder_count(self, token: EvmAddress, block_number: BlockNumber) -> int | None:
         """How many holders the token tells; None where it tells none."""
         ...
 
     async def holder_page(
-        self, token: EvmAddress, page_index: int, page_size: int, block_number: int
+        self, token: EvmAddress, *, page_index: int, page_size: int, block_number: BlockNumber
     ) -> list[str] | None:
         """A page of the token's list of holders; empty behind its end, None where the token has no list."""
         ...
 
-    async def coupons(self, asked: Sequence[tuple[EvmAddress, int]], block_number: int) -> list[Coupon | None]:
+    async def coupons(
+        self, asked: Sequence[tuple[EvmAddress, int]], block_number: BlockNumber
+    ) -> list[Coupon | None]:
         """Coupons of tokens by number; None where there is none."""
         ...
 
@@ -112,7 +115,7 @@ class Listeners(Protocol):
         ...
 
     async def claim_due(
-        self, *, last_block: int, now: datetime, lease_until: datetime, limit: int
+        self, *, last_block: BlockNumber, now: datetime, lease_until: datetime, limit: int
     ) -> list[Listener]:
         """The longest due listener that has something to do, and others that can be read with it.
 
@@ -149,7 +152,7 @@ class StaleHolding:
 class Holdings(Protocol):
     """What holders have, as it was told. Written only while the listener is locked."""
 
-    async def fold(self, asset_id: UUID, folds: Sequence[Fold], as_of_block: int) -> list[HoldingChange]:
+    async def fold(self, asset_id: UUID, folds: Sequence[Fold], as_of_block: BlockNumber) -> list[HoldingChange]:
         """Adds to balances; returns the changes. Stale holdings are left alone, they are read anyway.
 
         A holding that would fall below zero becomes stale instead: something is missing from the logs.
@@ -166,7 +169,7 @@ class Holdings(Protocol):
         """All holders that are known must be read, parts too."""
         ...
 
-    async def mark_stale_behind(self, asset_id: UUID, block_number: int | None) -> None:
+    async def mark_stale_behind(self, asset_id: UUID, block_number: BlockNumber | None) -> None:
         """What was folded or read behind a block (None: ever) must be read, parts too."""
         ...
 
@@ -183,7 +186,7 @@ class Holdings(Protocol):
         ...
 
     async def record_read(
-        self, asset_id: UUID, holders: Sequence[str], holdings: Sequence[Holding], as_of_block: int
+        self, asset_id: UUID, holders: Sequence[str], holdings: Sequence[Holding], as_of_block: BlockNumber
     ) -> None:
         """What was read; these are not stale any more."""
         ...
@@ -200,12 +203,12 @@ class Facts(Protocol):
         """Records facts."""
         ...
 
-    async def take_back(self, asset_id: UUID, block_number: int | None) -> list[SeenFact]:
+    async def take_back(self, asset_id: UUID, block_number: BlockNumber | None) -> list[SeenFact]:
         """Deletes what was seen behind a block (None: ever); returns what had been published, in sequence."""
         ...
 
     async def take_back_unseen(
-        self, asset_id: UUID, from_block: int, to_block: int, seen: Sequence[Fact]
+        self, asset_id: UUID, *, from_block: BlockNumber, to_block: BlockNumber, seen: Sequence[Fact]
     ) -> list[SeenFact]:
         """Deletes what is recorded of these blocks and not among `seen`, and what of `seen` is recorded under
         another block; returns what had been published, in sequence. A rate is left: no log tells of it.
@@ -217,8 +220,8 @@ class Facts(Protocol):
         asset_id: UUID,
         *,
         kinds: Sequence[FactKind],
-        from_block: int,
-        to_block: int | None,
+        from_block: BlockNumber,
+        to_block: BlockNumber | None,
         after: tuple[int, int] | None,
         limit: int,
     ) -> list[tuple[SeenFact, tuple[int, int]]]:
@@ -255,7 +258,7 @@ class WindowEnds(Protocol):
         """Ends of the newest windows."""
         ...
 
-    async def remove_behind(self, asset_id: UUID, block_number: int | None) -> None:
+    async def remove_behind(self, asset_id: UUID, block_number: BlockNumber | None) -> None:
         """Forgets those behind a block (None: all)."""
         ...
 

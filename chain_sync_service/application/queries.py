@@ -14,6 +14,7 @@ from chain_sync_service.domain.holdings import Holding
 from chain_sync_service.domain.listener import Listener
 from chain_sync_service.domain.tokens import PaymentTokenDescription, TokenDescription
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.clock import Clock
 from libs.errors import AppError, Reason
 
@@ -40,13 +41,13 @@ class ListenerView:
         return f"HOLDINGS_DO_NOT_SUM_TO_SUPPLY: {gap} base units are missing" if gap else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FactPage:
     """A page of what was seen, each with its place in the list, and what the listener covers."""
 
     facts: list[tuple[SeenFact, tuple[int, int]]]
-    start_block: int
-    position_block: int | None
+    start_block: BlockNumber
+    position_block: BlockNumber | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,8 @@ class Queries:
         asset_id: UUID,
         *,
         kinds: Sequence[FactKind],
-        from_block: int,
-        to_block: int | None,
+        from_block: BlockNumber,
+        to_block: BlockNumber | None,
         after: tuple[int, int] | None,
         limit: int,
     ) -> FactPage:
@@ -125,9 +126,11 @@ class Queries:
                 asset_id, kinds=kinds, from_block=from_block, to_block=to_block, after=after, limit=limit
             )
         position = listener.position.number if listener.position else None
-        return FactPage(facts, listener.start_block, position)
+        return FactPage(facts=facts, start_block=listener.start_block, position_block=position)
 
-    async def read_holdings(self, asset_id: UUID, holders: Sequence[str], block_number: int) -> HoldingsAtBlock:
+    async def read_holdings(
+        self, asset_id: UUID, holders: Sequence[str], block_number: BlockNumber
+    ) -> HoldingsAtBlock:
         """Raises AppError ASSET_NOT_YET_KNOWN, INVALID_BLOCK for one that there is not yet, CHAIN_UNAVAILABLE."""
         await self._gate.ensure_verified()
         async with self._new_unit_of_work() as uow:

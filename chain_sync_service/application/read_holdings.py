@@ -13,6 +13,7 @@ from chain_sync_service.application.steps import existing_blocks
 from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.holdings import Holding, HoldingChange
 from chain_sync_service.domain.listener import Listener, NextReading
+from libs.chain.quantities import BlockNumber
 from libs.clock import Clock
 
 
@@ -56,7 +57,7 @@ class ReadHoldings:
             return
         await self._record(claimed, page, holdings, is_last=is_last, supply=supply)
 
-    async def _read(self, claimed: Listener, page: list[StaleHolding], block_number: int) -> list[Holding]:
+    async def _read(self, claimed: Listener, page: list[StaleHolding], block_number: BlockNumber) -> list[Holding]:
         with_parts = {each.holder for each in page if each.reads_parts or each.told.restricted}
         try:
             return await self._tokens.holdings(
@@ -105,6 +106,6 @@ class ReadHoldings:
                 f"{read.supply_gap_base_units} base units",
             )
 
-    async def _block(self, number: int) -> Block:
+    async def _block(self, number: BlockNumber) -> Block:
         (block,) = await existing_blocks(self._source, [number])
         return block

@@ -25,10 +25,11 @@ from chain_sync_service.domain.facts import (
 from chain_sync_service.domain.holdings import without_repeated_snapshots
 from chain_sync_service.domain.listener import Contracts, Listener
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.clock import Clock
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowLimits:
     """Bounds of windows.
 
@@ -70,23 +71,28 @@ class ReadWindow:
         self._alarms = alarms
         self._limits = limits
 
-    async def __call__(self, group: Sequence[Listener], safe_block: int) -> None:
+    async def __call__(self, group: Sequence[Listener], safe_block: BlockNumber) -> None:
         """Raises AppError CHAIN_UNAVAILABLE and StateUnavailableError; then nothing has moved."""
         first = group[0]
         floor = first.position.number if first.position else first.floor_block
-        size = min(each.window_size(safe_block, floor, self._limits.max_window_blocks) for each in group)
+        size = min(
+            each.window_size(
+                safe_block=safe_block, position_block=floor, max_window_blocks=self._limits.max_window_blocks
+            )
+            for each in group
+        )
         if size < 1:
             await self._put_off(group)
             return
         # The end first, then the position, then the logs and supplies, then the end again: while the end stays,
         # all that was read in between belongs to the fork that it is on.
-        end, floor_now = await existing_blocks(self._source, [floor + size, floor])
+        end, floor_now = await existing_blocks(self._source, [BlockNumber(floor + size), floor])
         if first.position is not None and floor_now.ref != first.position:
             for listener in group:
                 await self._rewind_listener(listener)
             return
         try:
-            logs = await self._source.logs(_query(group), floor + 1, end.number)
+            logs = await self._source.logs(_query(group), from_block=BlockNumber(floor + 1), to_block=end.number)
         except WindowRefusedError as error:
             await self._shrink(group, size, safe_block, str(error))
             return
@@ -184,7 +190,7 @@ class ReadWindow:
         blocks = await existing_blocks(self._source, numbers) if numbers else []
         return {block.number: block for block in (*blocks, end)}
 
-    async def _shrink(self, group: Sequence[Listener], size: int, safe_block: int, problem: str) -> None:
+    async def _shrink(self, group: Sequence[Listener], size: int, safe_block: BlockNumber, problem: str) -> None:
         """Smaller windows from now on; a single block that is refused is asked for contract by contract."""
         now = self._clock.now()
         if size > 1:

@@ -19,6 +19,7 @@ from chain_sync_service.domain.facts import (
 from chain_sync_service.domain.holdings import HoldingChange, window_effects
 from chain_sync_service.domain.listener import Listener
 from chain_sync_service.domain.pending_rates import PendingRate, pending_rate
+from libs.chain.quantities import BlockNumber
 from libs.clock import Clock
 
 # Far more than the deepest reorg that is not another chain; one row each.
@@ -190,7 +191,10 @@ class RecordWindow:
         if listener.position is None:
             return listener
         retracted = await uow.facts.take_back_unseen(
-            listener.asset_id, listener.position.number + 1, window.end.number, window.facts
+            listener.asset_id,
+            from_block=BlockNumber(listener.position.number + 1),
+            to_block=window.end.number,
+            seen=window.facts,
         )
         counted, sequences = listener.next_fact_sequences(len(retracted))
         uow.publish_retractions(listener.asset_id, retracted, sequences)

@@ -11,6 +11,7 @@ from typing import Protocol
 from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.facts import RawLog
 from libs.chain.address import EvmAddress, HederaId
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 
 
@@ -73,18 +74,18 @@ class Source(Protocol):
         """The newest block that it has."""
         ...
 
-    async def blocks(self, numbers: Sequence[int]) -> list[Block | None]:
+    async def blocks(self, numbers: Sequence[BlockNumber]) -> list[Block | None]:
         """The canonical blocks of these numbers, in order; None where it has none."""
         ...
 
-    async def logs(self, query: LogQuery, from_block: int, to_block: int) -> list[RawLog]:
+    async def logs(self, query: LogQuery, *, from_block: BlockNumber, to_block: BlockNumber) -> list[RawLog]:
         """The logs of a range of blocks, both ends included, each once, ordered by block and place in it.
 
         Also raises WindowRefusedError.
         """
         ...
 
-    async def call_many(self, calls: Sequence[ContractCall], block_number: int) -> list[bytes | None]:
+    async def call_many(self, calls: Sequence[ContractCall], block_number: BlockNumber) -> list[bytes | None]:
         """What contracts answer at a block, in order; None where a call reverts, or the address has no code.
 
         Also raises StateUnavailableError.

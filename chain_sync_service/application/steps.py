@@ -6,6 +6,7 @@ from chain_sync_service.application.ports import UnitOfWorkFactory
 from chain_sync_service.application.source import Source
 from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.listener import Listener
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 
 
@@ -18,7 +19,7 @@ async def save_unless_moved(new_unit_of_work: UnitOfWorkFactory, before: Listene
             await uow.commit()
 
 
-async def existing_blocks(source: Source, numbers: Sequence[int]) -> list[Block]:
+async def existing_blocks(source: Source, numbers: Sequence[BlockNumber]) -> list[Block]:
     """The blocks of these numbers, in order. Raises AppError CHAIN_UNAVAILABLE when there is one that is not."""
     found = [block for block in await source.blocks(numbers) if block is not None]
     if len(found) != len(numbers):

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from libs.chain.quantities import BlockNumber
+
 
 @dataclass(frozen=True, slots=True)
 class BlockRef:
     """A block: its number, and the hash that says on which fork (0x and 64 lower-case digits)."""
 
-    number: int
+    number: BlockNumber
     hash: str
 
 
@@ -16,7 +18,7 @@ class BlockRef:
 class Block:
     """A block with its time; on Hedera the consensus timestamp of its last transaction."""
 
-    number: int
+    number: BlockNumber
     hash: str
     time: datetime
 

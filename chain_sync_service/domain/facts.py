@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 
 ZERO_ADDRESS = EvmAddress("0x" + "0" * 40)
 
@@ -36,7 +37,7 @@ class RawLog:
     contract: str
     topics: tuple[bytes, ...]
     data: bytes
-    block_number: int
+    block_number: BlockNumber
     block_hash: str
     transaction_hash: str
     log_index: int

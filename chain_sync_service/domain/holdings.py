@@ -12,6 +12,7 @@ from chain_sync_service.domain.facts import (
     SupplyChange,
     Transfer,
 )
+from libs.chain.quantities import BlockNumber
 
 _NOBODY = ZERO_ADDRESS.value
 
@@ -44,7 +45,7 @@ class HoldingChange:
     holder: str
     before: Holding
     after: Holding
-    block_number: int
+    block_number: BlockNumber
 
     @property
     def balance_delta(self) -> int:
@@ -63,7 +64,7 @@ class Fold:
 
     holder: str
     delta: int
-    block_number: int
+    block_number: BlockNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +165,12 @@ def _net(transfers: Iterable[Transfer]) -> list[Fold]:
     one what it gives to another, so without issues and redemptions the changes sum to zero.
     """
     deltas: dict[str, int] = {}
-    last_blocks: dict[str, int] = {}
+    last_blocks: dict[str, BlockNumber] = {}
     for transfer in transfers:
         for holder, delta in ((transfer.sender, -transfer.amount), (transfer.receiver, transfer.amount)):
             if holder != _NOBODY:
                 deltas[holder] = deltas.get(holder, 0) + delta
-                last_blocks[holder] = max(last_blocks.get(holder, 0), transfer.log.block_number)
+                last_blocks[holder] = max(
+                    last_blocks.get(holder, transfer.log.block_number), transfer.log.block_number
+                )
     return [Fold(holder, delta, last_blocks[holder]) for holder, delta in sorted(deltas.items()) if delta]

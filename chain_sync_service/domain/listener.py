@@ -1,7 +1,7 @@
 """What follows one asset's contracts: how far, on which fork, what it is doing, what the world was told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 from chain_sync_service.domain.blocks import Block, BlockRef
 from chain_sync_service.domain.holdings import HoldingChange
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 
 MAX_CHANGES_PER_EVENT = 1000
 
@@ -73,7 +74,7 @@ class HolderBalancesChanged:
 
     asset_id: UUID
     sequence: int
-    from_block: int
+    from_block: BlockNumber
     to_block: BlockRef
     changes: tuple[HoldingChange, ...]
     is_range_complete: bool
@@ -83,12 +84,13 @@ class HolderBalancesChanged:
 class ListingProgress:
     """How far the token's list of holders is copied, at the listener's position."""
 
+    _: KW_ONLY
     next_page: int = 0
     listed_count: int = 0
     holder_count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """Aggregate. Its verbs return the listener afterwards; `version` counts changes and guards each write.
 
@@ -100,13 +102,13 @@ class Listener:
 
     asset_id: UUID
     contracts: Contracts
-    start_block: int
+    start_block: BlockNumber
     holder_source: HolderSource
     state: ListenerState
     is_stopped: bool
     position: BlockRef | None
     position_time: datetime | None
-    announced_block: int | None
+    announced_block: BlockNumber | None
     is_range_open: bool
     last_sequence: int
     fact_sequence: int
@@ -114,7 +116,7 @@ class Listener:
     supply_gap_base_units: int
     doubt: Doubt
     listing: ListingProgress
-    replay_until: int | None
+    replay_until: BlockNumber | None
     window_blocks: int
     last_error: str
     # Of the asset's event that was carried out last; 0 before the first.
@@ -129,7 +131,7 @@ class Listener:
         asset_id: UUID,
         contracts: Contracts,
         *,
-        start_block: int,
+        start_block: BlockNumber,
         holder_source: HolderSource,
         window_blocks: int,
         now: datetime,
@@ -163,9 +165,9 @@ class Listener:
         )
 
     @property
-    def floor_block(self) -> int:
+    def floor_block(self) -> BlockNumber:
         """The block before the first whose logs count. The genesis block has no logs, so 0 serves for 0 too."""
-        return max(self.start_block - 1, 0)
+        return BlockNumber(max(self.start_block - 1, 0))
 
     @property
     def reads_windows(self) -> bool:
@@ -177,12 +179,12 @@ class Listener:
         """True while logs are read for a second time."""
         return self.replay_until is not None
 
-    def window_size(self, safe_block: int, position_block: int, max_window_blocks: int) -> int:
+    def window_size(self, *, safe_block: BlockNumber, position_block: BlockNumber, max_window_blocks: int) -> int:
         """How many blocks the next window has; less than 1: nothing to read. A replay ends with a window."""
         last = safe_block if self.replay_until is None else min(safe_block, self.replay_until)
         return min(self.window_blocks, max_window_blocks, last - position_block)
 
-    def needs_supply(self, end_block: int, has_found: bool, position_event_blocks: int) -> bool:
+    def needs_supply(self, end_block: BlockNumber, has_found: bool, position_event_blocks: int) -> bool:
         """True if a position at that block is to be announced, so that its holdings are compared with the supply.
 
         It is where anything was seen, where a range is still to be completed, where a backfill ends, and now and
@@ -280,12 +282,16 @@ class Listener:
             due_time=now,
         )
 
-    def list_page(self, count: int, holder_count: int, *, is_last: bool, now: datetime) -> "Listener":
+    def list_page(self, *, count: int, holder_count: int, is_last: bool, now: datetime) -> "Listener":
         """A page of the token's holders is copied."""
         self._require(ListenerState.LISTING)
         listed = self._changed(
             now,
-            listing=ListingProgress(self.listing.next_page + 1, self.listing.listed_count + count, holder_count),
+            listing=ListingProgress(
+                next_page=self.listing.next_page + 1,
+                listed_count=self.listing.listed_count + count,
+                holder_count=holder_count,
+            ),
             last_error="",
             due_time=now,
         )
@@ -333,8 +339,8 @@ class Listener:
             return replace(back, is_range_open=True)._to(ListenerState.READING)
         return back._to(ListenerState.FOLLOWING)
 
-    def replay(self, floor: BlockRef, *, now: datetime) -> "Listener":
-        """Logs behind `floor` are read again."""
+    def replay(self, floor: BlockRef, *, from_block: BlockNumber, now: datetime) -> "Listener":
+        """Logs from a block on are read again, or for the first time; `floor` is the block before it."""
         if self.position is None or floor.number >= self.position.number:
             raise ValueError("a replay must begin before the position")
         if self.state is not ListenerState.FOLLOWING:
@@ -342,7 +348,13 @@ class Listener:
         replaying = self._to(ListenerState.BACKFILLING)
         until = self.position.number
         return replaying._changed(
-            now, position=floor, position_time=None, replay_until=until, is_range_open=True, due_time=now
+            now,
+            start_block=min(self.start_block, from_block),
+            position=floor,
+            position_time=None,
+            replay_until=until,
+            is_range_open=True,
+            due_time=now,
         )
 
     def stop(self, now: datetime) -> "Listener":
@@ -424,7 +436,7 @@ class Listener:
                 asset_id=self.asset_id,
                 sequence=self.last_sequence + 1 + index,
                 # A range that is told in parts, or taken back, names its last block.
-                from_block=min(announced + 1, self.position.number),
+                from_block=min(BlockNumber(announced + 1), self.position.number),
                 to_block=self.position,
                 changes=tuple(changes[start : start + MAX_CHANGES_PER_EVENT]),
                 is_range_complete=completes and start == starts[-1],

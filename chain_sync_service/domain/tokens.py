@@ -5,6 +5,7 @@ from enum import Enum
 
 from libs.chain.address import EvmAddress
 from libs.chain.amount import MAX_DECIMALS
+from libs.chain.quantities import BlockNumber
 
 MAX_TEXT_LENGTH = 200
 _MAX_INT64 = 2**63 - 1
@@ -17,7 +18,7 @@ class SecurityType(Enum):
     BOND = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenDescription:
     """A security token at one block. Supply in base units; `hedera_id` is empty where there is none."""
 
@@ -32,14 +33,14 @@ class TokenDescription:
     total_supply: int
     holder_count: int
     is_paused: bool
-    block_number: int
+    block_number: BlockNumber
 
     def __post_init__(self) -> None:
         if not has_sane_decimals(self.decimals) or not 0 <= self.holder_count <= _MAX_INT64:
             raise ValueError("figures that no token can have")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentTokenDescription:
     """A payment token."""
 

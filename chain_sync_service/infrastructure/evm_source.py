@@ -13,6 +13,7 @@ from chain_sync_service.application.source import (
 from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.facts import RawLog
 from libs.chain.address import EvmAddress, HederaId
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.evm.interfaces import TRANSFER
 from libs.evm.rpc import BlockHeader, JsonRpc, Log, RpcRefusedError, RpcUnavailableError
@@ -38,7 +39,7 @@ class EvmSource:
             chain_id = await self._rpc.chain_id()
         except RpcRefusedError as error:
             raise _no_answer(error) from error
-        (genesis,) = await self.blocks([0])
+        (genesis,) = await self.blocks([BlockNumber(0)])
         if genesis is None:
             raise RpcUnavailableError("the node does not have the first block")
         return ChainIdentity(chain_id, genesis.hash)
@@ -50,7 +51,7 @@ class EvmSource:
         except RpcRefusedError as error:
             raise _no_answer(error) from error
 
-    async def blocks(self, numbers: Sequence[int]) -> list[Block | None]:
+    async def blocks(self, numbers: Sequence[BlockNumber]) -> list[Block | None]:
         """See the port."""
         try:
             headers = await self._rpc.blocks(numbers)
@@ -61,7 +62,7 @@ class EvmSource:
                 raise RpcUnavailableError(f"the node answered block {header.number} where {number} was asked for")
         return [_block(header) if header else None for header in headers]
 
-    async def logs(self, query: LogQuery, from_block: int, to_block: int) -> list[RawLog]:
+    async def logs(self, query: LogQuery, *, from_block: BlockNumber, to_block: BlockNumber) -> list[RawLog]:
         """See the port: one request for all contracts, one more for deposits."""
         found: list[Log] = []
         if query.contracts:
@@ -70,7 +71,7 @@ class EvmSource:
         return _each_once(found)
 
     async def _deposits(
-        self, deposits: Mapping[EvmAddress, frozenset[EvmAddress]], from_block: int, to_block: int
+        self, deposits: Mapping[EvmAddress, frozenset[EvmAddress]], from_block: BlockNumber, to_block: BlockNumber
     ) -> list[Log]:
         wanted = {token: receivers for token, receivers in deposits.items() if receivers}
         # Nodes take an empty list of topics for any.
@@ -83,7 +84,7 @@ class EvmSource:
         pairs = {(token.value, _word(receiver)) for token, receivers in wanted.items() for receiver in receivers}
         return [log for log in logs if len(log.topics) > 2 and (log.address, log.topics[2]) in pairs]
 
-    async def call_many(self, calls: Sequence[ContractCall], block_number: int) -> list[bytes | None]:
+    async def call_many(self, calls: Sequence[ContractCall], block_number: BlockNumber) -> list[bytes | None]:
         """See the port."""
         block = hex(block_number)
         parameters = [({"to": call.contract.value, "data": "0x" + call.data.hex()}, block) for call in calls]
@@ -133,14 +134,18 @@ class EvmSource:
         return ""
 
     async def _logs(
-        self, addresses: Sequence[EvmAddress], topics: Sequence[object], from_block: int, to_block: int
+        self,
+        addresses: Sequence[EvmAddress],
+        topics: Sequence[object],
+        from_block: BlockNumber,
+        to_block: BlockNumber,
     ) -> list[Log]:
         asked_for = {address.value for address in addresses}
         # A single block cannot be asked for in parts.
         max_bytes = _MAX_ANSWER_BYTES if from_block < to_block else None
         try:
             logs = await self._rpc.logs_of_many(
-                sorted(asked_for), topics, from_block, to_block, max_bytes=max_bytes
+                sorted(asked_for), topics, from_block=from_block, to_block=to_block, max_bytes=max_bytes
             )
         except RpcRefusedError as error:
             raise WindowRefusedError(str(error)) from error

@@ -13,6 +13,7 @@ from chain_sync_service.domain.facts import Fact, FactKind, RawLog, SeenFact
 from chain_sync_service.domain.pending_rates import PendingRate
 from chain_sync_service.infrastructure.tables import fact as table
 from chain_sync_service.infrastructure.tables import pending_rate
+from libs.chain.quantities import BlockNumber
 
 # A rate that was told and is taken back is asked for again, if its announcement is still there.
 _ASK_AGAIN = text(
@@ -49,7 +50,7 @@ class SqlFacts:
         if seen:
             await self._connection.execute(insert(table), [_values(asset_id, each, now) for each in seen])
 
-    async def take_back(self, asset_id: UUID, block_number: int | None) -> list[SeenFact]:
+    async def take_back(self, asset_id: UUID, block_number: BlockNumber | None) -> list[SeenFact]:
         """See the port."""
         statement = delete(table).where(table.c.asset_id == asset_id)
         if block_number is not None:
@@ -57,7 +58,7 @@ class SqlFacts:
         return await self._taken_back(asset_id, (await self._connection.execute(statement.returning(table))).all())
 
     async def take_back_unseen(
-        self, asset_id: UUID, from_block: int, to_block: int, seen: Sequence[Fact]
+        self, asset_id: UUID, *, from_block: BlockNumber, to_block: BlockNumber, seen: Sequence[Fact]
     ) -> list[SeenFact]:
         """See the port."""
         blocks = {
@@ -90,8 +91,8 @@ class SqlFacts:
         asset_id: UUID,
         *,
         kinds: Sequence[FactKind],
-        from_block: int,
-        to_block: int | None,
+        from_block: BlockNumber,
+        to_block: BlockNumber | None,
         after: tuple[int, int] | None,
         limit: int,
     ) -> list[tuple[SeenFact, tuple[int, int]]]:

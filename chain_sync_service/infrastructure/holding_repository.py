@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chain_sync_service.application.ports import StaleHolding
 from chain_sync_service.domain.holdings import Fold, Holding, HoldingChange
 from chain_sync_service.infrastructure.tables import holding, listener
+from libs.chain.quantities import BlockNumber
 
 _READ_BALANCE = 1
 _READ_PARTS = 2
@@ -78,7 +79,7 @@ class SqlHoldings:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def fold(self, asset_id: UUID, folds: Sequence[Fold], as_of_block: int) -> list[HoldingChange]:
+    async def fold(self, asset_id: UUID, folds: Sequence[Fold], as_of_block: BlockNumber) -> list[HoldingChange]:
         """See the port."""
         rows = await self._connection.execute(
             _FOLD,
@@ -113,7 +114,7 @@ class SqlHoldings:
             values["must_tell"] = True
         await self._connection.execute(update(holding).where(holding.c.asset_id == asset_id).values(values))
 
-    async def mark_stale_behind(self, asset_id: UUID, block_number: int | None) -> None:
+    async def mark_stale_behind(self, asset_id: UUID, block_number: BlockNumber | None) -> None:
         """See the port."""
         statement = update(holding).where(holding.c.asset_id == asset_id).values(stale=_READ_PARTS)
         if block_number is not None:
@@ -152,7 +153,7 @@ class SqlHoldings:
         ]
 
     async def record_read(
-        self, asset_id: UUID, holders: Sequence[str], holdings: Sequence[Holding], as_of_block: int
+        self, asset_id: UUID, holders: Sequence[str], holdings: Sequence[Holding], as_of_block: BlockNumber
     ) -> None:
         """See the port."""
         amounts = {name: [Decimal(getattr(each, name)) for each in holdings] for name in _AMOUNTS}

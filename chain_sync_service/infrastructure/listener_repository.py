@@ -20,6 +20,7 @@ from chain_sync_service.domain.listener import (
 )
 from chain_sync_service.infrastructure.tables import listener as table
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 
 _AT_ONE_BLOCK = (ListenerState.LISTING.value, ListenerState.READING.value)
 
@@ -58,7 +59,7 @@ class SqlListeners:
         return [_listener(row) for row in await self._connection.execute(statement)]
 
     async def claim_due(
-        self, *, last_block: int, now: datetime, lease_until: datetime, limit: int
+        self, *, last_block: BlockNumber, now: datetime, lease_until: datetime, limit: int
     ) -> list[Listener]:
         """See the port. Others' claims are skipped instead of waited for, so replicas share the work."""
         columns = table.c
@@ -185,7 +186,11 @@ def _listener(row: Row[Any]) -> Listener:
         total_base_units=row.total,
         supply_gap_base_units=row.supply_gap,
         doubt=Doubt(row.doubt),
-        listing=ListingProgress(row.listing_next_page, row.listing_listed_count, row.listing_holder_count),
+        listing=ListingProgress(
+            next_page=row.listing_next_page,
+            listed_count=row.listing_listed_count,
+            holder_count=row.listing_holder_count,
+        ),
         replay_until=row.replay_until,
         window_blocks=row.window_blocks,
         last_error=row.last_error,

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from chain_sync_service.application.source import WindowRefusedError
 from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.facts import RawLog
 from libs.chain.address import EvmAddress, HederaId
+from libs.chain.quantities import BlockNumber
 from libs.evm.interfaces import TRANSFER
 from libs.hedera.mirror import MOST_ROWS_A_PAGE, MirrorUnavailableError, parse_timestamp, timestamp_text
 
@@ -25,7 +26,7 @@ _BYTES = re.compile(r"0x((?:[0-9a-f]{2})*)")
 _TRANSFER_TOPIC = TRANSFER.topic
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimedBlock:
     """A block and the consensus timestamps of its first and its last transaction."""
 
@@ -34,12 +35,12 @@ class TimedBlock:
     to_nanoseconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """A range of blocks and of consensus timestamps, both ends included."""
 
-    from_block: int
-    to_block: int
+    from_block: BlockNumber
+    to_block: BlockNumber
     from_nanoseconds: int
     to_nanoseconds: int
 
@@ -55,6 +56,7 @@ class Search:
     contract: EvmAddress
     receivers: tuple[bytes, ...] | None
     spellings: Mapping[bytes, bytes]
+    _: KW_ONLY
     from_nanoseconds: int = 0
     to_nanoseconds: int = 0
 
@@ -115,6 +117,7 @@ class Rows:
     search: Search
     window: Window
     taken: dict[tuple[int, int], Row] = field(default_factory=dict)
+    _: KW_ONLY
     newest_nanoseconds: int = 0
     last_page_rows: int = 0
 
@@ -171,7 +174,7 @@ def _read_row(told: object, search: Search) -> Row:
                 contract=search.contract.value,
                 topics=topics,
                 data=b"" if data is None else read_bytes(data),
-                block_number=_read_number(told["block_number"]),
+                block_number=BlockNumber(_read_number(told["block_number"])),
                 block_hash=read_hash(told["block_hash"])[:HASH_LENGTH],
                 transaction_hash=read_hash(told["transaction_hash"]),
                 log_index=_read_number(told["index"]),
@@ -200,10 +203,14 @@ def read_block(told: object) -> TimedBlock:
     try:
         from_nanoseconds = parse_timestamp(told["timestamp"]["from"])
         to_nanoseconds = parse_timestamp(told["timestamp"]["to"])
-        number, block_hash = _read_number(told["number"]), read_hash(told["hash"])[:HASH_LENGTH]
+        number, block_hash = BlockNumber(_read_number(told["number"])), read_hash(told["hash"])[:HASH_LENGTH]
     except (KeyError, TypeError) as error:
         raise MirrorUnavailableError(f"the mirror node answered a malformed block: {error!r}") from error
-    return TimedBlock(Block(number, block_hash, _time(to_nanoseconds)), from_nanoseconds, to_nanoseconds)
+    return TimedBlock(
+        block=Block(number, block_hash, _time(to_nanoseconds)),
+        from_nanoseconds=from_nanoseconds,
+        to_nanoseconds=to_nanoseconds,
+    )
 
 
 def _time(nanoseconds: int) -> datetime:

@@ -38,6 +38,7 @@ from chain_sync_service.infrastructure.mirror_answers import (
     word,
 )
 from libs.chain.address import EvmAddress, HederaId
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.hedera.mirror import (
     MOST_ROWS_A_PAGE,
@@ -88,7 +89,7 @@ class MirrorSource:
 
     async def identity(self) -> ChainIdentity:
         """See the port."""
-        (genesis,) = await self.blocks([0])
+        (genesis,) = await self.blocks([BlockNumber(0)])
         if genesis is None:
             raise MirrorUnavailableError("the mirror node does not have the first block")
         return ChainIdentity(self._chain_id, genesis.hash)
@@ -101,12 +102,12 @@ class MirrorSource:
             raise MirrorUnavailableError("the mirror node has no newest block")
         return read_block(blocks[0]).block
 
-    async def blocks(self, numbers: Sequence[int]) -> list[Block | None]:
+    async def blocks(self, numbers: Sequence[BlockNumber]) -> list[Block | None]:
         """See the port: one request for each run of up to a hundred numbers that follow each other."""
         found = await self._timed_blocks(numbers)
         return [found[number].block if number in found else None for number in numbers]
 
-    async def logs(self, query: LogQuery, from_block: int, to_block: int) -> list[RawLog]:
+    async def logs(self, query: LogQuery, *, from_block: BlockNumber, to_block: BlockNumber) -> list[RawLog]:
         """See the port."""
         window = await self._window(from_block, to_block)
         searches = [search for each in await self._searches(query) for search in each.split(window)]
@@ -116,7 +117,7 @@ class MirrorSource:
         resolved = dict(zip(hashes, await _all(self._has_result(each) for each in hashes), strict=True))
         return [replace(row.log, has_result=resolved[row.log.transaction_hash]) for row in rows]
 
-    async def call_many(self, calls: Sequence[ContractCall], block_number: int) -> list[bytes | None]:
+    async def call_many(self, calls: Sequence[ContractCall], block_number: BlockNumber) -> list[bytes | None]:
         """See the port."""
         return await _all(self._call(call, block_number) for call in calls)
 
@@ -148,12 +149,12 @@ class MirrorSource:
 
     # ------------------------------------------------------------------------------ blocks
 
-    async def _timed_blocks(self, numbers: Iterable[int]) -> dict[int, TimedBlock]:
+    async def _timed_blocks(self, numbers: Iterable[BlockNumber]) -> dict[BlockNumber, TimedBlock]:
         """The blocks that there are, by number."""
         found = await _all(self._run_of_blocks(first, last) for first, last in _runs(numbers))
         return {timed.block.number: timed for run in found for timed in run}
 
-    async def _run_of_blocks(self, first: int, last: int) -> list[TimedBlock]:
+    async def _run_of_blocks(self, first: BlockNumber, last: BlockNumber) -> list[TimedBlock]:
         parameters = [
             ("block.number", f"gte:{first}"),
             ("block.number", f"lte:{last}"),
@@ -171,7 +172,7 @@ class MirrorSource:
             raise MirrorUnavailableError(f"the mirror node answered blocks {first} to {last} with {numbers}")
         return found
 
-    async def _window(self, from_block: int, to_block: int) -> Window:
+    async def _window(self, from_block: BlockNumber, to_block: BlockNumber) -> Window:
         timed = await self._timed_blocks({from_block, to_block})
         missing = [number for number in (from_block, to_block) if number not in timed]
         if missing:
@@ -179,7 +180,12 @@ class MirrorSource:
         first, last = timed[from_block], timed[to_block]
         if first.from_nanoseconds > last.to_nanoseconds:
             raise MirrorUnavailableError(f"the mirror node answered that block {from_block} came after {to_block}")
-        return Window(from_block, to_block, first.from_nanoseconds, last.to_nanoseconds)
+        return Window(
+            from_block=from_block,
+            to_block=to_block,
+            from_nanoseconds=first.from_nanoseconds,
+            to_nanoseconds=last.to_nanoseconds,
+        )
 
     # ------------------------------------------------------------------------------ logs
 
@@ -259,7 +265,7 @@ class MirrorSource:
 
     # ------------------------------------------------------------------------------ contracts
 
-    async def _call(self, call: ContractCall, block_number: int) -> bytes | None:
+    async def _call(self, call: ContractCall, block_number: BlockNumber) -> bytes | None:
         question: dict[str, object] = {
             "to": call.contract.value,
             "data": "0x" + call.data.hex(),
@@ -300,9 +306,9 @@ def _refused(error: MirrorRefusedError) -> MirrorUnavailableError:
     return MirrorUnavailableError(f"the mirror node refused: {error}")
 
 
-def _runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+def _runs(numbers: Iterable[BlockNumber]) -> list[tuple[BlockNumber, BlockNumber]]:
     """First and last of each run of numbers that follow each other, at most a page long."""
-    runs: list[tuple[int, int]] = []
+    runs: list[tuple[BlockNumber, BlockNumber]] = []
     for number in sorted(set(numbers)):
         if runs and number == runs[-1][1] + 1 and number - runs[-1][0] < MOST_ROWS_A_PAGE:
             runs[-1] = (runs[-1][0], number)

@@ -26,7 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from chain_sync_service.domain.facts import FactKind
 from chain_sync_service.domain.listener import Doubt, HolderSource, ListenerState
-from libs.persistence.columns import BaseUnits
+from libs.persistence.columns import BaseUnitsType
 from libs.persistence.tables import define_shared_tables
 
 metadata = MetaData()
@@ -69,8 +69,8 @@ listener = Table(
     Column("is_range_open", Boolean, nullable=False),
     Column("last_sequence", BigInteger, nullable=False),
     Column("fact_sequence", BigInteger, nullable=False),
-    Column("total", BaseUnits, nullable=False),
-    Column("supply_gap", BaseUnits, nullable=False),
+    Column("total", BaseUnitsType, nullable=False),
+    Column("supply_gap", BaseUnitsType, nullable=False),
     Column("doubt", Text, nullable=False),
     Column("listing_next_page", Integer, nullable=False),
     Column("listing_listed_count", BigInteger, nullable=False),
@@ -112,11 +112,11 @@ holding = Table(
     Column("asset_id", Uuid, ForeignKey(_ASSET), primary_key=True),
     # Byte order, whatever the database's collation: pages must not depend on it.
     Column("holder", Text(collation="C"), primary_key=True),
-    Column("balance", BaseUnits, nullable=False),
-    Column("frozen", BaseUnits, nullable=False),
-    Column("locked", BaseUnits, nullable=False),
-    Column("held", BaseUnits, nullable=False),
-    Column("cleared", BaseUnits, nullable=False),
+    Column("balance", BaseUnitsType, nullable=False),
+    Column("frozen", BaseUnitsType, nullable=False),
+    Column("locked", BaseUnitsType, nullable=False),
+    Column("held", BaseUnitsType, nullable=False),
+    Column("cleared", BaseUnitsType, nullable=False),
     # 0: as the logs tell; 1: the balance must be read; 2: the parts, too.
     Column("stale", SmallInteger, nullable=False),
     Column("must_tell", Boolean, nullable=False),

@@ -15,6 +15,7 @@ from chain_sync_service.domain.tokens import (
     security_type,
 )
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.evm import interfaces
 from libs.evm.abi import Function, UndecodableError
@@ -81,17 +82,23 @@ class SourceTokenReader:
             raise _not_a_payment_token(token)
         hedera_id = await self._source.hedera_id(token)
         try:
-            return PaymentTokenDescription(self._chain_id, token, hedera_id, clean_text(symbol[0]), decimals[0])
+            return PaymentTokenDescription(
+                chain_id=self._chain_id,
+                token=token,
+                hedera_id=hedera_id,
+                symbol=clean_text(symbol[0]),
+                decimals=decimals[0],
+            )
         except ValueError:
             raise _not_a_payment_token(token) from None
 
-    async def supplies(self, tokens: Sequence[EvmAddress], block_number: int) -> list[int | None]:
+    async def supplies(self, tokens: Sequence[EvmAddress], block_number: BlockNumber) -> list[int | None]:
         """See the port."""
         answers = await self._ask([(token, interfaces.TOTAL_SUPPLY, ()) for token in tokens], block_number)
         return [None if answer is None else int(answer[0]) for answer in answers]
 
     async def holdings(
-        self, token: EvmAddress, holders: Sequence[str], block_number: int, *, with_parts: Iterable[str]
+        self, token: EvmAddress, holders: Sequence[str], block_number: BlockNumber, *, with_parts: Iterable[str]
     ) -> list[Holding]:
         """See the port."""
         balances = await self._ask([(token, interfaces.BALANCE_OF, (holder,)) for holder in holders], block_number)
@@ -116,13 +123,13 @@ class SourceTokenReader:
             if balance is not None
         ]
 
-    async def holder_count(self, token: EvmAddress, block_number: int) -> int | None:
+    async def holder_count(self, token: EvmAddress, block_number: BlockNumber) -> int | None:
         """See the port."""
         (answer,) = await self._ask([(token, interfaces.GET_TOTAL_SECURITY_HOLDERS, ())], block_number)
         return None if answer is None else int(answer[0])
 
     async def holder_page(
-        self, token: EvmAddress, page_index: int, page_size: int, block_number: int
+        self, token: EvmAddress, *, page_index: int, page_size: int, block_number: BlockNumber
     ) -> list[str] | None:
         """See the port."""
         (answer,) = await self._ask(
@@ -130,7 +137,9 @@ class SourceTokenReader:
         )
         return None if answer is None else [holder.lower() for holder in answer[0]]
 
-    async def coupons(self, asked: Sequence[tuple[EvmAddress, int]], block_number: int) -> list[Coupon | None]:
+    async def coupons(
+        self, asked: Sequence[tuple[EvmAddress, int]], block_number: BlockNumber
+    ) -> list[Coupon | None]:
         """See the port."""
         answers = await self._ask(
             [(token, interfaces.GET_COUPON, (action_id,)) for token, action_id in asked], block_number
@@ -138,14 +147,14 @@ class SourceTokenReader:
         return [None if answer is None else _coupon(answer) for answer in answers]
 
     async def _ask_now(
-        self, token: EvmAddress, block_number: int, *functions: Function
+        self, token: EvmAddress, block_number: BlockNumber, *functions: Function
     ) -> list[tuple[Any, ...] | None]:
         try:
             return await self._ask([(token, function, ()) for function in functions], block_number)
         except StateUnavailableError as error:
             raise AppError(Reason.CHAIN_UNAVAILABLE, str(error)) from error
 
-    async def _ask(self, questions: Sequence[Question], block_number: int) -> list[tuple[Any, ...] | None]:
+    async def _ask(self, questions: Sequence[Question], block_number: BlockNumber) -> list[tuple[Any, ...] | None]:
         """Decoded answers; None where a call reverts or answers something else."""
         if not questions:
             return []
@@ -158,7 +167,7 @@ class SourceTokenReader:
             for (_, function, _), answer in zip(questions, answers, strict=True)
         ]
 
-    async def _block_with_code(self, token: EvmAddress) -> int:
+    async def _block_with_code(self, token: EvmAddress) -> BlockNumber:
         """Number of the newest block, at which the address has code. Raises AppError NOT_A_CONTRACT."""
         head = await self._source.head()
         if not await self._source.has_code(token):
@@ -178,7 +187,7 @@ def _decoded(function: Function, answer: bytes) -> tuple[Any, ...] | None:
 def _coupon(answer: tuple[Any, ...]) -> Coupon:
     ((coupon, _), _) = answer
     *_, rate, rate_decimals, rate_status = coupon
-    return Coupon(rate, rate_decimals, rate_status == interfaces.COUPON_RATE_SET)
+    return Coupon(rate=rate, rate_decimals=rate_decimals, is_rate_set=rate_status == interfaces.COUPON_RATE_SET)
 
 
 def _not_a_security_token(token: EvmAddress) -> AppError:

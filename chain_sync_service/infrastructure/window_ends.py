@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chain_sync_service.domain.blocks import BlockRef
 from chain_sync_service.infrastructure.tables import window_end
+from libs.chain.quantities import BlockNumber
 
 _FORGET = text(
     """
@@ -50,7 +51,7 @@ class SqlWindowEnds:
         )
         return [BlockRef(row.block_number, row.block_hash) for row in rows]
 
-    async def remove_behind(self, asset_id: UUID, block_number: int | None) -> None:
+    async def remove_behind(self, asset_id: UUID, block_number: BlockNumber | None) -> None:
         """See the port."""
         statement = delete(window_end).where(window_end.c.asset_id == asset_id)
         if block_number is not None:

@@ -98,9 +98,10 @@ async def _announce(
     amount, decimals = per_share
     terms = Dividend(now + record_seconds, now + execution_seconds, amount, decimals)
     dividend_id = await scene.devnet.set_dividend(listing.token, terms)
+    told_amount = format_decimal_amount(amount, decimals=decimals)
     scene.tell(
         "Announcing",
-        f"dividend {dividend_id} on the asset: {format_decimal_amount(amount, decimals)} {SYMBOL} a share, record "
+        f"dividend {dividend_id} on the asset: {told_amount} {SYMBOL} a share, record "
         f"date in {record_seconds} s, execution date in {execution_seconds} s of the chain's clock",
     )
     return _Announced(dividend_id, terms.record_date, terms.execution_date)

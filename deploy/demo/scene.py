@@ -128,7 +128,7 @@ def newcomer(name: str) -> ChecksumAddress:
 
 def decimal(base_units: int) -> str:
     """An amount of the payment token or of a security for people, in whole tokens."""
-    return format_decimal_amount(base_units, DECIMALS)
+    return format_decimal_amount(base_units, decimals=DECIMALS)
 
 
 @asynccontextmanager

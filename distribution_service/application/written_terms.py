@@ -7,6 +7,7 @@ from distribution_service.application.ports import UnitOfWork
 from distribution_service.domain.asset import KnownAsset
 from distribution_service.domain.payment_token import PaymentToken
 from libs.chain.amount import parse_decimal_amount, require_positive
+from libs.chain.quantities import BaseUnits
 from libs.errors import AppError, Reason
 from libs.payout_terms.terms import NO_RULES, FixedTotal, PayeeRules, PayoutTerms, WhatIsPaid
 
@@ -34,7 +35,7 @@ class WrittenTerms:
         """
         pays, rules = self.pays, self.rules
         if isinstance(pays, DecimalAmount):
-            pays = FixedTotal(_base_units(pays, token, "terms.total_amount.decimal_amount"))
+            pays = FixedTotal(BaseUnits(_base_units(pays, token, "terms.total_amount.decimal_amount")))
         if self.minimum:
             minimum = _base_units(self.minimum, token, "terms.rules.minimum_amount.decimal_amount")
             rules = replace(rules, minimum_base_units=minimum)

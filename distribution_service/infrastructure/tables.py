@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.persistence.columns import BaseUnits
+from libs.persistence.columns import BaseUnitsType
 from libs.persistence.tables import define_shared_tables
 
 metadata = MetaData()
@@ -51,7 +51,7 @@ distributions = Table(
     Column("distribution_id", Uuid, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("asset_id", Uuid, ForeignKey("known_assets.asset_id", name="distributions_asset_id"), nullable=False),
-    Column("total_base_units", BaseUnits, nullable=False),
+    Column("total_base_units", BaseUnitsType, nullable=False),
     Column("payment_token", Text, nullable=False),
     Column("payment_token_symbol", Text, nullable=False),
     Column("payment_token_decimals", SmallInteger, nullable=False),

@@ -11,7 +11,7 @@ def token_amount(base_units: int, token: PaymentToken) -> amount_pb2.TokenAmount
     """An amount with its token."""
     return amount_pb2.TokenAmount(
         base_units=str(base_units),
-        decimal_amount=format_decimal_amount(base_units, token.decimals),
+        decimal_amount=format_decimal_amount(base_units, decimals=token.decimals),
         decimals=token.decimals,
         symbol=token.symbol,
         token=checksummed(token.address),

@@ -2,6 +2,7 @@
 
 import re
 
+from libs.chain.quantities import BaseUnits, TokenUnits
 from libs.errors import AppError, Reason
 
 MAX_UINT256 = 2**256 - 1
@@ -53,7 +54,7 @@ def require_positive(amount_base_units: int, field: str) -> int:
     return amount_base_units
 
 
-def format_decimal_amount(amount_base_units: int, decimals: int) -> str:
+def format_decimal_amount(amount_base_units: int, *, decimals: int) -> str:
     """Writes base units as whole tokens, exactly and without trailing zeros: 1500000, 6 gives `1.5`."""
     sign = "-" if amount_base_units < 0 else ""
     digits = str(abs(amount_base_units)).rjust(decimals + 1, "0")
@@ -62,7 +63,7 @@ def format_decimal_amount(amount_base_units: int, decimals: int) -> str:
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
 
-def pro_rata_floor(total_base_units: int, balance: int, supply: int) -> int:
+def pro_rata_floor(total_base_units: BaseUnits, *, balance: TokenUnits, supply: TokenUnits) -> BaseUnits:
     """A holder's share as the lifecycle contract computes it: floor(total x balance / supply).
 
     Rounds down; what is left over stays in the contract (docs/contract-surprises.md#8). `supply` must be
@@ -70,7 +71,7 @@ def pro_rata_floor(total_base_units: int, balance: int, supply: int) -> int:
     """
     if supply <= 0 or balance < 0 or total_base_units < 0:
         raise ValueError("a share needs a positive supply and no negative figures")
-    return total_base_units * balance // supply
+    return BaseUnits(total_base_units * balance // supply)
 
 
 def _refuse_negative(text: str, field: str) -> None:
@@ -106,6 +107,6 @@ def format_percentage(basis_points: int) -> str:
     return f"{whole}.{hundredths:02}".rstrip("0").rstrip(".") if hundredths else str(whole)
 
 
-def percentage_of(amount_base_units: int, basis_points: int) -> int:
+def percentage_of(amount_base_units: BaseUnits, basis_points: int) -> BaseUnits:
     """That share of an amount, rounded down: never more than is there. 0 of an amount that is not positive."""
-    return max(0, amount_base_units) * basis_points // WHOLE_BASIS_POINTS
+    return BaseUnits(max(0, amount_base_units) * basis_points // WHOLE_BASIS_POINTS)

@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 
 _SECONDS_PER_MINUTE = 60.0
@@ -56,6 +56,7 @@ def tier_of(method: str) -> MethodTier:
 class TierLimits:
     """Calls a minute, per method of the tier. The defaults are the relay's own."""
 
+    _: KW_ONLY
     expensive: int = 100
     moderate: int = 800
     relaxed: int = 1_600

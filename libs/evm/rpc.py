@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from libs.chain.quantities import BlockNumber, Wei
 from libs.errors import AppError, Reason
 from libs.evm.abi import Function, UndecodableError
 from libs.evm.interfaces import KNOWN_ERRORS, PAYMENT_TOKEN_ERRORS
@@ -58,11 +59,11 @@ class CallRevertedError(RpcRefusedError):
 class BlockHeader:
     """What we need of a block."""
 
-    number: int
+    number: BlockNumber
     hash: str
     parent_hash: str
     timestamp_seconds: int
-    base_fee_wei: int | None
+    base_fee_wei: Wei | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Log:
     address: str
     topics: tuple[bytes, ...]
     data: bytes
-    block_number: int
+    block_number: BlockNumber
     block_hash: str
     transaction_hash: str
     log_index: int
@@ -160,13 +161,13 @@ class JsonRpc:
         """EIP-155 id that the node tells."""
         return quantity(await self.request("eth_chainId"))
 
-    async def block(self, number: int | str) -> BlockHeader | None:
+    async def block(self, number: BlockNumber | str) -> BlockHeader | None:
         """A block by number or tag; None where the node has none."""
         tag = number if isinstance(number, str) else hex(number)
         answer = await self.request("eth_getBlockByNumber", tag, False)
         return _block_header(answer) if answer else None
 
-    async def blocks(self, numbers: Sequence[int]) -> list[BlockHeader | None]:
+    async def blocks(self, numbers: Sequence[BlockNumber]) -> list[BlockHeader | None]:
         """Blocks by number, in order; None where the node has none."""
         answers = await self.request_many("eth_getBlockByNumber", [(hex(number), False) for number in numbers])
         return [_block_header(answer) if answer else None for answer in answers]
@@ -187,17 +188,19 @@ class JsonRpc:
         answers = await self.request_many("eth_call", parameters, allow_reverts=True)
         return [None if answer is None else _bytes(answer, "eth_call") for answer in answers]
 
-    async def logs(self, address: str, topics: Sequence[object], from_block: int, to_block: int) -> list[Log]:
+    async def logs(
+        self, address: str, topics: Sequence[object], *, from_block: BlockNumber, to_block: BlockNumber
+    ) -> list[Log]:
         """Logs of a contract in a range of blocks, both ends included, ordered by block and index."""
-        return await self.logs_of_many([address], topics, from_block, to_block)
+        return await self.logs_of_many([address], topics, from_block=from_block, to_block=to_block)
 
     async def logs_of_many(
         self,
         addresses: Sequence[str],
         topics: Sequence[object],
-        from_block: int,
-        to_block: int,
         *,
+        from_block: BlockNumber,
+        to_block: BlockNumber,
         max_bytes: int | None = None,
     ) -> list[Log]:
         """Logs of any of these contracts, as `logs`. Also raises AnswerTooLargeError; None: however large."""
@@ -318,7 +321,7 @@ def parse_log(entry: dict[str, Any]) -> Log:
             address=entry["address"].lower(),
             topics=tuple(bytes.fromhex(topic[2:]) for topic in entry["topics"]),
             data=bytes.fromhex(entry["data"][2:]),
-            block_number=quantity(entry["blockNumber"]),
+            block_number=BlockNumber(quantity(entry["blockNumber"])),
             block_hash=entry["blockHash"].lower(),
             transaction_hash=entry["transactionHash"].lower(),
             log_index=quantity(entry["logIndex"]),
@@ -375,11 +378,11 @@ def _block_header(answer: dict[str, Any]) -> BlockHeader:
     try:
         base_fee = answer.get("baseFeePerGas")
         return BlockHeader(
-            number=quantity(answer["number"]),
+            number=BlockNumber(quantity(answer["number"])),
             hash=answer["hash"].lower(),
             parent_hash=answer["parentHash"].lower(),
             timestamp_seconds=quantity(answer["timestamp"]),
-            base_fee_wei=quantity(base_fee) if base_fee is not None else None,
+            base_fee_wei=Wei(quantity(base_fee)) if base_fee is not None else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise RpcUnavailableError(f"the node answered a malformed block: {error!r}") from error

@@ -11,7 +11,7 @@ from libs.evm.rpc import CallRevertedError, JsonRpc, RpcRefusedError, RpcUnavail
 _NO_CONTRACT = "0x000000000000000000000000000000000000dEaD"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityTokenMetadata:
     """Answer of getERC20Metadata()."""
 
@@ -28,7 +28,9 @@ async def security_token_metadata(rpc: JsonRpc, token: str, block: str) -> Secur
     if answer is None:
         return None
     (((name, symbol, isin, decimals), security_type),) = answer
-    return SecurityTokenMetadata(name, symbol, isin, decimals, security_type)
+    return SecurityTokenMetadata(
+        name=name, symbol=symbol, isin=isin, decimals=decimals, security_type=security_type
+    )
 
 
 async def try_call(

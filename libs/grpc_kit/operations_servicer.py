@@ -31,7 +31,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
     ) -> pb.ListDeadLettersResponse:
         """See the proto."""
         size, after = parse_number_page(request, _SCOPE)
-        letters = await self._dead_letters.page(after, size + 1)
+        letters = await self._dead_letters.page(after_sequence=after, limit=size + 1)
         has_more = len(letters) > size
         letters = letters[:size]
         return pb.ListDeadLettersResponse(

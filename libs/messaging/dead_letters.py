@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 REPLAY_LIMIT = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """An event that a service gave up, with the reason."""
 
@@ -40,7 +40,7 @@ class DeadLetters:
         self._service = service
         self._handlers = handlers
 
-    async def page(self, after_sequence: int, limit: int) -> list[DeadLetter]:
+    async def page(self, *, after_sequence: int, limit: int) -> list[DeadLetter]:
         """At most `limit` dead letters behind a position, oldest first. Raises AppError MESSAGING_UNAVAILABLE."""
         letters = []
         async for message in self._messages(after_sequence):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from masspayout.type.v1 import amount_pb2, rules_pb2, terms_pb2
 
 from libs.chain.amount import format_percentage, parse_base_units, parse_percentage, require_positive
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import checksummed, parse_evm_account
 from libs.payout_terms.terms import (
@@ -74,7 +75,7 @@ def parse_pays(message: terms_pb2.PayoutTerms) -> WhatIsPaid:
     """
     match message.WhichOneof("kind"):
         case "total_amount":
-            return FixedTotal(_parse_total(message.total_amount))
+            return FixedTotal(BaseUnits(_parse_total(message.total_amount)))
         case "percentage":
             return ShareOfAvailable(parse_percentage(message.percentage, f"{TERMS_FIELD}.percentage"))
         case "dividend_id":
@@ -169,19 +170,21 @@ def _parse_share(share: rules_pb2.ExcludedShare) -> ExcludedShare:
     return _SHARES[share]
 
 
-def _parse_excluded(holders: Sequence[str]) -> set[str]:
+def _parse_excluded(holders: Sequence[str]) -> set[HolderAddress]:
     field = f"{RULES_FIELD}.excluded_holders"
     _require_at_most(MAX_EXCLUDED_HOLDERS, len(holders), field)
-    excluded: set[str] = set()
+    excluded: set[HolderAddress] = set()
     for index, text in enumerate(holders):
         excluded.add(_parse_new_holder(text, excluded, f"{field}[{index}]"))
     return excluded
 
 
-def _parse_rates(rates: Sequence[rules_pb2.WithholdingRate], excluded: set[str]) -> dict[str, int]:
+def _parse_rates(
+    rates: Sequence[rules_pb2.WithholdingRate], excluded: set[HolderAddress]
+) -> dict[HolderAddress, int]:
     field = f"{RULES_FIELD}.withholding_rates"
     _require_at_most(MAX_WITHHOLDING_RATES, len(rates), field)
-    by_holder: dict[str, int] = {}
+    by_holder: dict[HolderAddress, int] = {}
     for index, rate in enumerate(rates):
         holder_field = f"{field}[{index}].holder"
         holder = _parse_new_holder(rate.holder, by_holder, holder_field)
@@ -198,8 +201,8 @@ def _require_at_most(most: int, count: int, field: str) -> None:
         raise AppError(Reason.TOO_MANY_HOLDERS, f"at most {most} holders, not {count}", field=field)
 
 
-def _parse_new_holder(text: str, known: Container[str], field: str) -> str:
-    holder = parse_evm_account(text, field).value
+def _parse_new_holder(text: str, known: Container[HolderAddress], field: str) -> HolderAddress:
+    holder = HolderAddress(parse_evm_account(text, field).value)
     if holder in known:
         raise AppError(Reason.DUPLICATE_HOLDER, f"{text} is named twice", field=field)
     return holder

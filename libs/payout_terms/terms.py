@@ -1,11 +1,12 @@
 """What a payout pays, and by which rules per payee."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
 from libs.chain.amount import MAX_UINT256, WHOLE_BASIS_POINTS
+from libs.chain.quantities import BaseUnits, HolderAddress
 
 
 class PayoutKind(StrEnum):
@@ -29,7 +30,7 @@ class PayoutKind(StrEnum):
 class FixedTotal:
     """All holders together are paid this. Raises ValueError for what is not positive or has over 256 bits."""
 
-    base_units: int
+    base_units: BaseUnits
 
     def __post_init__(self) -> None:
         if not 0 < self.base_units <= MAX_UINT256:
@@ -104,10 +105,11 @@ class PayeeRules:
     reaches it.
     """
 
-    excluded: frozenset[str] = frozenset()
+    excluded: frozenset[HolderAddress] = frozenset()
     excluded_share: ExcludedShare = ExcludedShare.KEEP
+    _: KW_ONLY
     withholding_basis_points: int = 0
-    withholding_by_holder: Mapping[str, int] = field(default_factory=dict)
+    withholding_by_holder: Mapping[HolderAddress, int] = field(default_factory=dict)
     minimum_base_units: int = 0
 
     def __post_init__(self) -> None:
@@ -142,9 +144,9 @@ class PayoutTerms:
                 return PayoutKind.REDEMPTION
 
     @property
-    def total_base_units(self) -> int:
+    def total_base_units(self) -> BaseUnits:
         """The total that is asked for; 0 where none is, because the payout's plan tells it."""
-        return self.pays.base_units if isinstance(self.pays, FixedTotal) else 0
+        return self.pays.base_units if isinstance(self.pays, FixedTotal) else BaseUnits(0)
 
     @property
     def percentage_basis_points(self) -> int | None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from sqlalchemy import Dialect, Numeric, TypeDecorator
 
 
-class BaseUnits(TypeDecorator[int]):
+class BaseUnitsType(TypeDecorator[int]):
     """An integer of base units: NUMERIC(78, 0), which holds any uint256; an int in Python, never a float."""
 
     impl = Numeric(78, 0)

@@ -111,7 +111,7 @@ class _Piece:
         )
 
     def _decimal(self, amount_base_units: int) -> str:
-        return format_decimal_amount(amount_base_units, self._contract.payment_token_decimals)
+        return format_decimal_amount(amount_base_units, decimals=self._contract.payment_token_decimals)
 
     def take(self) -> CsvPiece:
         """What was collected; collecting begins anew."""

@@ -55,7 +55,7 @@ class PayoutRpcs:
         asset_id = parse_resource_name(request.asset, "assets", "asset") if request.asset else None
         scope = f"ListPayouts/{request.asset}"
         size, after = parse_number_page(request, scope)
-        rows = await self._queries.payouts(asset_id, after, size + 1)
+        rows = await self._queries.payouts(asset_id, after=after, limit=size + 1)
         page, contracts = rows[:size], AssetContracts(self._engine)
         payouts = [payout_message(payout, await contracts.of(payout.asset_id)) for _, payout in page]
         for each in payouts:
@@ -73,7 +73,7 @@ class PayoutRpcs:
         size, after = parse_number_page(request, scope)
         payout = await self._queries.payout(payout_id, "parent")
         contract = await AssetContracts(self._engine).of(payout.asset_id)
-        rows = await self._queries.batches(payout_id, after, size + 1)
+        rows = await self._queries.batches(payout_id, after=after, limit=size + 1)
         page = rows[:size]
         return pb.ListBatchesResponse(
             batches=[batch_message(payout_id, batch, contract) for batch in page],
@@ -87,7 +87,7 @@ class PayoutRpcs:
         size, after = parse_number_page(request, scope)
         payout = await self._queries.payout(payout_id, "parent")
         contract = await AssetContracts(self._engine).of(payout.asset_id)
-        rows = await self._queries.payments(payout_id, after, size + 1)
+        rows = await self._queries.payments(payout_id, after=after, limit=size + 1)
         page = rows[:size]
         return pb.ListPaymentsResponse(
             payments=[payment_message(payout_id, payment, contract) for payment in page],
@@ -106,7 +106,7 @@ class PayoutRpcs:
         row_count = payout.plan.holder_count if payout.plan else 0
         _require_row(request.after_row, row_count)
         contract = await AssetContracts(self._engine).of(payout.asset_id)
-        pages = self._queries.export_payments(payout_id, request.after_row, row_count)
+        pages = self._queries.export_payments(payout_id, after=request.after_row, last=row_count)
         pieces = csv_pieces(pages, contract, with_header=request.after_row == 0)
         # Closed at once when the caller goes away, not when the garbage collector comes by.
         async with aclosing(pieces):

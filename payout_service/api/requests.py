@@ -7,6 +7,7 @@ from uuid import UUID
 
 from libs.chain.address import EvmAddress
 from libs.chain.amount import parse_base_units, require_positive
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import parse_evm_account
 from libs.grpc_kit.requests import parse_resource_name, require
@@ -19,12 +20,12 @@ _PAYMENT_NAME = re.compile(r"(?P<payout>.+)/payments/(?P<payee>[^-]+)(?:-(?P<rou
 _PAYMENT_FORM = "payouts/<uuid>/payments/<evm address>[-<round>]"
 
 
-def parse_amount(text: str, field: str) -> int:
+def parse_amount(text: str, field: str) -> BaseUnits:
     """Base units above zero. Raises AppError INVALID_AMOUNT, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE."""
-    return require_positive(parse_base_units(text, field), field)
+    return BaseUnits(require_positive(parse_base_units(text, field), field))
 
 
-def parse_holders(holders: Sequence[str]) -> tuple[str, ...]:
+def parse_holders(holders: Sequence[str]) -> tuple[HolderAddress, ...]:
     """EVM addresses of holders in lower case, each once.
 
     Raises AppError TOO_MANY_HOLDERS, or of the first that is wrong REQUIRED_FIELD_MISSING, INVALID_ADDRESS,
@@ -32,7 +33,9 @@ def parse_holders(holders: Sequence[str]) -> tuple[str, ...]:
     """
     if len(holders) > MAX_HOLDERS:
         raise AppError(Reason.TOO_MANY_HOLDERS, f"at most {MAX_HOLDERS} holders in one call", field="holders")
-    parsed = [parse_evm_account(text, f"holders[{index}]").value for index, text in enumerate(holders)]
+    parsed = [
+        HolderAddress(parse_evm_account(text, f"holders[{index}]").value) for index, text in enumerate(holders)
+    ]
     return tuple(dict.fromkeys(parsed))
 
 

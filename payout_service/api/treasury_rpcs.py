@@ -47,7 +47,7 @@ class TreasuryRpcs:
         asset_id = parse_resource_name(request.asset, "assets", "asset") if request.asset else None
         scope = f"ListSweeps/{request.asset}"
         size, after = parse_number_page(request, scope)
-        rows = await self._queries.sweeps(asset_id, after, size + 1)
+        rows = await self._queries.sweeps(asset_id, after=after, limit=size + 1)
         page, contracts = rows[:size], AssetContracts(self._engine)
         return pb.ListSweepsResponse(
             sweeps=[sweep_message(sweep, await contracts.of(sweep.asset_id)) for _, sweep in page],

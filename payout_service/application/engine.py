@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.clock import Clock
 from libs.failpoints import Failpoints
 from payout_service.application.engine_settings import EngineSettings
@@ -84,13 +85,13 @@ class Engine:
             create_time=self.now(),
         )
 
-    async def final_block(self) -> int:
+    async def final_block(self) -> BlockNumber:
         """The newest block that no reorg is expected to take back. Raises AppError CHAIN_UNAVAILABLE."""
         return self.final_block_at(await self.rail.head())
 
-    def final_block_at(self, head: Head) -> int:
+    def final_block_at(self, head: Head) -> BlockNumber:
         """The same when the newest block was this one."""
-        return max(0, head.number - self.settings.confirmations)
+        return BlockNumber(max(0, head.number - self.settings.confirmations))
 
     def now(self) -> datetime:
         """The present time."""

@@ -1,7 +1,8 @@
 """Bounds and rhythms of the engine."""
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
+from libs.chain.quantities import Wei
 from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.retry import RetryPolicy
 
@@ -12,11 +13,12 @@ class EngineSettings:
 
     confirmations: int
     batch_limits: BatchLimits
+    _: KW_ONLY
     # Per signer.
     max_in_flight_transactions: int = 4
     max_transaction_gas: int = 15_000_000
     # Offered per gas at most.
-    max_fee_per_gas_wei: int = 10**13
+    max_fee_per_gas_wei: Wei = Wei(10**13)
     # Sets of signed bytes for one nonce at most; the last one is sent again and again.
     max_attempts: int = 16
     # Without a receipt for so long, a transaction whose turn it is gets a higher fee.
@@ -32,4 +34,4 @@ class EngineSettings:
     ready_poll_seconds: float = 30.0
     # Between two comparisons of plan, ledger and chain of one payout.
     reconcile_seconds: float = 300.0
-    min_gas_money_wei: int = 10**17
+    min_gas_money_wei: Wei = Wei(10**17)

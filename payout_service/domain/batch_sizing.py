@@ -7,7 +7,7 @@ _CALLDATA_BASE_BYTES = 4 + 4 * 32 + 32
 _CALLDATA_BYTES_PER_PAYEE = 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:
     """Caps of one call. `gas_margin_percent` is kept free below the gas cap when a batch is sized.
 
@@ -23,7 +23,7 @@ class BatchLimits:
     child_records_per_payee: int = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GasModel:
     """gas(n) = base + n x per_payee, from two probes."""
 
@@ -31,13 +31,13 @@ class GasModel:
     gas_per_payee: int
 
     @classmethod
-    def fit(cls, small_count: int, small_gas: int, large_count: int, large_gas: int) -> "GasModel":
+    def fit(cls, *, small_count: int, small_gas: int, large_count: int, large_gas: int) -> "GasModel":
         """The line through two probes. With one payee only, all of it counts as per payee."""
         if large_count == small_count:
-            return cls(0, -(-large_gas // large_count))
+            return cls(base_gas=0, gas_per_payee=-(-large_gas // large_count))
         # Rounded up: a slope too small would make batches too large.
         per_payee = max(1, -(-(large_gas - small_gas) // (large_count - small_count)))
-        return cls(max(0, small_gas - per_payee * small_count), per_payee)
+        return cls(base_gas=max(0, small_gas - per_payee * small_count), gas_per_payee=per_payee)
 
     def payees_within(self, limits: BatchLimits, *, makes_child_records: bool = False) -> int:
         """The most payees that all caps allow; 0 when not even one fits."""
@@ -55,7 +55,7 @@ def fits(estimated_gas: int, limits: BatchLimits) -> bool:
     return estimated_gas * (100 + limits.gas_margin_percent) // 100 <= limits.max_gas
 
 
-def gas_limit(estimated_gas: int, max_gas: int) -> int:
+def gas_limit(*, estimated_gas: int, max_gas: int) -> int:
     """The limit to sign: the estimate and a tenth, at most the cap. Hedera refunds only a part of what is unused.
 
     Raises ValueError when the estimate alone is above the cap: such a transaction would run out of gas.

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from libs.chain.quantities import HolderAddress, TokenUnits
+
 
 class BurnForm(Enum):
     """The event that a log is."""
@@ -25,21 +27,21 @@ class BurnLog:
     """One log of the asset; the amount in base units of the security token."""
 
     form: BurnForm
-    holder: str
-    amount: int
+    holder: HolderAddress
+    amount: TokenUnits
 
 
-def burned_tokens(logs: Iterable[BurnLog]) -> Mapping[str, int | None]:
+def burned_tokens(logs: Iterable[BurnLog]) -> Mapping[HolderAddress, TokenUnits | None]:
     """Tokens burned, by holder, each burn counted once however many forms tell it.
 
     None where the logs contradict each other: fewer tokens went to nobody than were redeemed.
     """
-    sums: dict[BurnForm, Counter[str]] = {form: Counter() for form in BurnForm}
+    sums: dict[BurnForm, Counter[HolderAddress]] = {form: Counter() for form in BurnForm}
     for log in logs:
         sums[log.form][log.holder] += log.amount
-    burned: dict[str, int | None] = {}
+    burned: dict[HolderAddress, TokenUnits | None] = {}
     for holder, redeemed in sums[BurnForm.REDEEMED_BY_PARTITION].items():
         # More than was redeemed where something was locked in the same transaction, too.
         to_nobody = max(sums[BurnForm.TRANSFER_BY_PARTITION][holder], sums[BurnForm.TRANSFER][holder])
-        burned[holder] = redeemed if to_nobody == 0 or to_nobody >= redeemed else None
+        burned[holder] = TokenUnits(redeemed) if to_nobody == 0 or to_nobody >= redeemed else None
     return burned

@@ -1,6 +1,8 @@
 """What to offer per gas, first and when a transaction is replaced. Pure: the chain's quote in, fees out."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
+
+from libs.chain.quantities import Wei
 
 # Nodes take a replacement only if every fee is a tenth higher (geth's default); an eighth is on the safe side.
 _BUMP_NUMERATOR, _BUMP_DENOMINATOR = 9, 8
@@ -18,20 +20,21 @@ class FeeQuote:
     where `gas_price_wei` is all there is.
     """
 
-    gas_price_wei: int
-    base_fee_wei: int | None = None
-    priority_fee_wei: int = 0
+    gas_price_wei: Wei
+    _: KW_ONLY
+    base_fee_wei: Wei | None = None
+    priority_fee_wei: Wei = Wei(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fees:
     """What a transaction offers, in wei per gas. Without a priority fee it is a legacy transaction (EIP-155)."""
 
-    max_fee_per_gas_wei: int
-    max_priority_fee_per_gas_wei: int | None
+    max_fee_per_gas_wei: Wei
+    max_priority_fee_per_gas_wei: Wei | None
 
 
-def first_fees(quote: FeeQuote, cap_wei: int) -> Fees:
+def first_fees(quote: FeeQuote, cap_wei: Wei) -> Fees:
     """Twice the base fee and a tip, so that six full blocks may follow before it is too little (EIP-1559 raises
     the base fee by at most an eighth per block); a legacy price as it is asked for. At most the cap.
 
@@ -40,14 +43,14 @@ def first_fees(quote: FeeQuote, cap_wei: int) -> Fees:
     if quote.base_fee_wei is None:
         if quote.gas_price_wei > cap_wei:
             raise _cap_reached(quote.gas_price_wei, cap_wei)
-        return Fees(quote.gas_price_wei, None)
+        return Fees(max_fee_per_gas_wei=quote.gas_price_wei, max_priority_fee_per_gas_wei=None)
     if quote.base_fee_wei > cap_wei:
         raise _cap_reached(quote.base_fee_wei, cap_wei)
-    max_fee = min(2 * quote.base_fee_wei + quote.priority_fee_wei, cap_wei)
-    return Fees(max_fee, min(quote.priority_fee_wei, max_fee))
+    max_fee = min(_twice_the_base(quote.base_fee_wei, quote), cap_wei)
+    return Fees(max_fee_per_gas_wei=max_fee, max_priority_fee_per_gas_wei=min(quote.priority_fee_wei, max_fee))
 
 
-def replacement_fees(previous: Fees, quote: FeeQuote, cap_wei: int) -> Fees:
+def replacement_fees(previous: Fees, quote: FeeQuote, cap_wei: Wei) -> Fees:
     """What replaces an attempt: every field raised by an eighth, and at least what the chain asks for now.
 
     Raises FeeCapReachedError: the attempt that is out stays, and is sent again.
@@ -58,31 +61,41 @@ def replacement_fees(previous: Fees, quote: FeeQuote, cap_wei: int) -> Fees:
     return fees
 
 
-def no_op_fees(previous: Fees, quote: FeeQuote, cap_wei: int) -> Fees:
+def no_op_fees(previous: Fees, quote: FeeQuote, cap_wei: Wei) -> Fees:
     """What a no-op offers in the place of an attempt: as a replacement, but never more than the cap.
 
     At the cap a node may refuse it as underpriced; then the attempt that is out decides.
     """
-    asked = Fees(quote.gas_price_wei, None)
+    asked = Fees(max_fee_per_gas_wei=quote.gas_price_wei, max_priority_fee_per_gas_wei=None)
     if quote.base_fee_wei is not None:
-        asked = Fees(2 * quote.base_fee_wei + quote.priority_fee_wei, quote.priority_fee_wei)
+        asked = Fees(
+            max_fee_per_gas_wei=_twice_the_base(quote.base_fee_wei, quote),
+            max_priority_fee_per_gas_wei=quote.priority_fee_wei,
+        )
     fees = _raised(previous, asked)
     tip = fees.max_priority_fee_per_gas_wei
-    return Fees(min(fees.max_fee_per_gas_wei, cap_wei), None if tip is None else min(tip, cap_wei))
+    return Fees(
+        max_fee_per_gas_wei=min(fees.max_fee_per_gas_wei, cap_wei),
+        max_priority_fee_per_gas_wei=None if tip is None else min(tip, cap_wei),
+    )
+
+
+def _twice_the_base(base_fee_wei: Wei, quote: FeeQuote) -> Wei:
+    return Wei(2 * base_fee_wei + quote.priority_fee_wei)
 
 
 def _raised(previous: Fees, asked: Fees) -> Fees:
     max_fee = max(_bumped(previous.max_fee_per_gas_wei), asked.max_fee_per_gas_wei)
     if previous.max_priority_fee_per_gas_wei is None or asked.max_priority_fee_per_gas_wei is None:
-        return Fees(max_fee, None)
+        return Fees(max_fee_per_gas_wei=max_fee, max_priority_fee_per_gas_wei=None)
     tip = max(_bumped(previous.max_priority_fee_per_gas_wei), asked.max_priority_fee_per_gas_wei)
-    return Fees(max_fee, min(tip, max_fee))
+    return Fees(max_fee_per_gas_wei=max_fee, max_priority_fee_per_gas_wei=min(tip, max_fee))
 
 
-def _bumped(wei: int) -> int:
+def _bumped(wei: Wei) -> Wei:
     """An eighth more, rounded up, and always more."""
-    return max(wei + 1, -(-wei * _BUMP_NUMERATOR // _BUMP_DENOMINATOR))
+    return Wei(max(wei + 1, -(-wei * _BUMP_NUMERATOR // _BUMP_DENOMINATOR)))
 
 
-def _cap_reached(asked_wei: int, cap_wei: int) -> FeeCapReachedError:
+def _cap_reached(asked_wei: Wei, cap_wei: Wei) -> FeeCapReachedError:
     return FeeCapReachedError(f"{asked_wei} wei per gas are asked for, the cap is {cap_wei}")

@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from payout_service.domain.waits import Wait, WaitFor, told
 
 
@@ -69,7 +70,7 @@ class PauseRequest:
     paused: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class LifecycleContract:
     """The aggregate. Each change raises `version` by one and is published once."""
 
@@ -93,7 +94,7 @@ class LifecycleContract:
     # Version of the request that was carried out last, 0 before the first.
     pause_request_version: int = 0
     # Final block at which that was seen, 0 before the first: what a node tells of older ones proves nothing new.
-    pause_final_block: int = 0
+    pause_final_block: BlockNumber = BlockNumber(0)
     # Key of the transaction that is under way for the request, or for an older one; empty for none.
     pause_intent_key: str = ""
     # Why the request does not get on, a text for people; empty when it does.
@@ -172,7 +173,7 @@ class LifecycleContract:
         self._changed(now)
         return True
 
-    def finish_pause(self, final_block: int, now: datetime) -> None:
+    def finish_pause(self, final_block: BlockNumber, now: datetime) -> None:
         """By a final block the contract is as the request wants, by our transaction or somebody else's."""
         if self.pause_request is None or self.pause_intent_key or self.is_paused is not self.pause_request.paused:
             raise ValueError(f"the contract of {self.asset_id}: no request is carried out")

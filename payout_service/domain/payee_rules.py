@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from libs.chain.quantities import HolderAddress
 from libs.payout_terms.terms import ExcludedShare, PayeeRules, PayoutKind, PayoutTerms
 
 
@@ -32,7 +33,7 @@ def unsupported_rule(terms: PayoutTerms) -> UnsupportedRule | None:
     return None
 
 
-def withholding_of(rules: PayeeRules, holder: str) -> int:
+def withholding_of(rules: PayeeRules, holder: HolderAddress) -> int:
     """The rate that is withheld from a holder, hundredths of a percent."""
     return rules.withholding_by_holder.get(holder, rules.withholding_basis_points)
 

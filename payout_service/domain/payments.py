@@ -1,11 +1,12 @@
 """States of a payment and of a batch, and the reasons why a payee was not paid."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from libs.chain.quantities import BaseUnits, HolderAddress
 from payout_service.domain.proof import PaidProof
 
 
@@ -102,18 +103,19 @@ class PaymentOutcome:
     payee, is what the token has moved to it all the same: that money is gone, whatever the dispute comes to.
     """
 
-    holder: str
+    holder: HolderAddress
     state: PaymentState
     reason: FailureReason | None = None
     detail: str = ""
     transaction_hash: str = ""
     retry_time: datetime | None = None
-    amount_base_units: int | None = None
+    _: KW_ONLY
+    amount_base_units: BaseUnits | None = None
     proof: PaidProof | None = None
-    moved_base_units: int = 0
+    moved_base_units: BaseUnits = BaseUnits(0)
 
     @classmethod
-    def paid(cls, holder: str, proof: PaidProof, transaction_hash: str = "") -> Self:
+    def paid(cls, holder: HolderAddress, proof: PaidProof, transaction_hash: str = "") -> Self:
         """PAID. The hash names the transaction where it is not the batch's own."""
         amount = proof.transferred_base_units
         return cls(
@@ -144,20 +146,21 @@ class Tally:
     """Payments, what they are due together, and what of it has moved to disputed payees already."""
 
     count: int = 0
-    amount_base_units: int = 0
-    moved_base_units: int = 0
+    _: KW_ONLY
+    amount_base_units: BaseUnits = BaseUnits(0)
+    moved_base_units: BaseUnits = BaseUnits(0)
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(
             self.count + other.count,
-            self.amount_base_units + other.amount_base_units,
-            self.moved_base_units + other.moved_base_units,
+            amount_base_units=BaseUnits(self.amount_base_units + other.amount_base_units),
+            moved_base_units=BaseUnits(self.moved_base_units + other.moved_base_units),
         )
 
     @property
-    def promised_base_units(self) -> int:
+    def promised_base_units(self) -> BaseUnits:
         """What is promised to payees in an open state: money that has moved is not there to be promised."""
-        return self.amount_base_units - self.moved_base_units
+        return BaseUnits(self.amount_base_units - self.moved_base_units)
 
 
 # Payments by state.
@@ -169,23 +172,25 @@ def tally_of(tallies: Tallies, *states: PaymentState) -> Tally:
     return sum((tallies.get(state, Tally()) for state in states), Tally())
 
 
-def tally_outcomes(outcomes: Sequence[PaymentOutcome], owed_base_units: Mapping[str, int]) -> Tallies:
+def tally_outcomes(
+    outcomes: Sequence[PaymentOutcome], owed_base_units: Mapping[HolderAddress, BaseUnits]
+) -> Tallies:
     """The outcomes by state. `owed_base_units`, by holder, counts where an outcome has no amount of its own."""
     tallies: dict[PaymentState, Tally] = {}
     for each in outcomes:
         amount = owed_base_units[each.holder] if each.amount_base_units is None else each.amount_base_units
-        tally = Tally(1, amount, min(each.moved_base_units, amount))
+        tally = Tally(1, amount_base_units=amount, moved_base_units=min(each.moved_base_units, amount))
         tallies[each.state] = tallies.get(each.state, Tally()) + tally
     return tallies
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Batch:
     """Payees of one call, by number within the payout. `settled_state` is set once its transaction is final."""
 
     number: int
     holder_count: int
-    amount_base_units: int
+    amount_base_units: BaseUnits
     intent_key: str
     create_time: datetime
     settled_state: BatchState | None = None

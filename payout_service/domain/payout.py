@@ -1,13 +1,14 @@
 """A payout: one distribution, paid once, from one snapshot and one frozen plan."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress, SnapshotId, TokenUnits
 from libs.payout_terms.terms import PayeeRules, PayoutKind, PayoutTerms
 from payout_service.domain.endings import Failure
 from payout_service.domain.payee_rules import spreads
@@ -114,8 +115,8 @@ class Snapshot:
     redemption the id is 0 and the block is where the live holders of the present round were listed.
     """
 
-    snapshot_id: int
-    block_number: int
+    snapshot_id: SnapshotId
+    block_number: BlockNumber
     block_hash: str
 
 
@@ -132,17 +133,18 @@ class Payout:
     # What was asked for; never changes.
     terms: PayoutTerms
     # What all holders together shall be paid; 0 until the plan fixes it for all but a fixed total.
-    total_base_units: int
+    total_base_units: BaseUnits
     create_time: datetime
     update_time: datetime
     state: PayoutState = PayoutState.REQUESTED
+    _: KW_ONLY
     version: int = 1
     snapshot: Snapshot | None = None
     # Read at the snapshot when planning starts.
     holder_count: int = 0
-    total_supply: int = 0
+    total_supply: TokenUnits = TokenUnits(0)
     # Free balances of excluded holders at the snapshot, where their share is spread over the others.
-    excluded_balance: int = 0
+    excluded_balance: TokenUnits = TokenUnits(0)
     # Holders of the list that were looked at; equals holder_count when the plan is frozen.
     listed_count: int = 0
     # Rows of the plan stored so far, of all rounds.
@@ -189,14 +191,20 @@ class Payout:
         self._require(PayoutState.REQUESTED)
         self._move_to(PayoutState.SNAPSHOTTING, now)
 
-    def fix_total(self, total_base_units: int) -> None:
+    def fix_total(self, total_base_units: BaseUnits) -> None:
         """A percentage becomes an amount, once. Raises ValueError when there is nothing to fix or to pay."""
         if self.terms.percentage_basis_points is None or self.total_base_units or total_base_units <= 0:
             raise ValueError(f"payout {self.payout_id}: {total_base_units} cannot become the total")
         self.total_base_units = total_base_units
 
     def begin_planning(
-        self, snapshot: Snapshot, holder_count: int, total_supply: int, now: datetime, *, excluded_balance: int = 0
+        self,
+        snapshot: Snapshot,
+        holder_count: int,
+        total_supply: TokenUnits,
+        now: datetime,
+        *,
+        excluded_balance: TokenUnits = TokenUnits(0),
     ) -> None:
         """The snapshot is final. Raises ValueError for a snapshot that cannot be planned from."""
         is_redemption = self.kind is PayoutKind.REDEMPTION
@@ -236,10 +244,15 @@ class Payout:
     def new_plan_sum(self) -> PlanSum:
         """An empty sum of the payout's rows."""
         if self.kind is PayoutKind.SNAPSHOT:
-            return PlanSum(self.kind, self.total_base_units, self.total_supply, self.call_total_base_units)
+            return PlanSum(
+                self.kind,
+                self.total_base_units,
+                self.total_supply,
+                call_total_base_units=self.call_total_base_units,
+            )
         return PlanSum(self.kind, None, self.total_supply)
 
-    def store_page(self, listed_count: int, row_count: int) -> None:
+    def store_page(self, *, listed_count: int, row_count: int) -> None:
         """So many more holders of the list were looked at, and so many rows of the plan were stored."""
         self._require(PayoutState.PLANNING)
         self.listed_count += listed_count
@@ -262,9 +275,9 @@ class Payout:
         self.plan = plan
         self.implementation = implementation
         if self.kind is not PayoutKind.SNAPSHOT:
-            self.total_base_units = plan.payable_base_units + plan.excluded_base_units
+            self.total_base_units = BaseUnits(plan.payable_base_units + plan.excluded_base_units)
         if is_first:
-            deferred = Tally(plan.deferred_count, plan.deferred_base_units)
+            deferred = Tally(plan.deferred_count, amount_base_units=plan.deferred_base_units)
             self.progress = self.progress.moved({PaymentState.DEFERRED: deferred}, {})
             # A redemption that owes nobody anything may still not have reached every token: its end tells.
             goes_on = plan.payable_base_units or self.kind is PayoutKind.REDEMPTION
@@ -274,13 +287,15 @@ class Payout:
         self._move_to(after, now)
 
     @property
-    def call_total_base_units(self) -> int:
+    def call_total_base_units(self) -> BaseUnits:
         """What a snapshot payout's calls split before withholding: more than the total with REDISTRIBUTE."""
         if not spreads(self.rules) or not self.total_supply:
             return self.total_base_units
-        return spread_total(self.total_base_units, self.total_supply, self.excluded_balance)
+        return spread_total(
+            self.total_base_units, total_supply=self.total_supply, excluded_balance=self.excluded_balance
+        )
 
-    def execution_of(self, holders: Sequence[str], withholding_basis_points: int) -> Execution:
+    def execution_of(self, holders: Sequence[HolderAddress], withholding_basis_points: int) -> Execution:
         """The call that pays these holders, who share a withholding rate. Raises ValueError before the plan."""
         if self.snapshot is None:
             raise ValueError(f"payout {self.payout_id} pays without a snapshot")
@@ -288,7 +303,7 @@ class Payout:
         return Execution(
             kind=_EXECUTIONS[self.kind],
             reference_id=self.reference_id,
-            total_base_units=total if self.kind is PayoutKind.SNAPSHOT else 0,
+            total_base_units=total if self.kind is PayoutKind.SNAPSHOT else BaseUnits(0),
             holders=tuple(holders),
         )
 
@@ -325,14 +340,15 @@ class Payout:
         self.progress = replace(progress, final_batch_count=progress.final_batch_count + 1)
         self._changed(now)
 
-    def reprice(self, delta_base_units: int, now: datetime) -> None:
+    def reprice(self, delta_base_units: BaseUnits, now: datetime) -> None:
         """Payments of a redemption are due more or less than was thought: live balances have moved."""
         if not delta_base_units:
             return
         if self.kind is not PayoutKind.REDEMPTION or self.plan is None:
             raise ValueError(f"payout {self.payout_id}: the amounts of a frozen plan never change")
-        self.total_base_units += delta_base_units
-        self.plan = replace(self.plan, payable_base_units=self.plan.payable_base_units + delta_base_units)
+        self.total_base_units = BaseUnits(self.total_base_units + delta_base_units)
+        payable = BaseUnits(self.plan.payable_base_units + delta_base_units)
+        self.plan = replace(self.plan, payable_base_units=payable)
         self._changed(now)
 
     def tokens_moved(self) -> None:
@@ -371,7 +387,7 @@ class Payout:
             raise IllegalTransitionError(f"payout {self.payout_id} is {self.state}: nothing is settled again")
         before, after = sum(left.values(), Tally()), sum(entered.values(), Tally())
         self.progress = self.progress.moved(entered, left)
-        self.reprice(after.amount_base_units - before.amount_base_units, now)
+        self.reprice(BaseUnits(after.amount_base_units - before.amount_base_units), now)
         zero_due = tally_of(entered, PaymentState.ZERO_DUE).count
         if self.kind is PayoutKind.REDEMPTION:
             self.found_nothing_due(zero_due)
@@ -395,7 +411,7 @@ class Payout:
         self.progress = self.progress.moved({PaymentState.CANCELLED: sum(left.values(), Tally())}, left)
         self._changed(now)
 
-    def finish(self, open_base_units: int, now: datetime, *, are_tokens_left: bool = False) -> None:
+    def finish(self, open_base_units: BaseUnits, now: datetime, *, are_tokens_left: bool = False) -> None:
         """No payment is under way any more. Asserts the identity of docs/architecture.md#accounting-identity.
 
         `open_base_units` is what failed, disputed and deferred payments are still owed. `are_tokens_left`: a

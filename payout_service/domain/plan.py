@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 
 from libs.chain.amount import WHOLE_BASIS_POINTS, pro_rata_floor
+from libs.chain.quantities import BaseUnits, HolderAddress, TokenUnits
 from libs.payout_terms.terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from payout_service.domain.payee_rules import withholding_of
 from payout_service.domain.payments import PaymentState
@@ -38,9 +39,9 @@ class Entitlement:
     tells it; None where the holder has none. It adds to what is owed, and tells no two entitlements apart.
     """
 
-    holder: str
-    balance: int
-    amount_base_units: int
+    holder: HolderAddress
+    balance: TokenUnits
+    amount_base_units: BaseUnits
     obstacle: str = ""
     is_overpaid: bool = False
     per_token_base_units: Fraction | None = field(default=None, compare=False)
@@ -54,22 +55,23 @@ class PlannedPayment:
     """
 
     ordinal: int
-    holder: str
-    balance: int
-    amount_base_units: int
+    holder: HolderAddress
+    balance: TokenUnits
+    amount_base_units: BaseUnits
+    _: KW_ONLY
     tries: int = 0
-    withheld_base_units: int = 0
+    withheld_base_units: BaseUnits = BaseUnits(0)
     # Share of an excluded holder that stays in the contract.
-    excluded_base_units: int = 0
+    excluded_base_units: BaseUnits = BaseUnits(0)
     withholding_basis_points: int = 0
     treatment: Treatment = Treatment.PAY
     # Of a redemption, from 1.
     round_number: int = 1
 
     @property
-    def gross_base_units(self) -> int:
+    def gross_base_units(self) -> BaseUnits:
         """Before anything is withheld or excluded."""
-        return self.amount_base_units + self.withheld_base_units + self.excluded_base_units
+        return BaseUnits(self.amount_base_units + self.withheld_base_units + self.excluded_base_units)
 
     @property
     def first_state(self) -> PaymentState:
@@ -81,7 +83,7 @@ class PlannedPayment:
         return PaymentState.DEFERRED if self.treatment is Treatment.DEFER else PaymentState.PLANNED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanTotals:
     """The frozen plan's sums, base units of the payment token.
 
@@ -92,23 +94,23 @@ class PlanTotals:
 
     holder_count: int
     zero_due_count: int
-    payable_base_units: int
-    rounding_dust_base_units: int
-    frozen_share_base_units: int
+    payable_base_units: BaseUnits
+    rounding_dust_base_units: BaseUnits
+    frozen_share_base_units: BaseUnits
     plan_hash: str
     excluded_count: int = 0
-    excluded_base_units: int = 0
-    withheld_base_units: int = 0
+    excluded_base_units: BaseUnits = BaseUnits(0)
+    withheld_base_units: BaseUnits = BaseUnits(0)
     deferred_count: int = 0
-    deferred_base_units: int = 0
+    deferred_base_units: BaseUnits = BaseUnits(0)
 
     def assert_identity(
         self,
         *,
-        declared_base_units: int,
-        paid_base_units: int,
-        open_base_units: int,
-        cancelled_base_units: int = 0,
+        declared_base_units: BaseUnits,
+        paid_base_units: BaseUnits,
+        open_base_units: BaseUnits,
+        cancelled_base_units: BaseUnits = BaseUnits(0),
     ) -> None:
         """Paid + dust + frozen share + excluded + withheld + open + cancelled = declared.
 
@@ -132,9 +134,9 @@ class PlanTotals:
 
 def plan_payments(
     first_ordinal: int,
-    balances: Iterable[tuple[str, int]],
-    call_total_base_units: int,
-    total_supply: int,
+    balances: Iterable[tuple[HolderAddress, TokenUnits]],
+    call_total_base_units: BaseUnits,
+    total_supply: TokenUnits,
     rules: PayeeRules = NO_RULES,
 ) -> list[PlannedPayment]:
     """Rows of a snapshot payout in the snapshot's order; amounts as the contract will compute them (rounded down).
@@ -144,20 +146,20 @@ def plan_payments(
     """
     rows: list[PlannedPayment] = []
     for ordinal, (holder, balance) in enumerate(balances, first_ordinal):
-        gross = pro_rata_floor(call_total_base_units, balance, total_supply)
+        gross = pro_rata_floor(call_total_base_units, balance=balance, supply=total_supply)
         if holder in rules.excluded:
-            kept = gross if rules.excluded_share is ExcludedShare.KEEP else 0
+            kept = gross if rules.excluded_share is ExcludedShare.KEEP else BaseUnits(0)
             rows.append(_excluded(ordinal, holder, balance, kept))
             continue
         rate = withholding_of(rules, holder)
-        net = pro_rata_floor(net_total(call_total_base_units, rate), balance, total_supply)
+        net = pro_rata_floor(net_total(call_total_base_units, rate), balance=balance, supply=total_supply)
         rows.append(
             PlannedPayment(
                 ordinal=ordinal,
                 holder=holder,
                 balance=balance,
                 amount_base_units=net,
-                withheld_base_units=gross - net,
+                withheld_base_units=BaseUnits(gross - net),
                 withholding_basis_points=rate,
                 treatment=_treatment(net, rules),
             )
@@ -166,7 +168,7 @@ def plan_payments(
 
 
 def plan_entitlements(
-    first_ordinal: int, entitlements: Iterable[Entitlement], rules: PayeeRules = NO_RULES, round_number: int = 1
+    first_ordinal: int, entitlements: Iterable[Entitlement], rules: PayeeRules = NO_RULES, *, round_number: int = 1
 ) -> list[PlannedPayment]:
     """Rows of a dividend, a coupon or a redemption: the amounts are the asset's."""
     return [
@@ -184,17 +186,21 @@ def plan_entitlements(
     ]
 
 
-def _excluded(ordinal: int, holder: str, balance: int, kept_base_units: int) -> PlannedPayment:
+def _excluded(
+    ordinal: int, holder: HolderAddress, balance: TokenUnits, kept_base_units: BaseUnits
+) -> PlannedPayment:
     return PlannedPayment(
-        ordinal, holder, balance, 0, excluded_base_units=kept_base_units, treatment=Treatment.EXCLUDE
+        ordinal, holder, balance, BaseUnits(0), excluded_base_units=kept_base_units, treatment=Treatment.EXCLUDE
     )
 
 
-def _treatment(amount_base_units: int, rules: PayeeRules) -> Treatment:
+def _treatment(amount_base_units: BaseUnits, rules: PayeeRules) -> Treatment:
     return Treatment.DEFER if 0 < amount_base_units < rules.minimum_base_units else Treatment.PAY
 
 
-def spread_total(total_base_units: int, total_supply: int, excluded_balance: int) -> int:
+def spread_total(
+    total_base_units: BaseUnits, *, total_supply: TokenUnits, excluded_balance: TokenUnits
+) -> BaseUnits:
     """The total to call with so that the excluded share goes to the others (docs/adr/0014-rules-per-payee.md).
 
     floor(total x supply / (supply - excluded)); what the others get together stays within the total. Raises
@@ -202,12 +208,12 @@ def spread_total(total_base_units: int, total_supply: int, excluded_balance: int
     """
     if not 0 <= excluded_balance < total_supply:
         raise ValueError(f"{excluded_balance} of {total_supply} cannot be excluded")
-    return total_base_units * total_supply // (total_supply - excluded_balance)
+    return BaseUnits(total_base_units * total_supply // (total_supply - excluded_balance))
 
 
-def net_total(total_base_units: int, withholding_basis_points: int) -> int:
+def net_total(total_base_units: BaseUnits, withholding_basis_points: int) -> BaseUnits:
     """The total to call with for payees of whom so much is withheld: rounded down."""
-    return total_base_units * (WHOLE_BASIS_POINTS - withholding_basis_points) // WHOLE_BASIS_POINTS
+    return BaseUnits(total_base_units * (WHOLE_BASIS_POINTS - withholding_basis_points) // WHOLE_BASIS_POINTS)
 
 
 class PlanSum:
@@ -220,9 +226,10 @@ class PlanSum:
     def __init__(
         self,
         kind: PayoutKind,
-        declared_base_units: int | None,
-        total_supply: int,
-        call_total_base_units: int | None = None,
+        declared_base_units: BaseUnits | None,
+        total_supply: TokenUnits,
+        *,
+        call_total_base_units: BaseUnits | None = None,
     ) -> None:
         if (declared_base_units is None) == (kind is PayoutKind.SNAPSHOT):
             raise ValueError(f"a plan of kind {kind} with the declared total {declared_base_units}")
@@ -258,15 +265,15 @@ class PlanSum:
         return PlanTotals(
             holder_count=self._count,
             zero_due_count=self._zero_due,
-            payable_base_units=self._payable,
+            payable_base_units=BaseUnits(self._payable),
             rounding_dust_base_units=dust,
             frozen_share_base_units=frozen_share,
             plan_hash=self._digest.hexdigest(),
             excluded_count=self._excluded_count,
-            excluded_base_units=self._excluded,
-            withheld_base_units=self._withheld,
+            excluded_base_units=BaseUnits(self._excluded),
+            withheld_base_units=BaseUnits(self._withheld),
             deferred_count=self._deferred_count,
-            deferred_base_units=self._deferred,
+            deferred_base_units=BaseUnits(self._deferred),
         )
 
     def _hashed(self, payment: PlannedPayment) -> str:
@@ -278,16 +285,18 @@ class PlanSum:
             row += f",{payment.treatment.value},{payment.gross_base_units},{payment.withholding_basis_points}"
         return row + "\n"
 
-    def _frozen_share_and_dust(self) -> tuple[int, int]:
+    def _frozen_share_and_dust(self) -> tuple[BaseUnits, BaseUnits]:
         if self._declared is None or self._call_total is None:
-            return 0, 0
+            return BaseUnits(0), BaseUnits(0)
         if self._balance_sum > self._supply:
             raise AccountingIdentityError(
                 f"balances sum to {self._balance_sum}, more than the supply {self._supply}"
             )
-        frozen_share = pro_rata_floor(self._call_total, self._supply - self._balance_sum, self._supply)
+        frozen_share = pro_rata_floor(
+            self._call_total, balance=TokenUnits(self._supply - self._balance_sum), supply=self._supply
+        )
         parts = self._payable + self._withheld + self._excluded
-        dust = self._declared - parts - frozen_share
+        dust = BaseUnits(self._declared - parts - frozen_share)
         if dust < 0:
             raise AccountingIdentityError(f"payments of {parts} exceed the total {self._declared}")
         return frozen_share, dust

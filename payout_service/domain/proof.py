@@ -7,19 +7,21 @@ that amount is what was due (docs/adr/0017-proofs-and-disputes.md).
 from dataclasses import dataclass
 from fractions import Fraction
 
+from libs.chain.quantities import BaseUnits, TokenUnits
+
 
 @dataclass(frozen=True, slots=True)
 class FixedDue:
     """What the frozen plan owes."""
 
-    amount_base_units: int
+    amount_base_units: BaseUnits
 
-    def allows(self, paid_base_units: int) -> bool:
+    def allows(self, paid_base_units: BaseUnits) -> bool:
         """Whether this is the amount."""
         return paid_base_units == self.amount_base_units
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrincipalDue:
     """What a redemption owes: the principal of the tokens that its transaction has burned.
 
@@ -27,12 +29,12 @@ class PrincipalDue:
     `per_token_base_units` is the worth of one token before any rounding; None where the asset did not tell it.
     """
 
-    balance_before: int
-    principal_base_units: int
-    burned_tokens: int
+    balance_before: TokenUnits
+    principal_base_units: BaseUnits
+    burned_tokens: TokenUnits
     per_token_base_units: Fraction | None = None
 
-    def allows(self, paid_base_units: int) -> bool:
+    def allows(self, paid_base_units: BaseUnits) -> bool:
         """Exactly, where the worth of a token is known, or no token moved in between.
 
         Else in proportion, give or take what two roundings leave: before it was rounded, the balance was worth the
@@ -54,7 +56,7 @@ class PrincipalDue:
 Due = FixedDue | PrincipalDue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaidProof:
     """That one final, successful transaction has paid one payee. Raises ValueError where its sources disagree.
 
@@ -62,8 +64,8 @@ class PaidProof:
     logs from the contract to the payee. Nothing is never paid: who is due nothing is ZERO_DUE.
     """
 
-    event_base_units: int
-    transferred_base_units: int
+    event_base_units: BaseUnits
+    transferred_base_units: BaseUnits
     due: Due
 
     def __post_init__(self) -> None:
@@ -75,9 +77,11 @@ class PaidProof:
             raise ValueError(f"{self.transferred_base_units} is not what was due: {self.due}")
 
 
-def prove_paid(event_base_units: int | None, transferred_base_units: int, due: Due) -> PaidProof | None:
+def prove_paid(
+    *, event_base_units: BaseUnits | None, transferred_base_units: BaseUnits, due: Due
+) -> PaidProof | None:
     """The proof, or None where there is none. `event_base_units` None: the event does not list the payee."""
     agrees = event_base_units is not None and event_base_units == transferred_base_units > 0
     if event_base_units is None or not agrees or not due.allows(transferred_base_units):
         return None
-    return PaidProof(event_base_units, transferred_base_units, due)
+    return PaidProof(event_base_units=event_base_units, transferred_base_units=transferred_base_units, due=due)

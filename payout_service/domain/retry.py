@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from libs.chain.quantities import HolderAddress
 from payout_service.domain.payments import FailureReason
 
 # Lack of money is nobody's fault at the payee: each try needs a deposit first, so more of them are allowed.
@@ -20,7 +21,7 @@ class RetryPolicy:
     first_delay_seconds: float = 30.0
     longest_delay_seconds: float = 3600.0
 
-    def next_try(self, reason: FailureReason, tries: int, now: datetime, payee: str) -> datetime | None:
+    def next_try(self, reason: FailureReason, tries: int, now: datetime, payee: HolderAddress) -> datetime | None:
         """When to try a payee again after `tries`; None when it needs an operator.
 
         The delay doubles, and up to a quarter comes on top, spread by the payee's name, so that payees that failed

@@ -1,11 +1,11 @@
 """What a final receipt proves about each payee of a batch (docs/architecture.md#evidence). Pure functions."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from libs.chain.quantities import BaseUnits, HolderAddress, TokenUnits
 from payout_service.domain.payments import FailureReason, PaymentOutcome, PaymentState
 from payout_service.domain.plan import Entitlement, PlannedPayment
 from payout_service.domain.proof import FixedDue, PrincipalDue, prove_paid
@@ -33,9 +33,9 @@ class Execution:
 
     kind: ExecutionKind
     reference_id: int
-    total_base_units: int
+    total_base_units: BaseUnits
     # In the order of the call.
-    holders: tuple[str, ...]
+    holders: tuple[HolderAddress, ...]
 
     def is_of(self, kind: ExecutionKind, reference_id: int) -> bool:
         """True if it pays from the same snapshot, dividend or coupon; all cash-outs are of one kind."""
@@ -47,11 +47,11 @@ class ExecutionEvent:
     """The contract's own event of a call by addresses, zero padding removed (docs/contract-surprises.md#4)."""
 
     execution: Execution
-    failed: tuple[str, ...]
-    paid: Mapping[str, int]
+    failed: tuple[HolderAddress, ...]
+    paid: Mapping[HolderAddress, BaseUnits]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedPayment:
     """What one execution on the chain has paid a payee, by its event and the token's Transfer log.
 
@@ -62,9 +62,9 @@ class RecordedPayment:
     # Empty for the batch's own.
     transaction_hash: str
     # None: the event does not list the payee as paid.
-    event_base_units: int | None
-    transferred_base_units: int
-    burned_tokens: int | None = 0
+    event_base_units: BaseUnits | None
+    transferred_base_units: BaseUnits
+    burned_tokens: TokenUnits | None = TokenUnits(0)
     owed_before: Entitlement | None = None
 
 
@@ -86,14 +86,14 @@ class BatchEvidence:
     """
 
     event: ExecutionEvent | None
-    transferred: Mapping[str, int]
-    paid_flags: Mapping[str, bool]
-    recorded: Mapping[str, RecordedPayment]
-    refusals: Mapping[str, Refusal]
+    transferred: Mapping[HolderAddress, BaseUnits]
+    paid_flags: Mapping[HolderAddress, bool]
+    recorded: Mapping[HolderAddress, RecordedPayment]
+    refusals: Mapping[HolderAddress, Refusal]
     # Of a redemption: what the asset says that each payee was owed at the parent block, and the tokens of each
     # that the batch's transaction has burned; see burned_tokens.
-    owed_before: Mapping[str, Entitlement] = field(default_factory=dict)
-    redeemed: Mapping[str, int | None] = field(default_factory=dict)
+    owed_before: Mapping[HolderAddress, Entitlement] = field(default_factory=dict)
+    redeemed: Mapping[HolderAddress, TokenUnits | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def settle(
     if event is None or event.execution != expected.execution:
         what = "the receipt holds no event of this call"
         moved = evidence.transferred
-        return [_disputed(payee.holder, what, moved.get(payee.holder, 0)) for payee in expected.payees]
+        return [_disputed(payee.holder, what, moved.get(payee.holder, BaseUnits(0))) for payee in expected.payees]
     failed = frozenset(event.failed)
     return [
         _of_failed(payee, event, evidence, policy, now)
@@ -139,7 +139,7 @@ def refused(
     return PaymentOutcome(payee.holder, state, refusal.reason, refusal.detail, retry_time=retry_time)
 
 
-def redeemed(holder: str, seen: RecordedPayment) -> PaymentOutcome:
+def redeemed(holder: HolderAddress, seen: RecordedPayment) -> PaymentOutcome:
     """What a cash-out has made of a payee. The amount is the event's.
 
     It must be what the token transferred, and the principal of what was burned. ZERO_DUE where all was sold, or
@@ -151,12 +151,17 @@ def redeemed(holder: str, seen: RecordedPayment) -> PaymentOutcome:
         return _nothing_due(holder, seen)
     if before is not None and not before.is_overpaid and seen.burned_tokens is not None:
         due = PrincipalDue(
-            before.balance, before.amount_base_units, seen.burned_tokens, before.per_token_base_units
+            balance_before=before.balance,
+            principal_base_units=before.amount_base_units,
+            burned_tokens=seen.burned_tokens,
+            per_token_base_units=before.per_token_base_units,
         )
-        proof = prove_paid(seen.event_base_units, seen.transferred_base_units, due)
+        proof = prove_paid(
+            event_base_units=seen.event_base_units, transferred_base_units=seen.transferred_base_units, due=due
+        )
         if proof:
             return PaymentOutcome.paid(holder, proof, seen.transaction_hash)
-        if is_nothing and due.allows(0):
+        if is_nothing and due.allows(BaseUnits(0)):
             return _nothing_due(holder, seen)
     principal = f"{before.amount_base_units} for {before.balance} tokens" if before else "unknown"
     burned = "unknown how many" if seen.burned_tokens is None else seen.burned_tokens
@@ -179,7 +184,9 @@ def paid_elsewhere(payee: PlannedPayment, recorded: RecordedPayment | None) -> P
             "the contract's paid flag is set, and no execution on the chain is found that paid this payee",
         )
     due = FixedDue(payee.amount_base_units)
-    proof = prove_paid(recorded.event_base_units, recorded.transferred_base_units, due)
+    proof = prove_paid(
+        event_base_units=recorded.event_base_units, transferred_base_units=recorded.transferred_base_units, due=due
+    )
     if proof:
         return PaymentOutcome.paid(payee.holder, proof, recorded.transaction_hash)
     return PaymentOutcome(
@@ -193,20 +200,24 @@ def paid_elsewhere(payee: PlannedPayment, recorded: RecordedPayment | None) -> P
     )
 
 
-def _seen(holder: str, event: ExecutionEvent, evidence: BatchEvidence) -> RecordedPayment:
+def _seen(holder: HolderAddress, event: ExecutionEvent, evidence: BatchEvidence) -> RecordedPayment:
     """What the batch's own transaction shows of a payee."""
     return RecordedPayment(
-        "",
-        event.paid.get(holder),
-        evidence.transferred.get(holder, 0),
-        evidence.redeemed.get(holder, 0),
-        evidence.owed_before.get(holder),
+        transaction_hash="",
+        event_base_units=event.paid.get(holder),
+        transferred_base_units=evidence.transferred.get(holder, BaseUnits(0)),
+        burned_tokens=evidence.redeemed.get(holder, TokenUnits(0)),
+        owed_before=evidence.owed_before.get(holder),
     )
 
 
 def _of_planned(payee: PlannedPayment, seen: RecordedPayment) -> PaymentOutcome:
     """Listed as paid: what the plan owes, or disputed."""
-    proof = prove_paid(seen.event_base_units, seen.transferred_base_units, FixedDue(payee.amount_base_units))
+    proof = prove_paid(
+        event_base_units=seen.event_base_units,
+        transferred_base_units=seen.transferred_base_units,
+        due=FixedDue(payee.amount_base_units),
+    )
     return PaymentOutcome.paid(payee.holder, proof) if proof else _disputed_as_paid(payee, seen)
 
 
@@ -231,12 +242,16 @@ def _disputed_as_paid(payee: PlannedPayment, seen: RecordedPayment) -> PaymentOu
     )
 
 
-def _nothing_due(holder: str, seen: RecordedPayment) -> PaymentOutcome:
+def _nothing_due(holder: HolderAddress, seen: RecordedPayment) -> PaymentOutcome:
     hash_elsewhere = seen.transaction_hash
-    return PaymentOutcome(holder, PaymentState.ZERO_DUE, transaction_hash=hash_elsewhere, amount_base_units=0)
+    return PaymentOutcome(
+        holder, PaymentState.ZERO_DUE, transaction_hash=hash_elsewhere, amount_base_units=BaseUnits(0)
+    )
 
 
-def _disputed(holder: str, detail: str, moved_base_units: int, transaction_hash: str = "") -> PaymentOutcome:
+def _disputed(
+    holder: HolderAddress, detail: str, moved_base_units: BaseUnits, transaction_hash: str = ""
+) -> PaymentOutcome:
     return PaymentOutcome(
         holder,
         PaymentState.DISPUTED,
@@ -248,16 +263,16 @@ def _disputed(holder: str, detail: str, moved_base_units: int, transaction_hash:
 
 
 def strip_padding(
-    failed: Sequence[str], succeeded: Sequence[str], paid_amounts: Sequence[int]
-) -> tuple[tuple[str, ...], dict[str, int]]:
+    failed: Sequence[HolderAddress], succeeded: Sequence[HolderAddress], paid_amounts: Sequence[BaseUnits]
+) -> tuple[tuple[HolderAddress, ...], dict[HolderAddress, BaseUnits]]:
     """The payees in the three padded arrays of an execution event: those failed, and what each other got.
 
     `paid_amounts[i]` belongs to `succeeded[i]`; the rest of each array is filled with zeros
     (docs/contract-surprises.md#4).
     """
     zero = "0x" + "0" * 40
-    paid: Counter[str] = Counter()
+    paid: dict[HolderAddress, BaseUnits] = {}
     for holder, amount in zip(succeeded, paid_amounts, strict=True):
         if holder != zero:
-            paid[holder] += amount
-    return tuple(holder for holder in failed if holder != zero), dict(paid)
+            paid[holder] = BaseUnits(paid.get(holder, 0) + amount)
+    return tuple(holder for holder in failed if holder != zero), paid

@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits
 from payout_service.domain.endings import Failure
 from payout_service.domain.waits import Wait, told
 
@@ -34,7 +35,7 @@ class Sweep:
     sweep_id: UUID
     asset_id: UUID
     to: EvmAddress
-    amount_base_units: int
+    amount_base_units: BaseUnits
     create_time: datetime
     update_time: datetime
     state: SweepState = SweepState.SENDING

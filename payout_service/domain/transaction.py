@@ -8,6 +8,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber, Nonce
 from payout_service.domain.endings import VoidReason
 from payout_service.domain.fees import Fees
 from payout_service.domain.waits import Wait, WaitFor
@@ -133,13 +134,13 @@ class Outcome:
     """The final receipt's figures."""
 
     transaction_hash: str
-    block_number: int
+    block_number: BlockNumber
     block_hash: str
     gas_used: int
     created_contract: EvmAddress | None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class TransactionIntent:
     """Something that shall happen on the chain at most once. `key` is unique: one intent per purpose and owner."""
 
@@ -155,7 +156,7 @@ class TransactionIntent:
     gas_limit: int
     create_time: datetime
     state: IntentState = IntentState.CREATED
-    nonce: int | None = None
+    nonce: Nonce | None = None
     attempts: list[Attempt] = field(default_factory=list)
     outcome: Outcome | None = None
     # Why it is not getting on; None when it is.
@@ -172,7 +173,7 @@ class TransactionIntent:
         """True if these bytes were signed for the intent."""
         return any(attempt.transaction_hash == transaction_hash for attempt in self.attempts)
 
-    def sign(self, nonce: int, gas_limit: int, attempt: Attempt) -> None:
+    def sign(self, nonce: Nonce, gas_limit: int, attempt: Attempt) -> None:
         """The bytes become durable with the same commit as this."""
         self._move_to(IntentState.SIGNED)
         self.nonce = nonce
@@ -269,15 +270,15 @@ class NonceLane:
     chain_id: int
     signer: EvmAddress
     genesis_hash: str
-    next_nonce: int
+    next_nonce: Nonce
     halted_because: Wait | None = None
 
-    def allocate(self) -> int:
+    def allocate(self) -> Nonce:
         """The next nonce. Raises LaneHaltedError."""
         if self.halted_because:
             raise LaneHaltedError(str(self.halted_because))
         nonce = self.next_nonce
-        self.next_nonce += 1
+        self.next_nonce = Nonce(nonce + 1)
         return nonce
 
     def halt(self, reason: Wait) -> Wait:
@@ -285,7 +286,7 @@ class NonceLane:
         self.halted_because = self.halted_because or reason
         return self.halted_because
 
-    def resume_at(self, next_nonce: int) -> None:
+    def resume_at(self, next_nonce: Nonce) -> None:
         """Every nonce below is accounted for: signing goes on. Raises ValueError for a nonce given away before."""
         if next_nonce < self.next_nonce:
             raise ValueError(f"nonce {next_nonce} of {self.signer} was given away")
@@ -306,9 +307,9 @@ class ForeignTransaction:
 
     chain_id: int
     signer: EvmAddress
-    nonce: int
+    nonce: Nonce
     transaction_hash: str
-    block_number: int
+    block_number: BlockNumber
     to: EvmAddress | None
     account: str
     payout_id: UUID | None

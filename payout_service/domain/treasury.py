@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.waits import Wait, WaitFor
 
@@ -23,7 +24,7 @@ def treasury_key(contract: LifecycleContract) -> TreasuryKey:
     return TreasuryKey(contract.chain_id, contract.address, contract.payment_token)
 
 
-def money_lacks(key: TreasuryKey, base_units: int) -> Wait:
+def money_lacks(key: TreasuryKey, base_units: BaseUnits) -> Wait:
     """The treasury needs so much more before what is due can be promised or paid."""
     detail = f"{key.lifecycle_contract} needs {base_units} more base units of {key.payment_token}"
     return Wait(WaitFor.INSUFFICIENT_FUNDS, detail)

@@ -91,7 +91,7 @@ def amount_message(amount_base_units: int, contract: LifecycleContract) -> amoun
     """An amount of the asset's payment token."""
     return amount_pb2.TokenAmount(
         base_units=str(amount_base_units),
-        decimal_amount=format_decimal_amount(amount_base_units, contract.payment_token_decimals),
+        decimal_amount=format_decimal_amount(amount_base_units, decimals=contract.payment_token_decimals),
         decimals=contract.payment_token_decimals,
         symbol=contract.payment_token_symbol,
         token=checksummed(contract.payment_token),

@@ -31,6 +31,7 @@ from chain_sync_service.infrastructure.contract_logs import read_asset_log
 from chain_sync_service.infrastructure.log_reading import read_log
 from deploy.ats.package import load_artifact
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.evm import interfaces
 from libs.evm.abi import Event
 from tests.ats.asset import Asset
@@ -79,7 +80,7 @@ def raw_log(log: LogReceipt) -> RawLog:
         contract=log["address"].lower(),
         topics=tuple(bytes(topic) for topic in log["topics"]),
         data=bytes(log["data"]),
-        block_number=log["blockNumber"],
+        block_number=BlockNumber(log["blockNumber"]),
         block_hash=log["blockHash"].to_0x_hex(),
         transaction_hash=log["transactionHash"].to_0x_hex(),
         log_index=log["logIndex"],
@@ -234,7 +235,7 @@ def _sample(abi: Any) -> RawLog:
         contract="0x" + "11" * 20,
         topics=(bytes(event_abi_to_log_topic(abi)), *topics),
         data=encode([_canonical(each) for each in plain], [_value(each) for each in plain]),
-        block_number=1,
+        block_number=BlockNumber(1),
         block_hash="0x" + "22" * 32,
         transaction_hash="0x" + "33" * 32,
         log_index=0,

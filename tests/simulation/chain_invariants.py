@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from libs.chain.quantities import HolderAddress
 from libs.payout_terms.terms import PayeeRules, PayoutKind
 from payout_service.domain.payments import OPEN_STATES, PaymentState
 from payout_service.domain.payout import Payout, PayoutState
@@ -95,7 +96,7 @@ def _judge(world: World, key: str, payout_id: UUID, mined: Mined, execution: Exe
 
 
 def _total_is_the_payees(
-    world: World, key: str, payout_id: UUID, execution: Execution, payee: str, rules: PayeeRules
+    world: World, key: str, payout_id: UUID, execution: Execution, payee: HolderAddress, rules: PayeeRules
 ) -> None:
     """The one argument that decides what a payee gets."""
     snapshot = world.chain.state.snapshots[execution.reference_id]
@@ -104,7 +105,7 @@ def _total_is_the_payees(
         _fail("paid_what_is_not_owed", f"{key} pays {payee} of {execution.total_base_units}, not of {totals}")
 
 
-def _no_more_than_burned(world: World, key: str, mined: Mined, payee: str, amount: int) -> None:
+def _no_more_than_burned(world: World, key: str, mined: Mined, payee: HolderAddress, amount: int) -> None:
     """Version 7 of the bond pays for the tokens that it burns; version 8 for others, which only we can prevent."""
     burned = (mined.evidence.redeemed.get(payee) if mined.evidence else None) or 0
     if amount <= principal_of(world.chain, burned):
@@ -150,7 +151,7 @@ def _every_holder_is_redeemed_or_named(world: World, payout: Payout, rows: list[
     _nothing_came_later(world, payout, named, listed)
 
 
-def _nothing_came_later(world: World, payout: Payout, named: set[str], listed: State) -> None:
+def _nothing_came_later(world: World, payout: Payout, named: set[HolderAddress], listed: State) -> None:
     """Free tokens of holders that are named nowhere, beyond what can have become free."""
     state = world.chain.state
     left = sum(free_principal(world.chain, state, each) for each in world.people if each not in named)

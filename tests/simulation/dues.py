@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from libs.chain.quantities import HolderAddress
 from libs.payout_terms.terms import ExcludedShare, PayeeRules, PayoutKind
 from tests.support.payout.memory_asset import HeldSnapshot
 from tests.support.payout.memory_contract import MemoryContracts, State
@@ -26,7 +27,7 @@ def call_total(total: int, snapshot: HeldSnapshot, rules: PayeeRules) -> int:
     return total * snapshot.supply // (snapshot.supply - excluded)
 
 
-def total_for(payee: str, total: int, snapshot: HeldSnapshot, rules: PayeeRules) -> int:
+def total_for(payee: HolderAddress, total: int, snapshot: HeldSnapshot, rules: PayeeRules) -> int:
     """What the call that pays a payee of a snapshot payout splits."""
     rate = rules.withholding_by_holder.get(payee, rules.withholding_basis_points)
     return call_total(total, snapshot, rules) * (_WHOLE - rate) // _WHOLE
@@ -55,7 +56,7 @@ def dues_of_action(action_id: int, state: State, rules: PayeeRules) -> dict[str,
     return dues
 
 
-def free_principal(contracts: MemoryContracts, state: State, holder: str) -> int:
+def free_principal(contracts: MemoryContracts, state: State, holder: HolderAddress) -> int:
     """Of the tokens that a redemption would burn; 0 of an equity."""
     return principal_of(contracts, state.free(holder))
 
@@ -65,12 +66,12 @@ def principal_of(contracts: MemoryContracts, tokens: int) -> int:
     return int(tokens * contracts.bond.principal_per_token // 1) if contracts.bond else 0
 
 
-def principal_told(chain: MemoryNode, holder: str) -> int:
+def principal_told(chain: MemoryNode, holder: HolderAddress) -> int:
     """What the bond tells now that a holder is owed; version 8 counts frozen tokens."""
     return chain.state.principal(chain.bond, holder) if chain.bond else 0
 
 
-def was_paid(state: State, kind: PayoutKind, reference_id: int, holder: str) -> int | None:
+def was_paid(state: State, kind: PayoutKind, reference_id: int, holder: HolderAddress) -> int | None:
     """What the token moved from a snapshot, a dividend or a coupon; None without a paid flag."""
     flags = state.paid if kind is PayoutKind.SNAPSHOT else state.distributed
     return flags.get((reference_id, holder))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.errors import AppError, Reason
 from payout_service.application.ports.lifecycle_contract import CallKind
 from payout_service.domain.payout import PayoutState
@@ -170,7 +171,7 @@ class Faults:
         if kind == "other":
             self._change_outcome([each for transaction in removed for each in payees_of(chain, transaction.call)])
 
-    def _change_outcome(self, payees: list[str]) -> None:
+    def _change_outcome(self, payees: list[HolderAddress]) -> None:
         """In the new branch things are not as they were."""
         world, chain, dice = self.world, self.world.chain, self.world.dice
         if not payees:
@@ -279,10 +280,10 @@ class Faults:
         world, chain, dice = self.world, self.world.chain, self.world.dice
         payee = (dice.choice(world.people, "payee"),)
         if chain.bond and dice.happens(0.3, "cash-out"):
-            return Execution(ExecutionKind.CASH_OUT, 0, 0, payee)
+            return Execution(ExecutionKind.CASH_OUT, 0, BaseUnits(0), payee)
         if chain.state.actions and dice.happens(0.5, "distribution"):
             action_id = dice.choice(list(chain.state.actions), "action")
-            return Execution(ExecutionKind.DISTRIBUTION, action_id, 0, payee)
+            return Execution(ExecutionKind.DISTRIBUTION, action_id, BaseUnits(0), payee)
         snapshots = list(world.database.payouts_of_snapshots().items())
         if not snapshots:
             return None
@@ -292,7 +293,7 @@ class Faults:
         total = world.database.payout(payout_id).total_base_units + dice.choice((0, 0, 1_000), "more")
         holders = [holder for holder, _ in chain.state.snapshots[snapshot_id].rows]
         payee = (dice.choice(holders, "holder"),)
-        return Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, payee)
+        return Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, BaseUnits(total), payee)
 
     def _takes_over_a_fork(self, signer: EvmAddress) -> bool:
         """A fork drops what was mined, another program uses its nonce, and nobody looks until that is final."""

@@ -1,5 +1,6 @@
 """What must hold after every tick, and what must hold when everything has come to rest."""
 
+from libs.chain.quantities import BaseUnits
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.lifecycle_contract import CallKind
 from payout_service.domain.discrepancy import DiscrepancyKind
@@ -180,9 +181,9 @@ def _identity(payout: Payout, rows: list[PaymentRow]) -> None:
     open_base_units = sum(row.planned.amount_base_units for row in planned if row.state in OPEN_STATES)
     payout.plan.assert_identity(
         declared_base_units=payout.total_base_units,
-        paid_base_units=payout.progress.paid_base_units,
-        open_base_units=open_base_units,
-        cancelled_base_units=payout.progress.cancelled_base_units,
+        paid_base_units=BaseUnits(payout.progress.paid_base_units),
+        open_base_units=BaseUnits(open_base_units),
+        cancelled_base_units=BaseUnits(payout.progress.cancelled_base_units),
     )
 
 

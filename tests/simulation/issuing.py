@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from libs.chain.quantities import BaseUnits, HolderAddress, TokenUnits
 from libs.payout_terms.terms import PayoutKind
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import Payout, PayoutState
@@ -41,10 +42,10 @@ class Issuer:
         world, dice = self.world, self.world.dice
         for each in sorted(world.chain.listed_holders):
             if dice.happens(0.7, f"{each} off the list"):
-                world.chain.unlist_holder(each)
+                world.chain.unlist_holder(HolderAddress(each))
         for each, amount in list(world.chain.state.frozen.items()):
             if amount and dice.happens(0.7, f"{each} unfrozen"):
-                self._unfreeze(each, amount)
+                self._unfreeze(HolderAddress(each), amount)
 
     def set_rates(self) -> None:
         """All that are pending."""
@@ -79,7 +80,7 @@ class Issuer:
     def _give(self, sender: str) -> None:
         """All or some of a holder's tokens go to anybody: to one who was paid, to one who held none."""
         world, dice = self.world, self.world.dice
-        balance, to = world.chain.state.free(sender), dice.choice(world.people, "to")
+        balance, to = world.chain.state.free(HolderAddress(sender)), dice.choice(world.people, "to")
         if to == sender or not balance or not world.chain.listed_holders.isdisjoint((sender, to)):
             return
         amount = balance if dice.happens(0.5, "all") else dice.number(1, balance + 1, "amount")
@@ -87,7 +88,7 @@ class Issuer:
         # Two principals may round down where one does not.
         world.unpromised_base_units += world.chain.bond is not None
         world.note(f"{sender} gives {amount} of {balance} tokens to {to}")
-        world.chain.transfer(sender, to, amount)
+        world.chain.transfer(HolderAddress(sender), to, amount)
 
     def _race(self) -> None:
         """Something befalls a payee between the engine's look and its batch."""
@@ -104,7 +105,7 @@ class Issuer:
             case "freeze":
                 self._freeze(payee)
             case _ if dice.happens(0.25, "others do"):
-                self._execute(Execution(ExecutionKind.CASH_OUT, 0, 0, (payee,)))
+                self._execute(Execution(ExecutionKind.CASH_OUT, 0, BaseUnits(0), (payee,)))
 
     def _freeze_tokens(self) -> None:
         world, dice = self.world, self.world.dice
@@ -113,11 +114,11 @@ class Issuer:
         frozen = {each: amount for each, amount in world.chain.state.frozen.items() if amount}
         if frozen and dice.happens(0.5, "unfreeze"):
             holder = dice.choice(list(frozen), "unfrozen")
-            self._unfreeze(holder, frozen[holder])
+            self._unfreeze(HolderAddress(holder), frozen[holder])
             return
-        self._freeze(dice.choice(self._holders(), "frozen"))
+        self._freeze(HolderAddress(dice.choice(self._holders(), "frozen")))
 
-    def _freeze(self, holder: str) -> None:
+    def _freeze(self, holder: HolderAddress) -> None:
         world, balance = self.world, self.world.chain.state.free(holder)
         if balance:
             amount = world.dice.number(1, balance + 1, "amount frozen")
@@ -125,12 +126,12 @@ class Issuer:
             world.note(f"{amount} of {balance} tokens of {holder} are frozen")
             world.chain.freeze(holder, amount)
 
-    def _unfreeze(self, holder: str, most: int) -> None:
+    def _unfreeze(self, holder: HolderAddress, most: int) -> None:
         world = self.world
         amount = world.dice.number(1, most + 1, f"of {holder} unfrozen")
         world.happened["tokens_unfrozen"] += 1
         if world.chain.bond:
-            world.unpromised_base_units += floor_of(world.chain.bond.principal_per_token, amount) + 1
+            world.unpromised_base_units += floor_of(world.chain.bond.principal_per_token, TokenUnits(amount)) + 1
         world.note(f"{amount} tokens of {holder} are free again")
         world.chain.unfreeze(holder, amount)
 
@@ -222,7 +223,7 @@ class Issuer:
             return
         kind, reference_id, total = dice.choice(executions, "execution")
         payees = tuple(dice.sample(world.people, dice.choice((1, 2), "count"), "payees"))
-        self._execute(Execution(kind, reference_id, total, payees))
+        self._execute(Execution(kind, reference_id, BaseUnits(total), payees))
 
     def _execute(self, execution: Execution) -> None:
         self.world.is_meddled_with = self.world.is_money_excused = True

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.errors import AppError, Reason
 from libs.events import EventNotReadyError, IncomingEvent
 from libs.idempotency import RequestKey
@@ -120,7 +121,15 @@ class Events:
 
 def the_asset(lifecycle_contract: EvmAddress | None = CONTRACT) -> RegisterAsset:
     """The one asset of a run."""
-    return RegisterAsset(ASSET_ID, CHAIN_ID, TOKEN, PAYMENT_TOKEN, lifecycle_contract, "DUSD", 6)
+    return RegisterAsset(
+        asset_id=ASSET_ID,
+        chain_id=CHAIN_ID,
+        token=TOKEN,
+        payment_token=PAYMENT_TOKEN,
+        lifecycle_contract=lifecycle_contract,
+        payment_token_symbol="DUSD",
+        payment_token_decimals=6,
+    )
 
 
 @dataclass(slots=True)
@@ -142,7 +151,7 @@ class Operators:
                 self.use_a_verb()
         with dice.deed("sweep"):
             if dice.happens(world.odds.sweep) and ASSET_ID in world.database.rows("lifecycle"):
-                self.sweep(None if dice.happens(0.5, "all") else dice.number(1, 3_000, "amount"))
+                self.sweep(None if dice.happens(0.5, "all") else BaseUnits(dice.number(1, 3_000, "amount")))
         self.look_after_signers()
 
     def use_a_verb(self) -> None:
@@ -178,7 +187,7 @@ class Operators:
                 coroutine = retry_payments(engine, key, payout_id, ())
         self.world.start(verb, OUTSIDE, coroutine, self._refusable(verb))
 
-    def _some_holders(self, payout_id: UUID) -> tuple[str, ...]:
+    def _some_holders(self, payout_id: UUID) -> tuple[HolderAddress, ...]:
         """Of those whose payments are deferred; perhaps one that was paid, which is refused."""
         rows = self.world.database.payments(payout_id)
         deferred = [row.planned.holder for row in rows if row.state is PaymentState.DEFERRED]
@@ -219,7 +228,7 @@ class Operators:
             self.world.start("reconcile payout", OUTSIDE, coroutine, self._refusable("reconcile payout"))
         return bool(missing)
 
-    def sweep(self, amount: int | None) -> None:
+    def sweep(self, amount: BaseUnits | None) -> None:
         """The treasurer wants what is left over."""
         command = SweepLeftover(self._key("sweep"), ASSET_ID, TREASURER, amount)
         self.world.note(f"sweep {amount}")

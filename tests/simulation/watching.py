@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from libs.chain.quantities import HolderAddress
 from libs.events import OutgoingEvent
 from libs.payout_terms.terms import PayeeRules, PayoutKind
 from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS, LifecycleContract
@@ -94,7 +95,7 @@ def _all_cancelled(states: list[State], action_id: int) -> bool:
     return all(action is not None and action.is_cancelled for action in actions)
 
 
-def payees_of(chain: MemoryChain, call: ContractCall) -> tuple[str, ...]:
+def payees_of(chain: MemoryChain, call: ContractCall) -> tuple[HolderAddress, ...]:
     """Whom a call would pay; nobody if it is no batch."""
     execution = chain.recognise(call).execution
     return execution.holders if execution else ()
@@ -199,7 +200,7 @@ class WatchedDatabase(MemoryDatabase):
                 f"the chain {moved}",
             )
 
-    def _moved_by(self, transaction_hash: str, holder: str) -> int | None:
+    def _moved_by(self, transaction_hash: str, holder: HolderAddress) -> int | None:
         """What a mined transaction's token logs moved to a payee."""
         mined = self._chain.state.mined.get(transaction_hash)
         return mined.evidence.transferred.get(holder, 0) if mined and mined.evidence else None
@@ -345,7 +346,7 @@ class WatchedDatabase(MemoryDatabase):
                 if other == holder and payout_id not in self._due_of(holder, before):
                     self.fail("deferral_released_early", f"{holder} of {payout_id}")
 
-    def _due_of(self, holder: str, before: Mapping[Any, Mapping[Any, Any]]) -> list[UUID]:
+    def _due_of(self, holder: HolderAddress, before: Mapping[Any, Mapping[Any, Any]]) -> list[UUID]:
         """Payouts whose deferred payment of a holder was due before a commit; empty `before`: is due now."""
         deferrals: list[tuple[Payout, int]] = []
         for payout_id, newest in self.rows("payout").items():

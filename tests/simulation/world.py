@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import HolderAddress, Wei
 from libs.errors import AppError, Code
 from libs.failpoints import NoFailpoints
 from payout_service.application.audit.reconcile_payout import reconcile_one
@@ -95,7 +96,7 @@ class World:
     # Base units that redemptions may pay beyond what was promised: tokens that became free, and rounding.
     unpromised_base_units: int = 0
     # Everybody who holds tokens at some time, or may.
-    people: list[str] = field(default_factory=list)
+    people: list[HolderAddress] = field(default_factory=list)
     # Executions that were judged, by hash, as they were mined.
     judged: dict[str, Mined] = field(default_factory=dict)
     # The chain's state, and how often it was learned whose a transaction is, when executions were looked at last.
@@ -276,7 +277,7 @@ def _settings(dice: Dice, odds: Odds, *, is_relay: bool) -> EngineSettings:
         ),
         max_in_flight_transactions=dice.choice((2, 4) if is_relay else (1, 2, 4), "max_in_flight"),
         max_transaction_gas=3_000_000,
-        max_fee_per_gas_wei=FEE_CAP_WEI,
+        max_fee_per_gas_wei=Wei(FEE_CAP_WEI),
         max_attempts=dice.choice((3, 8), "max_attempts"),
         replace_after_seconds=dice.choice((10.0, 30.0), "replace_after"),
         rebroadcast_seconds=dice.choice((3.0, 10.0), "rebroadcast"),

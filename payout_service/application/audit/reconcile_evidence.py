@@ -5,10 +5,11 @@ Memory holds one small entry per settled batch, and the evidence of a few; never
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress
 from libs.errors import AppError, Reason
 from payout_service.application.audit.reconcile_findings import Look
 from payout_service.application.engine import Engine
@@ -47,6 +48,7 @@ class _Settled:
     is_gone: bool = False
     # Set when the chain has it in another block now.
     moved_to: Outcome | None = None
+    _: KW_ONLY
     paid_by_evidence: int = 0
     paid_by_ledger: int = 0
     has_findings: bool = False
@@ -104,7 +106,7 @@ class _Comparison:
         after = 0
         while True:
             async with self._engine.unit_of_work() as work:
-                batches = await work.batches.settled_batches(self._payout_id, after, _PAGE_BATCHES)
+                batches = await work.batches.settled_batches(self._payout_id, after=after, limit=_PAGE_BATCHES)
                 intents = [(batch, await work.journal.find(batch.intent_key)) for batch in batches]
             for batch, intent in intents:
                 if intent is None or intent.outcome is None:
@@ -136,7 +138,7 @@ class _Comparison:
             for kind in _KINDS_OF_A_PAYMENT:
                 self._look.cannot_tell(kind, row.holder)
             return
-        paid = self._paid_by(evidence).get(row.holder, 0)
+        paid = self._paid_by(evidence).get(row.holder, BaseUnits(0))
         settled = self._settled.get(transaction_hash)
         if settled and paid:
             settled.paid_by_ledger += 1
@@ -223,14 +225,14 @@ class _Comparison:
             )
         )
 
-    def _paid_by(self, evidence: ReceiptEvidence) -> dict[str, int]:
+    def _paid_by(self, evidence: ReceiptEvidence) -> dict[HolderAddress, BaseUnits]:
         """Payees that got something, by the contract's event of an execution for this payout."""
         event = evidence.event
         if event is None or not event.execution.is_of(self._payout.execution_kind, self._payout.reference_id):
             return {}
         return {holder: amount for holder, amount in event.paid.items() if amount}
 
-    async def _is_final(self, block_number: int) -> bool:
+    async def _is_final(self, block_number: BlockNumber) -> bool:
         """Deep enough; the head is read only where the one that was read last does not tell."""
         needed = block_number + self._engine.settings.confirmations
         if self._head_number < needed:
@@ -241,7 +243,7 @@ class _Comparison:
 
     async def _name_unaccounted(self) -> None:
         """Payees that a batch's transaction has paid and no row of the ledger shows as paid or settled by it."""
-        missing: dict[str, tuple[str, int]] = {}
+        missing: dict[HolderAddress, tuple[str, BaseUnits]] = {}
         suspicious = [
             transaction_hash
             for transaction_hash, settled in self._settled.items()
@@ -255,14 +257,17 @@ class _Comparison:
                 missing[holder] = transaction_hash, amount
         if not missing:
             return
-        told: dict[str, str] = {}
+        told: dict[HolderAddress, str] = {}
         async for page in recorded_pages(self._engine, self._payout_id):
             self._account(page, missing, told)
         for holder, (transaction_hash, amount) in missing.items():
             self._without_payment(holder, transaction_hash, amount, told.get(holder, "no payment of this payout"))
 
     def _account(
-        self, rows: Iterable[RecordedState], missing: dict[str, tuple[str, int]], told: dict[str, str]
+        self,
+        rows: Iterable[RecordedState],
+        missing: dict[HolderAddress, tuple[str, BaseUnits]],
+        told: dict[HolderAddress, str],
     ) -> None:
         """Takes those out of `missing` whose row names the transaction; notes what the rows of others say."""
         for row in rows:
@@ -300,7 +305,9 @@ class _Comparison:
         finding = Finding(_DISPUTED, row.holder, expected, actual, row.transaction_hash)
         self._look.find(finding)
 
-    def _without_payment(self, holder: str, transaction_hash: str, paid_base_units: int, actual: str) -> None:
+    def _without_payment(
+        self, holder: HolderAddress, transaction_hash: str, paid_base_units: BaseUnits, actual: str
+    ) -> None:
         self._blame(transaction_hash)
         self._look.find(
             Finding(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from libs.chain.amount import pro_rata_floor
+from libs.chain.quantities import BaseUnits
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.audit.reconcile_findings import Look
 from payout_service.application.engine import Engine
@@ -96,7 +97,7 @@ def ledger_differences(
 
 
 def commitment_differences(
-    payout: Payout, plan: PlanTotals, tallies: Tallies, committed_base_units: int
+    payout: Payout, plan: PlanTotals, tallies: Tallies, committed_base_units: BaseUnits
 ) -> list[Finding]:
     """Kind COMMITMENT_DIFFERS: what is promised to the payout is not what its state says. Pure."""
     expected = _expected_commitments(payout, plan, tallies)
@@ -184,7 +185,7 @@ def _wrong_amount(payout: Payout, row: PlannedPayment) -> str:
     if payout.kind is not PayoutKind.SNAPSHOT or row.treatment is Treatment.EXCLUDE:
         return ""
     total = net_total(payout.call_total_base_units, row.withholding_basis_points)
-    due = pro_rata_floor(total, row.balance, payout.total_supply)
+    due = pro_rata_floor(total, balance=row.balance, supply=payout.total_supply)
     if row.amount_base_units == due:
         return ""
     return f"row {row.ordinal + 1} ({row.holder}) says {row.amount_base_units}, its balance makes {due}"
@@ -203,5 +204,5 @@ def _count(tallies: Tallies, *states: PaymentState) -> int:
     return tally_of(tallies, *states).count
 
 
-def _amount(tallies: Tallies, *states: PaymentState) -> int:
+def _amount(tallies: Tallies, *states: PaymentState) -> BaseUnits:
     return tally_of(tallies, *states).amount_base_units

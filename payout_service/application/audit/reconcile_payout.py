@@ -7,6 +7,7 @@ What each kind of difference means stands in docs/errors.md.
 from dataclasses import dataclass
 from uuid import UUID
 
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.audit.reconcile_evidence import compare_evidence
@@ -31,7 +32,7 @@ class Reconciliation:
 
     discrepancies: tuple[Discrepancy, ...]
     payment_count: int
-    block_number: int
+    block_number: BlockNumber
 
 
 async def reconcile_one(engine: Engine, alarms: DiscrepancyAlarms) -> bool:
@@ -57,11 +58,13 @@ async def reconcile_payout(engine: Engine, payout_id: UUID, alarms: DiscrepancyA
     payout, contract = await _read(engine, payout_id)
     await _refuse_other_chain(engine, contract)
     final_block = await engine.final_block()
-    compared_block = 0
+    compared_block = BlockNumber(0)
     if contract.address is not None:
         first_block = payout.snapshot.block_number if payout.snapshot else None
-        checked_block = await reconcile_treasury(engine, contract, first_block, final_block, alarms)
-        compared_block = min(final_block, checked_block or 0)
+        checked_block = await reconcile_treasury(
+            engine, contract, first_block=first_block, final_block=final_block, alarms=alarms
+        )
+        compared_block = min(final_block, checked_block or compared_block)
     payout = await _settle_again(engine, payout, contract)
     look = await begin_look(engine, payout.asset_id, payout_id)
     payment_count = await _compare(engine, payout, contract, look)

@@ -7,6 +7,7 @@ payees without us is a fact: it stays open until the journal, or (an execution) 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from libs.chain.quantities import BlockNumber
 from payout_service.application.audit.reconcile_findings import (
     DiscrepancyAlarms,
     Look,
@@ -40,10 +41,11 @@ _BELOW = DiscrepancyKind.BALANCE_BELOW_COMMITMENTS
 async def reconcile_treasury(
     engine: Engine,
     contract: LifecycleContract,
-    first_block: int | None,
-    final_block: int,
+    *,
+    first_block: BlockNumber | None,
+    final_block: BlockNumber,
     alarms: DiscrepancyAlarms,
-) -> int | None:
+) -> BlockNumber | None:
     """OUTSIDE_TRANSFER, EXECUTION_NOT_OURS, BALANCE_BELOW_COMMITMENTS. Raises AppError CHAIN_UNAVAILABLE.
 
     Returns up to which block the contract was searched. `first_block` is where the very first search begins; None:
@@ -80,7 +82,7 @@ async def _search_window(
     engine: Engine,
     contract: LifecycleContract,
     key: TreasuryKey,
-    blocks: tuple[int | None, int],
+    blocks: tuple[BlockNumber | None, BlockNumber],
     overlap: int,
     alarms: DiscrepancyAlarms,
 ) -> bool:
@@ -88,14 +90,14 @@ async def _search_window(
     first_block, final_block = blocks
     async with engine.unit_of_work() as work:
         checked = await work.treasury.checked_block(key)
-    start = first_block if checked is None else max(0, checked + 1 - overlap)
+    start = first_block if checked is None else BlockNumber(max(0, checked + 1 - overlap))
     if start is None or start > final_block:
         return False
-    end = min(final_block, start + _WINDOW_BLOCKS - 1)
+    end = min(final_block, BlockNumber(start + _WINDOW_BLOCKS - 1))
     transfers = await engine.payment_token.outgoing_transfers(
-        key.payment_token, key.lifecycle_contract, start, end
+        key.payment_token, key.lifecycle_contract, from_block=start, to_block=end
     )
-    executions = await engine.lifecycle_contract.executions(key.lifecycle_contract, start, end)
+    executions = await engine.lifecycle_contract.executions(key.lifecycle_contract, from_block=start, to_block=end)
     findings = await _unknown(engine, contract.asset_id, transfers, executions)
     async with engine.unit_of_work() as work:
         await work.treasury.lock(key)

@@ -4,6 +4,7 @@ Whoever holds PAUSER_ROLE may pause and unpause besides us. So only the chain te
 out, by a final block and by the newest; a transaction that reverted is no failure if somebody else was faster.
 """
 
+from libs.chain.quantities import BlockNumber
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
 from payout_service.application.sending.journaled_intents import (
     MOST_INTENTS,
@@ -121,7 +122,7 @@ async def _send(
 
 
 async def _finish(
-    engine: Engine, contract: LifecycleContract, request: PauseRequest, final_block: int
+    engine: Engine, contract: LifecycleContract, request: PauseRequest, final_block: BlockNumber
 ) -> StepResult:
     async with engine.unit_of_work() as work:
         locked = await work.lifecycle.lock(contract.asset_id)

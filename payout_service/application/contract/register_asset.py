@@ -9,7 +9,7 @@ from payout_service.application.engine import Engine
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterAsset:
     """What the event tells; `lifecycle_contract` is None when one is to be deployed."""
 

@@ -6,6 +6,7 @@ Only here it is decided what has left and what has not: a batch whose intent has
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
+from libs.chain.quantities import HolderAddress
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
 from libs.payout_terms.terms import PayoutKind
@@ -40,7 +41,12 @@ async def pause_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Payo
         _require_state(payout, PAUSABLE_STATES, "paused")
         for batch_number in await _void_unsent(work, payout, _PAUSED, also_sent=False):
             await work.batches.return_to_plan(
-                payout.payout_id, batch_number, BatchState.VOIDED, None, engine.now(), was_a_try=False
+                payout.payout_id,
+                batch_number,
+                BatchState.VOIDED,
+                batch_cap=None,
+                now=engine.now(),
+                was_a_try=False,
             )
             payout.settle_batch({}, engine.now())
         payout.pause(engine.now())
@@ -87,7 +93,9 @@ async def cancel_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Pay
     return await _under_lock(engine, key, payout_id, cancel)
 
 
-async def retry_payments(engine: Engine, key: RequestKey, payout_id: UUID, holders: tuple[str, ...]) -> Payout:
+async def retry_payments(
+    engine: Engine, key: RequestKey, payout_id: UUID, holders: tuple[HolderAddress, ...]
+) -> Payout:
     """Puts failed and waiting payments back into the plan; those of the holders listed, or (none listed) all.
 
     A deferred payment only where its holder is listed: it is made now, whatever the minimum. A redemption also
@@ -173,7 +181,7 @@ async def _void_snapshot(work: UnitOfWork, payout: Payout) -> None:
         await work.journal.save(snapshot)
 
 
-async def _require_retriable(work: UnitOfWork, payout_id: UUID, holders: tuple[str, ...]) -> None:
+async def _require_retriable(work: UnitOfWork, payout_id: UUID, holders: tuple[HolderAddress, ...]) -> None:
     refused = await work.unsent.not_retriable(payout_id, holders)
     if refused:
         raise AppError(

@@ -1,5 +1,6 @@
 """What the worker still does for a payout that an operator paused or cancelled: settle what had left."""
 
+from libs.chain.quantities import BaseUnits
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
 from payout_service.application.paying.settle_batch import settle_final_batches
 from payout_service.application.planning.snapshot_intents import newest_snapshot_intent, snapshot_key
@@ -48,7 +49,8 @@ async def finish_cancelling(engine: Engine, payout: Payout, contract: LifecycleC
             await work.treasury.lock(key)
             committed = await work.treasury.committed_to(key, payout.payout_id)
             if committed > disputed.promised_base_units:
-                await work.treasury.reduce(key, payout.payout_id, committed - disputed.promised_base_units)
+                given_up_base_units = BaseUnits(committed - disputed.promised_base_units)
+                await work.treasury.reduce(key, payout.payout_id, given_up_base_units)
         await work.payouts.save(locked)
         await engine.failpoints.reach("payout.before_cancelled_commit")
         await work.commit()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber, HolderAddress
 from payout_service.application.engine import Engine
 from payout_service.application.paying.recorded_payments import recorded_payments
 from payout_service.domain.lifecycle import LifecycleContract
@@ -16,9 +17,9 @@ from payout_service.domain.settlement import RecordedPayment, Refusal
 class FailedEvidence:
     """By payee; see BatchEvidence."""
 
-    paid_flags: dict[str, bool] = field(default_factory=dict)
-    recorded: dict[str, RecordedPayment] = field(default_factory=dict)
-    refusals: dict[str, Refusal] = field(default_factory=dict)
+    paid_flags: dict[HolderAddress, bool] = field(default_factory=dict)
+    recorded: dict[HolderAddress, RecordedPayment] = field(default_factory=dict)
+    refusals: dict[HolderAddress, Refusal] = field(default_factory=dict)
 
 
 async def evidence_of_failed(
@@ -26,7 +27,7 @@ async def evidence_of_failed(
     payout: Payout,
     contract: LifecycleContract,
     payees: list[PlannedPayment],
-    block_number: int,
+    block_number: BlockNumber,
 ) -> FailedEvidence:
     """Reads paid flags at the batch's block, then looks for what paid, or for what stands in the way now.
 
@@ -51,11 +52,11 @@ async def evidence_of_failed(
 
 async def _refusals(
     engine: Engine, contract: EvmAddress, payment_token: EvmAddress, payees: list[PlannedPayment]
-) -> dict[str, Refusal]:
+) -> dict[HolderAddress, Refusal]:
     if not payees:
         return {}
     balance = await engine.payment_token.payment_token_balance(payment_token, contract)
-    refusals: dict[str, Refusal] = {}
+    refusals: dict[HolderAddress, Refusal] = {}
     for payee in payees:
         if balance < payee.amount_base_units:
             detail = f"the contract holds {balance} base units, the payee is owed {payee.amount_base_units}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.paying.hold_back import hold_back
 from payout_service.application.paying.recorded_payments import as_planned, cash_outs_of, recorded_pages
@@ -72,7 +73,7 @@ async def _bring_up(
     payout: Payout,
     contract: LifecycleContract,
     moved: list[Entitlement],
-    before: Mapping[str, Entitlement],
+    before: Mapping[HolderAddress, Entitlement],
 ) -> Wait | None:
     """Changes the payments of these holders to what they are owed. Returns what that waits for.
 
@@ -93,8 +94,8 @@ async def _without_batch(
     engine: Engine,
     payout: Payout,
     contract: LifecycleContract,
-    gone: Mapping[str, Entitlement],
-    final_block: int,
+    gone: Mapping[HolderAddress, Entitlement],
+    final_block: BlockNumber,
 ) -> list[PaymentOutcome]:
     """What executions that are no batch of ours have made of these holders since the listing; else ZERO_DUE.
 
@@ -105,16 +106,20 @@ async def _without_batch(
     if payout.snapshot is None or contract.address is None:
         raise RuntimeError(f"payout {payout.payout_id} redeems without a listing or a contract")
     # The listing is what was left after its block.
-    first_block = payout.snapshot.block_number + 1
-    found: dict[str, PaymentOutcome] = {}
-    for seen in await engine.lifecycle_contract.executions(contract.address, first_block, final_block):
+    first_block = BlockNumber(payout.snapshot.block_number + 1)
+    found: dict[HolderAddress, PaymentOutcome] = {}
+    for seen in await engine.lifecycle_contract.executions(
+        contract.address, from_block=first_block, to_block=final_block
+    ):
         if seen.event.execution.kind is not ExecutionKind.CASH_OUT:
             continue
         redeemed_there = {holder: known for holder, known in gone.items() if seen.event.paid.get(holder)}
         for holder, payment in (await cash_outs_of(engine, contract, seen, redeemed_there)).items():
             found[holder] = redeemed(holder, payment)
     nothing = PaymentState.ZERO_DUE
-    return [found.get(holder) or PaymentOutcome(holder, nothing, amount_base_units=0) for holder in gone]
+    return [
+        found.get(holder) or PaymentOutcome(holder, nothing, amount_base_units=BaseUnits(0)) for holder in gone
+    ]
 
 
 async def _store(
@@ -134,24 +139,28 @@ async def _store(
             return None
         before = await work.unsent.conclude(payout.payout_id, PaymentState.PLANNED, outcomes, engine.now())
         given_up = tally_of(before, PaymentState.PAID, PaymentState.ZERO_DUE).amount_base_units
-        paid = [each.amount_base_units or 0 for each in outcomes if each.state is PaymentState.PAID]
+        paid = [each for each in outcomes if each.state is PaymentState.PAID]
+        paid_base_units = BaseUnits(sum(each.amount_base_units or 0 for each in paid))
         locked.tokens_moved()
         if outcomes:
             locked.found_nothing_due(before.get(PaymentState.ZERO_DUE, Tally()).count)
         disputed = before.get(PaymentState.DISPUTED, Tally())
-        entered = {PaymentState.PAID: Tally(len(paid), sum(paid)), PaymentState.DISPUTED: disputed}
+        entered = {
+            PaymentState.PAID: Tally(len(paid), amount_base_units=paid_base_units),
+            PaymentState.DISPUTED: disputed,
+        }
         locked.move_payments(entered, {}, engine.now())
         rise = await work.plan_rows.reprice(payout.payout_id, repriced, engine.now())
-        locked.reprice(rise + sum(paid) - given_up, engine.now())
+        locked.reprice(BaseUnits(rise + paid_base_units - given_up), engine.now())
         # What another execution has paid, or moved to a payee in dispute, has left the contract already.
-        more = rise - given_up - disputed.moved_base_units
+        more = BaseUnits(rise - given_up - disputed.moved_base_units)
         if more > 0:
             available = look.balance_base_units - await work.treasury.committed(key)
             if available < more:
-                return money_lacks(key, more - max(available, 0))
+                return money_lacks(key, BaseUnits(more - max(available, 0)))
             await work.treasury.add(key, payout.payout_id, more)
         elif more < 0:
-            await work.treasury.reduce(key, payout.payout_id, -more)
+            await work.treasury.reduce(key, payout.payout_id, BaseUnits(-more))
         # The next listing must not be of before: it would not find who has the tokens now.
         await work.treasury.raise_settled_block(key, look.block_number)
         await work.payouts.save(locked)

@@ -15,7 +15,9 @@ async def hold_back(engine: Engine, payout: Payout, payees: Mapping[PlannedPayme
     outcomes = {payee: refused(payee, payee.tries + 1, why, policy, now) for payee, why in payees.items()}
     entered: dict[PaymentState, Tally] = {}
     for payee, outcome in outcomes.items():
-        entered[outcome.state] = entered.get(outcome.state, Tally()) + Tally(1, payee.amount_base_units)
+        entered[outcome.state] = entered.get(outcome.state, Tally()) + Tally(
+            1, amount_base_units=payee.amount_base_units
+        )
     async with engine.unit_of_work() as work:
         locked = await work.payouts.lock(payout.payout_id)
         if locked.state is not PayoutState.EXECUTING or locked.version != payout.version:

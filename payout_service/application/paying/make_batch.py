@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.paying.check_batch import check_amounts, what_changed
 from payout_service.application.paying.hold_back import hold_back, reverts_alone
@@ -104,7 +105,9 @@ class _Sizing:
                 count //= 2
                 continue
             if fits(estimate, limits):
-                return _SizedBatch(payees, self.call(payees), gas_limit(estimate, limits.max_gas))
+                return _SizedBatch(
+                    payees, self.call(payees), gas_limit(estimated_gas=estimate, max_gas=limits.max_gas)
+                )
             count = count * 9 // 10
         return None
 
@@ -114,7 +117,7 @@ class _Sizing:
             large_gas = await self.estimate(candidates[:probe])
         except CallWouldRevertError:
             return probe // 2
-        model = GasModel.fit(1, small_gas, probe, large_gas)
+        model = GasModel.fit(small_count=1, small_gas=small_gas, large_count=probe, large_gas=large_gas)
         most = model.payees_within(
             self.engine.settings.batch_limits, makes_child_records=self.contract.payment_token.is_long_zero
         )
@@ -141,7 +144,7 @@ async def _store(engine: Engine, payout: Payout, signer: EvmAddress, sized: _Siz
         batch = Batch(
             number=number,
             holder_count=len(sized.payees),
-            amount_base_units=sum(payee.amount_base_units for payee in sized.payees),
+            amount_base_units=BaseUnits(sum(payee.amount_base_units for payee in sized.payees)),
             intent_key=key,
             create_time=engine.now(),
         )

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import replace
 from uuid import UUID
 
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress, TokenUnits
 from libs.errors import AppError, Code
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine
@@ -24,7 +25,7 @@ async def recorded_pages(engine: Engine, payout_id: UUID) -> AsyncIterator[list[
     after = 0
     while True:
         async with engine.unit_of_work() as work:
-            page = await work.plan_rows.recorded_payments(payout_id, after, _PAGE_ROWS)
+            page = await work.plan_rows.recorded_payments(payout_id, after=after, limit=_PAGE_ROWS)
         if not page:
             return
         yield page
@@ -46,15 +47,21 @@ async def hashes_named_by_paid(engine: Engine, payout_id: UUID, hashes: Collecti
 
 
 async def recorded_payments(
-    engine: Engine, payout: Payout, contract: LifecycleContract, holders: list[str], block_number: int
-) -> dict[str, RecordedPayment]:
+    engine: Engine,
+    payout: Payout,
+    contract: LifecycleContract,
+    holders: list[HolderAddress],
+    block_number: BlockNumber,
+) -> dict[HolderAddress, RecordedPayment]:
     """The executions up to a block that have paid these holders from the payout's snapshot, dividend or coupon."""
     if not holders or contract.address is None:
         return {}
-    found: dict[str, RecordedPayment] = {}
+    found: dict[HolderAddress, RecordedPayment] = {}
     wanted = frozenset(holders)
     first_block = await _first_block(engine, payout)
-    for execution in await engine.lifecycle_contract.executions(contract.address, first_block, block_number):
+    for execution in await engine.lifecycle_contract.executions(
+        contract.address, from_block=first_block, to_block=block_number
+    ):
         event = execution.event
         paid = wanted & event.paid.keys()
         if not paid or not event.execution.is_of(payout.execution_kind, payout.reference_id):
@@ -64,12 +71,14 @@ async def recorded_payments(
         )
         for holder in paid:
             found[holder] = RecordedPayment(
-                execution.transaction_hash, event.paid[holder], receipt.transferred.get(holder, 0)
+                transaction_hash=execution.transaction_hash,
+                event_base_units=event.paid[holder],
+                transferred_base_units=receipt.transferred.get(holder, BaseUnits(0)),
             )
     return found
 
 
-async def _first_block(engine: Engine, payout: Payout) -> int:
+async def _first_block(engine: Engine, payout: Payout) -> BlockNumber:
     """Where executions may begin: at the snapshot, or at that of an earlier payout of the same action."""
     async with engine.unit_of_work() as work:
         same = (
@@ -81,8 +90,11 @@ async def _first_block(engine: Engine, payout: Payout) -> int:
 
 
 async def owed_before(
-    engine: Engine, contract: LifecycleContract, known: Mapping[str, Entitlement], block_number: int
-) -> Mapping[str, Entitlement]:
+    engine: Engine,
+    contract: LifecycleContract,
+    known: Mapping[HolderAddress, Entitlement],
+    block_number: BlockNumber,
+) -> Mapping[HolderAddress, Entitlement]:
     """What a redemption owed holders in the block before this one, by holder.
 
     Where the node does not tell of that block, for it keeps the states of few: what is `known` of each, as the
@@ -90,7 +102,7 @@ async def owed_before(
     """
     source = entitlement_source(contract, PayoutKind.REDEMPTION, 0)
     try:
-        told = await engine.security_token.entitlements(source, list(known), block_number - 1)
+        told = await engine.security_token.entitlements(source, list(known), BlockNumber(block_number - 1))
     except AppError as error:
         if error.code is not Code.UNAVAILABLE:
             raise
@@ -103,14 +115,14 @@ async def owed_before(
     }
 
 
-def as_planned(payees: Iterable[PlannedPayment]) -> dict[str, Entitlement]:
+def as_planned(payees: Iterable[PlannedPayment]) -> dict[HolderAddress, Entitlement]:
     """What the ledger has read of the asset for these payees."""
     return {each.holder: Entitlement(each.holder, each.balance, each.amount_base_units) for each in payees}
 
 
 async def cash_outs_of(
-    engine: Engine, contract: LifecycleContract, seen: SeenExecution, known: Mapping[str, Entitlement]
-) -> dict[str, RecordedPayment]:
+    engine: Engine, contract: LifecycleContract, seen: SeenExecution, known: Mapping[HolderAddress, Entitlement]
+) -> dict[HolderAddress, RecordedPayment]:
     """What a cash-out has paid these holders, what it has burned, and what they were owed in the block before.
 
     `known`: see `owed_before`.
@@ -123,11 +135,11 @@ async def cash_outs_of(
     before = await owed_before(engine, contract, known, seen.block_number)
     return {
         holder: RecordedPayment(
-            seen.transaction_hash,
-            seen.event.paid.get(holder),
-            receipt.transferred.get(holder, 0),
-            receipt.redeemed.get(holder, 0),
-            owed,
+            transaction_hash=seen.transaction_hash,
+            event_base_units=seen.event.paid.get(holder),
+            transferred_base_units=receipt.transferred.get(holder, BaseUnits(0)),
+            burned_tokens=receipt.redeemed.get(holder, TokenUnits(0)),
+            owed_before=owed,
         )
         for holder, owed in before.items()
     }

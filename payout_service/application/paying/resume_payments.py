@@ -1,5 +1,6 @@
 """Payments that wait go back into the plan when their time has come, and when the money for them is there."""
 
+from libs.chain.quantities import BaseUnits
 from payout_service.application.engine import Engine
 from payout_service.application.ports.unsent_payments import WaitingPayment
 from payout_service.domain.lifecycle import LifecycleContract
@@ -24,7 +25,7 @@ async def resume_payments(engine: Engine, payout: Payout, contract: LifecycleCon
     if unfunded:
         key = treasury_key(contract)
         balance = await engine.payment_token.payment_token_balance(key.payment_token, key.lifecycle_contract)
-        funded, lacking = _funded(unfunded, balance - in_flight_base_units)
+        funded, lacking = _funded(unfunded, BaseUnits(balance - in_flight_base_units))
         ordinals += funded
         if lacking:
             waiting_for = money_lacks(key, lacking)
@@ -33,7 +34,7 @@ async def resume_payments(engine: Engine, payout: Payout, contract: LifecycleCon
     return waiting_for
 
 
-def _funded(payments: list[WaitingPayment], available_base_units: int) -> tuple[list[int], int]:
+def _funded(payments: list[WaitingPayment], available_base_units: BaseUnits) -> tuple[list[int], BaseUnits]:
     """Those that the money reaches for, in their order, and what is lacking for the others together."""
     funded: list[int] = []
     left, unmet = max(0, available_base_units), 0
@@ -43,7 +44,7 @@ def _funded(payments: list[WaitingPayment], available_base_units: int) -> tuple[
             left -= each.amount_base_units
         else:
             unmet += each.amount_base_units
-    return funded, max(0, unmet - left)
+    return funded, BaseUnits(max(0, unmet - left))
 
 
 async def _resume(engine: Engine, payout: Payout, ordinals: list[int]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from uuid import UUID
 
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine
 from payout_service.application.paying.batch_evidence import batch_evidence
@@ -42,7 +43,7 @@ class _LookedAt:
 
     state: PaymentState
     after: int
-    before: Mapping[str, Tally]
+    before: Mapping[HolderAddress, Tally]
 
 
 async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleContract) -> int:
@@ -54,7 +55,7 @@ async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleCon
     changed, after = 0, 0
     for _ in range(_MOST_PAGES):
         async with engine.unit_of_work() as work:
-            page = await work.plan_rows.disputed(payout.payout_id, after, _PAGE_ROWS)
+            page = await work.plan_rows.disputed(payout.payout_id, after=after, limit=_PAGE_ROWS)
         for _, of_transaction in groupby(page, _transaction_in_dispute):
             disputed = list(of_transaction)
             outcomes = _those_that_changed(disputed, await _judge(engine, payout, contract, disputed))
@@ -78,9 +79,9 @@ async def settle_deferred(engine: Engine, payout: Payout, contract: LifecycleCon
     changed, after = 0, 0
     for _ in range(_MOST_PAGES):
         async with engine.unit_of_work() as work:
-            page = await work.plan_rows.deferred(payout.payout_id, after, _PAGE_ROWS)
+            page = await work.plan_rows.deferred(payout.payout_id, after=after, limit=_PAGE_ROWS)
         outcomes = await _judge_flagged(engine, payout, contract, page, final_block)
-        before = {each.holder: Tally(1, each.amount_base_units) for each in page}
+        before = {each.holder: Tally(1, amount_base_units=each.amount_base_units) for each in page}
         looked_at = _LookedAt(PaymentState.DEFERRED, after, before)
         changed += await _store(engine, payout, contract, looked_at, outcomes, final_block)
         if len(page) < _PAGE_ROWS:
@@ -151,7 +152,7 @@ async def _judge_flagged(
     payout: Payout,
     contract: LifecycleContract,
     payees: Sequence[PlannedPayment],
-    block_number: int,
+    block_number: BlockNumber,
 ) -> list[PaymentOutcome]:
     """Of those of the payees whose paid flag is set at a block."""
     if contract.address is None or not payees:
@@ -202,7 +203,7 @@ async def _store(
     contract: LifecycleContract,
     looked_at: _LookedAt,
     outcomes: Sequence[PaymentOutcome],
-    final_block: int,
+    final_block: BlockNumber,
 ) -> int:
     """Writes the outcomes of payments that were looked at. Returns how many; 0 where they have moved on.
 
@@ -225,7 +226,7 @@ async def _store(
             refused = await work.unsent.cancel_unsent(payout.payout_id, engine.now())
             locked.give_up(refused, engine.now())
             still_owed = tally_of(entered, PaymentState.DISPUTED)
-        more = still_owed.promised_base_units - left.promised_base_units
+        more = BaseUnits(still_owed.promised_base_units - left.promised_base_units)
         await _change_promise(work, key, payout.payout_id, more)
         await work.treasury.raise_settled_block(key, final_block)
         await work.payouts.save(locked)
@@ -244,17 +245,17 @@ async def _are_as_judged(
     off it: those count as changed, and the next look judges them.
     """
     if looked_at.state is PaymentState.DISPUTED:
-        disputed = await work.plan_rows.disputed(payout.payout_id, looked_at.after, _PAGE_ROWS)
+        disputed = await work.plan_rows.disputed(payout.payout_id, after=looked_at.after, limit=_PAGE_ROWS)
         present = {each.planned.holder: each.tally for each in disputed}
     else:
-        deferred = await work.plan_rows.deferred(payout.payout_id, looked_at.after, _PAGE_ROWS)
-        present = {each.holder: Tally(1, each.amount_base_units) for each in deferred}
+        deferred = await work.plan_rows.deferred(payout.payout_id, after=looked_at.after, limit=_PAGE_ROWS)
+        present = {each.holder: Tally(1, amount_base_units=each.amount_base_units) for each in deferred}
     return all(present.get(each.holder) == looked_at.before[each.holder] for each in outcomes)
 
 
-async def _change_promise(work: UnitOfWork, key: TreasuryKey, payout_id: UUID, more_base_units: int) -> None:
+async def _change_promise(work: UnitOfWork, key: TreasuryKey, payout_id: UUID, more_base_units: BaseUnits) -> None:
     await work.treasury.lock(key)
     if more_base_units > 0:
         await work.treasury.add(key, payout_id, more_base_units)
     elif more_base_units < 0:
-        await work.treasury.reduce(key, payout_id, -more_base_units)
+        await work.treasury.reduce(key, payout_id, BaseUnits(-more_base_units))

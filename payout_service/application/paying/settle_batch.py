@@ -1,5 +1,6 @@
 """Settles batches whose transaction is final: by evidence; one that paid nobody goes back into the plan."""
 
+from libs.chain.quantities import BaseUnits, BlockNumber
 from payout_service.application.engine import Engine, what_it_waits_for
 from payout_service.application.paying.batch_evidence import batch_evidence
 from payout_service.application.paying.hold_back import reverting_payee
@@ -71,9 +72,9 @@ async def _settle(
     planned = {payee.holder: payee.amount_base_units for payee in payees}
     entered = tally_outcomes(outcomes, planned)
     # Promised to payees that need no promise any more, and what a redemption has paid more or less than that.
-    kept_base_units = sum(planned[each.holder] for each in outcomes if each.state in _NEEDS_NO_PROMISE)
+    kept = sum(planned[each.holder] for each in outcomes if each.state in _NEEDS_NO_PROMISE)
     # What has moved to a payee in dispute is gone, too.
-    kept_base_units += entered.get(PaymentState.DISPUTED, Tally()).moved_base_units
+    gone = entered.get(PaymentState.DISPUTED, Tally()).moved_base_units
     rise = sum(
         each.amount_base_units - planned[each.holder] for each in outcomes if each.amount_base_units is not None
     )
@@ -86,12 +87,12 @@ async def _settle(
             payout.payout_id, batch.number, BatchState.SETTLED, outcomes, outcome.transaction_hash, engine.now()
         )
         locked.settle_batch(entered, engine.now())
-        locked.reprice(rise, engine.now())
+        locked.reprice(BaseUnits(rise), engine.now())
         zero_due = entered.get(PaymentState.ZERO_DUE, Tally()).count
         if zero_due:
             locked.found_nothing_due(zero_due)
         await work.treasury.lock(key)
-        await work.treasury.reduce(key, payout.payout_id, kept_base_units)
+        await work.treasury.reduce(key, payout.payout_id, BaseUnits(kept + gone))
         await work.treasury.raise_settled_block(key, outcome.block_number)
         await work.payouts.save(locked)
         await engine.failpoints.reach("batch.before_settle_commit")
@@ -123,11 +124,11 @@ async def _take_back(
             await work.batches.settle_batch(
                 payout.payout_id, batch.number, state, [culprit], _hash_of(intent), engine.now()
             )
-            entered = {culprit.state: Tally(1, batch.amount_base_units)}
+            entered = {culprit.state: Tally(1, amount_base_units=batch.amount_base_units)}
         else:
             cap = max(1, batch.holder_count // 2) if was_a_try or was_too_large else None
             await work.batches.return_to_plan(
-                payout.payout_id, batch.number, state, cap, engine.now(), was_a_try=was_a_try
+                payout.payout_id, batch.number, state, batch_cap=cap, now=engine.now(), was_a_try=was_a_try
             )
             entered = {}
         locked.settle_batch(entered, engine.now())
@@ -145,7 +146,7 @@ async def _met_a_pause(engine: Engine, contract: LifecycleContract, intent: Tran
     if contract.address is None or intent.outcome is None:
         raise RuntimeError(f"{intent.key} reverted without a contract or a block")
     block_number = intent.outcome.block_number
-    before = await engine.lifecycle_contract.was_paused(contract.address, block_number - 1)
+    before = await engine.lifecycle_contract.was_paused(contract.address, BlockNumber(block_number - 1))
     after = await engine.lifecycle_contract.was_paused(contract.address, block_number)
     if before is None and after is None:
         return await engine.lifecycle_contract.is_paused(contract.address)

@@ -1,5 +1,6 @@
 """A redemption pays live balances, in rounds: list live holders, pay, list again (docs/adr/0013-redemption.md)."""
 
+from libs.chain.quantities import SnapshotId
 from libs.errors import AppError, Reason
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine, StepResult
@@ -82,4 +83,4 @@ async def _list(engine: Engine, contract: LifecycleContract) -> tuple[Snapshot |
     if number < settled_block:
         return None, 0
     source = entitlement_source(contract, PayoutKind.REDEMPTION, 0)
-    return Snapshot(0, number, block_hash), await engine.security_token.entitled_count(source, number)
+    return Snapshot(SnapshotId(0), number, block_hash), await engine.security_token.entitled_count(source, number)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.payout_terms.terms import PayoutKind, PayoutTerms
 from payout_service.application.contract.check_readiness import check_readiness
@@ -51,7 +52,11 @@ async def payout_conditions(
 
 
 async def payable_action(
-    engine: Engine, contract: LifecycleContract, kind: PayoutKind, action_id: int, block_number: int | None = None
+    engine: Engine,
+    contract: LifecycleContract,
+    kind: PayoutKind,
+    action_id: int,
+    block_number: BlockNumber | None = None,
 ) -> CorporateAction:
     """The dividend or coupon at a block (None: the newest).
 
@@ -71,7 +76,12 @@ async def payable_action(
 
 def entitlement_source(contract: LifecycleContract, kind: PayoutKind, action_id: int) -> EntitlementSource:
     """Where the amounts of a corporate action or a redemption are read."""
-    return EntitlementSource(contract.token, kind, action_id, contract.payment_token_decimals)
+    return EntitlementSource(
+        token=contract.token,
+        kind=kind,
+        action_id=action_id,
+        payment_token_decimals=contract.payment_token_decimals,
+    )
 
 
 def told_time(unix_seconds: int) -> str:

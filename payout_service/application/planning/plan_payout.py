@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from libs.chain.quantities import HolderAddress
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.planning.payout_conditions import entitlement_source
@@ -45,7 +46,7 @@ async def _store_page(engine: Engine, payout: Payout, contract: LifecycleContrac
             return StepResult(0)
         if locked.listed_count != payout.listed_count:
             return StepResult(0)
-        locked.store_page(listed - stored, len(rows))
+        locked.store_page(listed_count=listed - stored, row_count=len(rows))
         await work.plan_rows.add_planned(locked.payout_id, rows, engine.now())
         await work.payouts.save(locked)
         await engine.failpoints.reach("plan.before_page_commit")
@@ -61,7 +62,7 @@ async def _rows(
     length = engine.settings.plan_page_size
     if payout.kind is PayoutKind.SNAPSHOT:
         balances = await engine.security_token.snapshot_page(
-            contract.token, snapshot.snapshot_id, page, length, snapshot.block_number
+            contract.token, snapshot.snapshot_id, page=page, length=length, block_number=snapshot.block_number
         )
         known = await _planned_already(engine, payout, [holder for holder, _ in balances[stored:]])
         rows = plan_payments(
@@ -73,22 +74,28 @@ async def _rows(
         )
         return len(balances), rows
     source = entitlement_source(contract, payout.kind, payout.action_id)
-    entitlements = await engine.security_token.entitled_page(source, page, length, snapshot.block_number)
+    entitlements = await engine.security_token.entitled_page(
+        source, page=page, length=length, block_number=snapshot.block_number
+    )
     owed = {each.holder: each for each in entitlements[stored:]}
     known = await _planned_already(engine, payout, list(owed))
     if payout.round_number > 1:
         known |= await _owed_nothing_new(engine, payout, owed)
     fresh = [each for holder, each in owed.items() if holder not in known]
-    return len(entitlements), plan_entitlements(payout.planned_count, fresh, payout.rules, payout.round_number)
+    return len(entitlements), plan_entitlements(
+        payout.planned_count, fresh, payout.rules, round_number=payout.round_number
+    )
 
 
-async def _planned_already(engine: Engine, payout: Payout, holders: list[str]) -> set[str]:
+async def _planned_already(engine: Engine, payout: Payout, holders: list[HolderAddress]) -> set[HolderAddress]:
     """Who stands in the list twice: version 7 of the asset adds a holder again who had no free tokens."""
     async with engine.unit_of_work() as work:
         return await work.plan_rows.planned_holders(payout.payout_id, payout.round_number, holders)
 
 
-async def _owed_nothing_new(engine: Engine, payout: Payout, owed: Mapping[str, Entitlement]) -> set[str]:
+async def _owed_nothing_new(
+    engine: Engine, payout: Payout, owed: Mapping[HolderAddress, Entitlement]
+) -> set[HolderAddress]:
     """In a later round: who is owed nothing, or waits in a row of an earlier one."""
     async with engine.unit_of_work() as work:
         waiting = await work.plan_rows.open_holders(payout.payout_id, list(owed))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.chain.amount import percentage_of
+from libs.chain.quantities import BaseUnits, BlockNumber, TokenUnits
 from libs.errors import AppError, Reason
 from libs.payout_terms.terms import PayoutKind, PayoutTerms
 from payout_service.application.engine import Engine
@@ -26,20 +27,20 @@ _LARGEST = 10
 _AMOUNTS_NEED = frozenset({ConditionKind.RECORD_DATE_REACHED, ConditionKind.RATE_SET})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutPreview:
     """Figures in base units of the payment token.
 
     `plan` is None when not asked for, when nobody holds, and before a corporate action's record date.
     """
 
-    total_base_units: int
+    total_base_units: BaseUnits
     holder_count: int
     plan: PlanTotals | None
     largest: tuple[PlannedPayment, ...]
-    available_base_units: int
-    shortfall_base_units: int
-    block_number: int
+    available_base_units: BaseUnits
+    shortfall_base_units: BaseUnits
+    block_number: BlockNumber
     readiness: tuple[Condition, ...]
 
 
@@ -49,9 +50,9 @@ class _Listing:
 
     contract: LifecycleContract
     terms: PayoutTerms
-    block_number: int
+    block_number: BlockNumber
     holder_count: int
-    supply: int
+    supply: TokenUnits
 
 
 async def preview_payout(
@@ -70,7 +71,7 @@ async def preview_payout(
     head = await engine.rail.head()
     live_count, supply = await engine.security_token.live_totals(contract.token, head.number)
     balance, committed = await balance_and_committed(engine, contract)
-    available = max(0, balance - committed)
+    available = BaseUnits(max(0, balance - committed))
     plan: PlanTotals | None = None
     largest: tuple[PlannedPayment, ...] = ()
     if terms.kind is PayoutKind.SNAPSHOT:
@@ -81,38 +82,40 @@ async def preview_payout(
         is_listed = all(each.is_satisfied for each in readiness if each.kind in _AMOUNTS_NEED)
         # Before a record date the action has no list of its own.
         count = await engine.security_token.entitled_count(source, head.number) if is_listed else live_count
-        total, holder_count, is_known = 0, count, is_listed and with_amounts
+        total, holder_count, is_known = BaseUnits(0), count, is_listed and with_amounts
     if is_known and holder_count and supply:
         listing = _Listing(contract, terms, head.number, holder_count, supply)
         plan, largest = await _amounts(engine, listing, total)
     if plan and terms.kind is not PayoutKind.SNAPSHOT:
-        total = plan.payable_base_units + plan.excluded_base_units
+        total = BaseUnits(plan.payable_base_units + plan.excluded_base_units)
     return PayoutPreview(
         total_base_units=total,
         holder_count=holder_count,
         plan=plan,
         largest=largest,
         available_base_units=available,
-        shortfall_base_units=max(0, _needed(terms, total, plan) - available),
+        shortfall_base_units=BaseUnits(max(0, _needed(terms, total, plan) - available)),
         block_number=head.number,
         readiness=readiness,
     )
 
 
-def _needed(terms: PayoutTerms, total_base_units: int, plan: PlanTotals | None) -> int:
+def _needed(terms: PayoutTerms, total_base_units: BaseUnits, plan: PlanTotals | None) -> BaseUnits:
     """A total is needed as a whole (docs/adr/0006); of what the asset computes, what is paid."""
     return total_base_units if plan is None or terms.kind is PayoutKind.SNAPSHOT else plan.payable_base_units
 
 
 async def _amounts(
-    engine: Engine, listing: _Listing, total_base_units: int
+    engine: Engine, listing: _Listing, total_base_units: BaseUnits
 ) -> tuple[PlanTotals, tuple[PlannedPayment, ...]]:
     """Streams pages; keeps sums and the largest payments only."""
     length = engine.settings.plan_page_size
-    is_split = listing.terms.kind is PayoutKind.SNAPSHOT
-    call_total = await _call_total(engine, listing, total_base_units) if is_split else 0
-    declared = (total_base_units, listing.supply, call_total) if is_split else (None, listing.supply, None)
-    total = PlanSum(listing.terms.kind, *declared)
+    kind, call_total = listing.terms.kind, BaseUnits(0)
+    if kind is PayoutKind.SNAPSHOT:
+        call_total = await _call_total(engine, listing, total_base_units)
+        total = PlanSum(kind, total_base_units, listing.supply, call_total_base_units=call_total)
+    else:
+        total = PlanSum(kind, None, listing.supply)
     largest: list[tuple[int, int, PlannedPayment]] = []
     for page in range(-(-listing.holder_count // length)):
         for row in await _page(engine, listing, page, call_total):
@@ -125,18 +128,22 @@ async def _amounts(
     return total.totals(), tuple(row for _, _, row in sorted(largest, reverse=True))
 
 
-async def _page(engine: Engine, listing: _Listing, page: int, call_total: int) -> list[PlannedPayment]:
+async def _page(engine: Engine, listing: _Listing, page: int, call_total: BaseUnits) -> list[PlannedPayment]:
     length = engine.settings.plan_page_size
     contract, terms = listing.contract, listing.terms
     if terms.kind is PayoutKind.SNAPSHOT:
-        balances = await engine.security_token.live_page(contract.token, page, length, listing.block_number)
+        balances = await engine.security_token.live_page(
+            contract.token, page=page, length=length, block_number=listing.block_number
+        )
         return plan_payments(page * length, balances, call_total, listing.supply, terms.rules)
     source = entitlement_source(contract, terms.kind, terms.action_id)
-    entitlements = await engine.security_token.entitled_page(source, page, length, listing.block_number)
+    entitlements = await engine.security_token.entitled_page(
+        source, page=page, length=length, block_number=listing.block_number
+    )
     return plan_entitlements(page * length, entitlements, terms.rules)
 
 
-async def _call_total(engine: Engine, listing: _Listing, total_base_units: int) -> int:
+async def _call_total(engine: Engine, listing: _Listing, total_base_units: BaseUnits) -> BaseUnits:
     """What the contract would be called with: more than the total where excluded shares are spread."""
     rules = listing.terms.rules
     if not spreads(rules):
@@ -144,7 +151,7 @@ async def _call_total(engine: Engine, listing: _Listing, total_base_units: int) 
     balances = await engine.security_token.live_balances(
         listing.contract.token, sorted(rules.excluded), listing.block_number
     )
-    excluded = sum(balances.values())
+    excluded = TokenUnits(sum(balances.values()))
     if excluded >= listing.supply:
         raise AppError(Reason.NO_HOLDERS, "the rules exclude every holder", field="terms.rules.excluded_holders")
-    return spread_total(total_base_units, listing.supply, excluded)
+    return spread_total(total_base_units, total_supply=listing.supply, excluded_balance=excluded)

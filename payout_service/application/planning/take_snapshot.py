@@ -1,6 +1,7 @@
 """The one snapshot of a payout: asked for once, believed only when its transaction is final."""
 
 from libs.chain.amount import percentage_of
+from libs.chain.quantities import BaseUnits, BlockNumber, SnapshotId, TokenUnits
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
 from payout_service.application.planning.begin_payout import check_before_begin, contract_failed, fail_payout
 from payout_service.application.planning.snapshot_intents import (
@@ -96,7 +97,7 @@ async def _record(engine: Engine, payout: Payout, contract: LifecycleContract, o
                 # It has left the balance and is still promised, or the other way round: it would count twice.
                 under_way = Wait(WaitFor.MONEY_UNDER_WAY, f"out of {key.lifecycle_contract}")
                 return StepResult(engine.settings.poll_seconds, under_way)
-            available = look.balance_base_units - await work.treasury.committed(key)
+            available = BaseUnits(look.balance_base_units - await work.treasury.committed(key))
             total = percentage_of(available, payout.terms.percentage_basis_points)
             if total == 0:
                 detail = f"{key.lifecycle_contract} holds nothing that is not promised"
@@ -116,13 +117,13 @@ async def _record(engine: Engine, payout: Payout, contract: LifecycleContract, o
 
 
 async def _excluded_balance(
-    engine: Engine, payout: Payout, contract: LifecycleContract, snapshot_id: int, block_number: int
-) -> int:
+    engine: Engine, payout: Payout, contract: LifecycleContract, snapshot_id: SnapshotId, block_number: BlockNumber
+) -> TokenUnits:
     """What the excluded holders hold together, where their share is spread over the others; else 0."""
     rules = payout.rules
     if not spreads(rules):
-        return 0
+        return TokenUnits(0)
     balances = await engine.security_token.snapshot_balances(
         contract.token, snapshot_id, sorted(rules.excluded), block_number
     )
-    return sum(balances.values())
+    return TokenUnits(sum(balances.values()))

@@ -1,5 +1,6 @@
 """Whether a redemption has reached every token: those that nobody on the bond's list holds free."""
 
+from libs.chain.quantities import BlockNumber, HolderAddress, TokenUnits
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine
 from payout_service.application.planning.payout_conditions import entitlement_source
@@ -9,7 +10,7 @@ from payout_service.domain.lifecycle import LifecycleContract
 _MOST_HOLDERS = 200_000
 
 
-async def tokens_left(engine: Engine, contract: LifecycleContract, block_number: int) -> int | None:
+async def tokens_left(engine: Engine, contract: LifecycleContract, block_number: BlockNumber) -> TokenUnits | None:
     """Base units of the bond at a block that are not free, or whose holders its list lacks.
 
     Version 7 drops a holder from its list whose free tokens leave while others are frozen. None where the list is
@@ -17,20 +18,22 @@ async def tokens_left(engine: Engine, contract: LifecycleContract, block_number:
     """
     _, supply = await engine.security_token.live_totals(contract.token, block_number)
     if supply == 0:
-        return 0
+        return TokenUnits(0)
     source = entitlement_source(contract, PayoutKind.REDEMPTION, 0)
     length = engine.settings.plan_page_size
     # By holder: version 7 may list one twice.
-    free: dict[str, int] = {}
+    free: dict[HolderAddress, TokenUnits] = {}
     for number in range(_MOST_HOLDERS // length):
-        page = await engine.security_token.entitled_page(source, number, length, block_number)
+        page = await engine.security_token.entitled_page(
+            source, page=number, length=length, block_number=block_number
+        )
         free.update((each.holder, each.balance) for each in page)
         if len(page) < length:
-            return max(0, supply - sum(free.values()))
+            return TokenUnits(max(0, supply - sum(free.values())))
     return None
 
 
-def told_tokens_left(tokens: int | None, block_number: int) -> str:
+def told_tokens_left(tokens: TokenUnits | None, block_number: BlockNumber) -> str:
     """For people."""
     if tokens is None:
         return f"the bond lists more than {_MOST_HOLDERS} holders at block {block_number}; what is left is unknown"

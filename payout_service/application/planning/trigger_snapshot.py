@@ -4,6 +4,7 @@ Batches before and after would pay from different lists unless it is triggered f
 (docs/contract-surprises.md#16).
 """
 
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
 from payout_service.application.planning.begin_payout import (
@@ -101,7 +102,7 @@ async def _not_triggered(
 
 
 async def _record(
-    engine: Engine, payout: Payout, contract: LifecycleContract, action: CorporateAction, block_number: int
+    engine: Engine, payout: Payout, contract: LifecycleContract, action: CorporateAction, block_number: BlockNumber
 ) -> StepResult:
     block_hash = await engine.rail.block_hash(block_number)
     if block_hash is None:

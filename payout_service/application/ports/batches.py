@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from libs.chain.quantities import BaseUnits
 from payout_service.domain.payments import Batch, BatchState, PaymentOutcome, Tally
 from payout_service.domain.plan import PlannedPayment
 
@@ -29,7 +30,7 @@ class Batches(Protocol):
         """Batches that are not settled, in the order of their numbers."""
         ...
 
-    async def settled_batches(self, payout_id: UUID, after: int, limit: int) -> list[Batch]:
+    async def settled_batches(self, payout_id: UUID, *, after: int, limit: int) -> list[Batch]:
         """Batches that are SETTLED, behind a number, in the order of their numbers."""
         ...
 
@@ -37,7 +38,7 @@ class Batches(Protocol):
         """Payees of a batch, in the order of the call."""
         ...
 
-    async def in_flight_base_units(self, payout_id: UUID) -> int:
+    async def in_flight_base_units(self, payout_id: UUID) -> BaseUnits:
         """What the payments in batches that are not settled are due together."""
         ...
 
@@ -58,9 +59,9 @@ class Batches(Protocol):
         payout_id: UUID,
         batch_number: int,
         state: BatchState,
+        *,
         batch_cap: int | None,
         now: datetime,
-        *,
         was_a_try: bool,
     ) -> Tally:
         """The batch reverted or was voided: its payees are owed again, in batches of at most `batch_cap`.

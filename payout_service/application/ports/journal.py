@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import Nonce
 from payout_service.domain.transaction import ForeignTransaction, NonceLane, TransactionIntent
 from payout_service.domain.waits import Wait
 
@@ -33,12 +34,12 @@ class JournalRepository(Protocol):
         """Intents with a nonce whose outcome is open, in the order of their nonces."""
         ...
 
-    async def created(self, chain_id: int, signer: EvmAddress, limit: int) -> list[TransactionIntent]:
+    async def created(self, chain_id: int, signer: EvmAddress, *, limit: int) -> list[TransactionIntent]:
         """Intents without a nonce: those without a problem first, then by age."""
         ...
 
     async def next_final(
-        self, chain_id: int, signer: EvmAddress, from_nonce: int, limit: int
+        self, chain_id: int, signer: EvmAddress, from_nonce: Nonce, *, limit: int
     ) -> list[TransactionIntent]:
         """Final intents with this nonce or a higher one, in the order of their nonces."""
         ...

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Protocol
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress, TokenUnits
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
 from payout_service.domain.transaction import ContractCall
 
@@ -22,8 +23,8 @@ class ReceiptEvidence:
     """
 
     event: ExecutionEvent | None
-    transferred: Mapping[str, int]
-    redeemed: Mapping[str, int | None] = field(default_factory=dict)
+    transferred: Mapping[HolderAddress, BaseUnits]
+    redeemed: Mapping[HolderAddress, TokenUnits | None] = field(default_factory=dict)
 
 
 class CallKind(Enum):
@@ -44,7 +45,7 @@ class RecognisedCall:
     kind: CallKind
     execution: Execution | None = None
     sweep_to: str = ""
-    sweep_base_units: int = 0
+    sweep_base_units: BaseUnits = BaseUnits(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class SeenExecution:
     """An execution of a lifecycle contract by addresses, from its event; whoever sent it."""
 
     transaction_hash: str
-    block_number: int
+    block_number: BlockNumber
     event: ExecutionEvent
 
 
@@ -63,7 +64,7 @@ class LifecycleContractPort(Protocol):
         """The contract's call by addresses of the execution's kind."""
         ...
 
-    def sweep(self, contract: EvmAddress, to: EvmAddress, amount_base_units: int) -> ContractCall:
+    def sweep(self, contract: EvmAddress, to: EvmAddress, amount_base_units: BaseUnits) -> ContractCall:
         """The lifecycle contract's transferPaymentToken. Never for a payee: it sets no paid flag."""
         ...
 
@@ -87,7 +88,7 @@ class LifecycleContractPort(Protocol):
         """True if the lifecycle contract is paused."""
         ...
 
-    async def was_paused(self, contract: EvmAddress, block_number: int) -> bool | None:
+    async def was_paused(self, contract: EvmAddress, block_number: BlockNumber) -> bool | None:
         """Whether it was at the end of a block; None where the node cannot tell.
 
         It cannot of a block from before the contract, nor of one whose state it does not keep any more.
@@ -118,7 +119,9 @@ class LifecycleContractPort(Protocol):
         """The code behind a proxy (EIP-1967); None when the contract is none."""
         ...
 
-    async def executions(self, contract: EvmAddress, from_block: int, to_block: int) -> list[SeenExecution]:
+    async def executions(
+        self, contract: EvmAddress, *, from_block: BlockNumber, to_block: BlockNumber
+    ) -> list[SeenExecution]:
         """The contract's executions by addresses in a range of blocks, oldest first, whoever sent them."""
         ...
 
@@ -133,9 +136,9 @@ class LifecycleContractPort(Protocol):
         contract: EvmAddress,
         kind: ExecutionKind,
         reference_id: int,
-        holders: Sequence[str],
-        block_number: int,
-    ) -> dict[str, bool]:
+        holders: Sequence[HolderAddress],
+        block_number: BlockNumber,
+    ) -> dict[HolderAddress, bool]:
         """Each holder's paid flag at a block, from the contract's storage (docs/facts-contracts.md#paid-flags).
 
         False for all of a cash-out: it has none.

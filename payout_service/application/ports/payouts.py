@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from libs.chain.quantities import SnapshotId
 from libs.payout_terms.terms import PayoutKind
 from payout_service.domain.payout import Payout
 
@@ -43,7 +44,7 @@ class PayoutRepository(Protocol):
         """Payouts of kind SNAPSHOT of an asset that have no snapshot yet and are not given up, oldest first."""
         ...
 
-    async def with_snapshot(self, asset_id: UUID, snapshot_id: int) -> Payout | None:
+    async def with_snapshot(self, asset_id: UUID, snapshot_id: SnapshotId) -> Payout | None:
         """The payout of kind SNAPSHOT that is paid from this snapshot of the asset."""
         ...
 

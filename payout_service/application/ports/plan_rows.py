@@ -6,22 +6,23 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from libs.chain.quantities import BaseUnits, HolderAddress, TokenUnits
 from payout_service.domain.payments import FailureReason, PaymentState, Tallies, Tally
 from payout_service.domain.plan import Entitlement, PlannedPayment
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedState:
     """What the ledger says of a payment."""
 
     ordinal: int
-    holder: str
-    amount_base_units: int
+    holder: HolderAddress
+    amount_base_units: BaseUnits
     state: PaymentState
     batch_number: int | None
     transaction_hash: str
     # Base units of the security token.
-    balance: int
+    balance: TokenUnits
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,12 @@ class DisputedPayment:
     transaction_hash: str
     reason: FailureReason
     detail: str
-    moved_base_units: int
+    moved_base_units: BaseUnits
 
     @property
     def tally(self) -> Tally:
         """The payment alone."""
-        return Tally(1, self.planned.amount_base_units, self.moved_base_units)
+        return Tally(1, amount_base_units=self.planned.amount_base_units, moved_base_units=self.moved_base_units)
 
 
 class PlanRows(Protocol):
@@ -60,15 +61,17 @@ class PlanRows(Protocol):
         """Forgets the rows of a redemption's round that was never frozen."""
         ...
 
-    async def planned_holders(self, payout_id: UUID, round_number: int, holders: Sequence[str]) -> set[str]:
+    async def planned_holders(
+        self, payout_id: UUID, round_number: int, holders: Sequence[HolderAddress]
+    ) -> set[HolderAddress]:
         """Those of the holders that have a row in this round of the plan."""
         ...
 
-    async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
+    async def open_holders(self, payout_id: UUID, holders: Sequence[HolderAddress]) -> set[HolderAddress]:
         """Those of the holders that have a payment in an open state (OPEN_STATES)."""
         ...
 
-    async def reprice(self, payout_id: UUID, entitlements: Sequence[Entitlement], now: datetime) -> int:
+    async def reprice(self, payout_id: UUID, entitlements: Sequence[Entitlement], now: datetime) -> BaseUnits:
         """PLANNED payments of a redemption get these balances and amounts, by holder.
 
         Returns by how many base units their sum rose.
@@ -79,14 +82,14 @@ class PlanRows(Protocol):
         """All payments by state."""
         ...
 
-    async def disputed(self, payout_id: UUID, after: int, limit: int) -> list[DisputedPayment]:
+    async def disputed(self, payout_id: UUID, *, after: int, limit: int) -> list[DisputedPayment]:
         """DISPUTED payments behind a place (from 1), in the order of the ordinals."""
         ...
 
-    async def deferred(self, payout_id: UUID, after: int, limit: int) -> list[PlannedPayment]:
+    async def deferred(self, payout_id: UUID, *, after: int, limit: int) -> list[PlannedPayment]:
         """DEFERRED payments behind a place (from 1), in the order of the ordinals."""
         ...
 
-    async def recorded_payments(self, payout_id: UUID, after: int, limit: int) -> list[RecordedState]:
+    async def recorded_payments(self, payout_id: UUID, *, after: int, limit: int) -> list[RecordedState]:
         """The ledger's rows behind a place (from 1), in the order of the ordinals, for comparing."""
         ...

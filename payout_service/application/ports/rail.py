@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber, Nonce, Wei
 from payout_service.domain.fees import FeeQuote
 from payout_service.domain.transaction import ContractCall, Outcome
 
@@ -37,7 +38,7 @@ class Receipt:
 class Head:
     """The newest block; `timestamp` in seconds since 1970 as the chain tells the time."""
 
-    number: int
+    number: BlockNumber
     hash: str
     timestamp: int
 
@@ -47,7 +48,7 @@ class SeenTransaction:
     """A transaction as the chain has it."""
 
     transaction_hash: str
-    block_number: int
+    block_number: BlockNumber
     block_hash: str
     block_time: datetime
     gas_used: int
@@ -70,11 +71,11 @@ class Rail(Protocol):
         """The newest block."""
         ...
 
-    async def block_hash(self, number: int) -> str | None:
+    async def block_hash(self, number: BlockNumber) -> str | None:
         """Hash of the canonical block with this number; None beyond the head."""
         ...
 
-    async def nonce_at(self, signer: EvmAddress, block_number: int | None) -> int:
+    async def nonce_at(self, signer: EvmAddress, block_number: BlockNumber | None) -> Nonce:
         """Transactions of the signer up to a block (None: the newest): the next nonce as the chain has it."""
         ...
 
@@ -86,11 +87,11 @@ class Rail(Protocol):
         """What the chain asks for per gas now."""
         ...
 
-    async def transaction_with_nonce(self, signer: EvmAddress, nonce: int) -> SeenTransaction | None:
+    async def transaction_with_nonce(self, signer: EvmAddress, nonce: Nonce) -> SeenTransaction | None:
         """The mined transaction of a signer with this nonce; None when the chain has none."""
         ...
 
-    async def gas_money_wei(self, account: EvmAddress) -> int:
+    async def gas_money_wei(self, account: EvmAddress) -> Wei:
         """Native currency of an account, in wei (on Hedera's relay: weibars)."""
         ...
 

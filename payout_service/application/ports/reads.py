@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress, Nonce, TokenUnits, Wei
 from payout_service.domain.discrepancy import Discrepancy
 from payout_service.domain.payments import BatchState, PaymentState
 from payout_service.domain.payout import Payout
@@ -17,25 +18,25 @@ class AttemptView:
     """One set of signed bytes."""
 
     transaction_hash: str
-    max_fee_per_gas_wei: int
+    max_fee_per_gas_wei: Wei
     is_no_op: bool
     create_time: datetime
     last_broadcast_time: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
     """A batch with its transaction's figures."""
 
     number: int
     state: BatchState
     holder_count: int
-    amount_base_units: int
+    amount_base_units: BaseUnits
     transaction_hash: str
-    nonce: int | None
+    nonce: Nonce | None
     gas_limit: int
     gas_used: int
-    block_number: int
+    block_number: BlockNumber
     signer: str
     # Why the transaction is not getting on; empty when it is.
     problem: str
@@ -45,14 +46,14 @@ class BatchView:
     update_time: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
     """A payment with the transaction that paid it or tries to; `amount_base_units` is net."""
 
     ordinal: int
-    holder: str
-    balance: int
-    amount_base_units: int
+    holder: HolderAddress
+    balance: TokenUnits
+    amount_base_units: BaseUnits
     state: PaymentState
     reason: str
     detail: str
@@ -62,17 +63,17 @@ class PaymentView:
     batch_number: int | None
     transaction_hash: str
     update_time: datetime
-    withheld_base_units: int
+    withheld_base_units: BaseUnits
     # Share of an excluded holder that stays in the contract.
-    excluded_base_units: int
+    excluded_base_units: BaseUnits
     withholding_basis_points: int
     # Of a redemption, from 1.
     round_number: int
 
     @property
-    def gross_base_units(self) -> int:
+    def gross_base_units(self) -> BaseUnits:
         """Before anything is withheld or excluded."""
-        return self.amount_base_units + self.withheld_base_units + self.excluded_base_units
+        return BaseUnits(self.amount_base_units + self.withheld_base_units + self.excluded_base_units)
 
 
 class PayoutReads(Protocol):
@@ -82,19 +83,19 @@ class PayoutReads(Protocol):
         """One payout. Raises AppError PAYOUT_NOT_FOUND naming `field`."""
         ...
 
-    async def payouts(self, asset_id: UUID | None, after: int, limit: int) -> list[tuple[int, Payout]]:
+    async def payouts(self, asset_id: UUID | None, *, after: int, limit: int) -> list[tuple[int, Payout]]:
         """Payouts behind a position, oldest first, with their positions."""
         ...
 
-    async def batches(self, payout_id: UUID, after: int, limit: int) -> list[BatchView]:
+    async def batches(self, payout_id: UUID, *, after: int, limit: int) -> list[BatchView]:
         """Batches behind a number."""
         ...
 
-    async def payments(self, payout_id: UUID, after: int, limit: int) -> Sequence[PaymentView]:
+    async def payments(self, payout_id: UUID, *, after: int, limit: int) -> Sequence[PaymentView]:
         """Payments whose 1-based place is behind `after`, in the order of the plan."""
         ...
 
-    def export_payments(self, payout_id: UUID, after: int, last: int) -> AsyncIterator[Sequence[PaymentView]]:
+    def export_payments(self, payout_id: UUID, *, after: int, last: int) -> AsyncIterator[Sequence[PaymentView]]:
         """Payments behind a 1-based place up to another, page by page in the order of the plan.
 
         Between two pages no connection is held, so a slow reader costs the database nothing.
@@ -105,7 +106,7 @@ class PayoutReads(Protocol):
         """One sweep. Raises AppError SWEEP_NOT_FOUND naming `field`."""
         ...
 
-    async def sweeps(self, asset_id: UUID | None, after: int, limit: int) -> list[tuple[int, Sweep]]:
+    async def sweeps(self, asset_id: UUID | None, *, after: int, limit: int) -> list[tuple[int, Sweep]]:
         """Sweeps behind a position, oldest first, with their positions."""
         ...
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber, HolderAddress, SnapshotId, TokenUnits
 from libs.payout_terms.terms import PayoutKind
 from payout_service.domain.plan import Entitlement
 from payout_service.domain.transaction import ContractCall
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntitlementSource:
     """Where amounts come from that the asset computes: an action of it, or the principal of its live balances."""
 
@@ -25,14 +26,14 @@ class EntitlementSource:
     payment_token_decimals: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CorporateAction:
     """A dividend or coupon as the asset tells it; times in seconds since 1970."""
 
     record_time: int
     execution_time: int
     # 0 until something triggers the scheduled snapshot (docs/contract-surprises.md#16).
-    snapshot_id: int
+    snapshot_id: SnapshotId
     is_cancelled: bool
     # False while a coupon's rate is pending.
     is_rate_set: bool = True
@@ -57,42 +58,50 @@ class SecurityToken(Protocol):
         """True if the signer may take snapshots of the asset, under version 7's or 8's name of the role."""
         ...
 
-    async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> int | None:
+    async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> SnapshotId | None:
         """The snapshot id in the asset's SnapshotTaken event of a receipt; None when it has no such event."""
         ...
 
     async def snapshot_balances(
-        self, token: EvmAddress, snapshot_id: int, holders: Sequence[str], block_number: int
-    ) -> dict[str, int]:
+        self,
+        token: EvmAddress,
+        snapshot_id: SnapshotId,
+        holders: Sequence[HolderAddress],
+        block_number: BlockNumber,
+    ) -> dict[HolderAddress, TokenUnits]:
         """Free balances of these holders at a snapshot, by holder; 0 for who held nothing."""
         ...
 
-    async def snapshot_totals(self, token: EvmAddress, snapshot_id: int, block_number: int) -> tuple[int, int]:
+    async def snapshot_totals(
+        self, token: EvmAddress, snapshot_id: SnapshotId, block_number: BlockNumber
+    ) -> tuple[int, TokenUnits]:
         """Number of holders and total supply at a snapshot, read at a block."""
         ...
 
     async def snapshot_page(
-        self, token: EvmAddress, snapshot_id: int, page: int, length: int, block_number: int
-    ) -> list[tuple[str, int]]:
+        self, token: EvmAddress, snapshot_id: SnapshotId, *, page: int, length: int, block_number: BlockNumber
+    ) -> list[tuple[HolderAddress, TokenUnits]]:
         """Holders and free balances of one page of a snapshot's list, in the list's order."""
         ...
 
-    async def live_totals(self, token: EvmAddress, block_number: int) -> tuple[int, int]:
+    async def live_totals(self, token: EvmAddress, block_number: BlockNumber) -> tuple[int, TokenUnits]:
         """Number of live holders and total supply at a block."""
         ...
 
     async def live_page(
-        self, token: EvmAddress, page: int, length: int, block_number: int
-    ) -> list[tuple[str, int]]:
+        self, token: EvmAddress, *, page: int, length: int, block_number: BlockNumber
+    ) -> list[tuple[HolderAddress, TokenUnits]]:
         """Live holders and balances of one page of the list, at a block."""
         ...
 
-    async def live_balances(self, token: EvmAddress, holders: Sequence[str], block_number: int) -> dict[str, int]:
+    async def live_balances(
+        self, token: EvmAddress, holders: Sequence[HolderAddress], block_number: BlockNumber
+    ) -> dict[HolderAddress, TokenUnits]:
         """Free live balances of these holders at a block, by holder; 0 for who holds nothing."""
         ...
 
     async def corporate_action(
-        self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: int | None = None
+        self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: BlockNumber | None = None
     ) -> CorporateAction | None:
         """A dividend or coupon at a block (None: the newest); None when the asset has none with this id.
 
@@ -104,18 +113,18 @@ class SecurityToken(Protocol):
         """When a bond matures, seconds since 1970; None when the asset is no bond."""
         ...
 
-    async def entitled_count(self, source: EntitlementSource, block_number: int) -> int:
+    async def entitled_count(self, source: EntitlementSource, block_number: BlockNumber) -> int:
         """Holders of the action's list, or live holders, at a block; 0 before the record date."""
         ...
 
     async def entitled_page(
-        self, source: EntitlementSource, page: int, length: int, block_number: int
+        self, source: EntitlementSource, *, page: int, length: int, block_number: BlockNumber
     ) -> list[Entitlement]:
         """One page of that list in its order, with what each is owed as the contract would compute it (floor)."""
         ...
 
     async def entitlements(
-        self, source: EntitlementSource, holders: Sequence[str], block_number: int | None = None
+        self, source: EntitlementSource, holders: Sequence[HolderAddress], block_number: BlockNumber | None = None
     ) -> list[Entitlement]:
         """What these holders are owed at a block (None: the newest), in their order."""
         ...

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import Nonce
 from payout_service.domain.fees import Fees
 from payout_service.domain.transaction import ContractCall, SignedTransaction
 
@@ -40,7 +41,7 @@ class Sender(Protocol):
     """Signs, and sends what is signed."""
 
     async def sign(
-        self, signer: EvmAddress, call: ContractCall, *, chain_id: int, nonce: int, gas_limit: int, fees: Fees
+        self, signer: EvmAddress, call: ContractCall, *, chain_id: int, nonce: Nonce, gas_limit: int, fees: Fees
     ) -> SignedTransaction:
         """Signs. Touches no network for a local key."""
         ...

@@ -3,6 +3,7 @@
 from typing import Protocol
 from uuid import UUID
 
+from libs.chain.quantities import BaseUnits, BlockNumber
 from payout_service.domain.treasury import TreasuryKey
 
 
@@ -17,45 +18,45 @@ class TreasuryRepository(Protocol):
         """Locks the treasury's row until the end of the transaction and returns its version."""
         ...
 
-    async def committed(self, key: TreasuryKey) -> int:
+    async def committed(self, key: TreasuryKey) -> BaseUnits:
         """Base units promised to payouts and sweeps and not proven paid."""
         ...
 
-    async def committed_to(self, key: TreasuryKey, owner_id: UUID) -> int:
+    async def committed_to(self, key: TreasuryKey, owner_id: UUID) -> BaseUnits:
         """Base units of it that are promised to one payout or sweep."""
         ...
 
-    async def commitments(self, key: TreasuryKey, limit: int) -> list[tuple[UUID, int]]:
+    async def commitments(self, key: TreasuryKey, limit: int) -> list[tuple[UUID, BaseUnits]]:
         """Owners and what is promised to them, above zero, largest first."""
         ...
 
-    async def commit(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+    async def commit(self, key: TreasuryKey, owner_id: UUID, amount_base_units: BaseUnits) -> None:
         """Promises money to a payout or sweep that has none promised yet, under the lock."""
         ...
 
-    async def add(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+    async def add(self, key: TreasuryKey, owner_id: UUID, amount_base_units: BaseUnits) -> None:
         """Promises more to a payout that had something promised before, under the lock."""
         ...
 
-    async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+    async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: BaseUnits) -> None:
         """So much of a promise is kept or given up, under the lock. Raises RuntimeError below zero."""
         ...
 
-    async def settled_block(self, key: TreasuryKey) -> int:
+    async def settled_block(self, key: TreasuryKey) -> BlockNumber:
         """The highest block whose payments are settled, or whose balances a redemption has followed; 0 for none.
 
         A balance from before it is too high, a list of live holders out of date.
         """
         ...
 
-    async def raise_settled_block(self, key: TreasuryKey, block_number: int) -> None:
+    async def raise_settled_block(self, key: TreasuryKey, block_number: BlockNumber) -> None:
         """Payments of this block are being settled, or its balances followed, under the lock; never goes back."""
         ...
 
-    async def checked_block(self, key: TreasuryKey) -> int | None:
+    async def checked_block(self, key: TreasuryKey) -> BlockNumber | None:
         """Up to which block the money that left the contract was compared with the journal; None: not yet."""
         ...
 
-    async def set_checked_block(self, key: TreasuryKey, block_number: int) -> None:
+    async def set_checked_block(self, key: TreasuryKey, block_number: BlockNumber) -> None:
         """Moves that on."""
         ...

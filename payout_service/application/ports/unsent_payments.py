@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from libs.chain.quantities import BaseUnits, HolderAddress
 from payout_service.domain.payments import PaymentOutcome, PaymentState, Tallies, Tally
 
 
@@ -14,8 +15,8 @@ class WaitingPayment:
     """A payment that waits for another try."""
 
     ordinal: int
-    holder: str
-    amount_base_units: int
+    holder: HolderAddress
+    amount_base_units: BaseUnits
     is_unfunded: bool
 
 
@@ -60,7 +61,7 @@ class UnsentPayments(Protocol):
         """DEFERRED payments go back into the plan. Returns what went."""
         ...
 
-    async def retry(self, payout_id: UUID, holders: Sequence[str] | None, now: datetime) -> Tallies:
+    async def retry(self, payout_id: UUID, holders: Sequence[HolderAddress] | None, now: datetime) -> Tallies:
         """FAILED (for a reason that can pass) and WAITING payments go back into the plan, their tries forgotten.
 
         `holders` None: all of them; DEFERRED ones only where their holder is named. Returns how many left each
@@ -68,7 +69,7 @@ class UnsentPayments(Protocol):
         """
         ...
 
-    async def not_retriable(self, payout_id: UUID, holders: Sequence[str]) -> list[str]:
+    async def not_retriable(self, payout_id: UUID, holders: Sequence[HolderAddress]) -> list[HolderAddress]:
         """Those of the holders that `retry` would not touch, in the order given."""
         ...
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from libs.chain.quantities import BlockNumber, Nonce, SnapshotId
 from libs.errors import AppError, Reason
 from payout_service.application.engine import Engine
 from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
@@ -26,7 +27,7 @@ _CLOCK_TOLERANCE = timedelta(seconds=60)
 class Unknown:
     """A transaction that the journal does not know, and what its call is."""
 
-    nonce: int
+    nonce: Nonce
     seen: SeenTransaction
     call: RecognisedCall
 
@@ -43,21 +44,22 @@ class Match:
     payout: Payout | None = None
     adopting_payout: Payout | None = None
     adopting_sweep: Sweep | None = None
-    snapshot_id: int = 0
+    snapshot_id: SnapshotId = SnapshotId(0)
     is_accounted: bool = True
 
 
-async def match_unknown(engine: Engine, lane: NonceLane, final_nonce: int) -> list[Match]:
+async def match_unknown(engine: Engine, lane: NonceLane, final_nonce: Nonce) -> list[Match]:
     """The signer's unknown transactions below a nonce, by nonce. Raises AppError CHAIN_UNAVAILABLE."""
     matches = [await _match(engine, unknown) for unknown in await _unknown(engine, lane, final_nonce)]
     return [_with_adopted_snapshot(match, matches) for match in matches]
 
 
-async def _unknown(engine: Engine, lane: NonceLane, final_nonce: int) -> list[Unknown]:
+async def _unknown(engine: Engine, lane: NonceLane, final_nonce: Nonce) -> list[Unknown]:
     """What used the nonces that the journal has lost, and those behind its last one."""
     async with engine.unit_of_work() as work:
         lost = [intent.nonce for intent in await work.journal.lost(lane.chain_id, lane.signer)]
-    nonces = sorted({nonce for nonce in lost if nonce is not None} | set(range(lane.next_nonce, final_nonce)))
+    behind = {Nonce(nonce) for nonce in range(lane.next_nonce, final_nonce)}
+    nonces = sorted({nonce for nonce in lost if nonce is not None} | behind)
     unknown: list[Unknown] = []
     for nonce in nonces[:MOST_TRANSACTIONS]:
         seen = await engine.rail.transaction_with_nonce(lane.signer, nonce)
@@ -97,7 +99,7 @@ async def _match_snapshot(engine: Engine, unknown: Unknown, contracts: list[Life
     token = unknown.seen.call.to
     if not contracts or token is None:
         return Match(unknown, "a snapshot of a token that is no asset here")
-    snapshot_id = await engine.security_token.snapshot_id_in(unknown.seen.transaction_hash, token) or 0
+    snapshot_id = await engine.security_token.snapshot_id_in(unknown.seen.transaction_hash, token) or SnapshotId(0)
     totals = await _totals_paid_on(engine, snapshot_id, unknown.seen.block_number, contracts)
     async with engine.unit_of_work() as work:
         waiting = [
@@ -119,7 +121,7 @@ async def _match_snapshot(engine: Engine, unknown: Unknown, contracts: list[Life
 
 
 async def _totals_paid_on(
-    engine: Engine, snapshot_id: int, from_block: int, contracts: list[LifecycleContract]
+    engine: Engine, snapshot_id: SnapshotId, from_block: BlockNumber, contracts: list[LifecycleContract]
 ) -> set[int]:
     """The totals that executions on a snapshot were made with, one a call (docs/facts-contracts.md#amounts)."""
     head = await engine.rail.head()
@@ -127,7 +129,9 @@ async def _totals_paid_on(
         execution.event.execution.total_base_units
         for contract in contracts
         if contract.address is not None
-        for execution in await engine.lifecycle_contract.executions(contract.address, from_block, head.number)
+        for execution in await engine.lifecycle_contract.executions(
+            contract.address, from_block=from_block, to_block=head.number
+        )
         if execution.event.execution.is_of(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id)
     }
 

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from libs.chain.quantities import SnapshotId
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.unit_of_work import UnitOfWork
 from payout_service.domain.payout import Payout, PayoutState
@@ -13,7 +14,7 @@ _NEVER_PAID = frozenset({PayoutState.REQUESTED, PayoutState.FAILED})
 async def payout_of_execution(work: UnitOfWork, asset_id: UUID, execution: Execution) -> Payout | None:
     """The payout of an asset that an execution pays for; of several payouts of one action the newest."""
     if execution.kind is ExecutionKind.AMOUNT_SNAPSHOT:
-        return await work.payouts.with_snapshot(asset_id, execution.reference_id)
+        return await work.payouts.with_snapshot(asset_id, SnapshotId(execution.reference_id))
     is_cash_out = execution.kind is ExecutionKind.CASH_OUT
     found: list[Payout] = []
     for kind in [PayoutKind.REDEMPTION] if is_cash_out else [PayoutKind.DIVIDEND, PayoutKind.COUPON]:

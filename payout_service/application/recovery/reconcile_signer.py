@@ -9,6 +9,7 @@ is still to be sent. What cannot be matched needs an operator who has looked at 
 from dataclasses import dataclass
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import Nonce
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
 from payout_service.application.engine import Engine
@@ -66,7 +67,7 @@ async def reconcile_signer(
         for match in matches:
             await _adopt(engine, work, match)
         await work.journal.add_foreign([_foreign(engine, lane, match) for match in matches])
-        next_nonce = max([lane.next_nonce, *(match.unknown.nonce + 1 for match in matches)])
+        next_nonce = max([lane.next_nonce, *(Nonce(match.unknown.nonce + 1) for match in matches)])
         locked.resume_at(next_nonce)
         await work.journal.save_lane(locked)
         await engine.failpoints.reach("signer.before_reconcile_commit")
@@ -84,7 +85,7 @@ async def _repeated(engine: Engine, key: RequestKey, signer: EvmAddress) -> Sign
     return SignerAccount(await view_signer(engine, signer), [])
 
 
-async def _halted_lane(engine: Engine, signer: EvmAddress) -> tuple[NonceLane, int]:
+async def _halted_lane(engine: Engine, signer: EvmAddress) -> tuple[NonceLane, Nonce]:
     """The lane that stopped, and how many transactions the chain finally has of its signer."""
     if signer not in engine.signers:
         raise AppError(Reason.SIGNER_NOT_FOUND, f"{signer} is no signer of this service", field="name")

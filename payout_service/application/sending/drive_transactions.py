@@ -6,6 +6,7 @@ the owner's row, the lane, the intent.
 """
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber, Nonce
 from payout_service.application.ports.rail import Head, Receipt
 from payout_service.application.sending.chain_identity import WrongChainError, refuse_wrong_chain
 from payout_service.application.sending.lanes import Lanes, wake_owner
@@ -34,9 +35,9 @@ async def drive_transactions(lanes: Lanes, signer: EvmAddress) -> bool:
         for intent in in_flight:
             moved |= await _advance(lanes, intent, head, chain_nonce)
     lowest_open = in_flight[0].nonce if in_flight else lane.next_nonce
-    if chain_nonce < (lowest_open or 0):
+    if lowest_open is not None and chain_nonce < lowest_open:
         # Everything below is final in the journal. Signed now, a transaction would wait behind a gap.
-        await resend_final(lanes, lane, chain_nonce, lowest_open or 0)
+        await resend_final(lanes, lane, chain_nonce=chain_nonce, lowest_open_nonce=lowest_open)
     else:
         moved |= await sign_next(lanes, lane, chain_nonce)
     if moved:
@@ -51,7 +52,7 @@ async def _lane(lanes: Lanes, signer: EvmAddress) -> NonceLane:
         # From nonce 0, whatever the chain has: a signer with transactions that no journal knows stops before its
         # first, because this database may be a backup of the time before that.
         async with lanes.unit_of_work() as work:
-            await work.journal.add_lane(NonceLane(lanes.chain_id, signer, genesis_hash, next_nonce=0))
+            await work.journal.add_lane(NonceLane(lanes.chain_id, signer, genesis_hash, next_nonce=Nonce(0)))
             lane = await work.journal.lock_lane(lanes.chain_id, signer)
             await work.commit()
     if lane is None or lane.genesis_hash != genesis_hash:
@@ -59,7 +60,7 @@ async def _lane(lanes: Lanes, signer: EvmAddress) -> NonceLane:
     return lane
 
 
-async def _advance(lanes: Lanes, intent: TransactionIntent, head: Head, chain_nonce: int) -> bool:
+async def _advance(lanes: Lanes, intent: TransactionIntent, head: Head, chain_nonce: Nonce) -> bool:
     """Looks for the outcome of one intent; sends its bytes, or others in their place, when there is none yet."""
     is_nonce_used = intent.nonce is not None and intent.nonce < chain_nonce
     if intent.state is not IntentState.SIGNED and (is_nonce_used or intent.state is IntentState.MINED):
@@ -107,7 +108,7 @@ async def _record_receipt(lanes: Lanes, intent: TransactionIntent, receipt: Rece
 
 
 async def _is_nonce_finally_used(lanes: Lanes, intent: TransactionIntent, head: Head) -> bool:
-    final_block = head.number - lanes.settings.confirmations
+    final_block = BlockNumber(head.number - lanes.settings.confirmations)
     if intent.nonce is None or final_block < 0:
         return False
     return await lanes.rail.nonce_at(intent.signer, final_block) > intent.nonce

@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import Nonce
 from payout_service.application.engine import Engine
 from payout_service.domain.waits import told
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignerView:
     """A signer's lane. `next_nonce` is 0 before its first use; `halted_because` is empty while it may sign."""
 
     address: EvmAddress
     chain_id: int
-    next_nonce: int
+    next_nonce: Nonce
     in_flight_count: int
     queued_count: int
     halted_because: str
@@ -33,7 +34,7 @@ async def view_signer(engine: Engine, signer: EvmAddress) -> SignerView:
     return SignerView(
         address=signer,
         chain_id=engine.chain_id,
-        next_nonce=lane.next_nonce if lane else 0,
+        next_nonce=lane.next_nonce if lane else Nonce(0),
         in_flight_count=len(in_flight),
         queued_count=queued_count,
         halted_because=told(lane.halted_because if lane else None),

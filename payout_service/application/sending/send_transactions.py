@@ -4,6 +4,7 @@ their place when the intent shall not happen any more. Whatever a node says, the
 
 from datetime import timedelta
 
+from libs.chain.quantities import Nonce
 from libs.errors import AppError, Code
 from payout_service.application.ports.sender import BroadcastAnswer, BroadcastResult
 from payout_service.application.sending.lanes import Lanes
@@ -34,7 +35,7 @@ _WAITS = {
 }
 
 
-async def send_again(lanes: Lanes, intent: TransactionIntent, chain_nonce: int) -> bool:
+async def send_again(lanes: Lanes, intent: TransactionIntent, chain_nonce: Nonce) -> bool:
     """Sends what is due. Returns True when something moved. Raises AppError CHAIN_UNAVAILABLE."""
     problem = None
     if _may_be_replaced(lanes, intent, chain_nonce):
@@ -48,7 +49,7 @@ async def send_again(lanes: Lanes, intent: TransactionIntent, chain_nonce: int) 
     return await _broadcast(lanes, intent, problem)
 
 
-async def resend_final(lanes: Lanes, lane: NonceLane, chain_nonce: int, lowest_open_nonce: int) -> None:
+async def resend_final(lanes: Lanes, lane: NonceLane, *, chain_nonce: Nonce, lowest_open_nonce: Nonce) -> None:
     """The chain lacks transactions that are final in the journal: the node lags, or a reorg was deeper than the
     confirmations. The same bytes do the same or nothing, so they are sent again until the chain has them.
     """
@@ -57,7 +58,7 @@ async def resend_final(lanes: Lanes, lane: NonceLane, chain_nonce: int, lowest_o
     )
     await note_lane_problem(lanes, lane, Wait(WaitFor.CHAIN_BEHIND_JOURNAL, detail))
     async with lanes.unit_of_work() as work:
-        missing = await work.journal.next_final(lane.chain_id, lane.signer, chain_nonce, _MOST_RESENT)
+        missing = await work.journal.next_final(lane.chain_id, lane.signer, chain_nonce, limit=_MOST_RESENT)
     for intent in missing:
         mined = intent.outcome.transaction_hash if intent.outcome else ""
         for attempt in intent.attempts:
@@ -65,7 +66,7 @@ async def resend_final(lanes: Lanes, lane: NonceLane, chain_nonce: int, lowest_o
                 await lanes.sender.broadcast(attempt.raw)
 
 
-def _may_be_replaced(lanes: Lanes, intent: TransactionIntent, chain_nonce: int) -> bool:
+def _may_be_replaced(lanes: Lanes, intent: TransactionIntent, chain_nonce: Nonce) -> bool:
     newest = intent.attempts[-1]
     if intent.void_reason and not newest.is_no_op:
         return True
@@ -93,7 +94,7 @@ async def _replace(lanes: Lanes, intent: TransactionIntent) -> bool:
         intent.signer,
         no_op(intent.signer) if is_no_op else intent.call,
         chain_id=intent.chain_id,
-        nonce=intent.nonce or 0,
+        nonce=Nonce(intent.nonce or 0),
         gas_limit=NO_OP_GAS if is_no_op else intent.gas_limit,
         fees=fees,
     )

@@ -1,5 +1,6 @@
 """Gives the next intent of a lane its nonce and its signed bytes, durable with one commit, before it is sent."""
 
+from libs.chain.quantities import Nonce
 from payout_service.application.ports.rail import CallWouldRevertError
 from payout_service.application.sending.lanes import Lanes, wake_owner
 from payout_service.domain.batch_sizing import fits, gas_limit
@@ -19,13 +20,13 @@ from payout_service.domain.waits import Wait, WaitFor, signer_stopped
 _MOST_CANDIDATES = 32
 
 
-async def sign_next(lanes: Lanes, lane: NonceLane, chain_nonce: int) -> bool:
+async def sign_next(lanes: Lanes, lane: NonceLane, chain_nonce: Nonce) -> bool:
     """Signs the oldest intent that can be sent. Returns True when something moved.
 
     One that cannot be sent now says why, and does not hold up the others.
     """
     async with lanes.unit_of_work() as work:
-        candidates = await work.journal.created(lane.chain_id, lane.signer, _MOST_CANDIDATES)
+        candidates = await work.journal.created(lane.chain_id, lane.signer, limit=_MOST_CANDIDATES)
     if not candidates:
         return False
     if lane.halted_because:
@@ -53,7 +54,7 @@ async def _gas(lanes: Lanes, intent: TransactionIntent) -> int | None:
     """The gas limit to sign; None, with the reason noted, when the call cannot be made now."""
     try:
         estimate = await lanes.rail.estimate_gas(intent.signer, intent.call)
-        return gas_limit(estimate, lanes.settings.max_transaction_gas)
+        return gas_limit(estimated_gas=estimate, max_gas=lanes.settings.max_transaction_gas)
     except CallWouldRevertError as error:
         await _note_problem(lanes, intent, Wait(WaitFor.CALL_WOULD_REVERT, error.reason))
     except ValueError as error:
@@ -75,7 +76,7 @@ async def _gas_of_batch(lanes: Lanes, intent: TransactionIntent) -> int | None:
         reason = VoidReason(VoidedBecause.NO_LONGER_FITS, f"it needs {estimate} gas now")
         await _void(lanes, intent, reason)
     else:
-        return gas_limit(estimate, lanes.settings.batch_limits.max_gas)
+        return gas_limit(estimated_gas=estimate, max_gas=lanes.settings.batch_limits.max_gas)
     return None
 
 
@@ -90,7 +91,7 @@ async def _void(lanes: Lanes, intent: TransactionIntent, reason: VoidReason) -> 
             await work.commit()
 
 
-async def _sign(lanes: Lanes, intent: TransactionIntent, gas: int, fees: Fees, chain_nonce: int) -> bool:
+async def _sign(lanes: Lanes, intent: TransactionIntent, gas: int, fees: Fees, chain_nonce: Nonce) -> bool:
     async with lanes.unit_of_work() as work:
         lane = await work.journal.lock_lane(intent.chain_id, intent.signer)
         intent = await work.journal.lock(intent.intent_id)

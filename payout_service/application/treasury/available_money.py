@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from libs.chain.quantities import BaseUnits, BlockNumber
 from libs.errors import AppError, Reason
 from payout_service.application.engine import Engine
 from payout_service.domain.treasury import TreasuryKey
@@ -16,8 +17,8 @@ class BalanceLook:
     """
 
     version: int
-    balance_base_units: int
-    block_number: int
+    balance_base_units: BaseUnits
+    block_number: BlockNumber
 
 
 async def look_at_balance(engine: Engine, key: TreasuryKey) -> BalanceLook:

@@ -1,5 +1,6 @@
 """Promises money of a lifecycle contract to a payout before any is paid from it (docs/architecture.md#money)."""
 
+from libs.chain.quantities import BaseUnits
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.treasury.available_money import look_at_balance
 from payout_service.domain.lifecycle import LifecycleContract
@@ -22,16 +23,18 @@ async def commit_funds(engine: Engine, payout: Payout, contract: LifecycleContra
             return StepResult(0)
         # Of a redemption's later rounds: what is paid, or has moved to a payee in dispute, needs no promise.
         moved = tally_of(await work.plan_rows.tallies(payout.payout_id), PaymentState.DISPUTED).moved_base_units
-        needed = payout.plan.payable_base_units - payout.progress.paid_base_units - moved
+        needed = BaseUnits(payout.plan.payable_base_units - payout.progress.paid_base_units - moved)
         # A percentage was promised its whole total when the total was fixed; what nobody is due goes back.
         own = await work.treasury.committed_to(key, locked.payout_id)
         available = look.balance_base_units - await work.treasury.committed(key) + own
         if available < needed:
-            return StepResult(engine.settings.poll_seconds, money_lacks(key, needed - max(available, 0)))
+            return StepResult(
+                engine.settings.poll_seconds, money_lacks(key, BaseUnits(needed - max(available, 0)))
+            )
         if own > needed:
-            await work.treasury.reduce(key, locked.payout_id, own - needed)
+            await work.treasury.reduce(key, locked.payout_id, BaseUnits(own - needed))
         elif own or locked.round_number > 1:
-            await work.treasury.add(key, locked.payout_id, needed - own)
+            await work.treasury.add(key, locked.payout_id, BaseUnits(needed - own))
         else:
             await work.treasury.commit(key, locked.payout_id, needed)
         locked.begin_execution(engine.now())

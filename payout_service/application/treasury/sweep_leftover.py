@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey, repeated_resource_id
 from payout_service.application.engine import Engine, what_it_waits_for
@@ -34,7 +35,7 @@ class SweepLeftover:
     key: RequestKey
     asset_id: UUID
     to: EvmAddress
-    amount_base_units: int | None
+    amount_base_units: BaseUnits | None
 
 
 async def sweep_leftover(engine: Engine, command: SweepLeftover) -> Sweep:
@@ -114,7 +115,7 @@ async def _set_aside(engine: Engine, command: SweepLeftover, contract: Lifecycle
     async with engine.unit_of_work() as work:
         if await work.treasury.lock(key) != look.version:
             return None
-        available = max(0, look.balance_base_units - await work.treasury.committed(key))
+        available = BaseUnits(max(0, look.balance_base_units - await work.treasury.committed(key)))
         amount = available if command.amount_base_units is None else command.amount_base_units
         if amount > available or amount == 0:
             raise AppError(

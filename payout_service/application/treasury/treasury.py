@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from libs.chain.quantities import BaseUnits
 from libs.errors import AppError, Reason
 from payout_service.application.engine import Engine
 from payout_service.domain.lifecycle import LifecycleContract
@@ -11,26 +12,28 @@ from payout_service.domain.treasury import treasury_key
 _MOST_COMMITMENTS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TreasuryView:
     """Base units of the payment token. `commitments` are resource names with what is promised, largest first."""
 
     contract: LifecycleContract
-    balance_base_units: int
-    committed_base_units: int
-    commitments: list[tuple[str, int]]
+    balance_base_units: BaseUnits
+    committed_base_units: BaseUnits
+    commitments: list[tuple[str, BaseUnits]]
 
     @property
-    def available_base_units(self) -> int:
+    def available_base_units(self) -> BaseUnits:
         """What may be promised or swept."""
-        return max(0, self.balance_base_units - self.committed_base_units)
+        return BaseUnits(max(0, self.balance_base_units - self.committed_base_units))
 
 
 async def get_treasury(engine: Engine, asset_id: UUID) -> TreasuryView:
     """Raises AppError ASSET_NOT_YET_KNOWN or CHAIN_UNAVAILABLE."""
     contract = await known_contract(engine, asset_id)
     if contract.address is None:
-        return TreasuryView(contract, 0, 0, [])
+        return TreasuryView(
+            contract=contract, balance_base_units=BaseUnits(0), committed_base_units=BaseUnits(0), commitments=[]
+        )
     key = treasury_key(contract)
     async with engine.unit_of_work() as work:
         owners = await work.treasury.commitments(key, _MOST_COMMITMENTS)
@@ -39,14 +42,17 @@ async def get_treasury(engine: Engine, asset_id: UUID) -> TreasuryView:
         ]
     balance, committed = await balance_and_committed(engine, contract)
     return TreasuryView(
-        contract, balance, committed, [(f"{kind}/{owner}", amount) for kind, owner, amount in names]
+        contract=contract,
+        balance_base_units=balance,
+        committed_base_units=committed,
+        commitments=[(f"{kind}/{owner}", amount) for kind, owner, amount in names],
     )
 
 
-async def balance_and_committed(engine: Engine, contract: LifecycleContract) -> tuple[int, int]:
+async def balance_and_committed(engine: Engine, contract: LifecycleContract) -> tuple[BaseUnits, BaseUnits]:
     """What a contract holds at the newest block, and what of that is promised; 0 before it is deployed."""
     if contract.address is None:
-        return 0, 0
+        return BaseUnits(0), BaseUnits(0)
     key = treasury_key(contract)
     # Commitments first: were they read later, one that was paid and reduced in between would count twice.
     async with engine.unit_of_work() as work:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits
 from libs.evm import interfaces
 from libs.evm.abi import Function, UndecodableError
 from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
@@ -18,7 +19,7 @@ class EvmCalls:
     def pay_batch(self, contract: EvmAddress, token: EvmAddress, execution: Execution) -> ContractCall:
         return ContractCall(contract, _execution_data(token, execution))
 
-    def sweep(self, contract: EvmAddress, to: EvmAddress, amount_base_units: int) -> ContractCall:
+    def sweep(self, contract: EvmAddress, to: EvmAddress, amount_base_units: BaseUnits) -> ContractCall:
         return ContractCall(contract, interfaces.TRANSFER_PAYMENT_TOKEN.encode(to.value, amount_base_units))
 
     def set_paused(self, contract: EvmAddress, paused: bool) -> ContractCall:
@@ -72,10 +73,10 @@ def _recognised_execution(data: bytes) -> Execution | None:
             return Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, tuple(holders))
         case interfaces.EXECUTE_DISTRIBUTION_BY_ADDRESSES.selector:
             _, action_id, holders = _arguments(interfaces.EXECUTE_DISTRIBUTION_BY_ADDRESSES, data)
-            return Execution(ExecutionKind.DISTRIBUTION, action_id, 0, tuple(holders))
+            return Execution(ExecutionKind.DISTRIBUTION, action_id, BaseUnits(0), tuple(holders))
         case interfaces.EXECUTE_BOND_CASH_OUT_BY_ADDRESSES.selector:
             _, holders = _arguments(interfaces.EXECUTE_BOND_CASH_OUT_BY_ADDRESSES, data)
-            return Execution(ExecutionKind.CASH_OUT, 0, 0, tuple(holders))
+            return Execution(ExecutionKind.CASH_OUT, 0, BaseUnits(0), tuple(holders))
     return None
 
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress
 from libs.errors import AppError, Reason
 from libs.evm import interfaces
 from libs.evm.abi import Function
@@ -78,7 +79,7 @@ class EvmEntitlements(EvmReader):
     """A part of the port `SecurityToken`."""
 
     async def corporate_action(
-        self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: int | None = None
+        self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: BlockNumber | None = None
     ) -> CorporateAction | None:
         """Raises ValueError for a kind that is no corporate action."""
         getter = _GETTERS[kind].action if kind.is_corporate_action else None
@@ -92,7 +93,13 @@ class EvmEntitlements(EvmReader):
         (terms, snapshot_id), is_cancelled = answer
         record_time, execution_time, *_ = terms
         is_rate_set = kind is not PayoutKind.COUPON or terms[-1] == interfaces.COUPON_RATE_SET
-        return CorporateAction(record_time, execution_time, snapshot_id, is_cancelled, is_rate_set)
+        return CorporateAction(
+            record_time=record_time,
+            execution_time=execution_time,
+            snapshot_id=snapshot_id,
+            is_cancelled=is_cancelled,
+            is_rate_set=is_rate_set,
+        )
 
     async def _refuse_another_version(
         self, token: EvmAddress, kind: PayoutKind, action_id: int, block: str
@@ -123,26 +130,26 @@ class EvmEntitlements(EvmReader):
                 return int(answer[-1])
         return None
 
-    async def entitled_count(self, source: EntitlementSource, block_number: int) -> int:
+    async def entitled_count(self, source: EntitlementSource, block_number: BlockNumber) -> int:
         getter = _GETTERS[source.kind].count
         (count,) = await self._read(source.token.value, getter, *_action(source), block=hex(block_number))
         return int(count)
 
     async def entitled_page(
-        self, source: EntitlementSource, page: int, length: int, block_number: int
+        self, source: EntitlementSource, *, page: int, length: int, block_number: BlockNumber
     ) -> list[Entitlement]:
         getter, block = _GETTERS[source.kind].page, hex(block_number)
         holders = await self._page_of_holders(source.token.value, getter, _action(source), page, length, block)
         return await self._entitlements(source, holders, block)
 
     async def entitlements(
-        self, source: EntitlementSource, holders: Sequence[str], block_number: int | None = None
+        self, source: EntitlementSource, holders: Sequence[HolderAddress], block_number: BlockNumber | None = None
     ) -> list[Entitlement]:
         block = await self._newest_block() if block_number is None else hex(block_number)
         return await self._entitlements(source, holders, block)
 
     async def _entitlements(
-        self, source: EntitlementSource, holders: Sequence[str], block: str
+        self, source: EntitlementSource, holders: Sequence[HolderAddress], block: str
     ) -> list[Entitlement]:
         token, getters = source.token.value, _GETTERS[source.kind]
         arguments = [(*_action(source), holder) for holder in holders]
@@ -170,7 +177,7 @@ class EvmEntitlements(EvmReader):
         ]
 
     async def _total_balances(
-        self, token: str, holders: Sequence[str], free_balances: Sequence[int], block: str
+        self, token: str, holders: Sequence[HolderAddress], free_balances: Sequence[int], block: str
     ) -> list[int]:
         """With tokens that are not free. Where the asset does not sum them (npm package 2.0.0), by its parts."""
         arguments = [(holder,) for holder in holders]
@@ -206,7 +213,7 @@ def _per_token(amount: Sequence[Any], tokens: int, payment_token_decimals: int) 
     )
 
 
-def _base_units(amount: Sequence[Any], payment_token_decimals: int) -> int:
+def _base_units(amount: Sequence[Any], payment_token_decimals: int) -> BaseUnits:
     """As the lifecycle contract computes it. Before the record date, and of a cancelled coupon, it is 0/0: 0."""
     numerator, denominator = amount[:2]
-    return int(numerator * 10**payment_token_decimals // denominator) if denominator else 0
+    return BaseUnits(numerator * 10**payment_token_decimals // denominator if denominator else 0)

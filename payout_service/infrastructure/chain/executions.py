@@ -9,6 +9,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress
 from libs.evm import interfaces
 from libs.evm.abi import Event, UndecodableError
 from libs.evm.rpc import Log, quantity
@@ -37,7 +38,9 @@ _PAID_FLAG_OFFSETS = {
 class EvmExecutions(EvmReader):
     """A part of the port `LifecycleContractPort`."""
 
-    async def executions(self, contract: EvmAddress, from_block: int, to_block: int) -> list[SeenExecution]:
+    async def executions(
+        self, contract: EvmAddress, *, from_block: BlockNumber, to_block: BlockNumber
+    ) -> list[SeenExecution]:
         """Raises LogsRefusedError where the node does not tell of a block."""
         any_of_them = [hex_of(topic) for topic in _EVENTS]
         return seen_executions(await self._logs(contract.value, [any_of_them], from_block, to_block))
@@ -62,9 +65,9 @@ class EvmExecutions(EvmReader):
         contract: EvmAddress,
         kind: ExecutionKind,
         reference_id: int,
-        holders: Sequence[str],
-        block_number: int,
-    ) -> dict[str, bool]:
+        holders: Sequence[HolderAddress],
+        block_number: BlockNumber,
+    ) -> dict[HolderAddress, bool]:
         if kind is ExecutionKind.CASH_OUT:
             return dict.fromkeys(holders, False)
         base = interfaces.PAID_FLAG_BASE + _PAID_FLAG_OFFSETS[kind]
@@ -102,18 +105,20 @@ def _execution(event: Event, call: Sequence[Any]) -> Execution:
         return Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, holders)
     if event is interfaces.DISTRIBUTION_BY_ADDRESSES_EXECUTED:
         action_id, holders = call
-        return Execution(ExecutionKind.DISTRIBUTION, action_id, 0, holders)
+        return Execution(ExecutionKind.DISTRIBUTION, action_id, BaseUnits(0), holders)
     (holders,) = call
-    return Execution(ExecutionKind.CASH_OUT, 0, 0, holders)
+    return Execution(ExecutionKind.CASH_OUT, 0, BaseUnits(0), holders)
 
 
-def _transferred(logs: Sequence[Log], payment_token: EvmAddress, contract: EvmAddress) -> Counter[str]:
+def _transferred(
+    logs: Sequence[Log], payment_token: EvmAddress, contract: EvmAddress
+) -> dict[HolderAddress, BaseUnits]:
     """Payment tokens that left the contract, by receiver."""
-    sums: Counter[str] = Counter()
+    sums: Counter[HolderAddress] = Counter()
     for sender, receiver, amount in transfers_of(logs, payment_token):
         if sender == contract.value:
-            sums[receiver] += amount
-    return sums
+            sums[HolderAddress(receiver)] += amount
+    return {receiver: BaseUnits(amount) for receiver, amount in sums.items()}
 
 
 def _burn_logs(logs: Sequence[Log], token: EvmAddress) -> Iterator[BurnLog]:

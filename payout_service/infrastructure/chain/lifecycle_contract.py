@@ -1,6 +1,7 @@
 """The lifecycle contract: its calls, its roles and its pause, and what it has executed."""
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber
 from libs.evm import interfaces
 from libs.evm.abi import UndecodableError
 from libs.evm.rpc import CallRevertedError, RpcRefusedError, quantity
@@ -9,7 +10,7 @@ from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.infrastructure.chain.calls import EvmCalls
 from payout_service.infrastructure.chain.executions import EvmExecutions
 
-_PAYS_NOBODY = Execution(ExecutionKind.AMOUNT_SNAPSHOT, 0, 0, ())
+_PAYS_NOBODY = Execution(ExecutionKind.AMOUNT_SNAPSHOT, 0, BaseUnits(0), ())
 
 
 class EvmLifecycleContract(EvmCalls, EvmExecutions):
@@ -26,7 +27,7 @@ class EvmLifecycleContract(EvmCalls, EvmExecutions):
         (paused,) = await self._rpc.call(contract.value, interfaces.IS_PAUSED)
         return bool(paused)
 
-    async def was_paused(self, contract: EvmAddress, block_number: int) -> bool | None:
+    async def was_paused(self, contract: EvmAddress, block_number: BlockNumber) -> bool | None:
         try:
             (paused,) = await self._rpc.call(contract.value, interfaces.IS_PAUSED, block=hex(block_number))
         except (RpcRefusedError, UndecodableError):

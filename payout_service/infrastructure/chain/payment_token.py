@@ -3,6 +3,7 @@
 from eth_abi.abi import encode
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress
 from libs.evm import interfaces
 from libs.evm.rpc import CallRevertedError, RpcRefusedError, RpcUnavailableError, quantity
 from libs.evm.tokens import try_call
@@ -15,14 +16,14 @@ class EvmPaymentToken(EvmReader):
     """Implements the port `PaymentToken`."""
 
     async def payment_token_balance(
-        self, token: EvmAddress, account: EvmAddress, block_number: int | None = None
-    ) -> int:
+        self, token: EvmAddress, account: EvmAddress, block_number: BlockNumber | None = None
+    ) -> BaseUnits:
         block = "latest" if block_number is None else hex(block_number)
         (balance,) = await self._read(token.value, interfaces.BALANCE_OF, account.value, block=block)
-        return int(balance)
+        return BaseUnits(balance)
 
     async def why_refused(
-        self, contract: EvmAddress, payment_token: EvmAddress, payee: str, amount_base_units: int
+        self, contract: EvmAddress, payment_token: EvmAddress, payee: HolderAddress, amount_base_units: BaseUnits
     ) -> str:
         """True or no answer is a success, as it is to the lifecycle contract."""
         data = interfaces.TRANSFER_TOKENS.encode(payee, amount_base_units)
@@ -40,14 +41,14 @@ class EvmPaymentToken(EvmReader):
         return "" if answer == "0x" or quantity(answer) == 1 else "the token's transfer answered false"
 
     async def outgoing_transfers(
-        self, payment_token: EvmAddress, contract: EvmAddress, from_block: int, to_block: int
+        self, payment_token: EvmAddress, contract: EvmAddress, *, from_block: BlockNumber, to_block: BlockNumber
     ) -> list[SeenTransfer]:
         """A log of another layout proves nothing and is left out."""
         topics = [hex_of(interfaces.TRANSFER.topic), hex_of(encode(["address"], [contract.value]))]
         logs = await self._logs(payment_token.value, topics, from_block, to_block)
         decoded = ((log, transfer_of(log)) for log in logs)
         return [
-            SeenTransfer(log.transaction_hash, log.block_number, transfer[1], transfer[2])
+            SeenTransfer(log.transaction_hash, log.block_number, transfer[1], BaseUnits(transfer[2]))
             for log, transfer in decoded
             if transfer is not None
         ]

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber, Nonce, Wei
 from libs.errors import AppError, Reason
 from libs.evm.interfaces import LIFECYCLE_IS_PAUSED
 from libs.evm.rpc import CallRevertedError, JsonRpc, RpcRefusedError, RpcUnavailableError, quantity
@@ -17,9 +18,9 @@ from payout_service.domain.transaction import ContractCall, Outcome
 _T = TypeVar("_T")
 
 _GWEI = 10**9
-_DEFAULT_PRIORITY_FEE_WEI = _GWEI
+_DEFAULT_PRIORITY_FEE_WEI = Wei(_GWEI)
 # A node's advice, within reason: miners take nothing for nothing, and no chain asks a hundred gwei as a tip.
-_LEAST_PRIORITY_FEE_WEI, _MOST_PRIORITY_FEE_WEI = 1, 100 * _GWEI
+_LEAST_PRIORITY_FEE_WEI, _MOST_PRIORITY_FEE_WEI = Wei(1), Wei(100 * _GWEI)
 
 
 class FeeModel(Enum):
@@ -62,13 +63,13 @@ class EvmRail:
         block = await self._rpc.latest_block()
         return Head(block.number, block.hash, block.timestamp_seconds)
 
-    async def block_hash(self, number: int) -> str | None:
+    async def block_hash(self, number: BlockNumber) -> str | None:
         block = await self._rpc.block(number)
         return block.hash if block else None
 
-    async def nonce_at(self, signer: EvmAddress, block_number: int | None) -> int:
+    async def nonce_at(self, signer: EvmAddress, block_number: BlockNumber | None) -> Nonce:
         tag = "latest" if block_number is None else hex(block_number)
-        return quantity(await self._rpc.request("eth_getTransactionCount", signer.value, tag))
+        return Nonce(quantity(await self._rpc.request("eth_getTransactionCount", signer.value, tag)))
 
     async def estimate_gas(self, signer: EvmAddress, call: ContractCall) -> int:
         transaction = {"from": signer.value, "data": "0x" + call.data.hex()}
@@ -94,9 +95,9 @@ class EvmRail:
         if base_fee == 0 or self._fee_model is FeeModel.NODE_GAS_PRICE:
             base_fee = await self._gas_price()
         priority_fee = await self._priority_fee()
-        return FeeQuote(base_fee + priority_fee, base_fee, priority_fee)
+        return FeeQuote(Wei(base_fee + priority_fee), base_fee_wei=base_fee, priority_fee_wei=priority_fee)
 
-    async def transaction_with_nonce(self, signer: EvmAddress, nonce: int) -> SeenTransaction | None:
+    async def transaction_with_nonce(self, signer: EvmAddress, nonce: Nonce) -> SeenTransaction | None:
         """The block is found by the signer's transaction count, which needs old state."""
         block_number = await self._block_that_used(signer, nonce)
         if block_number is None:
@@ -123,25 +124,25 @@ class EvmRail:
         answer = await self._rpc.request("eth_getTransactionReceipt", transaction_hash)
         return None if answer is None else _receipt(answer)
 
-    async def gas_money_wei(self, account: EvmAddress) -> int:
-        return quantity(await self._ask("eth_getBalance", account.value, "latest"))
+    async def gas_money_wei(self, account: EvmAddress) -> Wei:
+        return Wei(quantity(await self._ask("eth_getBalance", account.value, "latest")))
 
     async def _read_genesis_hash(self) -> str:
-        block = await self._rpc.block(0)
+        block = await self._rpc.block(BlockNumber(0))
         if block is None:
             raise AppError(Reason.CHAIN_UNAVAILABLE, "the node does not know block 0")
         return block.hash
 
-    async def _priority_fee(self) -> int:
+    async def _priority_fee(self) -> Wei:
         """The tip that the node advises, within bounds; 1 gwei where it does not know the method."""
         try:
-            advised = quantity(await self._rpc.request("eth_maxPriorityFeePerGas"))
+            advised = Wei(quantity(await self._rpc.request("eth_maxPriorityFeePerGas")))
         except RpcRefusedError:
             return _DEFAULT_PRIORITY_FEE_WEI
         return min(max(advised, _LEAST_PRIORITY_FEE_WEI), _MOST_PRIORITY_FEE_WEI)
 
-    async def _gas_price(self) -> int:
-        return quantity(await self._ask("eth_gasPrice"))
+    async def _gas_price(self) -> Wei:
+        return Wei(quantity(await self._ask("eth_gasPrice")))
 
     async def _ask(self, method: str, *parameters: object) -> Any:
         """The answer to what no sound node refuses. Raises RpcUnavailableError."""
@@ -150,7 +151,7 @@ class EvmRail:
         except RpcRefusedError as error:
             raise RpcUnavailableError(f"the node refused {method}: {error}") from error
 
-    async def _block_that_used(self, signer: EvmAddress, nonce: int) -> int | None:
+    async def _block_that_used(self, signer: EvmAddress, nonce: Nonce) -> BlockNumber | None:
         """The block after which the signer's count is past the nonce; None when none is.
 
         Backwards from the head in doubling steps, then halving: about 2 log2(blocks) questions, and no older
@@ -161,19 +162,19 @@ class EvmRail:
             return None
         not_used_by, step = used_by, 1
         while not_used_by > 0:
-            not_used_by = max(0, used_by - step)
+            not_used_by = BlockNumber(max(0, used_by - step))
             if await self._count_at(signer, not_used_by) <= nonce:
                 break
             used_by, step = not_used_by, 2 * step
         while used_by - not_used_by > 1:
-            middle = (used_by + not_used_by) // 2
+            middle = BlockNumber((used_by + not_used_by) // 2)
             if await self._count_at(signer, middle) > nonce:
                 used_by = middle
             else:
                 not_used_by = middle
         return used_by
 
-    async def _count_at(self, signer: EvmAddress, block_number: int) -> int:
+    async def _count_at(self, signer: EvmAddress, block_number: BlockNumber) -> Nonce:
         try:
             return await self.nonce_at(signer, block_number)
         except RpcRefusedError as error:
@@ -204,7 +205,7 @@ class _Reused(Generic[_T]):
         return answer
 
 
-def _transaction_with(block: Any, signer: EvmAddress, nonce: int) -> Mapping[str, Any] | None:
+def _transaction_with(block: Any, signer: EvmAddress, nonce: Nonce) -> Mapping[str, Any] | None:
     """The transaction of a block with all its transactions. Raises RpcUnavailableError for a malformed one."""
     try:
         for entry in block["transactions"] if block else ():
@@ -232,7 +233,7 @@ def _receipt(answer: Mapping[str, Any]) -> Receipt:
             succeeded=quantity(answer["status"]) == 1,
             outcome=Outcome(
                 transaction_hash=answer["transactionHash"].lower(),
-                block_number=quantity(answer["blockNumber"]),
+                block_number=BlockNumber(quantity(answer["blockNumber"])),
                 block_hash=answer["blockHash"].lower(),
                 gas_used=quantity(answer["gasUsed"]),
                 created_contract=EvmAddress(created.lower()) if created else None,

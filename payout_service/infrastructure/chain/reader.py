@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
+from libs.chain.quantities import BlockNumber, HolderAddress
 from libs.evm import interfaces
 from libs.evm.abi import Function
 from libs.evm.rpc import CallRevertedError, JsonRpc, Log, RpcRefusedError, RpcUnavailableError, parse_log
@@ -36,7 +37,7 @@ class EvmReader:
 
     async def _page_of_holders(
         self, token: str, function: Function, arguments: Sequence[object], page: int, length: int, block: str
-    ) -> list[str]:
+    ) -> list[HolderAddress]:
         """A page of a list of holders. Raises as `_read`.
 
         Versions 2 to 6 of the asset begin every page of a snapshot's list with its first holder: such a page is
@@ -66,7 +67,9 @@ class EvmReader:
                 return True
         return False
 
-    async def _logs(self, contract: str, topics: Sequence[object], from_block: int, to_block: int) -> list[Log]:
+    async def _logs(
+        self, contract: str, topics: Sequence[object], from_block: BlockNumber, to_block: BlockNumber
+    ) -> list[Log]:
         """Logs of a range of blocks, in windows that halve when the node refuses one, and grow again.
 
         Raises RpcUnavailableError; LogsRefusedError when the node refuses a single block.
@@ -76,7 +79,9 @@ class EvmReader:
         while from_block <= to_block:
             size = min(size, to_block - from_block + 1)
             try:
-                found += await self._rpc.logs(contract, topics, from_block, from_block + size - 1)
+                found += await self._rpc.logs(
+                    contract, topics, from_block=from_block, to_block=BlockNumber(from_block + size - 1)
+                )
             except RpcRefusedError as refusal:
                 if size == 1:
                     raise LogsRefusedError(
@@ -84,7 +89,7 @@ class EvmReader:
                     ) from refusal
                 size //= 2
                 continue
-            from_block += size
+            from_block = BlockNumber(from_block + size)
             size = min(2 * size, _MOST_BLOCKS_IN_A_WINDOW)
         return found
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError
 from libs.evm.rpc import JsonRpc
 from payout_service.application.ports.lifecycle_contract import SeenExecution
@@ -27,24 +28,32 @@ class RecordedExecutions(EvmLifecycleContract):
         self._chain_sync = chain_sync
         self._assets_of_contract = assets_of_contract
 
-    async def executions(self, contract: EvmAddress, from_block: int, to_block: int) -> list[SeenExecution]:
+    async def executions(
+        self, contract: EvmAddress, *, from_block: BlockNumber, to_block: BlockNumber
+    ) -> list[SeenExecution]:
         """Raises LogsRefusedError where neither tells of a block."""
         try:
-            return await super().executions(contract, from_block, to_block)
+            return await super().executions(contract, from_block=from_block, to_block=to_block)
         except LogsRefusedError as refusal:
             recorded = await self._recorded(contract, from_block, to_block, refusal)
-        before = await super().executions(contract, from_block, recorded.first_block - 1)
-        after = await super().executions(contract, recorded.last_block + 1, to_block)
+        before = await super().executions(
+            contract, from_block=from_block, to_block=BlockNumber(recorded.first_block - 1)
+        )
+        after = await super().executions(
+            contract, from_block=BlockNumber(recorded.last_block + 1), to_block=to_block
+        )
         return [*before, *seen_executions(recorded.logs), *after]
 
     async def _recorded(
-        self, contract: EvmAddress, from_block: int, to_block: int, refusal: LogsRefusedError
+        self, contract: EvmAddress, from_block: BlockNumber, to_block: BlockNumber, refusal: LogsRefusedError
     ) -> RecordedLogs:
         """What any of the contract's assets has on record. Raises LogsRefusedError when none has anything."""
         why = f"chain_sync_service has not read {contract} there"
         for asset_id in await self._assets_of_contract(contract):
             try:
-                recorded = await self._chain_sync.execution_logs(asset_id, contract, from_block, to_block)
+                recorded = await self._chain_sync.execution_logs(
+                    asset_id, contract, from_block=from_block, to_block=to_block
+                )
             except AppError as error:
                 why = f"chain_sync_service answered {error.reason}: {error.message}"
                 continue

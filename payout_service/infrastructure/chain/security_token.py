@@ -1,6 +1,7 @@
 """The asset: calls to it, its roles, its holders, and what it says that they are owed."""
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import SnapshotId
 from libs.evm import interfaces
 from payout_service.domain.transaction import ContractCall
 from payout_service.infrastructure.chain.entitlements import EvmEntitlements
@@ -23,9 +24,9 @@ class EvmSecurityToken(EvmHolders, EvmEntitlements):
     async def holds_snapshot_role(self, token: EvmAddress, signer: EvmAddress) -> bool:
         return await self._holds_any_role(token.value, interfaces.SNAPSHOT_ROLES, signer.value)
 
-    async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> int | None:
+    async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> SnapshotId | None:
         for log in await self._receipt_logs(transaction_hash):
             if log.address == token.value and is_of(log, interfaces.SNAPSHOT_TAKEN):
                 _, snapshot_id = interfaces.SNAPSHOT_TAKEN.decode(log.topics, log.data)
-                return int(snapshot_id)
+                return SnapshotId(snapshot_id)
         return None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import Nonce
 from libs.evm.rpc import JsonRpc, RpcRefusedError
 from payout_service.application.ports.sender import BroadcastAnswer, BroadcastResult
 from payout_service.domain.fees import Fees
@@ -90,7 +91,7 @@ class EvmSender:
         self._signers: Mapping[EvmAddress, Signer] = {signer.address: signer for signer in signers}
 
     async def sign(
-        self, signer: EvmAddress, call: ContractCall, *, chain_id: int, nonce: int, gas_limit: int, fees: Fees
+        self, signer: EvmAddress, call: ContractCall, *, chain_id: int, nonce: Nonce, gas_limit: int, fees: Fees
     ) -> SignedTransaction:
         """Raises ValueError for a signer whose key is not here."""
         if signer not in self._signers:

@@ -14,6 +14,7 @@ from eth_keyfile.exceptions import EthKeyfileException
 from eth_typing import HexStr
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import Nonce
 from libs.config import SettingsError
 from libs.grpc_kit.accounts import checksummed
 from payout_service.domain.fees import Fees
@@ -34,7 +35,7 @@ class Signer(Protocol):
         ...
 
     async def sign(
-        self, call: ContractCall, *, chain_id: int, nonce: int, gas_limit: int, fees: Fees
+        self, call: ContractCall, *, chain_id: int, nonce: Nonce, gas_limit: int, fees: Fees
     ) -> SignedTransaction:
         """A transaction without value, for this chain alone: EIP-1559, or legacy (EIP-155) by its fees."""
         ...
@@ -60,7 +61,7 @@ class LocalSigner:
         raise TypeError("a signer holds a key: it is never copied or written anywhere")
 
     async def sign(
-        self, call: ContractCall, *, chain_id: int, nonce: int, gas_limit: int, fees: Fees
+        self, call: ContractCall, *, chain_id: int, nonce: Nonce, gas_limit: int, fees: Fees
     ) -> SignedTransaction:
         """The same arguments give the same bytes (RFC 6979)."""
         transaction: TransactionDictType = {

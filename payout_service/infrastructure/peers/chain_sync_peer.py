@@ -8,6 +8,7 @@ from masspayout.chain_sync.v1 import chain_sync_service_pb2 as pb
 from masspayout.chain_sync.v1 import chain_sync_service_pb2_grpc as pb_grpc
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.evm.rpc import Log
 from libs.grpc_kit.peer import PEER_TIMEOUT_SECONDS, call_peer
@@ -18,12 +19,12 @@ _PAGE_SIZE = 16
 _MOST_PAGES = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedLogs:
     """All logs of executions from the first to the last block; both are in the range that was asked for."""
 
-    first_block: int
-    last_block: int
+    first_block: BlockNumber
+    last_block: BlockNumber
     logs: list[Log]
 
 
@@ -34,7 +35,7 @@ class ChainSyncPeer:
         self._stub = pb_grpc.ChainSyncServiceStub(channel)
 
     async def execution_logs(
-        self, asset_id: UUID, contract: EvmAddress, from_block: int, to_block: int
+        self, asset_id: UUID, contract: EvmAddress, *, from_block: BlockNumber, to_block: BlockNumber
     ) -> RecordedLogs | None:
         """The logs of a range as far as its listener has read it; None where it has read nothing of it.
 
@@ -47,15 +48,15 @@ class ChainSyncPeer:
         for _ in range(_MOST_PAGES):
             page = await self._page(asset_id, from_block, to_block, page_token)
             # Of every page: a reorganisation takes the position back.
-            first_block = max(first_block, page.start_block_number)
-            last_block = min(last_block, page.position_block_number)
+            first_block = max(first_block, BlockNumber(page.start_block_number))
+            last_block = min(last_block, BlockNumber(page.position_block_number))
             logs += [_log(event) for event in page.events if event.contract.lower() == contract.value]
             page_token = page.next_page_token
             if last_block < first_block:
                 return None
             if not page_token:
                 covered = [each for each in logs if first_block <= each.block_number <= last_block]
-                return RecordedLogs(first_block, last_block, covered)
+                return RecordedLogs(first_block=first_block, last_block=last_block, logs=covered)
         raise AppError(Reason.PEER_UNAVAILABLE, f"{_PEER} lists more than {_MOST_PAGES} pages of executions")
 
     async def _follows(self, asset_id: UUID, contract: EvmAddress) -> bool:
@@ -66,7 +67,7 @@ class ChainSyncPeer:
         return followed.lower() == contract.value
 
     async def _page(
-        self, asset_id: UUID, from_block: int, to_block: int, page_token: str
+        self, asset_id: UUID, from_block: BlockNumber, to_block: BlockNumber, page_token: str
     ) -> pb.ListChainEventsResponse:
         request = pb.ListChainEventsRequest(
             asset=f"assets/{asset_id}",
@@ -84,7 +85,7 @@ def _log(event: pb.ChainEvent) -> Log:
         address=event.contract.lower(),
         topics=tuple(event.topics),
         data=event.data,
-        block_number=event.block_number,
+        block_number=BlockNumber(event.block_number),
         block_hash=event.block_hash.lower(),
         transaction_hash=event.transaction_hash.lower(),
         log_index=event.log_index,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, func, insert, select, update
 
+from libs.chain.quantities import BaseUnits
 from payout_service.domain.payments import Batch, BatchState, PaymentOutcome, PaymentState, Tally
 from payout_service.domain.plan import PlannedPayment
 from payout_service.infrastructure.sql import tables
@@ -78,7 +79,7 @@ class SqlBatches(PaymentStatements):
         )
         return [_batch_of(row) for row in await self._connection.execute(statement)]
 
-    async def settled_batches(self, payout_id: UUID, after: int, limit: int) -> list[Batch]:
+    async def settled_batches(self, payout_id: UUID, *, after: int, limit: int) -> list[Batch]:
         statement = (
             select(_batch)
             .where(
@@ -99,11 +100,11 @@ class SqlBatches(PaymentStatements):
         )
         return [planned_of(row, row.tries) for row in await self._connection.execute(statement)]
 
-    async def in_flight_base_units(self, payout_id: UUID) -> int:
+    async def in_flight_base_units(self, payout_id: UUID) -> BaseUnits:
         statement = select(func.coalesce(func.sum(payment.c.amount_base_units), 0)).where(
             payment.c.payout_id == payout_id, in_state(PaymentState.IN_FLIGHT)
         )
-        return int((await self._connection.execute(statement)).scalar_one())
+        return BaseUnits(int((await self._connection.execute(statement)).scalar_one()))
 
     async def settle_batch(
         self,
@@ -124,9 +125,9 @@ class SqlBatches(PaymentStatements):
         payout_id: UUID,
         batch_number: int,
         state: BatchState,
+        *,
         batch_cap: int | None,
         now: datetime,
-        *,
         was_a_try: bool,
     ) -> Tally:
         await self._settle(payout_id, batch_number, state, now)
@@ -162,5 +163,10 @@ class SqlBatches(PaymentStatements):
 def _batch_of(row: Row[Any]) -> Batch:
     settled_state = BatchState(row.settled_state) if row.settled_state else None
     return Batch(
-        row.number, row.holder_count, row.amount_base_units, row.intent_key, row.create_time, settled_state
+        number=row.number,
+        holder_count=row.holder_count,
+        amount_base_units=row.amount_base_units,
+        intent_key=row.intent_key,
+        create_time=row.create_time,
+        settled_state=settled_state,
     )

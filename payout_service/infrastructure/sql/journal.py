@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import Nonce
 from payout_service.domain.endings import read_void_reason
 from payout_service.domain.fees import Fees
 from payout_service.domain.transaction import (
@@ -85,12 +86,12 @@ class SqlJournalRepository:
         states = sorted(state.value for state in IN_FLIGHT_STATES)
         return await self._load(_of_lane(chain_id, signer, states).order_by(_intent.c.nonce))
 
-    async def created(self, chain_id: int, signer: EvmAddress, limit: int) -> list[TransactionIntent]:
+    async def created(self, chain_id: int, signer: EvmAddress, *, limit: int) -> list[TransactionIntent]:
         statement = _of_lane(chain_id, signer, [IntentState.CREATED.value])
         return await self._load(statement.order_by(_intent.c.problem != "", _intent.c.position).limit(limit))
 
     async def next_final(
-        self, chain_id: int, signer: EvmAddress, from_nonce: int, limit: int
+        self, chain_id: int, signer: EvmAddress, from_nonce: Nonce, *, limit: int
     ) -> list[TransactionIntent]:
         states = sorted(state.value for state in FINAL_STATES)
         statement = _of_lane(chain_id, signer, states).where(_intent.c.nonce >= from_nonce)
@@ -262,7 +263,10 @@ class SqlJournalRepository:
                     number=row.number,
                     raw=row.raw,
                     transaction_hash=row.transaction_hash,
-                    fees=Fees(row.max_fee_per_gas_wei, row.max_priority_fee_per_gas_wei),
+                    fees=Fees(
+                        max_fee_per_gas_wei=row.max_fee_per_gas_wei,
+                        max_priority_fee_per_gas_wei=row.max_priority_fee_per_gas_wei,
+                    ),
                     create_time=row.create_time,
                     is_no_op=row.is_no_op,
                     last_broadcast_time=row.last_broadcast_time,

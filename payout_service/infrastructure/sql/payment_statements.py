@@ -26,7 +26,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
-from libs.persistence.columns import BaseUnits
+from libs.chain.quantities import BaseUnits, HolderAddress
+from libs.persistence.columns import BaseUnitsType
 from payout_service.domain.payments import PaymentOutcome, PaymentState, Tallies, Tally
 from payout_service.domain.plan import PlannedPayment, Treatment
 from payout_service.infrastructure.sql import tables
@@ -99,8 +100,8 @@ def conclusion(
             "detail": (Text(), [each.detail for each in outcomes]),
             "retry_time": (DateTime(timezone=True), [each.retry_time for each in outcomes]),
             "transaction_hash": (Text(), [each.transaction_hash or transaction_hash for each in outcomes]),
-            "amount": (BaseUnits(), [each.amount_base_units for each in outcomes]),
-            "moved": (BaseUnits(), [each.moved_base_units for each in outcomes]),
+            "amount": (BaseUnitsType(), [each.amount_base_units for each in outcomes]),
+            "moved": (BaseUnitsType(), [each.moved_base_units for each in outcomes]),
         }
     )
     amount = func.coalesce(concluded.c.amount, payment.c.amount_base_units)
@@ -154,7 +155,7 @@ def in_flight(payout_id: UUID, batch_number: int) -> ColumnElement[bool]:
     )
 
 
-def of_holders(holders: Sequence[str]) -> ColumnElement[bool]:
+def of_holders(holders: Sequence[HolderAddress]) -> ColumnElement[bool]:
     """Of one of the holders."""
     return payment.c.holder == func.any(literal(list(holders), ARRAY(Text)))
 
@@ -208,4 +209,8 @@ def tallies_of(rows: Sequence[Row[Any]]) -> Tallies:
 
 
 def _tally_of(row: Any) -> Tally:
-    return Tally(row.payment_count, int(row.base_units), int(row.moved_base_units))
+    return Tally(
+        row.payment_count,
+        amount_base_units=BaseUnits(int(row.base_units)),
+        moved_base_units=BaseUnits(int(row.moved_base_units)),
+    )

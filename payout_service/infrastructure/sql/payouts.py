@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import SnapshotId
 from libs.events import OutgoingEvent
 from libs.payout_terms.stored import terms_from_row, terms_to_columns
 from libs.payout_terms.terms import PayoutKind
@@ -112,7 +113,7 @@ class SqlPayoutRepository:
         )
         return [payout_of(row) for row in await self._connection.execute(statement)]
 
-    async def with_snapshot(self, asset_id: UUID, snapshot_id: int) -> Payout | None:
+    async def with_snapshot(self, asset_id: UUID, snapshot_id: SnapshotId) -> Payout | None:
         statement = select(_payout).where(
             _payout.c.asset_id == asset_id,
             _payout.c.snapshot_id == snapshot_id,

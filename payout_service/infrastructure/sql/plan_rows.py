@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Integer, Text, delete, func, insert, literal, select, update
 
-from libs.persistence.columns import BaseUnits
+from libs.chain.quantities import BaseUnits, HolderAddress
+from libs.persistence.columns import BaseUnitsType
 from payout_service.application.ports.plan_rows import DisputedPayment, RecordedState
 from payout_service.domain.payments import OPEN_STATES, FailureReason, PaymentState, Tallies
 from payout_service.domain.plan import Entitlement, PlannedPayment
@@ -36,10 +37,10 @@ class SqlPlanRows(PaymentStatements):
                 "ordinal": (BigInteger(), [each.ordinal for each in payments]),
                 "holder": (Text(), [each.holder for each in payments]),
                 "round_number": (Integer(), [each.round_number for each in payments]),
-                "balance": (BaseUnits(), [each.balance for each in payments]),
-                "amount_base_units": (BaseUnits(), [each.amount_base_units for each in payments]),
-                "withheld_base_units": (BaseUnits(), [each.withheld_base_units for each in payments]),
-                "excluded_base_units": (BaseUnits(), [each.excluded_base_units for each in payments]),
+                "balance": (BaseUnitsType(), [each.balance for each in payments]),
+                "amount_base_units": (BaseUnitsType(), [each.amount_base_units for each in payments]),
+                "withheld_base_units": (BaseUnitsType(), [each.withheld_base_units for each in payments]),
+                "excluded_base_units": (BaseUnitsType(), [each.excluded_base_units for each in payments]),
                 "withholding_basis_points": (Integer(), [each.withholding_basis_points for each in payments]),
                 "treatment": (Text(), [each.treatment.value for each in payments]),
                 "state": (Text(), [each.first_state.value for each in payments]),
@@ -75,24 +76,26 @@ class SqlPlanRows(PaymentStatements):
         if (await self._connection.execute(moved_on)).scalar_one():
             raise RuntimeError(f"payout {payout_id}: rows from {from_ordinal} on are no longer only planned")
 
-    async def planned_holders(self, payout_id: UUID, round_number: int, holders: Sequence[str]) -> set[str]:
+    async def planned_holders(
+        self, payout_id: UUID, round_number: int, holders: Sequence[HolderAddress]
+    ) -> set[HolderAddress]:
         statement = select(payment.c.holder).where(
             payment.c.payout_id == payout_id, of_holders(holders), payment.c.round_number == round_number
         )
         return set((await self._connection.execute(statement)).scalars())
 
-    async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
+    async def open_holders(self, payout_id: UUID, holders: Sequence[HolderAddress]) -> set[HolderAddress]:
         statement = select(payment.c.holder).where(
             payment.c.payout_id == payout_id, of_holders(holders), in_state(*sorted(OPEN_STATES))
         )
         return set((await self._connection.execute(statement)).scalars())
 
-    async def reprice(self, payout_id: UUID, entitlements: Sequence[Entitlement], now: datetime) -> int:
+    async def reprice(self, payout_id: UUID, entitlements: Sequence[Entitlement], now: datetime) -> BaseUnits:
         priced = unnested(
             {
                 "holder": (Text(), [each.holder for each in entitlements]),
-                "balance": (BaseUnits(), [each.balance for each in entitlements]),
-                "amount": (BaseUnits(), [each.amount_base_units for each in entitlements]),
+                "balance": (BaseUnitsType(), [each.balance for each in entitlements]),
+                "amount": (BaseUnitsType(), [each.amount_base_units for each in entitlements]),
             }
         )
         holders = [each.holder for each in entitlements]
@@ -109,7 +112,7 @@ class SqlPlanRows(PaymentStatements):
             .cte("repriced")
         )
         rise = select(func.coalesce(func.sum(repriced.c.rise), 0))
-        return int((await self._connection.execute(rise)).scalar_one())
+        return BaseUnits(int((await self._connection.execute(rise)).scalar_one()))
 
     async def tallies(self, payout_id: UUID) -> Tallies:
         statement = (
@@ -119,7 +122,7 @@ class SqlPlanRows(PaymentStatements):
         )
         return tallies_of((await self._connection.execute(statement)).all())
 
-    async def disputed(self, payout_id: UUID, after: int, limit: int) -> list[DisputedPayment]:
+    async def disputed(self, payout_id: UUID, *, after: int, limit: int) -> list[DisputedPayment]:
         statement = (
             select_planned(
                 payment.c.batch_number,
@@ -144,7 +147,7 @@ class SqlPlanRows(PaymentStatements):
             for row in await self._connection.execute(statement)
         ]
 
-    async def deferred(self, payout_id: UUID, after: int, limit: int) -> list[PlannedPayment]:
+    async def deferred(self, payout_id: UUID, *, after: int, limit: int) -> list[PlannedPayment]:
         statement = (
             select_planned()
             .where(payment.c.payout_id == payout_id, in_state(PaymentState.DEFERRED), payment.c.ordinal >= after)
@@ -153,7 +156,7 @@ class SqlPlanRows(PaymentStatements):
         )
         return [planned_of(row, row.tries) for row in await self._connection.execute(statement)]
 
-    async def recorded_payments(self, payout_id: UUID, after: int, limit: int) -> list[RecordedState]:
+    async def recorded_payments(self, payout_id: UUID, *, after: int, limit: int) -> list[RecordedState]:
         statement = (
             select(
                 payment.c.ordinal,
@@ -171,13 +174,13 @@ class SqlPlanRows(PaymentStatements):
         )
         return [
             RecordedState(
-                row.ordinal,
-                row.holder,
-                row.amount_base_units,
-                PaymentState(row.state),
-                row.batch_number,
-                row.transaction_hash,
-                row.balance,
+                ordinal=row.ordinal,
+                holder=row.holder,
+                amount_base_units=row.amount_base_units,
+                state=PaymentState(row.state),
+                batch_number=row.batch_number,
+                transaction_hash=row.transaction_hash,
+                balance=row.balance,
             )
             for row in await self._connection.execute(statement)
         ]

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from libs.chain.quantities import Nonce
 from libs.errors import AppError, Reason
 from payout_service.application.ports.reads import AttemptView, BatchView, PaymentView
 from payout_service.domain.discrepancy import Discrepancy
@@ -37,7 +38,7 @@ class SqlPayoutReads:
             raise AppError(Reason.PAYOUT_NOT_FOUND, f"there is no payouts/{payout_id}", field=field)
         return payout_of(row)
 
-    async def payouts(self, asset_id: UUID | None, after: int, limit: int) -> list[tuple[int, Payout]]:
+    async def payouts(self, asset_id: UUID | None, *, after: int, limit: int) -> list[tuple[int, Payout]]:
         """Payouts behind a position, oldest first, with their positions."""
         statement = select(_payout).where(_payout.c.position > after).order_by(_payout.c.position).limit(limit)
         if asset_id is not None:
@@ -45,7 +46,7 @@ class SqlPayoutReads:
         async with self._engine.connect() as connection:
             return [(row.position, payout_of(row)) for row in await connection.execute(statement)]
 
-    async def batches(self, payout_id: UUID, after: int, limit: int) -> list[BatchView]:
+    async def batches(self, payout_id: UUID, *, after: int, limit: int) -> list[BatchView]:
         """Batches behind a number."""
         statement = (
             select(
@@ -87,7 +88,7 @@ class SqlPayoutReads:
             for row in rows
         ]
 
-    async def payments(self, payout_id: UUID, after: int, limit: int) -> Sequence[PaymentView]:
+    async def payments(self, payout_id: UUID, *, after: int, limit: int) -> Sequence[PaymentView]:
         """Payments whose 1-based place is behind `after`, in the order of the plan."""
         statement = (
             select(_payment)
@@ -119,13 +120,13 @@ class SqlPayoutReads:
             ]
 
     async def export_payments(
-        self, payout_id: UUID, after: int, last: int
+        self, payout_id: UUID, *, after: int, last: int
     ) -> AsyncIterator[Sequence[PaymentView]]:
         """Payments behind a 1-based place up to another, page by page in the order of the plan.
 
         Between two pages no connection is held, so a slow reader costs the database nothing.
         """
-        while page := await self.payments(payout_id, after, min(last - after, _EXPORT_PAGE_ROWS)):
+        while page := await self.payments(payout_id, after=after, limit=min(last - after, _EXPORT_PAGE_ROWS)):
             yield page
             after = page[-1].ordinal + 1
 
@@ -137,7 +138,7 @@ class SqlPayoutReads:
             raise AppError(Reason.SWEEP_NOT_FOUND, f"there is no sweeps/{sweep_id}", field=field)
         return sweep_of(row)
 
-    async def sweeps(self, asset_id: UUID | None, after: int, limit: int) -> list[tuple[int, Sweep]]:
+    async def sweeps(self, asset_id: UUID | None, *, after: int, limit: int) -> list[tuple[int, Sweep]]:
         """Sweeps behind a position, oldest first, with their positions."""
         statement = select(_sweep).where(_sweep.c.position > after).order_by(_sweep.c.position).limit(limit)
         if asset_id is not None:
@@ -187,7 +188,7 @@ def _present_hash(outcome_hash: str | None, attempts: Sequence[AttemptView]) -> 
     return attempts[-1].transaction_hash if attempts else ""
 
 
-def _batch_state(settled_state: str | None, nonce: int | None) -> BatchState:
+def _batch_state(settled_state: str | None, nonce: Nonce | None) -> BatchState:
     if settled_state is not None:
         return BatchState(settled_state)
     return BatchState.PLANNED if nonce is None else BatchState.IN_FLIGHT

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from libs.persistence.columns import BaseUnits
+from libs.persistence.columns import BaseUnitsType
 from libs.persistence.tables import define_shared_tables
 
 metadata = MetaData()
@@ -33,7 +33,7 @@ def _time(name: str, *, nullable: bool = False) -> Column[object]:
 
 
 def _uint256(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, BaseUnits, CheckConstraint(f"{name} >= 0"), nullable=nullable)
+    return Column(name, BaseUnitsType, CheckConstraint(f"{name} >= 0"), nullable=nullable)
 
 
 lifecycle_contract = Table(
@@ -263,7 +263,7 @@ payment = Table(
     Column("tries", Integer, nullable=False),
     Column("transaction_hash", Text, nullable=False),
     # Of a disputed payment: what of its amount the token has moved to the payee all the same.
-    Column("moved_base_units", BaseUnits, nullable=False, server_default=text("0")),
+    Column("moved_base_units", BaseUnitsType, nullable=False, server_default=text("0")),
     _time("update_time"),
     # Every holder in exactly one place, of a redemption in each round. Holders are looked up by it, too.
     UniqueConstraint("payout_id", "holder", "round_number"),

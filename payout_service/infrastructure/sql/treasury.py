@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Table, and_, func, select, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.chain.quantities import BaseUnits, BlockNumber
 from payout_service.domain.treasury import TreasuryKey
 from payout_service.infrastructure.sql import tables
 
@@ -33,13 +34,13 @@ class SqlTreasuryRepository:
         statement = select(_treasury.c.version).where(_is(key, _treasury)).with_for_update(key_share=True)
         return int((await self._connection.execute(statement)).scalar_one())
 
-    async def committed(self, key: TreasuryKey) -> int:
+    async def committed(self, key: TreasuryKey) -> BaseUnits:
         return await self._sum(_is(key, _commitment))
 
-    async def committed_to(self, key: TreasuryKey, owner_id: UUID) -> int:
+    async def committed_to(self, key: TreasuryKey, owner_id: UUID) -> BaseUnits:
         return await self._sum(and_(_is(key, _commitment), _commitment.c.owner_id == owner_id))
 
-    async def commitments(self, key: TreasuryKey, limit: int) -> list[tuple[UUID, int]]:
+    async def commitments(self, key: TreasuryKey, limit: int) -> list[tuple[UUID, BaseUnits]]:
         statement = (
             select(_commitment.c.owner_id, _commitment.c.amount_base_units)
             .where(_is(key, _commitment), _commitment.c.amount_base_units > 0)
@@ -48,7 +49,7 @@ class SqlTreasuryRepository:
         )
         return [(row.owner_id, row.amount_base_units) for row in await self._connection.execute(statement)]
 
-    async def commit(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+    async def commit(self, key: TreasuryKey, owner_id: UUID, amount_base_units: BaseUnits) -> None:
         """Raises RuntimeError when money is promised to the owner already."""
         promise = {"amount_base_units": amount_base_units, **_columns(key)}
         result = await self._connection.execute(
@@ -64,7 +65,7 @@ class SqlTreasuryRepository:
             raise RuntimeError(f"money is promised to {owner_id} already")
         await self._raise_version(key)
 
-    async def add(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+    async def add(self, key: TreasuryKey, owner_id: UUID, amount_base_units: BaseUnits) -> None:
         """Raises RuntimeError when nothing was ever promised to the owner."""
         result = await self._connection.execute(
             update(_commitment)
@@ -75,7 +76,7 @@ class SqlTreasuryRepository:
             raise RuntimeError(f"nothing was promised to {owner_id} before")
         await self._raise_version(key)
 
-    async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: int) -> None:
+    async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: BaseUnits) -> None:
         result = await self._connection.execute(
             update(_commitment)
             .where(
@@ -89,23 +90,23 @@ class SqlTreasuryRepository:
             raise RuntimeError(f"{owner_id} used more money than was promised to it")
         await self._raise_version(key)
 
-    async def settled_block(self, key: TreasuryKey) -> int:
+    async def settled_block(self, key: TreasuryKey) -> BlockNumber:
         statement = select(_treasury.c.settled_block).where(_is(key, _treasury))
-        return (await self._connection.execute(statement)).scalar_one_or_none() or 0
+        return BlockNumber((await self._connection.execute(statement)).scalar_one_or_none() or 0)
 
-    async def raise_settled_block(self, key: TreasuryKey, block_number: int) -> None:
+    async def raise_settled_block(self, key: TreasuryKey, block_number: BlockNumber) -> None:
         await self._connection.execute(
             update(_treasury)
             .where(_is(key, _treasury), _treasury.c.settled_block < block_number)
             .values(settled_block=block_number)
         )
 
-    async def checked_block(self, key: TreasuryKey) -> int | None:
+    async def checked_block(self, key: TreasuryKey) -> BlockNumber | None:
         statement = select(_treasury.c.checked_block).where(_is(key, _treasury))
-        found: int | None = (await self._connection.execute(statement)).scalar_one_or_none()
+        found: BlockNumber | None = (await self._connection.execute(statement)).scalar_one_or_none()
         return found
 
-    async def set_checked_block(self, key: TreasuryKey, block_number: int) -> None:
+    async def set_checked_block(self, key: TreasuryKey, block_number: BlockNumber) -> None:
         await self._connection.execute(
             postgresql.insert(_treasury)
             .values(version=0, settled_block=0, checked_block=block_number, **_columns(key))
@@ -117,9 +118,9 @@ class SqlTreasuryRepository:
             update(_treasury).where(_is(key, _treasury)).values(version=_treasury.c.version + 1)
         )
 
-    async def _sum(self, condition: ColumnElement[bool]) -> int:
+    async def _sum(self, condition: ColumnElement[bool]) -> BaseUnits:
         statement = select(func.coalesce(func.sum(_commitment.c.amount_base_units), 0)).where(condition)
-        return int((await self._connection.execute(statement)).scalar_one())
+        return BaseUnits(int((await self._connection.execute(statement)).scalar_one()))
 
 
 def _is(key: TreasuryKey, table: Table) -> ColumnElement[bool]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from libs.chain.quantities import HolderAddress
 from payout_service.application.ports.unsent_payments import DeferredPayment, WaitingPayment
 from payout_service.domain.payments import (
     RETRIABLE_REASONS,
@@ -106,11 +107,11 @@ class SqlUnsentPayments(PaymentStatements):
     async def release_deferred(self, payout_id: UUID, ordinals: Sequence[int], now: datetime) -> Tally:
         return await self._move(_freeing(payout_id, ordinals, PaymentState.DEFERRED, now))
 
-    async def retry(self, payout_id: UUID, holders: Sequence[str] | None, now: datetime) -> Tallies:
+    async def retry(self, payout_id: UUID, holders: Sequence[HolderAddress] | None, now: datetime) -> Tallies:
         is_meant = _CAN_PASS if holders is None else _is_retriable(holders)
         return await self._move_by_state(payout_id, is_meant, {**FREED, "tries": 0, "update_time": now})
 
-    async def not_retriable(self, payout_id: UUID, holders: Sequence[str]) -> list[str]:
+    async def not_retriable(self, payout_id: UUID, holders: Sequence[HolderAddress]) -> list[HolderAddress]:
         statement = select(payment.c.holder).where(payment.c.payout_id == payout_id, _is_retriable(holders))
         retriable = set((await self._connection.execute(statement)).scalars())
         return [each for each in holders if each not in retriable]
@@ -147,7 +148,7 @@ _CAN_PASS = or_(
 )
 
 
-def _is_retriable(holders: Sequence[str]) -> ColumnElement[bool]:
+def _is_retriable(holders: Sequence[HolderAddress]) -> ColumnElement[bool]:
     """Of one of these holders; who is named is paid also before the minimum is reached."""
     return and_(of_holders(holders), or_(_CAN_PASS, in_state(PaymentState.DEFERRED)))
 

@@ -37,6 +37,7 @@ from chain_sync_service.infrastructure import tables
 from chain_sync_service.infrastructure.unit_of_work import ChainSyncUnitOfWork
 from deploy.local.database import DatabaseSpec, ensure_database, new_passwords
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.events import IncomingEvent
 from libs.idempotency import RequestKey
 from libs.persistence.engine import create_engine
@@ -118,7 +119,7 @@ def begun(
     return Listener.begin(
         asset_id or uuid4(),
         contracts,
-        start_block=start_block,
+        start_block=BlockNumber(start_block),
         holder_source=HolderSource.LOGS,
         window_blocks=10,
         now=NOW + timedelta(seconds=due_seconds),
@@ -135,7 +136,9 @@ async def added(new_unit_of_work: UnitOfWorkFactory, listener: Listener | None =
 
 
 def at(listener: Listener, number: int, *, fork: str = "a", state: ListenerState | None = None) -> Listener:
-    return replace(listener, position=BlockRef(number, f"0x{fork}{number}"), state=state or listener.state)
+    return replace(
+        listener, position=BlockRef(BlockNumber(number), f"0x{fork}{number}"), state=state or listener.state
+    )
 
 
 # --- listeners --------------------------------------------------------------------------------------------------
@@ -162,21 +165,21 @@ async def test_a_listener_is_saved_whole(new_unit_of_work: UnitOfWorkFactory) ->
     after = Listener(
         asset_id=before.asset_id,
         contracts=Contracts(TOKEN),
-        start_block=4,
+        start_block=BlockNumber(4),
         holder_source=HolderSource.LIST,
         state=ListenerState.READING,
         is_stopped=True,
-        position=BlockRef(12, "0xc"),
+        position=BlockRef(BlockNumber(12), "0xc"),
         position_time=NOW + timedelta(seconds=1),
-        announced_block=11,
+        announced_block=BlockNumber(11),
         is_range_open=True,
         last_sequence=5,
         fact_sequence=6,
         total_base_units=BIGGEST,
         supply_gap_base_units=-7,
         doubt=Doubt.LISTED_AGAIN,
-        listing=ListingProgress(8, 9, 10),
-        replay_until=13,
+        listing=ListingProgress(next_page=8, listed_count=9, holder_count=10),
+        replay_until=BlockNumber(13),
         window_blocks=14,
         last_error="odd",
         asset_version=15,
@@ -210,7 +213,9 @@ async def claimed(
     """Whom a claim gets, in its order."""
     now = NOW + timedelta(seconds=seconds)
     async with new_unit_of_work() as uow:
-        found = await uow.listeners.claim_due(last_block=last_block, now=now, lease_until=LEASE, limit=limit)
+        found = await uow.listeners.claim_due(
+            last_block=BlockNumber(last_block), now=now, lease_until=LEASE, limit=limit
+        )
         await uow.commit()
     return [each.asset_id for each in found]
 
@@ -285,17 +290,25 @@ async def test_before_the_first_position_those_of_one_start_are_claimed_together
 
 
 def change(number: int, before: int, after: int, block: int, **parts: int) -> HoldingChange:
-    return HoldingChange(holder(number), Holding(before, **parts), Holding(after, **parts), block)
+    return HoldingChange(holder(number), Holding(before, **parts), Holding(after, **parts), BlockNumber(block))
 
 
 async def test_folds_add_to_balances_and_tell_before_and_after(new_unit_of_work: UnitOfWorkFactory) -> None:
     asset_id, other = (await added(new_unit_of_work)).asset_id, (await added(new_unit_of_work)).asset_id
     async with new_unit_of_work() as uow:
-        first = await uow.holdings.fold(asset_id, [Fold(holder(2), BIGGEST, 5), Fold(holder(1), 10, 6)], 9)
+        first = await uow.holdings.fold(
+            asset_id,
+            [Fold(holder(2), BIGGEST, BlockNumber(5)), Fold(holder(1), 10, BlockNumber(6))],
+            BlockNumber(9),
+        )
         assert first == [change(1, 0, 10, 6), change(2, 0, BIGGEST, 5)]
-        await uow.holdings.fold(other, [Fold(holder(1), 1000, 5)], 9)
-        assert await uow.holdings.fold(asset_id, [Fold(holder(1), -10, 11)], 12) == [change(1, 10, 0, 11)]
-        assert await uow.holdings.fold(asset_id, [Fold(holder(1), 3, 13)], 14) == [change(1, 0, 3, 13)]
+        await uow.holdings.fold(other, [Fold(holder(1), 1000, BlockNumber(5))], BlockNumber(9))
+        assert await uow.holdings.fold(asset_id, [Fold(holder(1), -10, BlockNumber(11))], BlockNumber(12)) == [
+            change(1, 10, 0, 11)
+        ]
+        assert await uow.holdings.fold(asset_id, [Fold(holder(1), 3, BlockNumber(13))], BlockNumber(14)) == [
+            change(1, 0, 3, 13)
+        ]
         assert await uow.holdings.stale_among([asset_id, other]) == set()
 
 
@@ -304,9 +317,9 @@ async def test_parts_that_cannot_move_stay_when_a_balance_is_folded(new_unit_of_
     has = Holding(10, 1, 2, 3, 4)
     async with new_unit_of_work() as uow:
         await uow.holdings.mark_stale(asset_id, [holder(1)], reads_parts=True)
-        await uow.holdings.record_read(asset_id, [holder(1)], [has], 5)
-        (changed,) = await uow.holdings.fold(asset_id, [Fold(holder(1), 5, 6)], 7)
-    assert changed == HoldingChange(holder(1), has, replace(has, balance=15), 6)
+        await uow.holdings.record_read(asset_id, [holder(1)], [has], BlockNumber(5))
+        (changed,) = await uow.holdings.fold(asset_id, [Fold(holder(1), 5, BlockNumber(6))], BlockNumber(7))
+    assert changed == HoldingChange(holder(1), has, replace(has, balance=15), BlockNumber(6))
 
 
 async def test_what_is_stale_is_not_folded_and_what_would_fall_below_zero_becomes_stale(
@@ -314,10 +327,17 @@ async def test_what_is_stale_is_not_folded_and_what_would_fall_below_zero_become
 ) -> None:
     asset_id = (await added(new_unit_of_work)).asset_id
     async with new_unit_of_work() as uow:
-        await uow.holdings.fold(asset_id, [Fold(holder(number), 10, 5) for number in (1, 2)], 9)
+        await uow.holdings.fold(
+            asset_id, [Fold(holder(number), 10, BlockNumber(5)) for number in (1, 2)], BlockNumber(9)
+        )
         await uow.holdings.mark_stale(asset_id, [holder(1)], reads_parts=False)
-        folds = [Fold(holder(1), 1, 10), Fold(holder(2), -11, 10), Fold(holder(3), -1, 10), Fold(holder(4), 4, 10)]
-        assert await uow.holdings.fold(asset_id, folds, 12) == [change(4, 0, 4, 10)]
+        folds = [
+            Fold(holder(1), 1, BlockNumber(10)),
+            Fold(holder(2), -11, BlockNumber(10)),
+            Fold(holder(3), -1, BlockNumber(10)),
+            Fold(holder(4), 4, BlockNumber(10)),
+        ]
+        assert await uow.holdings.fold(asset_id, folds, BlockNumber(12)) == [change(4, 0, 4, 10)]
         assert await uow.holdings.stale(asset_id, 10) == [
             StaleHolding(holder(1), Holding(10), reads_parts=False, must_tell=False),
             StaleHolding(holder(2), Holding(10), reads_parts=True, must_tell=False),
@@ -339,7 +359,7 @@ async def test_staleness_only_grows_until_it_is_read(new_unit_of_work: UnitOfWor
         assert await holdings.stale(asset_id, 1) == [StaleHolding(one, Holding(), True, True)]
         assert await holdings.count_stale(asset_id) == 2
         assert await holdings.stale_among([asset_id, other]) == {asset_id}
-        await holdings.record_read(asset_id, [one], [Holding(BIGGEST, 1, 2, 3, 4)], 8)
+        await holdings.record_read(asset_id, [one], [Holding(BIGGEST, 1, 2, 3, 4)], BlockNumber(8))
         assert await holdings.stale(asset_id, 10) == [StaleHolding(two, Holding(), False, False)]
         await holdings.mark_everybody_stale(asset_id)
         assert await holdings.stale(asset_id, 10) == [
@@ -353,14 +373,16 @@ async def test_staleness_only_grows_until_it_is_read(new_unit_of_work: UnitOfWor
 
 @pytest.mark.parametrize(("block_number", "stale"), [(None, [1, 2, 3]), (8, [2, 3]), (9, [3]), (12, [])])
 async def test_what_was_seen_behind_a_block_becomes_stale(
-    new_unit_of_work: UnitOfWorkFactory, block_number: int | None, stale: list[int]
+    new_unit_of_work: UnitOfWorkFactory, block_number: BlockNumber | None, stale: list[int]
 ) -> None:
     asset_id = (await added(new_unit_of_work)).asset_id
     async with new_unit_of_work() as uow:
-        await uow.holdings.fold(asset_id, [Fold(holder(1), 1, 2), Fold(holder(2), 1, 2)], 8)
-        await uow.holdings.fold(asset_id, [Fold(holder(2), 1, 9)], 9)
+        await uow.holdings.fold(
+            asset_id, [Fold(holder(1), 1, BlockNumber(2)), Fold(holder(2), 1, BlockNumber(2))], BlockNumber(8)
+        )
+        await uow.holdings.fold(asset_id, [Fold(holder(2), 1, BlockNumber(9))], BlockNumber(9))
         await uow.holdings.mark_stale(asset_id, [holder(3)], reads_parts=False)
-        await uow.holdings.record_read(asset_id, [holder(3)], [Holding(5)], 12)
+        await uow.holdings.record_read(asset_id, [holder(3)], [Holding(5)], BlockNumber(12))
         await uow.holdings.mark_stale_behind(asset_id, block_number)
         found = await uow.holdings.stale(asset_id, 10)
     assert [each.holder for each in found] == [holder(number) for number in stale]
@@ -373,7 +395,9 @@ async def test_what_was_seen_behind_a_block_becomes_stale(
 def fact(
     number: int, block: int, kind: FactKind = FactKind.SNAPSHOT_TAKEN, *, fork: str = "a", problem: str = ""
 ) -> Fact:
-    log = RawLog(TOKEN.value, (b"topic", b""), b"\0data", block, f"0x{fork}{block}", f"0xt{number}", number)
+    log = RawLog(
+        TOKEN.value, (b"topic", b""), b"\0data", BlockNumber(block), f"0x{fork}{block}", f"0xt{number}", number
+    )
     return Fact(kind, log, details={"snapshot_id": str(number)}, problem=problem)
 
 
@@ -388,7 +412,9 @@ async def record(new_unit_of_work: UnitOfWorkFactory, asset_id: UUID, *facts: Se
 
 
 async def everything(uow: UnitOfWork, asset_id: UUID) -> list[SeenFact]:
-    page = await uow.facts.page(asset_id, kinds=(), from_block=0, to_block=None, after=None, limit=100)
+    page = await uow.facts.page(
+        asset_id, kinds=(), from_block=BlockNumber(0), to_block=None, after=None, limit=100
+    )
     return [each for each, _ in page]
 
 
@@ -414,7 +440,7 @@ async def test_what_is_taken_back_is_returned_in_sequence_if_it_was_published(
     await record(new_unit_of_work, asset_id, kept, second, unknown, first)
     await record(new_unit_of_work, other, seen(fact(9, 7), 1))
     async with new_unit_of_work() as uow:
-        assert await uow.facts.take_back(asset_id, 5) == [first, second]
+        assert await uow.facts.take_back(asset_id, BlockNumber(5)) == [first, second]
         assert await everything(uow, asset_id) == [kept]
         assert len(await everything(uow, other)) == 1
         assert await uow.facts.take_back(asset_id, None) == [kept]
@@ -434,11 +460,23 @@ async def test_what_is_not_seen_again_is_taken_back_but_no_rate(new_unit_of_work
     await record(new_unit_of_work, asset_id, *(seen(*each) for each in zip(recorded, sequences, strict=True)))
     async with new_unit_of_work() as uow:
         on_chain = [again, fact(3, 6, fork="b"), fact(99, 6)]
-        assert await uow.facts.take_back_unseen(asset_id, 5, 7, on_chain) == [seen(gone, 3), seen(forked, 4)]
+        assert await uow.facts.take_back_unseen(
+            asset_id, from_block=BlockNumber(5), to_block=BlockNumber(7), seen=on_chain
+        ) == [
+            seen(gone, 3),
+            seen(forked, 4),
+        ]
         assert [each.fact for each in await everything(uow, asset_id)] == [before, again, rate, behind]
-        assert await uow.facts.take_back_unseen(asset_id, 5, 7, [again]) == []
+        assert (
+            await uow.facts.take_back_unseen(
+                asset_id, from_block=BlockNumber(5), to_block=BlockNumber(7), seen=[again]
+            )
+            == []
+        )
         moved = fact(7, 6, fork="b")
-        assert await uow.facts.take_back_unseen(asset_id, 5, 7, [again, moved]) == [seen(behind, 6)]
+        assert await uow.facts.take_back_unseen(
+            asset_id, from_block=BlockNumber(5), to_block=BlockNumber(7), seen=[again, moved]
+        ) == [seen(behind, 6)]
 
 
 async def test_facts_are_listed_by_block_and_in_the_order_they_were_found(
@@ -462,7 +500,12 @@ async def test_facts_are_listed_by_block_and_in_the_order_they_were_found(
             limit: int = 10,
         ) -> list[tuple[SeenFact, tuple[int, int]]]:
             return await uow.facts.page(
-                asset_id, kinds=kinds, from_block=from_block, to_block=to_block, after=after, limit=limit
+                asset_id,
+                kinds=kinds,
+                from_block=BlockNumber(from_block),
+                to_block=None if to_block is None else BlockNumber(to_block),
+                after=after,
+                limit=limit,
             )
 
         whole = await page()
@@ -506,7 +549,7 @@ async def test_pending_rates_are_due_by_the_chains_clock_longest_first(
         assert await due_rates(uow, asset_id, seconds=1) == [later, in_vain]
         await uow.facts.remove_pending_rate(asset_id, later)
         assert await due_rates(uow, asset_id, seconds=1) == [in_vain]
-        await uow.facts.take_back(asset_id, 4)
+        await uow.facts.take_back(asset_id, BlockNumber(4))
         assert await due_rates(uow, asset_id, seconds=9) == []
         assert len(await due_rates(uow, other)) == 1
 
@@ -517,10 +560,10 @@ async def test_a_rate_that_is_taken_back_is_asked_for_again_if_its_announcement_
 ) -> None:
     asset_id = (await added(new_unit_of_work)).asset_id
     rate_set = replace(coupon(1, 5), kind=FactKind.CORPORATE_ACTION_RATE_SET)
-    rate_set = replace(rate_set, log=replace(rate_set.log, block_number=8))
+    rate_set = replace(rate_set, log=replace(rate_set.log, block_number=BlockNumber(8)))
     await record(new_unit_of_work, asset_id, seen(coupon(1, 5), 1), seen(rate_set, 2))
     async with new_unit_of_work() as uow:
-        await uow.facts.take_back(asset_id, block_number)
+        await uow.facts.take_back(asset_id, BlockNumber(block_number))
         asked = await due_rates(uow, asset_id, seconds=5)
     assert asked == ([PendingRate(coupon(1, 5), NOW + timedelta(seconds=5))] if block_number == 6 else [])
 
@@ -532,22 +575,22 @@ async def test_only_the_newest_window_ends_of_each_are_kept(new_unit_of_work: Un
     one, two, other = [(await added(new_unit_of_work)).asset_id for _ in range(3)]
     async with new_unit_of_work() as uow:
         for number in range(10, 20):
-            await uow.window_ends.add([one, two], BlockRef(number, f"0x{number}"), keep=3)
-        await uow.window_ends.add([other], BlockRef(1, "0x1"), keep=3)
-        await uow.window_ends.add([two], BlockRef(19, "0xother"), keep=3)
+            await uow.window_ends.add([one, two], BlockRef(BlockNumber(number), f"0x{number}"), keep=3)
+        await uow.window_ends.add([other], BlockRef(BlockNumber(1), "0x1"), keep=3)
+        await uow.window_ends.add([two], BlockRef(BlockNumber(19), "0xother"), keep=3)
         ends = [await uow.window_ends.newest_first(each) for each in (one, two, other)]
-    newest = [BlockRef(number, f"0x{number}") for number in (19, 18, 17)]
-    assert ends == [newest, [BlockRef(19, "0xother"), *newest[1:]], [BlockRef(1, "0x1")]]
+    newest = [BlockRef(BlockNumber(number), f"0x{number}") for number in (19, 18, 17)]
+    assert ends == [newest, [BlockRef(BlockNumber(19), "0xother"), *newest[1:]], [BlockRef(BlockNumber(1), "0x1")]]
 
 
 @pytest.mark.parametrize(("block_number", "left"), [(None, []), (4, [4]), (9, [6, 4])])
 async def test_ends_behind_a_block_are_forgotten(
-    new_unit_of_work: UnitOfWorkFactory, block_number: int | None, left: list[int]
+    new_unit_of_work: UnitOfWorkFactory, block_number: BlockNumber | None, left: list[int]
 ) -> None:
     one, other = (await added(new_unit_of_work)).asset_id, (await added(new_unit_of_work)).asset_id
     async with new_unit_of_work() as uow:
         for number in (4, 6):
-            await uow.window_ends.add([one, other], BlockRef(number, "0x"), keep=9)
+            await uow.window_ends.add([one, other], BlockRef(BlockNumber(number), "0x"), keep=9)
         await uow.window_ends.remove_behind(one, block_number)
         assert [end.number for end in await uow.window_ends.newest_first(one)] == left
         assert len(await uow.window_ends.newest_first(other)) == 2
@@ -577,9 +620,9 @@ async def test_the_first_identity_stays(new_unit_of_work: UnitOfWorkFactory) -> 
         assert await uow.chain.record_identity(first) == first
         assert await uow.chain.record_identity(other) == first
         assert await uow.chain.last_look() == ChainLook(None, "away")
-        await uow.chain.record_look(ChainLook(7, ""), NOW)
+        await uow.chain.record_look(ChainLook(BlockNumber(7), ""), NOW)
         await uow.chain.record_look(ChainLook(None, "away again"), NOW)
-        assert await uow.chain.last_look() == ChainLook(7, "away again")
+        assert await uow.chain.last_look() == ChainLook(BlockNumber(7), "away again")
         assert await uow.chain.record_identity(other) == first
 
 
@@ -592,7 +635,7 @@ async def test_an_event_comes_in_once(new_unit_of_work: UnitOfWorkFactory) -> No
 
 
 def event_of(asset_id: UUID, sequence: int) -> HolderBalancesChanged:
-    return HolderBalancesChanged(asset_id, sequence, 1, BlockRef(1, "0x1"), (), True)
+    return HolderBalancesChanged(asset_id, sequence, BlockNumber(1), BlockRef(BlockNumber(1), "0x1"), (), True)
 
 
 async def test_a_sequence_number_cannot_leave_twice(engine: AsyncEngine) -> None:
@@ -614,7 +657,7 @@ async def test_claims_of_others_are_skipped(engine: AsyncEngine) -> None:
     first, second = await added(new_unit_of_work), await added(new_unit_of_work, begun(start_block=9))
     async with new_unit_of_work() as one, new_unit_of_work() as two, new_unit_of_work() as three:
         claims = [
-            await uow.listeners.claim_due(last_block=9, now=NOW, lease_until=LEASE, limit=10)
+            await uow.listeners.claim_due(last_block=BlockNumber(9), now=NOW, lease_until=LEASE, limit=10)
             for uow in (one, two, three)
         ]
     assert {each.asset_id for claim in claims for each in claim} == {first.asset_id, second.asset_id}
@@ -692,8 +735,8 @@ async def test_what_was_followed_before_listeners_goes_on_from_its_position(data
     assert listener == replace(
         begun_then,
         state=ListenerState.FOLLOWING,
-        position=BlockRef(20, "0x20"),
-        announced_block=19,
+        position=BlockRef(BlockNumber(20), "0x20"),
+        announced_block=BlockNumber(19),
         is_range_open=True,
         last_sequence=4,
         total_base_units=75,
@@ -708,7 +751,7 @@ async def test_what_was_followed_before_listeners_goes_on_from_its_position(data
     assert [(each.fact.kind, each.fact.problem, each.sequence) for each in facts] == [
         (FactKind.UNKNOWN, "of another layout", 0)
     ]
-    assert ends == [BlockRef(20, "0x20")]
+    assert ends == [BlockRef(BlockNumber(20), "0x20")]
 
 
 async def test_what_was_folded_below_zero_before_can_be_brought_over(database: Database) -> None:

@@ -28,6 +28,7 @@ from chain_sync_service.infrastructure.mirror_source import MirrorSource
 from deploy.devnet.artifacts import compile_contracts
 from deploy.devnet.deployer import Devnet
 from libs.chain.address import EvmAddress, HederaId
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.evm.interfaces import BALANCE_OF, TRANSFER
 from libs.evm.rpc import JsonRpc, Log
@@ -73,7 +74,9 @@ class World:
         return await self.devnet.deploy_equity_token("Acme Shares", "ACME", "CH0012345678", 2)
 
     async def logs(self, contract: str, from_block: int, to_block: int) -> list[Log]:
-        return await self.rpc.logs(contract, [], from_block, to_block)
+        return await self.rpc.logs(
+            contract, [], from_block=BlockNumber(from_block), to_block=BlockNumber(to_block)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -235,13 +238,13 @@ async def test_a_reorg_shows_as_another_hash(world: World, source: Source) -> No
     token = await world.deploy_token()
     await world.devnet.issue(token, {holder(1): 10})
     head = await source.head()
-    (log,) = (await source.logs(query(token), head.number, head.number))[-1:]
+    (log,) = (await source.logs(query(token), from_block=head.number, to_block=head.number))[-1:]
     assert log.block_hash == head.hash
     await world.rpc.request("anvil_reorg", 1, [])
     (again,) = await source.blocks([head.number])
     assert again is not None
     assert again.hash != head.hash
-    assert await source.logs(query(token), head.number, head.number) == []
+    assert await source.logs(query(token), from_block=head.number, to_block=head.number) == []
 
 
 # ------------------------------------------------------------------------------------------------ logs
@@ -251,10 +254,10 @@ async def test_a_window_without_logs(world: World, source: Source) -> None:
     token = await world.deploy_token()
     await world.mine(3)
     head = await world.head()
-    assert await source.logs(query(token), head - 2, head) == []
-    assert await source.logs(query(NOBODY.value), 0, head) == []
-    assert await source.logs(LogQuery(frozenset()), 0, head) == []
-    assert await source.logs(deposits(token), 0, head) == []
+    assert await source.logs(query(token), from_block=BlockNumber(head - 2), to_block=BlockNumber(head)) == []
+    assert await source.logs(query(NOBODY.value), from_block=BlockNumber(0), to_block=BlockNumber(head)) == []
+    assert await source.logs(LogQuery(frozenset()), from_block=BlockNumber(0), to_block=BlockNumber(head)) == []
+    assert await source.logs(deposits(token), from_block=BlockNumber(0), to_block=BlockNumber(head)) == []
 
 
 async def test_a_window_is_exactly_its_blocks(world: World, source: Source) -> None:
@@ -263,10 +266,13 @@ async def test_a_window_is_exactly_its_blocks(world: World, source: Source) -> N
     for number in range(3):
         await world.devnet.issue(token, {holder(number): 10 + number})
     for block in range(first, first + 3):
-        found = await source.logs(query(token), block, block)
+        found = await source.logs(query(token), from_block=BlockNumber(block), to_block=BlockNumber(block))
         assert found
         assert_are(found, await world.logs(token, block, block))
-    assert_are(await source.logs(query(token), first, first + 1), await world.logs(token, first, first + 1))
+    assert_are(
+        await source.logs(query(token), from_block=BlockNumber(first), to_block=BlockNumber(first + 1)),
+        await world.logs(token, first, first + 1),
+    )
 
 
 async def test_many_logs_in_few_transactions_and_few_in_many(world: World, source: Source) -> None:
@@ -279,7 +285,9 @@ async def test_many_logs_in_few_transactions_and_few_in_many(world: World, sourc
     expected = await world.logs(token, first, last)
     assert len(expected) >= MANY_LOGS
     assert len(expected) > 3 * len({log.transaction_hash for log in expected})
-    assert_are(await source.logs(query(token), first, last), expected)
+    assert_are(
+        await source.logs(query(token), from_block=BlockNumber(first), to_block=BlockNumber(last)), expected
+    )
 
 
 async def test_several_contracts_in_one_query(world: World, source: Source) -> None:
@@ -289,7 +297,7 @@ async def test_several_contracts_in_one_query(world: World, source: Source) -> N
         await world.devnet.issue(tokens[number % 4], {holder(number): 10, holder(number + 1): 5})
     last = await world.head()
     expected = [log for token in tokens[:3] for log in await world.logs(token, first, last)]
-    found = await source.logs(query(*tokens[:3]), first, last)
+    found = await source.logs(query(*tokens[:3]), from_block=BlockNumber(first), to_block=BlockNumber(last))
     assert {log.contract for log in found} == {token.lower() for token in tokens[:3]}
     assert_are(found, sorted(expected, key=lambda log: (log.block_number, log.log_index)))
 
@@ -310,10 +318,16 @@ async def test_deposits_are_the_transfers_to_the_receivers_alone(world: World, s
         return [log for log in everything if log.topics[0] == TRANSFER.topic and log.topics[2] in words]
 
     assert len(to(vaults[0])) == 2
-    assert_are(await source.logs(deposits(money, vaults[0]), first, last), to(vaults[0]))
-    assert_are(await source.logs(deposits(money, *vaults), first, last), to(*vaults))
+    assert_are(
+        await source.logs(deposits(money, vaults[0]), from_block=BlockNumber(first), to_block=BlockNumber(last)),
+        to(vaults[0]),
+    )
+    assert_are(
+        await source.logs(deposits(money, *vaults), from_block=BlockNumber(first), to_block=BlockNumber(last)),
+        to(*vaults),
+    )
     in_both = LogQuery(frozenset({address(money)}), {address(money): frozenset({address(vaults[0])})})
-    assert_are(await source.logs(in_both, first, last), everything)
+    assert_are(await source.logs(in_both, from_block=BlockNumber(first), to_block=BlockNumber(last)), everything)
 
 
 # ------------------------------------------------------------------------------------------------ contracts
@@ -327,23 +341,23 @@ async def test_calls_are_answered_in_order_and_at_their_block(world: World, sour
     after = await world.head()
     calls = [balance_call(token, holder(number)) for number in (2, 1, 3)]
     for block, balances in ((before, [0, 100, 0]), (after, [30, 70, 0])):
-        answers = await source.call_many(calls, block)
+        answers = await source.call_many(calls, BlockNumber(block))
         assert [int.from_bytes(answer or b"", "big") for answer in answers] == balances
-    assert await source.call_many([], after) == []
+    assert await source.call_many([], BlockNumber(after)) == []
 
 
 async def test_a_call_without_an_answer_is_none(world: World, source: Source) -> None:
     token = await world.deploy_token()
     reverts = ContractCall(address(token), bytes.fromhex("deadbeef"))
     calls = [reverts, balance_call(token, holder(1)), balance_call(NOBODY.value, holder(1))]
-    answers = await source.call_many(calls, await world.head())
+    answers = await source.call_many(calls, BlockNumber(await world.head()))
     assert answers == [None, bytes(32), None]
 
 
 async def test_a_call_at_a_block_that_is_not_there(world: World, source: Source) -> None:
     token = await world.deploy_token()
     with pytest.raises(StateUnavailableError):
-        await source.call_many([balance_call(token, holder(1))], await world.head() + 50)
+        await source.call_many([balance_call(token, holder(1))], BlockNumber(await world.head() + 50))
 
 
 async def test_code_is_known(world: World, source: Source) -> None:
@@ -360,7 +374,9 @@ async def test_too_many_requests_lose_nothing(world: World, rig: Rig) -> None:
     await world.devnet.issue(token, {holder(number): 10 for number in range(250)})
     last = await world.head()
     rig.answer_too_many_requests(6)
-    found = await patiently(rig.time, lambda: rig.source.logs(query(token), first, last))
+    found = await patiently(
+        rig.time, lambda: rig.source.logs(query(token), from_block=BlockNumber(first), to_block=BlockNumber(last))
+    )
     assert_are(found, await world.logs(token, first, last))
 
 
@@ -371,9 +387,9 @@ async def test_a_source_that_is_away_says_so(world: World, rig: Rig) -> None:
     questions: list[Callable[[], Awaitable[object]]] = [
         rig.source.identity,
         rig.source.head,
-        lambda: rig.source.blocks([0]),
-        lambda: rig.source.logs(query(token), 0, head),
-        lambda: rig.source.call_many([balance_call(token, holder(1))], head),
+        lambda: rig.source.blocks([BlockNumber(0)]),
+        lambda: rig.source.logs(query(token), from_block=BlockNumber(0), to_block=BlockNumber(head)),
+        lambda: rig.source.call_many([balance_call(token, holder(1))], BlockNumber(head)),
         lambda: rig.source.has_code(address(token)),
     ]
     for question in questions:
@@ -404,9 +420,9 @@ async def test_nonsense_is_no_answer(kind: str, nonsense: bytes) -> None:
         questions: list[Callable[[], Awaitable[object]]] = [
             source.identity,
             source.head,
-            lambda: source.blocks([0, 1]),
-            lambda: source.logs(query(NOBODY.value), 0, 1),
-            lambda: source.call_many([balance_call(NOBODY.value, holder(1))], 1),
+            lambda: source.blocks([BlockNumber(0), BlockNumber(1)]),
+            lambda: source.logs(query(NOBODY.value), from_block=BlockNumber(0), to_block=BlockNumber(1)),
+            lambda: source.call_many([balance_call(NOBODY.value, holder(1))], BlockNumber(1)),
             lambda: source.has_code(NOBODY),
         ]
         for question in questions:
@@ -478,15 +494,27 @@ async def test_what_a_mirror_node_does_not_have_yet_is_refused(
 ) -> None:
     stand_in.lag_behind(await world.head() - issue.last + 3)
     assert (await mirror.source.head()).number == issue.last - 3
-    assert await mirror.source.blocks([issue.last - 2, issue.last]) == [None, None]
+    assert await mirror.source.blocks([BlockNumber(issue.last - 2), BlockNumber(issue.last)]) == [None, None]
     with pytest.raises(MirrorUnavailableError, match=f"does not have block {issue.last}"):
-        await mirror.source.logs(query(issue.token), issue.first, issue.last)
+        await mirror.source.logs(
+            query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+        )
     with pytest.raises(StateUnavailableError):
-        await mirror.source.call_many([balance_call(issue.token, holder(1))], issue.last)
+        await mirror.source.call_many([balance_call(issue.token, holder(1))], BlockNumber(issue.last))
     shown = [log for log in issue.logs if log.block_number <= issue.last - 3]
-    assert_are(await mirror.source.logs(query(issue.token), issue.first, issue.last - 3), shown)
+    assert_are(
+        await mirror.source.logs(
+            query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last - 3)
+        ),
+        shown,
+    )
     stand_in.lag_behind(0)
-    assert_are(await mirror.source.logs(query(issue.token), issue.first, issue.last), issue.logs)
+    assert_are(
+        await mirror.source.logs(
+            query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+        ),
+        issue.logs,
+    )
 
 
 def add_ghost(stand_in: MirrorStandIn, issue: Issue, number: int, hidden_for: int | None) -> str:
@@ -510,7 +538,9 @@ async def test_a_log_whose_transaction_does_not_resolve_is_marked(
     ghost = add_ghost(stand_in, issue, 2, hidden_for=None)
     marked = []
     for _ in range(4):
-        found = await mirror.source.logs(query(issue.token), issue.first, issue.last)
+        found = await mirror.source.logs(
+            query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+        )
         assert len(found) == len(issue.logs) + 2
         marked.append({log.transaction_hash for log in found if not log.has_result})
     assert marked == [{late, ghost}, {late, ghost}, {ghost}, {ghost}]
@@ -519,10 +549,14 @@ async def test_a_log_whose_transaction_does_not_resolve_is_marked(
 async def test_what_resolved_once_is_not_asked_for_again(
     issue: Issue, mirror: Rig, stand_in: MirrorStandIn
 ) -> None:
-    await mirror.source.logs(query(issue.token), issue.first, issue.last)
+    await mirror.source.logs(
+        query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+    )
     asked = stand_in.requests("/contracts/results/0x")
     assert len(asked) == len(set(asked)) == len({log.transaction_hash for log in issue.logs})
-    await mirror.source.logs(query(issue.token), issue.first, issue.last)
+    await mirror.source.logs(
+        query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+    )
     assert stand_in.requests("/contracts/results/0x") == asked
 
 
@@ -532,14 +566,25 @@ async def test_what_resolved_once_is_not_asked_for_again(
 async def test_pages_are_as_long_as_may_be_and_followed_to_the_end(
     issue: Issue, mirror: Rig, stand_in: MirrorStandIn
 ) -> None:
-    assert_are(await mirror.source.logs(query(issue.token), issue.first, issue.last), issue.logs)
+    assert_are(
+        await mirror.source.logs(
+            query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+        ),
+        issue.logs,
+    )
     pages = stand_in.requests(f"{issue.token.lower()}/results/logs")
     assert len(pages) == 3
     assert all("limit=100" in page for page in pages)
-    blocks = await mirror.source.blocks(range(issue.last))
+    numbers = [BlockNumber(number) for number in range(issue.last)]
+    blocks = await mirror.source.blocks(numbers)
     stand_in.most_rows = 25
-    assert_are(await mirror.source.logs(query(issue.token), issue.first, issue.last), issue.logs)
-    assert await mirror.source.blocks(range(issue.last)) == blocks
+    assert_are(
+        await mirror.source.logs(
+            query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+        ),
+        issue.logs,
+    )
+    assert await mirror.source.blocks(numbers) == blocks
     assert None not in blocks
 
 
@@ -548,7 +593,12 @@ async def test_rows_repeated_at_the_edge_of_a_page_count_once(
 ) -> None:
     stand_in.page_fault = PageFault.REPEATED_EDGE
     stand_in.most_rows = 25
-    assert_are(await mirror.source.logs(query(issue.token), issue.first, issue.last), issue.logs)
+    assert_are(
+        await mirror.source.logs(
+            query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+        ),
+        issue.logs,
+    )
 
 
 _WRONG_PAGES = {
@@ -579,17 +629,31 @@ async def test_pages_that_do_not_fit_together_are_refused(
 ) -> None:
     stand_in.page_fault = fault
     with pytest.raises((WindowRefusedError, MirrorUnavailableError), match=_WRONG_PAGES[fault]):
-        await mirror.source.logs(query(issue.token), issue.first, issue.last)
+        await mirror.source.logs(
+            query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+        )
     stand_in.page_fault = None
-    assert_are(await mirror.source.logs(query(issue.token), issue.first, issue.last), issue.logs)
+    assert_are(
+        await mirror.source.logs(
+            query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+        ),
+        issue.logs,
+    )
 
 
 async def test_an_answer_that_breaks_off_is_no_answer(issue: Issue, mirror: Rig, stand_in: MirrorStandIn) -> None:
     for path in ("/blocks", "/results/logs", "/contracts/results/0x"):
         stand_in.break_off(times=1, path=path)
         with pytest.raises(MirrorUnavailableError, match="without JSON"):
-            await mirror.source.logs(query(issue.token), issue.first, issue.last)
-    assert_are(await mirror.source.logs(query(issue.token), issue.first, issue.last), issue.logs)
+            await mirror.source.logs(
+                query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+            )
+    assert_are(
+        await mirror.source.logs(
+            query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+        ),
+        issue.logs,
+    )
 
 
 async def test_a_window_with_too_many_logs_is_refused(issue: Issue, stand_in: MirrorStandIn) -> None:
@@ -597,7 +661,9 @@ async def test_a_window_with_too_many_logs_is_refused(issue: Issue, stand_in: Mi
     client = MirrorNode(stand_in.url)
     source = MirrorSource(client, CHAIN_ID, most_pages=2)
     with pytest.raises(WindowRefusedError, match="2 pages"):
-        await source.logs(query(issue.token), issue.first, issue.last)
+        await source.logs(
+            query(issue.token), from_block=BlockNumber(issue.first), to_block=BlockNumber(issue.last)
+        )
     await client.close()
 
 
@@ -611,8 +677,15 @@ async def test_a_window_of_weeks_is_asked_for_in_pieces_of_seven_days(
         await world.devnet.advance_to(await world.devnet.chain_time() + 6 * DAY)
     last = await world.head()
     expected = await world.logs(money, first, last)
-    assert_are(await mirror.source.logs(query(money), first, last), expected)
-    assert_are(await mirror.source.logs(deposits(money, holder(1)), first, last), expected)
+    assert_are(
+        await mirror.source.logs(query(money), from_block=BlockNumber(first), to_block=BlockNumber(last)), expected
+    )
+    assert_are(
+        await mirror.source.logs(
+            deposits(money, holder(1)), from_block=BlockNumber(first), to_block=BlockNumber(last)
+        ),
+        expected,
+    )
     assert len(stand_in.requests("/results/logs?")) == 2 * 5
 
 
@@ -648,7 +721,9 @@ async def test_a_native_transfer_counts_by_its_hash_and_names_the_receiver_as_it
         hidden_for=None,
         is_native=True,
     )
-    found = await mirror.source.logs(deposits(money, vault), head, head)
+    found = await mirror.source.logs(
+        deposits(money, vault), from_block=BlockNumber(head), to_block=BlockNumber(head)
+    )
     assert [(log.contract, log.topics[2].hex(), log.has_result) for log in found] == [
         (money, word_of_vault[2:], True),
         (money, word_of_vault[2:], True),

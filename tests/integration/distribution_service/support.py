@@ -294,7 +294,7 @@ def token_amount(base_units: int) -> amount_pb2.TokenAmount:
     """An amount of the payment token as services show it."""
     return amount_pb2.TokenAmount(
         base_units=str(base_units),
-        decimal_amount=format_decimal_amount(base_units, 6),
+        decimal_amount=format_decimal_amount(base_units, decimals=6),
         decimals=6,
         symbol="USDC",
         token=PAYMENT_TOKEN,

@@ -17,6 +17,7 @@ from distribution_service.domain.states import DistributionState, PayoutState
 from distribution_service.infrastructure import tables
 from distribution_service.infrastructure.distribution_repository import SqlDistributionReader
 from distribution_service.infrastructure.unit_of_work import unit_of_work_factory
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.clock import SystemClock
 from libs.payout_terms.terms import (
     NO_RULES,
@@ -44,7 +45,7 @@ from tests.unit.distribution_service.fakes import (
 )
 
 Ports = tuple[UnitOfWorkFactory, DistributionReader]
-_LARGEST = FixedTotal(2**256 - 1)
+_LARGEST = FixedTotal(BaseUnits(2**256 - 1))
 
 
 @pytest.fixture(params=["memory", "postgresql"])
@@ -124,10 +125,10 @@ async def test_a_percentage_and_the_total_that_its_plan_fixed_are_read_back(port
 
 
 _RULES = PayeeRules(
-    excluded=frozenset({"0x" + "1a" * 20, "0x" + "2b" * 20}),
+    excluded=frozenset({HolderAddress("0x" + "1a" * 20), HolderAddress("0x" + "2b" * 20)}),
     excluded_share=ExcludedShare.REDISTRIBUTE,
     withholding_basis_points=2_637,
-    withholding_by_holder={"0x" + "3c" * 20: 0, "0x" + "4d" * 20: 10_000},
+    withholding_by_holder={HolderAddress("0x" + "3c" * 20): 0, HolderAddress("0x" + "4d" * 20): 10_000},
     minimum_base_units=2**256 - 1,
 )
 

@@ -40,7 +40,7 @@ from distribution_service.infrastructure import tables
 from distribution_service.infrastructure.asset_repository import SqlAssetRepository
 from distribution_service.infrastructure.rows import all_values, distribution_of
 from libs.payout_terms.terms import Dividend
-from libs.persistence.columns import BaseUnits
+from libs.persistence.columns import BaseUnitsType
 from tests.unit.distribution_service.fakes import (
     START,
     asset,
@@ -59,7 +59,7 @@ _COLUMNS_OF_0001: dict[str, Any] = {
     "distribution_id": Uuid(),
     "version": BigInteger(),
     "asset_id": Uuid(),
-    "total_base_units": BaseUnits(),
+    "total_base_units": BaseUnitsType(),
     "payment_token": Text(),
     "payment_token_symbol": Text(),
     "payment_token_decimals": SmallInteger(),
@@ -74,7 +74,7 @@ _COLUMNS_OF_0001: dict[str, Any] = {
     "paid_count": BigInteger(),
     "failed_count": BigInteger(),
     "zero_due_count": BigInteger(),
-    "paid_base_units": BaseUnits(),
+    "paid_base_units": BaseUnitsType(),
     "batch_count": Integer(),
     "final_batch_count": Integer(),
 }
@@ -82,7 +82,7 @@ _COLUMNS_OF_0002 = _COLUMNS_OF_0001 | {
     "percentage_basis_points": SmallInteger(),
     "waiting_count": BigInteger(),
     "cancelled_count": BigInteger(),
-    "cancelled_base_units": BaseUnits(),
+    "cancelled_base_units": BaseUnitsType(),
 }
 _COLUMNS_OF_0003 = _COLUMNS_OF_0002 | {
     "kind": Text(),
@@ -90,9 +90,9 @@ _COLUMNS_OF_0003 = _COLUMNS_OF_0002 | {
     "rules": JSONB(),
     "excluded_count": BigInteger(),
     "deferred_count": BigInteger(),
-    "excluded_base_units": BaseUnits(),
-    "withheld_base_units": BaseUnits(),
-    "deferred_base_units": BaseUnits(),
+    "excluded_base_units": BaseUnitsType(),
+    "withheld_base_units": BaseUnitsType(),
+    "deferred_base_units": BaseUnitsType(),
 }
 _COLUMNS_BY_REVISION = {"0001": _COLUMNS_OF_0001, "0002": _COLUMNS_OF_0002, "0003": _COLUMNS_OF_0003, "0004": {}}
 _REVISIONS = tuple(_COLUMNS_BY_REVISION)

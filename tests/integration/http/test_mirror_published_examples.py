@@ -19,6 +19,7 @@ from chain_sync_service.domain.blocks import Block
 from chain_sync_service.domain.facts import RawLog
 from chain_sync_service.infrastructure.mirror_source import MirrorSource
 from libs.chain.address import EvmAddress, HederaId
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.hedera.mirror import MirrorNode, MirrorUnavailableError, parse_timestamp
 from tests.support.mirror_node.canned import CannedServer, Reply, canned_server
@@ -94,7 +95,7 @@ async def reading(replies: Mapping[str, bytes | Reply]) -> AsyncIterator[tuple[M
 async def test_the_newest_block() -> None:
     async with reading({"blocks": NEWEST_BLOCK}) as (source, served):
         assert await source.head() == Block(
-            77,
+            BlockNumber(77),
             "0x3c08bbbee74d287b1dcd3f0ca6d1d2cb92c90883c4acf9747de9f3f3162ad25b",
             datetime(2022, 5, 3, 6, 46, 26, 661_997, UTC),
         )
@@ -104,7 +105,7 @@ async def test_the_newest_block() -> None:
 async def test_blocks_with_the_link_to_their_next_page() -> None:
     replies = {"blocks?limit=2&order=asc&block.number=gt:17": NO_BLOCKS, "blocks?block.number=gte:16": TWO_BLOCKS}
     async with reading({**replies, "blocks": NO_BLOCKS}) as (source, served):
-        blocks = await source.blocks([17, 16, 18])
+        blocks = await source.blocks([BlockNumber(17), BlockNumber(16), BlockNumber(18)])
     assert [block and (block.number, block.hash[:12]) for block in blocks] == [
         (17, "0xb0162e8a24"),
         (16, "0xfbd921184e"),
@@ -116,7 +117,9 @@ async def test_blocks_with_the_link_to_their_next_page() -> None:
 async def test_a_log() -> None:
     replies = {"blocks": LOG_BLOCK, f"contracts/{LOG_CONTRACT}/results/logs": LOGS}
     async with reading(replies) as (source, served):
-        (log,) = await source.logs(LogQuery(frozenset({LOG_CONTRACT})), 1, 1)
+        (log,) = await source.logs(
+            LogQuery(frozenset({LOG_CONTRACT})), from_block=BlockNumber(1), to_block=BlockNumber(1)
+        )
     assert log == RawLog(
         contract=LOG_CONTRACT.value,
         topics=tuple(
@@ -129,7 +132,7 @@ async def test_a_log() -> None:
             )
         ),
         data=(0x123).to_bytes(32, "big"),
-        block_number=1,
+        block_number=BlockNumber(1),
         block_hash=LOG_BLOCK_HASH,
         transaction_hash=LOG_HASH,
         log_index=1,
@@ -147,7 +150,9 @@ async def test_a_log_by_the_long_zero_address_of_its_contract() -> None:
     by_number = EvmAddress(f"0x{5001:040x}")
     replies = {"blocks": LOG_BLOCK, f"contracts/{by_number}/results/logs": LOGS}
     async with reading(replies) as (source, _):
-        (log,) = await source.logs(LogQuery(frozenset({by_number})), 1, 1)
+        (log,) = await source.logs(
+            LogQuery(frozenset({by_number})), from_block=BlockNumber(1), to_block=BlockNumber(1)
+        )
     assert log.contract == by_number.value
 
 
@@ -159,7 +164,9 @@ async def test_a_transaction_that_resolves(path: str, transaction_hash: str, doc
     logs = LOGS.replace(LOG_HASH.encode(), transaction_hash.encode())
     replies = {"blocks": LOG_BLOCK, f"contracts/{LOG_CONTRACT}/results/logs": logs, path: document}
     async with reading(replies) as (source, _):
-        (log,) = await source.logs(LogQuery(frozenset({LOG_CONTRACT})), 1, 1)
+        (log,) = await source.logs(
+            LogQuery(frozenset({LOG_CONTRACT})), from_block=BlockNumber(1), to_block=BlockNumber(1)
+        )
     assert log.has_result
 
 
@@ -167,14 +174,18 @@ async def test_another_transaction_than_the_one_asked_for_proves_nothing() -> No
     replies = {"blocks": LOG_BLOCK, "contracts/results/0x": RESULT, "contracts/": LOGS}
     async with reading(replies) as (source, _):
         with pytest.raises(MirrorUnavailableError, match=f"{RESULT_HASH} for {LOG_HASH}"):
-            await source.logs(LogQuery(frozenset({LOG_CONTRACT})), 1, 1)
+            await source.logs(
+                LogQuery(frozenset({LOG_CONTRACT})), from_block=BlockNumber(1), to_block=BlockNumber(1)
+            )
 
 
 async def test_a_log_whose_address_is_none_is_refused() -> None:
     replies = {"blocks": LOG_BLOCK, "contracts/": LOG_BY_HASH}
     async with reading(replies) as (source, _):
         with pytest.raises(MirrorUnavailableError, match=r"0xddf252ad.* where there should be an address"):
-            await source.logs(LogQuery(frozenset({LOG_CONTRACT})), 1, 1)
+            await source.logs(
+                LogQuery(frozenset({LOG_CONTRACT})), from_block=BlockNumber(1), to_block=BlockNumber(1)
+            )
 
 
 async def test_a_link_is_followed_as_it_came() -> None:
@@ -224,7 +235,7 @@ async def test_a_deleted_entity_and_an_id_that_cannot_be_are_nobody() -> None:
 async def test_calls() -> None:
     question = ContractCall(LOG_CONTRACT, bytes.fromhex("47f1aae7"))
     async with reading({"contracts/call": CALL_RESULT}) as (source, served):
-        assert await source.call_many([question], 78) == [bytes.fromhex("0000000000006d8d")]
+        assert await source.call_many([question], BlockNumber(78)) == [bytes.fromhex("0000000000006d8d")]
     assert served.requests == [
         (
             "/api/v1/contracts/call",
@@ -233,13 +244,13 @@ async def test_calls() -> None:
         )
     ]
     async with reading({"contracts/call": REVERTED}) as (source, _):
-        assert await source.call_many([question], 78) == [None]
+        assert await source.call_many([question], BlockNumber(78)) == [None]
     async with reading({"contracts/call": UNKNOWN_BLOCK}) as (source, _):
         with pytest.raises(StateUnavailableError, match="Unknown block number"):
-            await source.call_many([question], 78)
+            await source.call_many([question], BlockNumber(78))
     async with reading({"contracts/call": INVALID_PARAMETER}) as (source, _):
         with pytest.raises(MirrorUnavailableError, match="Invalid parameter"):
-            await source.call_many([question], 78)
+            await source.call_many([question], BlockNumber(78))
 
 
 async def test_errors() -> None:
@@ -247,7 +258,7 @@ async def test_errors() -> None:
         with pytest.raises(MirrorUnavailableError, match="HTTP 500: Require at least 1/3 signature files"):
             await source.head()
     async with reading({"blocks": INVALID_PARAMETER}) as (source, _):
-        for question in (source.head, lambda: source.blocks([1]), source.identity):
+        for question in (source.head, lambda: source.blocks([BlockNumber(1)]), source.identity):
             with pytest.raises(MirrorUnavailableError, match=r"Invalid parameter: account\.id"):
                 await question()
 

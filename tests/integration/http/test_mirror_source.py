@@ -11,6 +11,7 @@ import pytest
 from chain_sync_service.application.source import LogQuery
 from chain_sync_service.infrastructure.mirror_source import MirrorSource
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.hedera.mirror import MirrorNode, MirrorUnavailableError
 from tests.support.mirror_node.canned import CannedServer, Reply, canned_server
 
@@ -42,14 +43,14 @@ async def test_other_blocks_than_those_asked_for_are_refused(numbers: list[int])
     rows = [block(number, number) for number in numbers]
     async with source_of(lambda path: {"blocks": rows, "links": {"next": None}}) as (source, _):
         with pytest.raises(MirrorUnavailableError, match="answered blocks 1 to 3"):
-            await source.blocks([1, 2, 3])
+            await source.blocks([BlockNumber(1), BlockNumber(2), BlockNumber(3)])
 
 
 async def test_blocks_whose_times_go_backwards_are_refused() -> None:
     rows = [block(1, 50), block(2, 40)]
     async with source_of(lambda path: {"blocks": rows, "links": {"next": None}}) as (source, _):
         with pytest.raises(MirrorUnavailableError, match="block 1 came after 2"):
-            await source.logs(LogQuery(frozenset({TOKEN})), 1, 2)
+            await source.logs(LogQuery(frozenset({TOKEN})), from_block=BlockNumber(1), to_block=BlockNumber(2))
 
 
 async def test_many_receivers_are_searched_in_pieces() -> None:
@@ -64,7 +65,14 @@ async def test_many_receivers_are_searched_in_pieces() -> None:
 
     async with source_of(answer) as (source, served):
         for _ in range(2):
-            assert await source.logs(LogQuery(frozenset(), {TOKEN: frozenset(receivers)}), 1, 1) == []
+            assert (
+                await source.logs(
+                    LogQuery(frozenset(), {TOKEN: frozenset(receivers)}),
+                    from_block=BlockNumber(1),
+                    to_block=BlockNumber(1),
+                )
+                == []
+            )
     searches = [parse_qsl(urlsplit(path).query) for path, _ in served.requests if "/results/logs" in path]
     asked = [[value for name, value in search if name == "topic2"] for search in searches]
     assert sorted(len(topics) for topics in asked) == [10, 10, 50, 50]

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from libs.chain.quantities import BlockNumber
 from libs.evm.interfaces import TRANSFER
 from libs.evm.pacing import MethodPacing, TierLimits
 from libs.evm.rpc import AnswerTooLargeError, JsonRpc, RpcUnavailableError
@@ -89,10 +90,19 @@ async def test_an_answer_is_read_up_to_a_bound(node: Node, opened: Callable[...,
     for max_bytes, is_read in ((None, True), (10_000, True), (300, False)):
         node.queued.append(web.json_response({"id": 1, "result": [LOG, LOG]}))
         if is_read:
-            assert len(await rpc.logs_of_many([TOKEN], [], 0, 1, max_bytes=max_bytes)) == 2
+            assert (
+                len(
+                    await rpc.logs_of_many(
+                        [TOKEN], [], from_block=BlockNumber(0), to_block=BlockNumber(1), max_bytes=max_bytes
+                    )
+                )
+                == 2
+            )
         else:
             with pytest.raises(AnswerTooLargeError, match="300 bytes"):
-                await rpc.logs_of_many([TOKEN], [], 0, 1, max_bytes=max_bytes)
+                await rpc.logs_of_many(
+                    [TOKEN], [], from_block=BlockNumber(0), to_block=BlockNumber(1), max_bytes=max_bytes
+                )
     # The connection was left in the middle of an answer; the next request gets its own.
     assert await rpc.chain_id() == 1
 

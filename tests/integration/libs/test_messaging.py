@@ -248,10 +248,10 @@ async def test_a_poison_event_becomes_a_dead_letter_with_its_reason_and_can_be_r
         await until(lambda: "behind" in handler.effects)
 
         async def is_dead() -> bool:
-            return bool(await letters.page(0, 10))
+            return bool(await letters.page(after_sequence=0, limit=10))
 
         await until(is_dead)
-    (letter,) = await letters.page(0, 10)
+    (letter,) = await letters.page(after_sequence=0, limit=10)
     assert (letter.event_id, letter.subject) == (str(poison.event_id), poison.subject)
     assert (letter.reason, letter.delivery_count) == ("ValueError: cannot be read", 3)
     assert handler.calls.count("poison") == 3
@@ -260,7 +260,7 @@ async def test_a_poison_event_becomes_a_dead_letter_with_its_reason_and_can_be_r
     assert await letters.replay([letter.stream_sequence + 1]) == (0, 0)
     assert await letters.replay([letter.stream_sequence]) == (1, 0)
     assert handler.effects[-1] == "poison"
-    assert await letters.page(0, 10) == []
+    assert await letters.page(after_sequence=0, limit=10) == []
 
 
 async def test_a_part_that_is_away_holds_the_line_and_does_not_count(
@@ -275,7 +275,7 @@ async def test_a_part_that_is_away_holds_the_line_and_does_not_count(
         await until(lambda: "second" in handler.effects)
     assert handler.calls == ["first"] * 4 + ["second"]
     assert handler.effects == ["first", "second"]
-    assert await DeadLetters(client, SERVICE, {}).page(0, 10) == []
+    assert await DeadLetters(client, SERVICE, {}).page(after_sequence=0, limit=10) == []
 
 
 async def test_an_event_that_is_early_lets_others_pass_and_comes_again(
@@ -301,10 +301,10 @@ async def test_a_malformed_event_becomes_a_dead_letter(
     async with consuming(engine, client, handler, max_deliveries=1):
 
         async def is_dead() -> bool:
-            return bool(await letters.page(0, 10))
+            return bool(await letters.page(after_sequence=0, limit=10))
 
         await until(is_dead)
-    (letter,) = await letters.page(0, 10)
+    (letter,) = await letters.page(after_sequence=0, limit=10)
     assert letter.reason == "ValueError: header 'ce-type' is missing"
     assert handler.calls == []
 

@@ -14,6 +14,7 @@ from deploy.devnet.artifacts import LifecycleArtifact
 from deploy.devnet.securities import BOND
 from deploy.devnet.terms import DEFAULT_VERSION, AssetVersion, BondTerms, Coupon, Dividend
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import HolderAddress, Nonce, Wei
 from libs.evm.rpc import JsonRpc
 from payout_service.application.ports.lifecycle_contract import ReceiptEvidence
 from payout_service.application.ports.rail import Receipt
@@ -23,10 +24,11 @@ from payout_service.domain.settlement import Execution, ExecutionKind
 from payout_service.domain.transaction import ContractCall, SignedTransaction
 from payout_service.infrastructure.chain.signer import LocalSigner
 from tests.integration.devnet.stage import Stage
+from tests.support.payout.amounts import execution_of
 from tests.support.payout.contracts import Contracts, EvmContracts, SendingEvmRail, SendingRail
 from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN, SIGNER, TOKEN, MemoryChain
 
-BIG, MIDDLE, SMALL, STRANGER = (f"0x{1_001 + number:040x}" for number in range(4))
+BIG, MIDDLE, SMALL, STRANGER = (HolderAddress(f"0x{1_001 + number:040x}") for number in range(4))
 BALANCES = {BIG: 60, MIDDLE: 30, SMALL: 10}
 CAP = 10**13
 GAS = 1_500_000
@@ -54,9 +56,9 @@ class Venue(Protocol):
 
     async def deposit(self, amount: int) -> None: ...
 
-    async def block_payee(self, payee: str) -> None: ...
+    async def block_payee(self, payee: HolderAddress) -> None: ...
 
-    async def unblock_payee(self, payee: str) -> None: ...
+    async def unblock_payee(self, payee: HolderAddress) -> None: ...
 
     async def pause(self) -> None: ...
 
@@ -68,13 +70,13 @@ class Venue(Protocol):
 
     async def cancel(self, action_id: int) -> None: ...
 
-    async def transfer(self, sender: str, to: str, amount: int) -> None: ...
+    async def transfer(self, sender: HolderAddress, to: HolderAddress, amount: int) -> None: ...
 
-    async def freeze(self, holder: str, amount: int) -> None: ...
+    async def freeze(self, holder: HolderAddress, amount: int) -> None: ...
 
-    async def list_holder(self, holder: str) -> None: ...
+    async def list_holder(self, holder: HolderAddress) -> None: ...
 
-    async def unlist_holder(self, holder: str) -> None: ...
+    async def unlist_holder(self, holder: HolderAddress) -> None: ...
 
     async def revoke_redeemer_role(self) -> None: ...
 
@@ -106,10 +108,10 @@ class MemoryVenue:
     async def deposit(self, amount: int) -> None:
         self.chain.deposit(amount)
 
-    async def block_payee(self, payee: str) -> None:
+    async def block_payee(self, payee: HolderAddress) -> None:
         self.chain.blocked_payees.add(payee)
 
-    async def unblock_payee(self, payee: str) -> None:
+    async def unblock_payee(self, payee: HolderAddress) -> None:
         self.chain.blocked_payees.remove(payee)
 
     async def pause(self) -> None:
@@ -128,18 +130,18 @@ class MemoryVenue:
         self.chain.cancel(action_id)
         self.chain.mine()
 
-    async def transfer(self, sender: str, to: str, amount: int) -> None:
+    async def transfer(self, sender: HolderAddress, to: HolderAddress, amount: int) -> None:
         self.chain.transfer(sender, to, amount)
         self.chain.mine()
 
-    async def freeze(self, holder: str, amount: int) -> None:
+    async def freeze(self, holder: HolderAddress, amount: int) -> None:
         self.chain.freeze(holder, amount)
         self.chain.mine()
 
-    async def list_holder(self, holder: str) -> None:
+    async def list_holder(self, holder: HolderAddress) -> None:
         self.chain.list_holder(holder)
 
-    async def unlist_holder(self, holder: str) -> None:
+    async def unlist_holder(self, holder: HolderAddress) -> None:
         self.chain.unlist_holder(holder)
 
     async def revoke_redeemer_role(self) -> None:
@@ -198,10 +200,10 @@ class NodeVenue:
         await self.at_once(self._stage.deposit(amount))
         await self.mine(2)
 
-    async def block_payee(self, payee: str) -> None:
+    async def block_payee(self, payee: HolderAddress) -> None:
         await self.at_once(self._devnet.block_payee(self._stage.payment_token, to_checksum_address(payee)))
 
-    async def unblock_payee(self, payee: str) -> None:
+    async def unblock_payee(self, payee: HolderAddress) -> None:
         await self.at_once(self._devnet.unblock_payee(self._stage.payment_token, to_checksum_address(payee)))
 
     async def pause(self) -> None:
@@ -234,17 +236,17 @@ class NodeVenue:
         cancel = self._devnet.cancel_coupon if self.maturity_time else self._devnet.cancel_dividend
         await self.at_once(cancel(self._stage.token, action_id))
 
-    async def transfer(self, sender: str, to: str, amount: int) -> None:
+    async def transfer(self, sender: HolderAddress, to: HolderAddress, amount: int) -> None:
         source, target = to_checksum_address(sender), to_checksum_address(to)
         await self.at_once(self._devnet.transfer(self._stage.token, source, target, amount))
 
-    async def freeze(self, holder: str, amount: int) -> None:
+    async def freeze(self, holder: HolderAddress, amount: int) -> None:
         await self.at_once(self._devnet.freeze(self._stage.token, to_checksum_address(holder), amount))
 
-    async def list_holder(self, holder: str) -> None:
+    async def list_holder(self, holder: HolderAddress) -> None:
         await self.at_once(self._devnet.block_holder(self._stage.token, to_checksum_address(holder)))
 
-    async def unlist_holder(self, holder: str) -> None:
+    async def unlist_holder(self, holder: HolderAddress) -> None:
         await self.at_once(self._devnet.unblock_holder(self._stage.token, to_checksum_address(holder)))
 
     async def revoke_redeemer_role(self) -> None:
@@ -305,15 +307,18 @@ def _scaled(value: Fraction) -> int:
 async def signed(
     venue: Venue, call: ContractCall, *, nonce: int | None = None, percent: int = 100, gas: int = GAS
 ) -> SignedTransaction:
-    fees = first_fees(await venue.rail.fee_quote(), CAP)
+    fees = first_fees(await venue.rail.fee_quote(), Wei(CAP))
     tip = fees.max_priority_fee_per_gas_wei or 0
     return await venue.rail.sign(
         venue.signer,
         call,
         chain_id=CHAIN_ID,
-        nonce=await venue.rail.nonce_at(venue.signer, None) if nonce is None else nonce,
+        nonce=Nonce(await venue.rail.nonce_at(venue.signer, None) if nonce is None else nonce),
         gas_limit=gas,
-        fees=Fees(fees.max_fee_per_gas_wei * percent // 100, tip * percent // 100),
+        fees=Fees(
+            max_fee_per_gas_wei=Wei(fees.max_fee_per_gas_wei * percent // 100),
+            max_priority_fee_per_gas_wei=Wei(tip * percent // 100),
+        ),
     )
 
 
@@ -342,9 +347,9 @@ async def snapshot(venue: Venue) -> int:
     return snapshot_id
 
 
-def share(snapshot_id: int, payees: Sequence[str], total: int = 1_000) -> Execution:
+def share(snapshot_id: int, payees: Sequence[HolderAddress], total: int = 1_000) -> Execution:
     """A call that pays shares of a total."""
-    return Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, tuple(payees))
+    return execution_of(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, tuple(payees))
 
 
 async def pay(venue: Venue, execution: Execution) -> tuple[Receipt, str]:

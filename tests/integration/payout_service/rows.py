@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress, Nonce, SnapshotId, TokenUnits, Wei
 from libs.clock import SystemClock
 from libs.payout_terms.terms import NO_RULES, PayeeRules, PayoutKind
 from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -16,11 +17,12 @@ from payout_service.domain.fees import Fees
 from payout_service.domain.lifecycle import Condition, ConditionKind, LifecycleContract, LifecycleState
 from payout_service.domain.payments import Batch
 from payout_service.domain.payout import Payout, Snapshot
-from payout_service.domain.plan import Entitlement, PlannedPayment, plan_entitlements, plan_payments
+from payout_service.domain.plan import PlannedPayment, plan_entitlements
 from payout_service.domain.sweep import Sweep
 from payout_service.domain.transaction import Attempt, ContractCall, OwnerKind, Purpose, TransactionIntent
 from payout_service.infrastructure.sql import tables
 from payout_service.infrastructure.sql.unit_of_work import SqlPayoutUnitOfWork
+from tests.support.payout.amounts import entitlement, shares
 from tests.support.payout.memory_database import START
 from tests.support.payout.terms_of import terms_of
 
@@ -36,8 +38,8 @@ def postgres(engine: AsyncEngine) -> UnitOfWorkFactory:
     return factory
 
 
-def holder(number: int) -> str:
-    return f"0x{number + 1:040x}"
+def holder(number: int) -> HolderAddress:
+    return HolderAddress(f"0x{number + 1:040x}")
 
 
 def new_address() -> EvmAddress:
@@ -107,8 +109,14 @@ async def frozen_payout(
     """A payout of 1000 base units that waits for funds, its plan stored."""
     payout = await add_payout(unit_of_work, create_time=create_time, rules=rules)
     held = [(holder(number), each) for number, each in enumerate(balances)]
-    rows = plan_payments(0, held, payout.total_base_units, sum(balances), rules)
-    await freeze(unit_of_work, payout.payout_id, rows, Snapshot(snapshot_id, 10, "0x" + "ab" * 32), sum(balances))
+    rows = shares(0, held, payout.total_base_units, sum(balances), rules)
+    await freeze(
+        unit_of_work,
+        payout.payout_id,
+        rows,
+        Snapshot(SnapshotId(snapshot_id), BlockNumber(10), "0x" + "ab" * 32),
+        sum(balances),
+    )
     return payout.payout_id
 
 
@@ -122,10 +130,16 @@ async def frozen_entitlements(
 ) -> UUID:
     """A dividend, coupon or redemption of which every holder is owed an amount, being executed."""
     payout = await add_payout(unit_of_work, 0, asset_id=asset_id, kind=kind, rules=rules)
-    owed = [Entitlement(holder(number), 7, amount) for number, amount in enumerate(amounts)]
+    owed = [entitlement(holder(number), 7, amount) for number, amount in enumerate(amounts)]
     rows = plan_entitlements(0, owed, rules)
     snapshot_id = 1 if kind.is_corporate_action else 0
-    await freeze(unit_of_work, payout.payout_id, rows, Snapshot(snapshot_id, 10, "0x" + "ab" * 32), 7 * len(rows))
+    await freeze(
+        unit_of_work,
+        payout.payout_id,
+        rows,
+        Snapshot(SnapshotId(snapshot_id), BlockNumber(10), "0x" + "ab" * 32),
+        7 * len(rows),
+    )
     await begin_execution(unit_of_work, payout.payout_id)
     return payout.payout_id
 
@@ -142,7 +156,7 @@ async def freeze(
         locked = await work.payouts.lock(payout_id)
         if locked.kind is not PayoutKind.REDEMPTION:
             locked.begin_snapshot(START)
-        locked.begin_planning(snapshot, len(rows), total_supply, START)
+        locked.begin_planning(snapshot, len(rows), TokenUnits(total_supply), START)
         locked.listed_count = locked.planned_count = len(rows)
         await work.plan_rows.add_planned(payout_id, rows, START)
         total = locked.new_plan_sum()
@@ -169,8 +183,14 @@ def new_intent(signer: EvmAddress, key: str = "", data: bytes = b"\x01") -> Tran
 
 
 def signed(intent: TransactionIntent, nonce: int) -> TransactionIntent:
-    attempt = Attempt(1, bytes([nonce]), f"0x{uuid4().hex}", Fees(HUGE, 7), START)
-    intent.sign(nonce, 50_000, attempt)
+    attempt = Attempt(
+        1,
+        bytes([nonce]),
+        f"0x{uuid4().hex}",
+        Fees(max_fee_per_gas_wei=Wei(HUGE), max_priority_fee_per_gas_wei=Wei(7)),
+        START,
+    )
+    intent.sign(Nonce(nonce), 50_000, attempt)
     return intent
 
 
@@ -203,11 +223,17 @@ async def batched(
 
 
 def batch_of(number: int, payees: Sequence[PlannedPayment], intent_key: str) -> Batch:
-    return Batch(number, len(payees), sum(each.amount_base_units for each in payees), intent_key, START)
+    return Batch(
+        number=number,
+        holder_count=len(payees),
+        amount_base_units=BaseUnits(sum(each.amount_base_units for each in payees)),
+        intent_key=intent_key,
+        create_time=START,
+    )
 
 
 def new_sweep(asset_id: UUID, create_time: datetime = START) -> Sweep:
-    return Sweep(uuid4(), asset_id, new_address(), HUGE, create_time, create_time)
+    return Sweep(uuid4(), asset_id, new_address(), BaseUnits(HUGE), create_time, create_time)
 
 
 def new_discrepancy(asset_id: UUID, payout_id: UUID | None, subject: str = "") -> Discrepancy:

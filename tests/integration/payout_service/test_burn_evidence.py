@@ -9,8 +9,9 @@ from eth_utils.address import to_checksum_address
 
 from deploy.devnet.roles import CASHOUT_ROLE, DEFAULT_ADMIN_ROLE
 from deploy.devnet.terms import AssetVersion
+from libs.chain.quantities import HolderAddress, TokenUnits
 from libs.evm.rpc import JsonRpc
-from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.domain.settlement import ExecutionKind
 from tests.integration.devnet.stage import Stage
 from tests.integration.payout_service.chain_venues import (
     BIG,
@@ -22,8 +23,9 @@ from tests.integration.payout_service.chain_venues import (
     opened,
     pay,
 )
+from tests.support.payout.amounts import execution_of
 
-CASH_OUT = Execution(ExecutionKind.CASH_OUT, 0, 0, (BIG, MIDDLE, SMALL))
+CASH_OUT = execution_of(ExecutionKind.CASH_OUT, 0, 0, (BIG, MIDDLE, SMALL))
 BURNED = {BIG: 60, MIDDLE: 30, SMALL: 10}
 
 
@@ -55,7 +57,7 @@ async def venue(
         yield venue
 
 
-async def redeemed_by_cash_out(venue: NodeVenue) -> Mapping[str, int | None]:
+async def redeemed_by_cash_out(venue: NodeVenue) -> Mapping[HolderAddress, TokenUnits | None]:
     """What the evidence of a cash-out of everybody after the maturity date says."""
     await venue.advance_to(venue.maturity_time + 1)
     receipt, batch = await pay(venue, CASH_OUT)

@@ -10,6 +10,7 @@ import pytest_asyncio
 from eth_account.signers.local import LocalAccount
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, Nonce, SnapshotId, Wei
 from libs.evm.interfaces import LIFECYCLE_IS_PAUSED
 from libs.evm.rpc import JsonRpc
 from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
@@ -59,16 +60,23 @@ def venue(request: pytest.FixtureRequest) -> Venue:
 async def test_a_snapshot_holds_every_holder(venue: Venue) -> None:
     first = await snapshot(venue)
     block = (await venue.rail.head()).number
-    assert await venue.contracts.snapshot_totals(venue.token, first, block) == (3, 100)
-    pages = [await venue.contracts.snapshot_page(venue.token, first, page, 2, block) for page in range(3)]
+    assert await venue.contracts.snapshot_totals(venue.token, SnapshotId(first), block) == (3, 100)
+    pages = [
+        await venue.contracts.snapshot_page(
+            venue.token, SnapshotId(first), page=page, length=2, block_number=block
+        )
+        for page in range(3)
+    ]
     assert [len(page) for page in pages] == [2, 1, 0]
     assert dict(pages[0] + pages[1]) == BALANCES
-    balances = await venue.contracts.snapshot_balances(venue.token, first, [SMALL, STRANGER, BIG], block)
+    balances = await venue.contracts.snapshot_balances(
+        venue.token, SnapshotId(first), [SMALL, STRANGER, BIG], block
+    )
     assert balances == {SMALL: 10, STRANGER: 0, BIG: 60}
     assert await venue.contracts.live_totals(venue.token, block) == (3, 100)
     live = await venue.contracts.live_balances(venue.token, [STRANGER, MIDDLE], block)
     assert live == {STRANGER: 0, MIDDLE: 30}
-    assert dict(await venue.contracts.live_page(venue.token, 0, 9, block)) == BALANCES
+    assert dict(await venue.contracts.live_page(venue.token, page=0, length=9, block_number=block)) == BALANCES
     assert await snapshot(venue) == first + 1
 
 
@@ -131,10 +139,10 @@ async def test_funds_that_run_out_fail_payees_and_not_the_call(venue: Venue) -> 
     evidence = await evidence_of(venue, batch)
     assert evidence.event
     assert (evidence.event.failed, dict(evidence.event.paid)) == ((BIG,), {MIDDLE: 300, SMALL: 100})
-    why = await venue.contracts.why_refused(venue.lifecycle, venue.money, BIG, 600)
+    why = await venue.contracts.why_refused(venue.lifecycle, venue.money, BIG, BaseUnits(600))
     assert why == f"InsufficientBalance({venue.lifecycle}, 50, 600)"
     await venue.deposit(550)
-    assert await venue.contracts.why_refused(venue.lifecycle, venue.money, BIG, 600) == ""
+    assert await venue.contracts.why_refused(venue.lifecycle, venue.money, BIG, BaseUnits(600)) == ""
     _, rest = await pay(venue, share(first, [BIG]))
     evidence = await evidence_of(venue, rest)
     assert evidence.event
@@ -154,7 +162,7 @@ async def test_a_blocked_payee_fails_alone(venue: Venue) -> None:
         venue.lifecycle, ExecutionKind.AMOUNT_SNAPSHOT, first, [BIG, MIDDLE], block
     )
     assert flags == {BIG: True, MIDDLE: False}
-    why = await venue.contracts.why_refused(venue.lifecycle, venue.money, MIDDLE, 300)
+    why = await venue.contracts.why_refused(venue.lifecycle, venue.money, MIDDLE, BaseUnits(300))
     assert why == f"AccountBlacklisted({MIDDLE})"
     await venue.unblock_payee(MIDDLE)
     await pay(venue, share(first, [MIDDLE]))
@@ -171,7 +179,7 @@ async def test_a_call_that_would_revert_is_named(venue: Venue) -> None:
     call = contracts.pay_batch(venue.lifecycle, venue.token, share(first, [BIG]))
     assert await rail.estimate_gas(venue.signer, call) > 50_000
     with pytest.raises(CallWouldRevertError, match="NotEnoughBalance") as lacking:
-        await rail.estimate_gas(venue.signer, contracts.sweep(venue.lifecycle, EvmAddress(BIG), 1))
+        await rail.estimate_gas(venue.signer, contracts.sweep(venue.lifecycle, EvmAddress(BIG), BaseUnits(1)))
     await venue.pause()
     assert await contracts.is_paused(venue.lifecycle)
     with pytest.raises(CallWouldRevertError, match=f"^{LIFECYCLE_IS_PAUSED.name}") as paused:
@@ -195,8 +203,15 @@ async def test_a_pause_and_its_end_are_seen_by_block(venue: Venue) -> None:
                 await rail.estimate_gas(venue.signer, contracts.set_paused(lifecycle, True))
     paused_at, unpaused_at = blocks
     around = (paused_at - 1, paused_at, unpaused_at - 1, unpaused_at)
-    assert [await contracts.was_paused(lifecycle, number) for number in around] == [False, True, True, False]
-    assert await contracts.was_paused(lifecycle, unpaused_at + 1_000) is None, "no node knows that block"
+    assert [await contracts.was_paused(lifecycle, BlockNumber(number)) for number in around] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert await contracts.was_paused(lifecycle, BlockNumber(unpaused_at + 1_000)) is None, (
+        "no node knows that block"
+    )
 
 
 async def test_too_little_gas_reverts_and_pays_nobody(venue: Venue) -> None:
@@ -209,7 +224,7 @@ async def test_too_little_gas_reverts_and_pays_nobody(venue: Venue) -> None:
     evidence = await evidence_of(venue, transaction.transaction_hash)
     assert (evidence.event, dict(evidence.transferred)) == (None, {})
     assert await balance(venue, BIG) == 0
-    seen = await venue.rail.transaction_with_nonce(venue.signer, 1)
+    seen = await venue.rail.transaction_with_nonce(venue.signer, Nonce(1))
     assert seen
     assert not seen.succeeded
 
@@ -238,7 +253,7 @@ async def test_a_replacement_takes_the_place_of_the_first(venue: Venue) -> None:
     assert (await mined(venue, second)).succeeded
     assert await venue.rail.find_receipt(first.transaction_hash) is None
     assert await venue.rail.nonce_at(venue.signer, None) == 1
-    seen = await venue.rail.transaction_with_nonce(venue.signer, 0)
+    seen = await venue.rail.transaction_with_nonce(venue.signer, Nonce(0))
     assert seen
     assert (seen.transaction_hash, seen.call) == (second.transaction_hash, no_op(venue.signer))
 
@@ -259,9 +274,9 @@ async def test_the_nonce_is_that_of_a_block(venue: Venue) -> None:
     block = (await mined(venue, first)).outcome.block_number
     assert await venue.rail.nonce_at(venue.signer, before) == 0
     assert await venue.rail.nonce_at(venue.signer, block) == 1
-    assert await venue.rail.nonce_at(venue.signer, block - 1) == 0
-    assert await venue.rail.block_hash(block + 1_000) is None
-    assert await venue.rail.transaction_with_nonce(venue.signer, 1) is None
+    assert await venue.rail.nonce_at(venue.signer, BlockNumber(block - 1)) == 0
+    assert await venue.rail.block_hash(BlockNumber(block + 1_000)) is None
+    assert await venue.rail.transaction_with_nonce(venue.signer, Nonce(1)) is None
 
 
 async def test_a_reorg_takes_everything_back(venue: Venue) -> None:
@@ -299,9 +314,9 @@ async def test_what_offers_less_than_the_base_fee_is_not_taken(venue: Venue) -> 
         venue.signer,
         no_op(venue.signer),
         chain_id=CHAIN_ID,
-        nonce=0,
+        nonce=Nonce(0),
         gas_limit=21_000,
-        fees=Fees(quote.base_fee_wei, 1),
+        fees=Fees(max_fee_per_gas_wei=quote.base_fee_wei, max_priority_fee_per_gas_wei=Wei(1)),
     )
     assert (await venue.rail.broadcast(poor.raw)).answer is BroadcastAnswer.FEE_TOO_LOW
     assert (await mined(venue, await sent(venue, no_op(venue.signer)))).succeeded
@@ -340,26 +355,36 @@ async def test_executions_and_transfers_are_found_by_their_blocks(venue: Venue) 
     first = await snapshot(venue)
     one, one_hash = await pay(venue, share(first, [BIG]))
     two, two_hash = await pay(venue, share(first, [BIG, SMALL]))
-    sweep = await sent(venue, venue.contracts.sweep(venue.lifecycle, EvmAddress(STRANGER), 250))
+    sweep = await sent(venue, venue.contracts.sweep(venue.lifecycle, EvmAddress(STRANGER), BaseUnits(250)))
     assert (await mined(venue, sweep)).succeeded
     head = (await venue.rail.head()).number
-    executions = await venue.contracts.executions(venue.lifecycle, 0, head)
+    executions = await venue.contracts.executions(venue.lifecycle, from_block=BlockNumber(0), to_block=head)
     assert [(each.transaction_hash, each.block_number) for each in executions] == [
         (one_hash, one.outcome.block_number),
         (two_hash, two.outcome.block_number),
     ]
     evidence = await evidence_of(venue, two_hash)
     assert executions[1].event == evidence.event
-    transfers = await venue.contracts.outgoing_transfers(venue.money, venue.lifecycle, 0, head)
+    transfers = await venue.contracts.outgoing_transfers(
+        venue.money, venue.lifecycle, from_block=BlockNumber(0), to_block=head
+    )
     assert [(each.transaction_hash, each.to, each.amount_base_units) for each in transfers] == [
         (one_hash, BIG, 600),
         (two_hash, SMALL, 100),
         (sweep.transaction_hash, STRANGER, 250),
     ]
     later = one.outcome.block_number + 1
-    assert await venue.contracts.executions(venue.lifecycle, later, head) == executions[1:]
-    assert await venue.contracts.outgoing_transfers(venue.money, venue.lifecycle, later, head) == transfers[1:]
-    assert await venue.contracts.executions(venue.lifecycle, head + 1, head) == []
+    assert (
+        await venue.contracts.executions(venue.lifecycle, from_block=BlockNumber(later), to_block=head)
+        == executions[1:]
+    )
+    assert (
+        await venue.contracts.outgoing_transfers(
+            venue.money, venue.lifecycle, from_block=BlockNumber(later), to_block=head
+        )
+        == transfers[1:]
+    )
+    assert await venue.contracts.executions(venue.lifecycle, from_block=BlockNumber(head + 1), to_block=head) == []
     assert await balance(venue, venue.lifecycle.value) == 50
     assert await balance(venue, STRANGER) == 250
 
@@ -369,18 +394,20 @@ async def test_a_transaction_is_found_by_its_nonce_and_recognised(venue: Venue) 
     await venue.deposit(1_000)
     first = await snapshot(venue)
     receipt, batch = await pay(venue, share(first, [BIG, SMALL]))
-    seen = await venue.rail.transaction_with_nonce(venue.signer, 1)
+    seen = await venue.rail.transaction_with_nonce(venue.signer, Nonce(1))
     assert seen
     assert (seen.transaction_hash, seen.succeeded) == (batch, True)
     assert (seen.block_number, seen.block_hash) == (receipt.outcome.block_number, receipt.outcome.block_hash)
     assert seen.gas_used == receipt.outcome.gas_used > 21_000
     pays = RecognisedCall(CallKind.PAY_BATCH, share(first, [BIG, SMALL]))
     assert contracts.recognise(seen.call) == pays
-    taken = await venue.rail.transaction_with_nonce(venue.signer, 0)
+    taken = await venue.rail.transaction_with_nonce(venue.signer, Nonce(0))
     assert taken
     assert contracts.recognise(taken.call) == RecognisedCall(CallKind.TAKE_SNAPSHOT)
-    sweep = contracts.sweep(venue.lifecycle, EvmAddress(STRANGER), 25)
-    assert contracts.recognise(sweep) == RecognisedCall(CallKind.SWEEP, sweep_to=STRANGER, sweep_base_units=25)
+    sweep = contracts.sweep(venue.lifecycle, EvmAddress(STRANGER), BaseUnits(25))
+    assert contracts.recognise(sweep) == RecognisedCall(
+        CallKind.SWEEP, sweep_to=STRANGER, sweep_base_units=BaseUnits(25)
+    )
     for paused in (True, False):
         call = contracts.set_paused(venue.lifecycle, paused)
         assert contracts.recognise(call) == RecognisedCall(CallKind.SET_PAUSED)
@@ -392,7 +419,7 @@ async def test_a_transaction_is_found_by_its_nonce_and_recognised(venue: Venue) 
 async def test_identity_roles_and_the_contract(venue: Venue) -> None:
     contracts = venue.contracts
     assert await venue.rail.chain_id() == CHAIN_ID
-    assert await venue.rail.genesis_hash() == await venue.rail.block_hash(0)
+    assert await venue.rail.genesis_hash() == await venue.rail.block_hash(BlockNumber(0))
     assert await contracts.has_code(venue.lifecycle)
     assert not await contracts.has_code(venue.signer)
     assert await contracts.payment_token_of(venue.lifecycle) == venue.money

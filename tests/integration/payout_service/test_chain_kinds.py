@@ -10,6 +10,7 @@ from eth_account.signers.local import LocalAccount
 from deploy.devnet.artifacts import lifecycle_artifact_path, load_lifecycle_artifact
 from deploy.devnet.terms import AssetVersion
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress, SnapshotId, TokenUnits
 from libs.evm.rpc import JsonRpc
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
@@ -37,6 +38,7 @@ from tests.integration.payout_service.chain_venues import (
     share,
     snapshot,
 )
+from tests.support.payout.amounts import entitlement, execution_of
 
 # Base units of the payment token for each base unit of the asset: the smallest holder's floors.
 PER_TOKEN = Fraction(125, 100)
@@ -92,19 +94,21 @@ def action_kind(venue: Venue) -> PayoutKind:
 
 
 def source(venue: Venue, action_id: int) -> EntitlementSource:
-    return EntitlementSource(venue.token, action_kind(venue), action_id, payment_token_decimals=6)
+    return EntitlementSource(
+        token=venue.token, kind=action_kind(venue), action_id=action_id, payment_token_decimals=6
+    )
 
 
 def principal(venue: Venue) -> EntitlementSource:
-    return EntitlementSource(venue.token, PayoutKind.REDEMPTION, 0, payment_token_decimals=6)
+    return EntitlementSource(token=venue.token, kind=PayoutKind.REDEMPTION, action_id=0, payment_token_decimals=6)
 
 
-def distribution(action_id: int, payees: Sequence[str]) -> Execution:
-    return Execution(ExecutionKind.DISTRIBUTION, action_id, 0, tuple(payees))
+def distribution(action_id: int, payees: Sequence[HolderAddress]) -> Execution:
+    return execution_of(ExecutionKind.DISTRIBUTION, action_id, 0, tuple(payees))
 
 
-def cash_out(payees: Sequence[str]) -> Execution:
-    return Execution(ExecutionKind.CASH_OUT, 0, 0, tuple(payees))
+def cash_out(payees: Sequence[HolderAddress]) -> Execution:
+    return execution_of(ExecutionKind.CASH_OUT, 0, 0, tuple(payees))
 
 
 async def now(venue: Venue) -> int:
@@ -119,7 +123,13 @@ async def announced(venue: Venue, per_token: Fraction | None = PER_TOKEN) -> tup
     """An action whose record date is in a while, and what is told of it."""
     record_time = await now(venue) + 1_000
     action_id = await venue.announce(record_time, record_time + 500, per_token)
-    return action_id, CorporateAction(record_time, record_time + 500, 0, False, per_token is not None)
+    return action_id, CorporateAction(
+        record_time=record_time,
+        execution_time=record_time + 500,
+        snapshot_id=SnapshotId(0),
+        is_cancelled=False,
+        is_rate_set=per_token is not None,
+    )
 
 
 async def trigger(venue: Venue) -> None:
@@ -142,7 +152,7 @@ async def payable(venue: Venue) -> int:
     return action_id
 
 
-async def told(venue: Venue, action_id: int, block_number: int | None = None) -> CorporateAction | None:
+async def told(venue: Venue, action_id: int, block_number: BlockNumber | None = None) -> CorporateAction | None:
     return await venue.contracts.corporate_action(venue.token, action_kind(venue), action_id, block_number)
 
 
@@ -189,7 +199,7 @@ async def test_an_action_is_told_as_it_was_announced(venue: Venue) -> None:
     before = await block(venue)
     first, action = await announced(venue)
     assert await told(venue, first) == action
-    assert await told(venue, first, before) is None, "at the block that is asked for"
+    assert await told(venue, first, BlockNumber(before)) is None, "at the block that is asked for"
     for unknown in (0, first + 1):
         assert await told(venue, unknown) is None
     other = PayoutKind.DIVIDEND if action_kind(venue) is PayoutKind.COUPON else PayoutKind.COUPON
@@ -202,30 +212,39 @@ async def test_nobody_is_entitled_before_the_record_date(venue: Venue) -> None:
     action_id, action = await announced(venue)
     await venue.advance_to(action.record_time)
     of_action, number = source(venue, action_id), await block(venue)
-    assert await venue.contracts.entitled_count(of_action, number) == 0
-    assert await venue.contracts.entitled_page(of_action, 0, 10, number) == []
-    assert await venue.contracts.entitlements(of_action, [BIG]) == [Entitlement(BIG, 0, 0)]
+    assert await venue.contracts.entitled_count(of_action, BlockNumber(number)) == 0
+    assert (
+        await venue.contracts.entitled_page(of_action, page=0, length=10, block_number=BlockNumber(number)) == []
+    )
+    assert await venue.contracts.entitlements(of_action, [BIG]) == [entitlement(BIG, 0, 0)]
 
 
 async def test_holders_and_amounts_of_the_record_date(venue: Venue) -> None:
     action_id, action = await at_record_date(venue)
     of_action, live = source(venue, action_id), await block(venue)
-    entitled = [Entitlement(BIG, 60, 75), Entitlement(MIDDLE, 30, 37), Entitlement(SMALL, 10, 12)]
-    assert await venue.contracts.entitled_count(of_action, live) == 3
-    pages = [await venue.contracts.entitled_page(of_action, page, 2, live) for page in range(3)]
+    entitled = [
+        entitlement(BIG, 60, 75),
+        entitlement(MIDDLE, 30, 37),
+        Entitlement(SMALL, TokenUnits(10), BaseUnits(12)),
+    ]
+    assert await venue.contracts.entitled_count(of_action, BlockNumber(live)) == 3
+    pages = [
+        await venue.contracts.entitled_page(of_action, page=page, length=2, block_number=BlockNumber(live))
+        for page in range(3)
+    ]
     assert [len(page) for page in pages] == [2, 1, 0]
     assert pages[0] + pages[1] == entitled
     asked = [SMALL, STRANGER, BIG]
-    assert await venue.contracts.entitlements(of_action, asked, live) == [
+    assert await venue.contracts.entitlements(of_action, asked, BlockNumber(live)) == [
         entitled[2],
-        Entitlement(STRANGER, 0, 0),
+        entitlement(STRANGER, 0, 0),
         entitled[0],
     ]
     await trigger(venue)
     triggered = await told(venue, action_id)
     assert triggered
     assert triggered.snapshot_id > 0
-    assert await told(venue, action_id, live) == action, "its snapshot was pending then"
+    assert await told(venue, action_id, BlockNumber(live)) == action, "its snapshot was pending then"
 
 
 async def test_transfers_after_the_record_date_change_nothing(venue: Venue) -> None:
@@ -237,13 +256,13 @@ async def test_transfers_after_the_record_date_change_nothing(venue: Venue) -> N
     await venue.transfer(SMALL, STRANGER, 6)
     await venue.transfer(BIG, STRANGER, 14)
     number = await block(venue)
-    assert await venue.contracts.entitled_page(of_action, 0, 10, number) == [
-        Entitlement(BIG, 64, 80),
-        Entitlement(MIDDLE, 30, 37),
-        Entitlement(SMALL, 6, 7),
+    assert await venue.contracts.entitled_page(of_action, page=0, length=10, block_number=BlockNumber(number)) == [
+        entitlement(BIG, 64, 80),
+        entitlement(MIDDLE, 30, 37),
+        entitlement(SMALL, 6, 7),
     ]
-    assert await venue.contracts.entitlements(of_action, [STRANGER]) == [Entitlement(STRANGER, 0, 0)]
-    live = dict(await venue.contracts.live_page(venue.token, 0, 10, number))
+    assert await venue.contracts.entitlements(of_action, [STRANGER]) == [entitlement(STRANGER, 0, 0)]
+    live = dict(await venue.contracts.live_page(venue.token, page=0, length=10, block_number=BlockNumber(number)))
     assert live == {BIG: 50, MIDDLE: 30, STRANGER: 20}
 
 
@@ -255,8 +274,8 @@ async def test_a_transfer_triggers_a_pending_snapshot_before_it_moves_tokens(ven
     assert triggered.snapshot_id == 1
     of_action = source(venue, action_id)
     assert await venue.contracts.entitlements(of_action, [BIG, MIDDLE]) == [
-        Entitlement(BIG, 60, 75),
-        Entitlement(MIDDLE, 30, 37),
+        entitlement(BIG, 60, 75),
+        entitlement(MIDDLE, 30, 37),
     ]
 
 
@@ -278,9 +297,9 @@ async def test_frozen_tokens_count_at_the_record_date(venue: Venue) -> None:
     await venue.freeze(BIG, 50)
     action_id, _ = await at_record_date(venue)
     for _ in range(2):
-        assert await venue.contracts.entitlements(source(venue, action_id), [BIG]) == [Entitlement(BIG, 60, 75)]
+        assert await venue.contracts.entitlements(source(venue, action_id), [BIG]) == [entitlement(BIG, 60, 75)]
         await trigger(venue)
-    assert await venue.contracts.live_balances(venue.token, [BIG], await block(venue)) == {BIG: 10}
+    assert await venue.contracts.live_balances(venue.token, [BIG], BlockNumber(await block(venue))) == {BIG: 10}
 
 
 async def test_a_distribution_pays_each_payee_once(venue: Venue) -> None:
@@ -309,8 +328,10 @@ async def test_each_kind_has_paid_flags_of_its_own(venue: Venue) -> None:
     receipt, _ = await pay(venue, distribution(action_id, [BIG]))
     _, _ = await pay(venue, share(snapshot_id, [SMALL]))
 
-    async def flags(kind: ExecutionKind, reference_id: int, block_number: int) -> dict[str, bool]:
-        return await venue.contracts.paid_flags(venue.lifecycle, kind, reference_id, [BIG, SMALL], block_number)
+    async def flags(kind: ExecutionKind, reference_id: int, block_number: int) -> dict[HolderAddress, bool]:
+        return await venue.contracts.paid_flags(
+            venue.lifecycle, kind, reference_id, [BIG, SMALL], BlockNumber(block_number)
+        )
 
     number, then = await block(venue), receipt.outcome.block_number
     assert await flags(ExecutionKind.DISTRIBUTION, action_id, number) == {BIG: True, SMALL: False}
@@ -347,7 +368,7 @@ async def test_a_cancelled_dividend_is_told_and_still_pays(equity: Venue) -> Non
     cancelled = await told(equity, action_id)
     assert cancelled
     assert cancelled.is_cancelled
-    assert await equity.contracts.entitlements(source(equity, action_id), [BIG]) == [Entitlement(BIG, 60, 75)]
+    assert await equity.contracts.entitlements(source(equity, action_id), [BIG]) == [entitlement(BIG, 60, 75)]
     await equity.advance_to(action.execution_time)
     await pay(equity, distribution(action_id, [BIG]))
     assert await balance(equity, BIG) == 75
@@ -361,7 +382,7 @@ async def test_a_cancelled_coupon_owes_nothing_and_reverts(bond: Venue) -> None:
     cancelled = await told(bond, action_id)
     assert cancelled
     assert cancelled.is_cancelled
-    assert await bond.contracts.entitlements(source(bond, action_id), [BIG]) == [Entitlement(BIG, 0, 0)]
+    assert await bond.contracts.entitlements(source(bond, action_id), [BIG]) == [entitlement(BIG, 0, 0)]
     await bond.advance_to(action.execution_time)
     call = bond.contracts.pay_batch(bond.lifecycle, bond.token, distribution(action_id, [BIG]))
     with pytest.raises(CallWouldRevertError, match=r"^Panic\(18\)$"):
@@ -383,15 +404,15 @@ async def test_a_coupon_whose_rate_is_set_later(bond: Venue) -> None:
     of_coupon = source(bond, action_id)
     assert not pending.is_rate_set
     assert await told(bond, action_id) == pending
-    assert await bond.contracts.entitlements(of_coupon, [BIG]) == [Entitlement(BIG, 60, 0)]
+    assert await bond.contracts.entitlements(of_coupon, [BIG]) == [entitlement(BIG, 60, 0)]
     before = await block(bond)
     await trigger(bond)
     await bond.set_rate(action_id, PER_TOKEN)
     rated = await told(bond, action_id)
     assert rated
     assert rated.is_rate_set
-    assert await bond.contracts.entitlements(of_coupon, [BIG]) == [Entitlement(BIG, 60, 75)]
-    assert await bond.contracts.entitlements(of_coupon, [BIG], before) == [Entitlement(BIG, 60, 0)]
+    assert await bond.contracts.entitlements(of_coupon, [BIG]) == [entitlement(BIG, 60, 75)]
+    assert await bond.contracts.entitlements(of_coupon, [BIG], BlockNumber(before)) == [entitlement(BIG, 60, 0)]
     await bond.advance_to(pending.execution_time)
     await pay(bond, distribution(action_id, [BIG]))
     assert await balance(bond, BIG) == 75
@@ -402,20 +423,26 @@ async def test_a_coupon_whose_rate_is_set_later(bond: Venue) -> None:
 
 async def test_the_principal_of_live_balances(bond: Venue) -> None:
     before = await block(bond)
-    assert await bond.contracts.entitled_count(principal(bond), before) == 3
-    owed = [Entitlement(BIG, 60, 3), Entitlement(MIDDLE, 30, 1), Entitlement(SMALL, 10, 0)]
-    assert await bond.contracts.entitled_page(principal(bond), 0, 10, before) == owed
-    assert await bond.contracts.entitled_page(principal(bond), 1, 2, before) == owed[2:]
+    assert await bond.contracts.entitled_count(principal(bond), BlockNumber(before)) == 3
+    owed = [entitlement(BIG, 60, 3), entitlement(MIDDLE, 30, 1), Entitlement(SMALL, TokenUnits(10), BaseUnits(0))]
+    assert (
+        await bond.contracts.entitled_page(principal(bond), page=0, length=10, block_number=BlockNumber(before))
+        == owed
+    )
+    assert (
+        await bond.contracts.entitled_page(principal(bond), page=1, length=2, block_number=BlockNumber(before))
+        == owed[2:]
+    )
     await bond.transfer(BIG, STRANGER, 40)
     assert await bond.contracts.entitlements(principal(bond), [STRANGER, BIG]) == [
-        Entitlement(STRANGER, 40, 2),
-        Entitlement(BIG, 20, 1),
+        entitlement(STRANGER, 40, 2),
+        entitlement(BIG, 20, 1),
     ]
-    assert await bond.contracts.entitlements(principal(bond), [STRANGER, BIG], before) == [
-        Entitlement(STRANGER, 0, 0),
+    assert await bond.contracts.entitlements(principal(bond), [STRANGER, BIG], BlockNumber(before)) == [
+        entitlement(STRANGER, 0, 0),
         owed[0],
     ]
-    assert await bond.contracts.entitled_count(principal(bond), await block(bond)) == 4
+    assert await bond.contracts.entitled_count(principal(bond), BlockNumber(await block(bond))) == 4
 
 
 async def test_a_cash_out_pays_and_burns(bond: Venue) -> None:
@@ -432,8 +459,12 @@ async def test_a_cash_out_pays_and_burns(bond: Venue) -> None:
     assert dict(evidence.redeemed) == {BIG: 60, SMALL: 10}, "burned, though the principal floors to nothing"
     number, parent = receipt.outcome.block_number, receipt.outcome.block_number - 1
     assert await bond.contracts.live_totals(bond.token, number) == (1, 30)
-    assert await bond.contracts.entitled_page(principal(bond), 0, 10, number) == [Entitlement(MIDDLE, 30, 1)]
-    assert await bond.contracts.entitlements(principal(bond), [BIG], parent) == [Entitlement(BIG, 60, 3)]
+    assert await bond.contracts.entitled_page(principal(bond), page=0, length=10, block_number=number) == [
+        entitlement(MIDDLE, 30, 1)
+    ]
+    assert await bond.contracts.entitlements(principal(bond), [BIG], BlockNumber(parent)) == [
+        entitlement(BIG, 60, 3)
+    ]
 
 
 async def test_a_second_cash_out_pays_nothing_and_says_that_it_succeeded(bond: Venue) -> None:
@@ -525,7 +556,10 @@ async def test_who_is_not_paid_keeps_the_tokens(bond: Venue) -> None:
     assert (evidence.event.failed, dict(evidence.event.paid)) == ((MIDDLE,), {BIG: 3})
     assert dict(evidence.redeemed) == {BIG: 60}
     number = await block(bond)
-    assert await bond.contracts.live_balances(bond.token, [MIDDLE, BIG], number) == {MIDDLE: 30, BIG: 0}
+    assert await bond.contracts.live_balances(bond.token, [MIDDLE, BIG], BlockNumber(number)) == {
+        MIDDLE: 30,
+        BIG: 0,
+    }
 
 
 async def test_who_is_due_nothing_is_redeemed_even_if_the_token_refuses_the_payee(bond: Venue) -> None:
@@ -556,8 +590,10 @@ async def test_frozen_tokens_are_neither_paid_nor_redeemed(bond: Venue) -> None:
     assert evidence.event
     assert dict(evidence.event.paid) == {BIG: 1, MIDDLE: 0}
     assert dict(evidence.redeemed) == {BIG: 20}
-    assert await bond.contracts.live_totals(bond.token, await block(bond)) == (3, 80)
-    assert await bond.contracts.entitled_count(principal(bond), await block(bond)) == 3, "they stay in the list"
+    assert await bond.contracts.live_totals(bond.token, BlockNumber(await block(bond))) == (3, 80)
+    assert await bond.contracts.entitled_count(principal(bond), BlockNumber(await block(bond))) == 3, (
+        "they stay in the list"
+    )
 
 
 async def test_executions_of_every_kind_are_found(bond: Venue) -> None:
@@ -574,10 +610,15 @@ async def test_executions_of_every_kind_are_found(bond: Venue) -> None:
         assert event.execution == execution
         expected.append((transaction_hash, receipt.outcome.block_number, event))
     head = await block(bond)
-    found = await bond.contracts.executions(bond.lifecycle, 0, head)
+    found = await bond.contracts.executions(bond.lifecycle, from_block=BlockNumber(0), to_block=BlockNumber(head))
     assert [(each.transaction_hash, each.block_number, each.event) for each in found] == expected
-    assert await bond.contracts.executions(bond.lifecycle, expected[1][1], expected[1][1]) == found[1:2]
-    transfers = await bond.contracts.outgoing_transfers(bond.money, bond.lifecycle, expected[1][1], head)
+    assert (
+        await bond.contracts.executions(bond.lifecycle, from_block=expected[1][1], to_block=expected[1][1])
+        == found[1:2]
+    )
+    transfers = await bond.contracts.outgoing_transfers(
+        bond.money, bond.lifecycle, from_block=expected[1][1], to_block=BlockNumber(head)
+    )
     assert [(each.to, each.amount_base_units) for each in transfers if each.amount_base_units] == [
         (MIDDLE, 37),
         (BIG, 3),
@@ -591,7 +632,7 @@ async def test_a_reorg_takes_a_redemption_back(bond: Venue) -> None:
     await bond.mine()
     await bond.reorg(2)
     assert await bond.rail.find_receipt(batch) is None
-    assert await bond.contracts.entitlements(principal(bond), [BIG]) == [Entitlement(BIG, 60, 3)]
+    assert await bond.contracts.entitlements(principal(bond), [BIG]) == [entitlement(BIG, 60, 3)]
     assert await balance(bond, BIG) == 0
 
 
@@ -605,7 +646,9 @@ async def test_in_memory_others_pay_too() -> None:
     for payees in ([BIG], [MIDDLE]):
         venue.chain.pay_elsewhere(cash_out(payees))
     await venue.mine()
-    found = await venue.contracts.executions(venue.lifecycle, 0, await block(venue))
+    found = await venue.contracts.executions(
+        venue.lifecycle, from_block=BlockNumber(0), to_block=BlockNumber(await block(venue))
+    )
     assert [each.event.execution for each in found] == [cash_out([BIG]), cash_out([MIDDLE])]
     evidence = await evidence_of(venue, found[0].transaction_hash)
     assert dict(evidence.redeemed) == {BIG: 60}
@@ -621,7 +664,7 @@ async def test_in_memory_a_bond_of_version_8_tells_what_it_will_not_redeem() -> 
     await matured(venue)
     first, second = await venue.contracts.entitlements(principal(venue), [BIG, SMALL])
     assert (first.balance, first.amount_base_units, bool(first.obstacle)) == (40, 60, True)
-    assert second == Entitlement(SMALL, 10, 10)
+    assert second == entitlement(SMALL, 10, 10)
     await pay(venue, cash_out([BIG]))
     _, again = await pay(venue, cash_out([BIG]))
     assert dict((await evidence_of(venue, again)).redeemed) == {}
@@ -634,7 +677,7 @@ async def test_in_memory_a_reorg_does_again_what_others_did() -> None:
     await venue.transfer(BIG, STRANGER, 5)
     await venue.reorg(2)
     assert await told(venue, action_id) == action
-    assert await venue.contracts.live_balances(venue.token, [BIG, STRANGER], await block(venue)) == {
+    assert await venue.contracts.live_balances(venue.token, [BIG, STRANGER], BlockNumber(await block(venue))) == {
         BIG: 55,
         STRANGER: 5,
     }
@@ -644,4 +687,7 @@ async def test_in_memory_a_listed_holder_cannot_transfer() -> None:
     venue = MemoryVenue()
     await venue.list_holder(BIG)
     await venue.transfer(BIG, STRANGER, 5)
-    assert await venue.contracts.live_totals(EvmAddress(venue.token.value), await block(venue)) == (3, 100)
+    assert await venue.contracts.live_totals(EvmAddress(venue.token.value), BlockNumber(await block(venue))) == (
+        3,
+        100,
+    )

@@ -9,13 +9,13 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress, Nonce, SnapshotId, Wei
 from libs.evm.rpc import JsonRpc, RpcUnavailableError
 from payout_service.application.ports.lifecycle_contract import CallKind, RecognisedCall
 from payout_service.application.ports.rail import CallWouldRevertError, Receipt
 from payout_service.application.ports.sender import BroadcastAnswer
 from payout_service.domain.fees import FeeCapReachedError, Fees, first_fees
 from payout_service.domain.payments import FailureReason, PaymentState
-from payout_service.domain.plan import PlannedPayment
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.settlement import (
     BatchEvidence,
@@ -30,12 +30,13 @@ from payout_service.domain.transaction import ContractCall, SignedTransaction
 from payout_service.infrastructure.chain.rail import FeeModel
 from payout_service.infrastructure.chain.signer import LocalSigner
 from tests.integration.devnet.stage import Node, Stage
+from tests.support.payout.amounts import execution_of, planned_payment
 from tests.support.payout.contracts import EvmContracts, SendingEvmRail
 
 CAP = 10**13
 CHAIN_ID = 298
 _SHARES = ExecutionKind.AMOUNT_SNAPSHOT
-HOLDERS = {f"0x{1_001 + number:040x}": balance for number, balance in enumerate((60, 30, 10))}
+HOLDERS = {HolderAddress(f"0x{1_001 + number:040x}"): balance for number, balance in enumerate((60, 30, 10))}
 
 
 def address(text: str) -> EvmAddress:
@@ -56,12 +57,15 @@ async def signed(
     rail: SendingEvmRail, account: LocalAccount, call: ContractCall, **changes: int
 ) -> SignedTransaction:
     signer = address(account.address)
-    fees = first_fees(await rail.fee_quote(), CAP)
+    fees = first_fees(await rail.fee_quote(), Wei(CAP))
     nonce = changes.get("nonce", await rail.nonce_at(signer, None))
-    tip = changes.get("tip", fees.max_priority_fee_per_gas_wei)
-    fees = Fees(fees.max_fee_per_gas_wei * changes.get("times", 1), tip)
+    tip = Wei(changes["tip"]) if "tip" in changes else fees.max_priority_fee_per_gas_wei
+    fees = Fees(
+        max_fee_per_gas_wei=Wei(fees.max_fee_per_gas_wei * changes.get("times", 1)),
+        max_priority_fee_per_gas_wei=tip,
+    )
     gas = changes.get("gas", 8_000_000)
-    return await rail.sign(signer, call, chain_id=CHAIN_ID, nonce=nonce, gas_limit=gas, fees=fees)
+    return await rail.sign(signer, call, chain_id=CHAIN_ID, nonce=Nonce(nonce), gas_limit=gas, fees=fees)
 
 
 async def mined(rail: SendingEvmRail, transaction: SignedTransaction) -> Receipt:
@@ -73,8 +77,8 @@ async def mined(rail: SendingEvmRail, transaction: SignedTransaction) -> Receipt
             await asyncio.sleep(0.02)
 
 
-def shares(snapshot_id: int, payees: Sequence[str], total: int = 1_000) -> Execution:
-    return Execution(_SHARES, snapshot_id, total, tuple(payees))
+def shares(snapshot_id: int, payees: Sequence[HolderAddress], total: int = 1_000) -> Execution:
+    return execution_of(_SHARES, snapshot_id, total, tuple(payees))
 
 
 async def test_identity_and_blocks(rail: SendingEvmRail, node: Node, stage: Stage) -> None:
@@ -82,7 +86,7 @@ async def test_identity_and_blocks(rail: SendingEvmRail, node: Node, stage: Stag
     assert await rail.genesis_hash() == node.genesis_hash.lower()
     head = await rail.head()
     assert await rail.block_hash(head.number) == head.hash
-    assert await rail.block_hash(head.number + 1_000) is None
+    assert await rail.block_hash(BlockNumber(head.number + 1_000)) is None
 
 
 async def test_every_answer_to_a_broadcast(
@@ -109,7 +113,7 @@ async def test_every_answer_to_a_broadcast(
     assert receipt.succeeded
     assert receipt.outcome.transaction_hash == first.transaction_hash
     assert await rail.block_hash(receipt.outcome.block_number) == receipt.outcome.block_hash
-    assert await rail.nonce_at(signer, receipt.outcome.block_number - 1) == 0
+    assert await rail.nonce_at(signer, BlockNumber(receipt.outcome.block_number - 1)) == 0
     assert await rail.nonce_at(signer, receipt.outcome.block_number) == 1
     assert await contracts.snapshot_id_in(first.transaction_hash, address(stage.token)) == 1
     assert await contracts.snapshot_id_in(first.transaction_hash, address(stage.lifecycle)) is None
@@ -161,7 +165,7 @@ async def test_the_quote_is_what_the_chain_asks_for(
     tight = first_fees(quote, block.base_fee_wei)
     assert tight.max_fee_per_gas_wei == block.base_fee_wei
     with pytest.raises(FeeCapReachedError):
-        first_fees(quote, block.base_fee_wei - 1)
+        first_fees(quote, Wei(block.base_fee_wei - 1))
     legacy = await SendingEvmRail(rpc, [LocalSigner(account)], fee_model=FeeModel.LEGACY).fee_quote()
     assert legacy.base_fee_wei is None
     assert legacy.gas_price_wei >= block.base_fee_wei
@@ -170,7 +174,12 @@ async def test_the_quote_is_what_the_chain_asks_for(
 async def test_only_the_own_key_signs(rail: SendingEvmRail, stage: Stage) -> None:
     with pytest.raises(ValueError, match="no key"):
         await rail.sign(
-            address(stage.stranger), ContractCall(None, b""), chain_id=1, nonce=0, gas_limit=1, fees=Fees(1, 1)
+            address(stage.stranger),
+            ContractCall(None, b""),
+            chain_id=1,
+            nonce=Nonce(0),
+            gas_limit=1,
+            fees=Fees(max_fee_per_gas_wei=Wei(1), max_priority_fee_per_gas_wei=Wei(1)),
         )
 
 
@@ -186,14 +195,17 @@ async def test_a_batch_that_partly_fails_is_settled_by_its_evidence(
     snapshot = await signed(rail, account, contracts.take_snapshot(token))
     await rail.broadcast(snapshot.raw)
     receipt = await mined(rail, snapshot)
-    snapshot_id = await contracts.snapshot_id_in(snapshot.transaction_hash, token) or 0
+    snapshot_id = await contracts.snapshot_id_in(snapshot.transaction_hash, token) or SnapshotId(0)
     block = receipt.outcome.block_number
     assert await contracts.snapshot_totals(token, snapshot_id, block) == (3, 100)
-    pages = [await contracts.snapshot_page(token, snapshot_id, page, 2, block) for page in range(3)]
+    pages = [
+        await contracts.snapshot_page(token, snapshot_id, page=page, length=2, block_number=block)
+        for page in range(3)
+    ]
     assert dict(pages[0] + pages[1]) == HOLDERS
     assert pages[2] == []
     assert await contracts.live_totals(token, block) == (3, 100)
-    assert dict(await contracts.live_page(token, 0, 9, block)) == HOLDERS
+    assert dict(await contracts.live_page(token, page=0, length=9, block_number=block)) == HOLDERS
     one = await signed(rail, account, contracts.pay_batch(lifecycle, token, shares(snapshot_id, [earlier])))
     await rail.broadcast(one.raw)
     await mined(rail, one)
@@ -217,31 +229,35 @@ async def test_a_batch_that_partly_fails_is_settled_by_its_evidence(
     before = await contracts.paid_flags(lifecycle, _SHARES, snapshot_id, payees, block)
     assert set(before.values()) == {False}, "at the block that is asked for"
     newest = final.outcome.block_number
-    executions = await contracts.executions(lifecycle, 0, newest)
+    executions = await contracts.executions(lifecycle, from_block=BlockNumber(0), to_block=newest)
     assert [each.transaction_hash for each in executions] == [one.transaction_hash, batch.transaction_hash]
     assert executions[1].event == evidence.event
     assert executions[1].block_number == newest
-    assert await contracts.executions(lifecycle, newest + 1, newest) == []
-    transfers = await contracts.outgoing_transfers(money, lifecycle, 0, newest)
+    assert await contracts.executions(lifecycle, from_block=BlockNumber(newest + 1), to_block=newest) == []
+    transfers = await contracts.outgoing_transfers(money, lifecycle, from_block=BlockNumber(0), to_block=newest)
     assert [(each.to, each.amount_base_units, each.transaction_hash) for each in transfers] == [
         (earlier, 300, one.transaction_hash),
         (paid, 100, batch.transaction_hash),
     ]
-    assert await contracts.outgoing_transfers(money, lifecycle, newest, newest) == transfers[1:]
-    found = await rail.transaction_with_nonce(address(account.address), 1)
+    assert (
+        await contracts.outgoing_transfers(money, lifecycle, from_block=newest, to_block=newest) == transfers[1:]
+    )
+    found = await rail.transaction_with_nonce(address(account.address), Nonce(1))
     assert found
     assert (found.transaction_hash, found.succeeded) == (one.transaction_hash, True)
     recognised = contracts.recognise(found.call)
     assert recognised == RecognisedCall(CallKind.PAY_BATCH, shares(snapshot_id, [earlier]))
-    why = await contracts.why_refused(lifecycle, money, blocked, 600)
+    why = await contracts.why_refused(lifecycle, money, blocked, BaseUnits(600))
     recorded = RecordedPayment(
-        executions[0].transaction_hash, executions[0].event.paid[earlier], transfers[0].amount_base_units
+        transaction_hash=executions[0].transaction_hash,
+        event_base_units=executions[0].event.paid[earlier],
+        transferred_base_units=transfers[0].amount_base_units,
     )
     outcomes = settle(
         ExpectedBatch(
             shares(snapshot_id, payees),
             tuple(
-                PlannedPayment(ordinal, each, HOLDERS[each], 10 * HOLDERS[each])
+                planned_payment(ordinal, each, HOLDERS[each], 10 * HOLDERS[each])
                 for ordinal, each in enumerate(payees)
             ),
         ),
@@ -267,15 +283,18 @@ async def test_a_batch_that_partly_fails_is_settled_by_its_evidence(
 async def test_why_the_payment_token_refuses(contracts: EvmContracts, stage: Stage) -> None:
     lifecycle, money, payee = address(stage.lifecycle), address(stage.payment_token), next(iter(HOLDERS))
     await stage.deposit(50)
-    assert await contracts.why_refused(lifecycle, money, payee, 50) == ""
-    assert await contracts.why_refused(lifecycle, money, payee, 51) == f"InsufficientBalance({lifecycle}, 50, 51)"
+    assert await contracts.why_refused(lifecycle, money, payee, BaseUnits(50)) == ""
+    assert (
+        await contracts.why_refused(lifecycle, money, payee, BaseUnits(51))
+        == f"InsufficientBalance({lifecycle}, 50, 51)"
+    )
     await stage.devnet.block_payee(stage.payment_token, to_checksum_address(payee))
-    assert await contracts.why_refused(lifecycle, money, payee, 50) == f"AccountBlacklisted({payee})"
+    assert await contracts.why_refused(lifecycle, money, payee, BaseUnits(50)) == f"AccountBlacklisted({payee})"
     await stage.devnet.unblock_payee(stage.payment_token, to_checksum_address(payee))
     await stage.devnet.pause(stage.payment_token)
-    assert await contracts.why_refused(lifecycle, money, payee, 50) == "TransfersPaused()"
+    assert await contracts.why_refused(lifecycle, money, payee, BaseUnits(50)) == "TransfersPaused()"
     await stage.devnet.unpause(stage.payment_token)
-    assert await contracts.why_refused(lifecycle, money, payee, 50) == ""
+    assert await contracts.why_refused(lifecycle, money, payee, BaseUnits(50)) == ""
 
 
 async def test_a_sweep_moves_what_is_asked_for_and_leaves_the_rest(
@@ -284,13 +303,13 @@ async def test_a_sweep_moves_what_is_asked_for_and_leaves_the_rest(
     lifecycle, money, to = address(stage.lifecycle), address(stage.payment_token), address(stage.stranger)
     await stage.deposit(50)
     before = await contracts.payment_token_balance(money, to)
-    sweep = await signed(rail, account, contracts.sweep(lifecycle, to, 20))
+    sweep = await signed(rail, account, contracts.sweep(lifecycle, to, BaseUnits(20)))
     await rail.broadcast(sweep.raw)
     assert (await mined(rail, sweep)).succeeded
     assert await contracts.payment_token_balance(money, to) == before + 20
     assert await contracts.payment_token_balance(money, lifecycle) == 30
     with pytest.raises(CallWouldRevertError, match=r"TransferERC20TokenFailed|NotEnoughBalance"):
-        await rail.estimate_gas(address(account.address), contracts.sweep(lifecycle, to, 31))
+        await rail.estimate_gas(address(account.address), contracts.sweep(lifecycle, to, BaseUnits(31)))
 
 
 async def test_evidence_of_a_receipt_that_the_node_does_not_have(contracts: EvmContracts, stage: Stage) -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber, Nonce, Wei
 from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
 from payout_service.domain.endings import VoidedBecause, VoidReason
 from payout_service.domain.fees import Fees
@@ -58,8 +59,15 @@ async def test_an_intent_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory
         assert await work.journal.add(intent)
         assert not await work.journal.add(new_intent(signer, intent.key)), "the key is the identity"
         await work.commit()
-    outcome = Outcome("0xt", 7, "0xb", 40_000, new_address())
-    no_op = Attempt(2, b"\x02", f"0x{uuid4().hex}", Fees(9, None), LATER, is_no_op=True)
+    outcome = Outcome("0xt", BlockNumber(7), "0xb", 40_000, new_address())
+    no_op = Attempt(
+        2,
+        b"\x02",
+        f"0x{uuid4().hex}",
+        Fees(max_fee_per_gas_wei=Wei(9), max_priority_fee_per_gas_wei=None),
+        LATER,
+        is_no_op=True,
+    )
     for change in (
         lambda: signed(intent, 3),
         lambda: intent.mark_unknown(1, UNANSWERED, LATER),
@@ -84,7 +92,14 @@ async def test_durable_bytes_never_change(unit_of_work: UnitOfWorkFactory) -> No
     await store(unit_of_work, intent)
     await save(unit_of_work, signed(intent, 0))
     original = intent.attempts[0]
-    intent.attempts = [replace(original, raw=b"other", fees=Fees(1, 1), last_broadcast_time=LATER)]
+    intent.attempts = [
+        replace(
+            original,
+            raw=b"other",
+            fees=Fees(max_fee_per_gas_wei=Wei(1), max_priority_fee_per_gas_wei=Wei(1)),
+            last_broadcast_time=LATER,
+        )
+    ]
     await save(unit_of_work, intent)
     async with unit_of_work() as work:
         found = await work.journal.find(intent.key)
@@ -119,11 +134,11 @@ async def test_what_was_never_signed_has_no_nonce_and_all_else_has_one(unit_of_w
     await store(unit_of_work, created, voided, adopted)
     assert voided.void(CANCELLED)
     await save(unit_of_work, voided)
-    adopted.adopt(Outcome("0xt", 7, "0xb", 1, None))
+    adopted.adopt(Outcome("0xt", BlockNumber(7), "0xb", 1, None))
     await save(unit_of_work, adopted)
     for wrong in (
         replace(created, state=IntentState.SIGNED),
-        replace(created, nonce=3),
+        replace(created, nonce=Nonce(3)),
         replace(created, state=IntentState.UNKNOWN),
     ):
         async with unit_of_work() as work:
@@ -143,13 +158,13 @@ async def test_intents_without_a_nonce_come_by_age_those_with_a_problem_last(
         await work.commit()
     async with unit_of_work() as work:
         await work.journal.note_problem(intents[3].intent_id, BLOCKED)
-        found = await work.journal.created(CHAIN_ID, signer, 2)
+        found = await work.journal.created(CHAIN_ID, signer, limit=2)
         assert [each.intent_id for each in found] == [intents[1].intent_id, intents[2].intent_id]
         assert await work.journal.queued_count(CHAIN_ID, signer) == 3
         await work.journal.note_problem_of_created(CHAIN_ID, signer, HALTED)
         await work.commit()
     async with unit_of_work() as work:
-        problems = {each.problem for each in await work.journal.created(CHAIN_ID, signer, 9)}
+        problems = {each.problem for each in await work.journal.created(CHAIN_ID, signer, limit=9)}
         (in_flight,) = await work.journal.in_flight(CHAIN_ID, signer)
         assert await work.journal.queued_count(CHAIN_ID, new_address()) == 0
     assert problems == {HALTED}
@@ -179,7 +194,7 @@ async def concluded(
     if is_lost:
         intent.lose_nonce()
     else:
-        intent.conclude(True, Outcome(intent.attempts[0].transaction_hash, 7, "0xb", 1, None))
+        intent.conclude(True, Outcome(intent.attempts[0].transaction_hash, BlockNumber(7), "0xb", 1, None))
     await save(unit_of_work, intent)
     return intent
 
@@ -196,7 +211,7 @@ async def test_final_intents_come_by_nonce_from_a_nonce_on(unit_of_work: UnitOfW
     async with unit_of_work() as work:
 
         async def nonces(from_nonce: int, limit: int) -> list[int | None]:
-            found = await work.journal.next_final(CHAIN_ID, signer, from_nonce, limit)
+            found = await work.journal.next_final(CHAIN_ID, signer, Nonce(from_nonce), limit=limit)
             return [each.nonce for each in found]
 
         assert await nonces(0, 9) == [1, 2, 3]
@@ -216,7 +231,9 @@ async def test_a_lost_nonce_is_lost_until_it_is_accounted_for(unit_of_work: Unit
 
 
 def foreign(signer: EvmAddress, nonce: int) -> ForeignTransaction:
-    return ForeignTransaction(CHAIN_ID, signer, nonce, "0xf", 9, new_address(), "a transfer", None, LATER)
+    return ForeignTransaction(
+        CHAIN_ID, signer, Nonce(nonce), "0xf", BlockNumber(9), new_address(), "a transfer", None, LATER
+    )
 
 
 async def test_foreign_transactions_are_stored_once_per_nonce(unit_of_work: UnitOfWorkFactory) -> None:
@@ -249,16 +266,16 @@ async def test_a_foreign_transaction_is_known_when_it_was_matched(unit_of_work: 
 
 async def test_an_adopted_intent_has_an_outcome_and_no_attempt(unit_of_work: UnitOfWorkFactory) -> None:
     signer = new_address()
-    outcome = Outcome(f"0x{uuid4().hex}", 7, "0xb", 40_000, None)
-    adopted = replace(new_intent(signer), state=IntentState.SUCCEEDED, nonce=3, outcome=outcome)
+    outcome = Outcome(f"0x{uuid4().hex}", BlockNumber(7), "0xb", 40_000, None)
+    adopted = replace(new_intent(signer), state=IntentState.SUCCEEDED, nonce=Nonce(3), outcome=outcome)
     found_later = new_intent(signer)
     await store(unit_of_work, adopted, found_later)
     async with unit_of_work() as work:
         assert await work.journal.find(adopted.key) == adopted
         with pytest.raises(Exception, match="nonce"):
-            await work.journal.add(replace(new_intent(signer), state=IntentState.SUCCEEDED, nonce=3))
+            await work.journal.add(replace(new_intent(signer), state=IntentState.SUCCEEDED, nonce=Nonce(3)))
     second = replace(outcome, transaction_hash=f"0x{uuid4().hex}")
-    found_later.state, found_later.nonce, found_later.outcome = IntentState.SUCCEEDED, 4, second
+    found_later.state, found_later.nonce, found_later.outcome = IntentState.SUCCEEDED, Nonce(4), second
     await save(unit_of_work, found_later)
     async with unit_of_work() as work:
         assert await work.journal.find(found_later.key) == found_later
@@ -270,7 +287,13 @@ async def test_attempts_and_adopted_transactions_are_known(unit_of_work: UnitOfW
     intent = new_intent(new_address())
     await store(unit_of_work, intent)
     signed(intent, 0).mark_broadcast(1, None, LATER)
-    replacement = Attempt(2, b"\x02", f"0x{uuid4().hex}", Fees(HUGE, None), LATER)
+    replacement = Attempt(
+        2,
+        b"\x02",
+        f"0x{uuid4().hex}",
+        Fees(max_fee_per_gas_wei=Wei(HUGE), max_priority_fee_per_gas_wei=None),
+        LATER,
+    )
     intent.replace_with(replacement)
     async with unit_of_work() as work:
         await work.journal.save(intent)
@@ -311,24 +334,26 @@ async def test_a_lane_is_made_once(unit_of_work: UnitOfWorkFactory) -> None:
     async with unit_of_work() as work:
         assert await work.journal.find_lane(CHAIN_ID, signer) is None
         assert await work.journal.lock_lane(CHAIN_ID, signer) is None
-        await work.journal.add_lane(NonceLane(CHAIN_ID, signer, "0xg", 4))
-        await work.journal.add_lane(NonceLane(CHAIN_ID, signer, "0xother", 9))
+        await work.journal.add_lane(NonceLane(CHAIN_ID, signer, "0xg", Nonce(4)))
+        await work.journal.add_lane(NonceLane(CHAIN_ID, signer, "0xother", Nonce(9)))
         await work.commit()
     async with unit_of_work() as work:
         lane = await work.journal.lock_lane(CHAIN_ID, signer)
-        assert lane == NonceLane(CHAIN_ID, signer, "0xg", 4)
+        assert lane == NonceLane(CHAIN_ID, signer, "0xg", Nonce(4))
         lane.allocate()
         lane.halt(HALTED)
         await work.journal.save_lane(lane)
         await work.commit()
     async with unit_of_work() as work:
-        assert await work.journal.find_lane(CHAIN_ID, signer) == NonceLane(CHAIN_ID, signer, "0xg", 5, HALTED)
+        assert await work.journal.find_lane(CHAIN_ID, signer) == NonceLane(
+            CHAIN_ID, signer, "0xg", Nonce(5), HALTED
+        )
 
 
 async def test_nonces_are_unique_under_concurrency(unit_of_work: UnitOfWorkFactory) -> None:
     signer = new_address()
     async with unit_of_work() as work:
-        await work.journal.add_lane(NonceLane(CHAIN_ID, signer, "0xg", 0))
+        await work.journal.add_lane(NonceLane(CHAIN_ID, signer, "0xg", Nonce(0)))
         await work.commit()
 
     async def allocate() -> int:

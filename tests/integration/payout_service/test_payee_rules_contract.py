@@ -23,6 +23,7 @@ from tests.integration.payout_service.rows import (
     frozen_payout,
     holder,
 )
+from tests.support.payout.amounts import planned_payment, tally
 from tests.support.payout.memory_database import START
 
 # Amounts of 1000 base units at a supply of 100: ten times the balance, before anything is withheld.
@@ -42,7 +43,7 @@ async def rows_of(unit_of_work: UnitOfWorkFactory, payout_id: UUID) -> list[Plan
 
 async def states_of(unit_of_work: UnitOfWorkFactory, payout_id: UUID) -> list[PaymentState]:
     async with unit_of_work() as work:
-        return [row.state for row in await work.plan_rows.recorded_payments(payout_id, 0, 100)]
+        return [row.state for row in await work.plan_rows.recorded_payments(payout_id, after=0, limit=100)]
 
 
 # ---------------------------------------------------------------------------------------- the plan
@@ -71,10 +72,10 @@ async def test_a_plan_is_read_with_what_the_rules_made_of_it(unit_of_work: UnitO
         total.add(row)
     assert total.totals() == payout.plan, "the same sums and the same hash"
     assert tallies == {
-        PaymentState.EXCLUDED: Tally(1, 0),
-        PaymentState.DEFERRED: Tally(1, 36),
-        PaymentState.PLANNED: Tally(3, 724),
-        PaymentState.ZERO_DUE: Tally(1, 0),
+        PaymentState.EXCLUDED: tally(1, 0),
+        PaymentState.DEFERRED: tally(1, 36),
+        PaymentState.PLANNED: tally(3, 724),
+        PaymentState.ZERO_DUE: tally(1, 0),
     }
     assert (payout.progress.deferred_count, payout.progress.deferred_base_units) == (1, 36)
 
@@ -82,11 +83,11 @@ async def test_a_plan_is_read_with_what_the_rules_made_of_it(unit_of_work: UnitO
 @pytest.mark.parametrize(
     ("row", "constraint"),
     [
-        (PlannedPayment(0, holder(0), 1, 5, treatment=Treatment.EXCLUDE), "paid_or_excluded"),
-        (PlannedPayment(0, holder(0), 1, 5, excluded_base_units=1), "paid_or_excluded"),
-        (PlannedPayment(0, holder(0), 1, 5, withheld_base_units=-1), "payment"),
-        (PlannedPayment(0, holder(0), 1, 5, withholding_basis_points=10_001), "withholding_basis_points"),
-        (PlannedPayment(0, holder(0), 1, 5, round_number=0), "round_number"),
+        (planned_payment(0, holder(0), 1, 5, treatment=Treatment.EXCLUDE), "paid_or_excluded"),
+        (planned_payment(0, holder(0), 1, 5, excluded_base_units=1), "paid_or_excluded"),
+        (planned_payment(0, holder(0), 1, 5, withheld_base_units=-1), "payment"),
+        (planned_payment(0, holder(0), 1, 5, withholding_basis_points=10_001), "withholding_basis_points"),
+        (planned_payment(0, holder(0), 1, 5, round_number=0), "round_number"),
     ],
 )
 async def test_wrong_rows_are_refused(
@@ -105,7 +106,7 @@ async def test_the_excluded_are_left_alone(unit_of_work: UnitOfWorkFactory) -> N
         assert [row.ordinal for row in await work.batches.unbatched(payout_id, 9)] == [1]
         assert await work.unsent.not_retriable(payout_id, [holder(0)]) == [holder(0)]
         assert await work.unsent.retry(payout_id, [holder(0)], LATER) == {}
-        assert await work.unsent.cancel_unsent(payout_id, LATER) == {PaymentState.PLANNED: Tally(1, 750)}
+        assert await work.unsent.cancel_unsent(payout_id, LATER) == {PaymentState.PLANNED: tally(1, 750)}
         await work.commit()
     assert await states_of(unit_of_work, payout_id) == [PaymentState.EXCLUDED, PaymentState.CANCELLED]
 
@@ -123,7 +124,9 @@ async def test_a_batch_holds_payees_of_one_rate_and_one_cap(unit_of_work: UnitOf
             assert await work.batches.payees_of(payout_id, number) == [
                 replace(each, tries=each.tries + 1) for each in payees
             ]
-            await work.batches.return_to_plan(payout_id, number, BatchState.REVERTED, cap, LATER, was_a_try=True)
+            await work.batches.return_to_plan(
+                payout_id, number, BatchState.REVERTED, batch_cap=cap, now=LATER, was_a_try=True
+            )
             await work.commit()
         return [payee.ordinal for payee in payees]
 
@@ -149,7 +152,7 @@ async def test_a_deferred_payment_waits_unless_its_holder_is_named(unit_of_work:
         assert await work.unsent.retry(payout_id, None, LATER) == {}
         assert await work.unsent.not_retriable(payout_id, [holder(0), holder(2)]) == [holder(2)]
         left = await work.unsent.retry(payout_id, [holder(1)], LATER)
-        assert left == {PaymentState.DEFERRED: Tally(1, 40)}
+        assert left == {PaymentState.DEFERRED: tally(1, 40)}
         await work.commit()
     planned, deferred = PaymentState.PLANNED, PaymentState.DEFERRED
     assert await states_of(unit_of_work, payout_id) == [deferred, planned, planned]
@@ -165,7 +168,7 @@ async def test_released_payments_are_owed_as_others_are(unit_of_work: UnitOfWork
     before = await rows_of(unit_of_work, payout_id)
     async with unit_of_work() as work:
         assert await work.unsent.resume(payout_id, [0, 1, 2, 3], LATER) == Tally(), "they wait for no time"
-        assert await work.unsent.release_deferred(payout_id, [0, 2, 3], LATER) == Tally(2, 80)
+        assert await work.unsent.release_deferred(payout_id, [0, 2, 3], LATER) == tally(2, 80)
         assert await work.unsent.release_deferred(payout_id, [0, 2, 3], LATER) == Tally()
         await work.commit()
     planned, deferred = PaymentState.PLANNED, PaymentState.DEFERRED
@@ -189,7 +192,7 @@ async def test_cancelling_gives_up_deferred_payments(unit_of_work: UnitOfWorkFac
     payout_id = await frozen_entitlements(unit_of_work, PayoutKind.DIVIDEND, (30, 500), rules=rules)
     async with unit_of_work() as work:
         cancelled = await work.unsent.cancel_unsent(payout_id, LATER)
-        assert cancelled == {PaymentState.DEFERRED: Tally(1, 30), PaymentState.PLANNED: Tally(1, 500)}
+        assert cancelled == {PaymentState.DEFERRED: tally(1, 30), PaymentState.PLANNED: tally(1, 500)}
         await work.commit()
     assert await states_of(unit_of_work, payout_id) == [PaymentState.CANCELLED] * 2
 

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.chain.quantities import BaseUnits
 from payout_service.application.ports.plan_rows import RecordedState
 from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
 from payout_service.application.ports.unsent_payments import WaitingPayment
@@ -28,6 +29,7 @@ from tests.integration.payout_service.rows import (
     frozen_payout,
     holder,
 )
+from tests.support.payout.amounts import planned_payment
 from tests.support.payout.memory_database import START
 from tests.support.payout.outcomes import paid_outcome
 
@@ -51,7 +53,7 @@ def waiting(
 
 
 def tally(*payees: PlannedPayment) -> Tally:
-    return Tally(len(payees), sum(each.amount_base_units for each in payees))
+    return Tally(len(payees), amount_base_units=BaseUnits(sum(each.amount_base_units for each in payees)))
 
 
 async def settle(
@@ -64,7 +66,7 @@ async def settle(
 
 async def ledger(unit_of_work: UnitOfWorkFactory, payout_id: UUID) -> dict[int, RecordedState]:
     async with unit_of_work() as work:
-        return {row.ordinal: row for row in await work.plan_rows.recorded_payments(payout_id, 0, 100)}
+        return {row.ordinal: row for row in await work.plan_rows.recorded_payments(payout_id, after=0, limit=100)}
 
 
 async def unbatched(unit_of_work: UnitOfWorkFactory, payout_id: UUID, limit: int = 100) -> list[PlannedPayment]:
@@ -99,14 +101,17 @@ async def test_a_frozen_plan_is_read_as_it_was_stored(unit_of_work: UnitOfWorkFa
     assert [row.ordinal for row in rows] == [0, 1, 2, 3]
     payable = payout.plan.payable_base_units
     assert sum(row.amount_base_units for row in rows) == payable
-    assert tallies == {PaymentState.PLANNED: Tally(3, payable), PaymentState.ZERO_DUE: Tally(1, 0)}
+    assert tallies == {
+        PaymentState.PLANNED: Tally(3, amount_base_units=payable),
+        PaymentState.ZERO_DUE: Tally(1, amount_base_units=BaseUnits(0)),
+    }
     free = await unbatched(unit_of_work, payout_id, 2)
     assert [row.ordinal for row in free] == [0, 2], "who is due nothing is never batched"
 
 
 async def test_a_holder_has_one_place_in_a_plan(unit_of_work: UnitOfWorkFactory) -> None:
     payout = await add_payout(unit_of_work)
-    row = PlannedPayment(0, holder(0), HUGE, HUGE)
+    row = planned_payment(0, holder(0), HUGE, HUGE)
     async with unit_of_work() as work:
         await work.plan_rows.add_planned(payout.payout_id, [row], START)
         await work.plan_rows.add_planned(payout.payout_id, [], START)
@@ -128,7 +133,17 @@ async def test_a_payee_is_in_one_batch(unit_of_work: UnitOfWorkFactory) -> None:
         assert in_batch == [replace(each, tries=1) for each in payees]
         assert await work.batches.in_flight_base_units(payout_id) == tally(*payees).amount_base_units
         with pytest.raises(RuntimeError):
-            await work.batches.add_batch(payout_id, Batch(2, 1, 1, f"k/{uuid4()}", START), payees[:1])
+            await work.batches.add_batch(
+                payout_id,
+                Batch(
+                    number=2,
+                    holder_count=1,
+                    amount_base_units=BaseUnits(1),
+                    intent_key=f"k/{uuid4()}",
+                    create_time=START,
+                ),
+                payees[:1],
+            )
     assert [each.ordinal for each in await batched(unit_of_work, payout_id, 2)] == [3]
     assert await unbatched(unit_of_work, payout_id) == []
 
@@ -169,7 +184,7 @@ async def test_a_batch_is_settled_payee_by_payee_and_once(unit_of_work: UnitOfWo
     await settle(unit_of_work, payout_id, 1, outcomes)
     async with unit_of_work() as work:
         assert await work.batches.open_batches(payout_id) == []
-        assert await work.batches.settled_batches(payout_id, 0, 9) == [
+        assert await work.batches.settled_batches(payout_id, after=0, limit=9) == [
             replace(batch, settled_state=BatchState.SETTLED)
         ]
         assert await work.plan_rows.tallies(payout_id) == {
@@ -197,15 +212,17 @@ async def test_payees_of_a_batch_that_paid_nobody_are_owed_again(
     payees = await batched(unit_of_work, payout_id, 1, 3)
     other = await batched(unit_of_work, payout_id, 2, 1)
     async with unit_of_work() as work:
-        returned = await work.batches.return_to_plan(payout_id, 1, state, None, LATER, was_a_try=was_a_try)
+        returned = await work.batches.return_to_plan(
+            payout_id, 1, state, batch_cap=None, now=LATER, was_a_try=was_a_try
+        )
         assert returned == tally(*payees)
         await work.commit()
     async with unit_of_work() as work:
         assert [each.number for each in await work.batches.open_batches(payout_id)] == [2]
-        assert await work.batches.settled_batches(payout_id, 0, 9) == []
+        assert await work.batches.settled_batches(payout_id, after=0, limit=9) == []
         assert await work.batches.payees_of(payout_id, 1) == []
         with pytest.raises(RuntimeError):
-            await work.batches.return_to_plan(payout_id, 1, state, None, LATER, was_a_try=was_a_try)
+            await work.batches.return_to_plan(payout_id, 1, state, batch_cap=None, now=LATER, was_a_try=was_a_try)
         with pytest.raises(RuntimeError):
             await work.batches.cancel_batch(payout_id, 1, state, LATER)
         assert await work.batches.payees_of(payout_id, 2) == [replace(other[0], tries=1)]
@@ -220,7 +237,9 @@ async def test_a_cap_bounds_the_next_batches_and_only_of_its_payees(unit_of_work
     async def revert(number: int, cap: int | None, limit: int) -> list[int]:
         ordinals = [each.ordinal for each in await batched(unit_of_work, payout_id, number, limit)]
         async with unit_of_work() as work:
-            await work.batches.return_to_plan(payout_id, number, BatchState.REVERTED, cap, LATER, was_a_try=True)
+            await work.batches.return_to_plan(
+                payout_id, number, BatchState.REVERTED, batch_cap=cap, now=LATER, was_a_try=True
+            )
             await work.commit()
         return ordinals
 
@@ -311,7 +330,13 @@ async def test_a_resumed_payment_is_free_of_its_last_batch(unit_of_work: UnitOfW
         await work.commit()
     row = (await ledger(unit_of_work, payout_id))[3]
     expected = RecordedState(
-        3, payees[3].holder, payees[3].amount_base_units, PaymentState.PLANNED, None, "", payees[3].balance
+        ordinal=3,
+        holder=payees[3].holder,
+        amount_base_units=payees[3].amount_base_units,
+        state=PaymentState.PLANNED,
+        batch_number=None,
+        transaction_hash="",
+        balance=payees[3].balance,
     )
     assert row == expected
     assert (await unbatched(unit_of_work, payout_id))[0] == replace(payees[3], tries=1), "it was tried"
@@ -378,9 +403,9 @@ async def test_cancelling_takes_what_has_not_left(unit_of_work: UnitOfWorkFactor
 async def test_pages_of_the_ledger_go_on_behind_a_place(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id, _ = await mixed(unit_of_work)
     async with unit_of_work() as work:
-        first = await work.plan_rows.recorded_payments(payout_id, 0, 4)
-        second = await work.plan_rows.recorded_payments(payout_id, 4, 4)
-        assert await work.plan_rows.recorded_payments(payout_id, 6, 4) == []
+        first = await work.plan_rows.recorded_payments(payout_id, after=0, limit=4)
+        second = await work.plan_rows.recorded_payments(payout_id, after=4, limit=4)
+        assert await work.plan_rows.recorded_payments(payout_id, after=6, limit=4) == []
     assert [row.ordinal for row in (*first, *second)] == [0, 1, 2, 3, 4, 5]
 
 
@@ -390,12 +415,14 @@ async def test_pages_of_settled_batches_go_on_behind_a_number(unit_of_work: Unit
         payees = await batched(unit_of_work, payout_id, number, 1)
         if number == 2:
             async with unit_of_work() as work:
-                await work.batches.return_to_plan(payout_id, 2, BatchState.REVERTED, None, LATER, was_a_try=True)
+                await work.batches.return_to_plan(
+                    payout_id, 2, BatchState.REVERTED, batch_cap=None, now=LATER, was_a_try=True
+                )
                 await work.commit()
         else:
             await settle(unit_of_work, payout_id, number, [paid(payees[0])])
     async with unit_of_work() as work:
-        pages = [await work.batches.settled_batches(payout_id, after, 2) for after in (0, 3, 4)]
+        pages = [await work.batches.settled_batches(payout_id, after=after, limit=2) for after in (0, 3, 4)]
     assert [[batch.number for batch in page] for page in pages] == [[1, 3], [4], []]
 
 
@@ -404,7 +431,7 @@ async def test_payments_of_other_payouts_are_left_alone(unit_of_work: UnitOfWork
     before = await ledger(unit_of_work, payout_id)
     other, _ = await mixed(unit_of_work)
     async with unit_of_work() as work:
-        await work.batches.return_to_plan(other, 2, BatchState.REVERTED, 1, LATER, was_a_try=True)
+        await work.batches.return_to_plan(other, 2, BatchState.REVERTED, batch_cap=1, now=LATER, was_a_try=True)
         await work.unsent.retry(other, None, LATER)
         await work.unsent.cancel_unsent(other, LATER)
         await work.commit()

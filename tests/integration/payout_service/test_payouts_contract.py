@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from libs.chain.quantities import BaseUnits, BlockNumber, SnapshotId, TokenUnits
 from libs.payout_terms.terms import (
     NO_RULES,
     Coupon,
@@ -75,7 +76,7 @@ async def test_a_contract_is_found_by_its_address_and_its_tokens(unit_of_work: U
 async def test_one_distribution_has_one_payout(unit_of_work: UnitOfWorkFactory) -> None:
     payout = await add_payout(unit_of_work, HUGE)
     async with unit_of_work() as work:
-        assert not await work.payouts.add(replace(payout, total_base_units=1))
+        assert not await work.payouts.add(replace(payout, total_base_units=BaseUnits(1)))
         assert await work.payouts.get(payout.payout_id) == payout
         assert await work.payouts.get(uuid4()) is None
 
@@ -87,7 +88,18 @@ async def test_a_payout_is_read_as_it_was_saved(unit_of_work: UnitOfWorkFactory)
         assert payout.plan
         assert (payout.state, payout.plan.holder_count) == (PayoutState.WAITING_FOR_FUNDS, 4)
         assert payout.plan.zero_due_count == 1
-        payout.progress = Progress(1, 2, 3, 4, 500, 6, 7, 8, 9, 10)
+        payout.progress = Progress(
+            paid_count=1,
+            failed_count=2,
+            waiting_count=3,
+            cancelled_count=4,
+            paid_base_units=BaseUnits(500),
+            cancelled_base_units=BaseUnits(6),
+            batch_count=7,
+            final_batch_count=8,
+            deferred_count=9,
+            deferred_base_units=BaseUnits(10),
+        )
         payout.wait_for(MONEY, LATER)
         payout.pause(LATER)
         await work.payouts.save(payout)
@@ -131,7 +143,7 @@ RULES = PayeeRules(
 
 
 @pytest.mark.parametrize(
-    "pays", [FixedTotal(HUGE), ShareOfAvailable(1_250), Dividend(2**63 - 1), Coupon(1), Redemption()]
+    "pays", [FixedTotal(BaseUnits(HUGE)), ShareOfAvailable(1_250), Dividend(2**63 - 1), Coupon(1), Redemption()]
 )
 @pytest.mark.parametrize("rules", [NO_RULES, RULES])
 async def test_the_terms_of_a_payout_are_read_as_they_were_stored(
@@ -165,8 +177,8 @@ async def test_what_the_rules_make_of_a_plan_is_read_as_it_was_stored(unit_of_wo
         assert (plan.excluded_count, plan.excluded_base_units, plan.withheld_base_units) == (1, 300, 125)
         assert (plan.holder_count, plan.zero_due_count, plan.payable_base_units) == (4, 1, 575)
         assert (plan.deferred_count, plan.deferred_base_units) == (0, 0)
-        payout.plan = replace(plan, deferred_count=1, deferred_base_units=17)
-        payout.excluded_balance = 3
+        payout.plan = replace(plan, deferred_count=1, deferred_base_units=BaseUnits(17))
+        payout.excluded_balance = TokenUnits(3)
         await work.payouts.save(payout)
         assert await work.payouts.get(payout_id) == payout
 
@@ -176,7 +188,7 @@ async def test_a_redemption_keeps_its_plan_while_it_plans_another_round(unit_of_
     async with unit_of_work() as work:
         payout = await work.payouts.lock(payout_id)
         payout.add_batch(LATER)
-        payout.begin_round(Snapshot(0, 20, "0xb"), 2, LATER)
+        payout.begin_round(Snapshot(SnapshotId(0), BlockNumber(20), "0xb"), 2, LATER)
         payout.listed_count, payout.planned_count = 1, 4
         await work.payouts.save(payout)
         await work.commit()
@@ -191,13 +203,13 @@ async def test_a_redemption_keeps_its_plan_while_it_plans_another_round(unit_of_
 def _exceed(payout: Payout) -> None:
     assert payout.plan
     part = payout.plan.payable_base_units // 2 + 1
-    payout.progress = Progress(paid_base_units=part, cancelled_base_units=part)
+    payout.progress = Progress(paid_base_units=BaseUnits(part), cancelled_base_units=BaseUnits(part))
 
 
 def _exceed_with_what_is_deferred(payout: Payout) -> None:
     assert payout.plan
     payout.progress = Progress(
-        paid_base_units=1, deferred_count=1, deferred_base_units=payout.plan.payable_base_units
+        paid_base_units=BaseUnits(1), deferred_count=1, deferred_base_units=payout.plan.payable_base_units
     )
 
 
@@ -271,14 +283,16 @@ async def test_payouts_of_one_action_may_share_its_snapshot(unit_of_work: UnitOf
     for payout in payouts:
         async with unit_of_work() as work:
             if payout.kind is PayoutKind.SNAPSHOT:
-                assert await work.payouts.with_snapshot(asset_id, 7) is None, "it is no snapshot of our own"
+                assert await work.payouts.with_snapshot(asset_id, SnapshotId(7)) is None, (
+                    "it is no snapshot of our own"
+                )
             locked = await work.payouts.lock(payout.payout_id)
             locked.begin_snapshot(START)
-            locked.begin_planning(Snapshot(7, 10, "0xb"), 3, 100, START)
+            locked.begin_planning(Snapshot(SnapshotId(7), BlockNumber(10), "0xb"), 3, TokenUnits(100), START)
             await work.payouts.save(locked)
             await work.commit()
     async with unit_of_work() as work:
-        found = await work.payouts.with_snapshot(asset_id, 7)
+        found = await work.payouts.with_snapshot(asset_id, SnapshotId(7))
     assert found
     assert found.payout_id == payouts[-1].payout_id
 
@@ -289,7 +303,7 @@ async def test_redemptions_have_no_snapshot_to_share(unit_of_work: UnitOfWorkFac
         await frozen_entitlements(unit_of_work, PayoutKind.REDEMPTION, (5,), asset_id=asset_id)
     async with unit_of_work() as work:
         assert len(await work.payouts.of_action(asset_id, PayoutKind.REDEMPTION, 0)) == 2
-        assert await work.payouts.with_snapshot(asset_id, 0) is None
+        assert await work.payouts.with_snapshot(asset_id, SnapshotId(0)) is None
 
 
 async def test_a_snapshot_belongs_to_one_payout(unit_of_work: UnitOfWorkFactory) -> None:
@@ -301,7 +315,7 @@ async def test_a_snapshot_belongs_to_one_payout(unit_of_work: UnitOfWorkFactory)
         async with unit_of_work() as work:
             locked = await work.payouts.lock(payout.payout_id)
             locked.begin_snapshot(START)
-            locked.begin_planning(Snapshot(7, 10, "0xb"), 3, 100, START)
+            locked.begin_planning(Snapshot(SnapshotId(7), BlockNumber(10), "0xb"), 3, TokenUnits(100), START)
             await work.payouts.save(locked)
             await work.commit()
 
@@ -310,10 +324,10 @@ async def test_a_snapshot_belongs_to_one_payout(unit_of_work: UnitOfWorkFactory)
     with pytest.raises(Exception, match=r"payout.*snapshot"):
         await plan(second)
     async with unit_of_work() as work:
-        found = await work.payouts.with_snapshot(first.asset_id, 7)
+        found = await work.payouts.with_snapshot(first.asset_id, SnapshotId(7))
         assert found
         assert found.payout_id == first.payout_id
-        assert await work.payouts.with_snapshot(first.asset_id, 8) is None
+        assert await work.payouts.with_snapshot(first.asset_id, SnapshotId(8)) is None
 
 
 async def test_payouts_that_wait_for_a_snapshot_come_oldest_first(unit_of_work: UnitOfWorkFactory) -> None:
@@ -324,7 +338,7 @@ async def test_payouts_that_wait_for_a_snapshot_come_oldest_first(unit_of_work: 
         await add_payout(unit_of_work, asset_id=asset_id, kind=kind)
 
     def plan(payout: Payout) -> None:
-        payout.begin_planning(Snapshot(7, 10, "0xb"), 3, 100, LATER)
+        payout.begin_planning(Snapshot(SnapshotId(7), BlockNumber(10), "0xb"), 3, TokenUnits(100), LATER)
 
     requested, snapshotting, paused, failed, planning, planning_paused = payouts
     verbs: list[tuple[Payout, list[Callable[[Payout], object]]]] = [

@@ -13,6 +13,7 @@ from web3.types import RPCEndpoint
 
 from deploy.devnet.deployer import Devnet
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import Nonce, Wei
 from libs.evm.rpc import JsonRpc, RpcUnavailableError
 from payout_service.application.ports.rail import Receipt
 from payout_service.application.ports.sender import BroadcastAnswer
@@ -76,12 +77,12 @@ async def signed(
     rail: SendingEvmRail, signer: LocalSigner, nonce: int, fees: Fees | None = None
 ) -> SignedTransaction:
     """A no-op. Gas does not matter to what is shown here."""
-    offered = fees or first_fees(await rail.fee_quote(), CAP)
+    offered = fees or first_fees(await rail.fee_quote(), Wei(CAP))
     return await rail.sign(
         signer.address,
         no_op(signer.address),
         chain_id=CHAIN_ID,
-        nonce=nonce,
+        nonce=Nonce(nonce),
         gas_limit=NO_OP_GAS,
         fees=offered,
     )
@@ -113,7 +114,9 @@ async def test_a_relay_refuses_a_gap_and_takes_what_comes_in_turn(
     rail: SendingEvmRail, signers: tuple[LocalSigner, ...], proxy: RpcProxy
 ) -> None:
     proxy.refuse_nonce_gaps()
-    legacy = Fees((await rail.fee_quote()).gas_price_wei * 2, None)
+    legacy = Fees(
+        max_fee_per_gas_wei=Wei((await rail.fee_quote()).gas_price_wei * 2), max_priority_fee_per_gas_wei=None
+    )
     for signer, fees in zip(signers, (None, legacy), strict=True):
         first, second = await signed(rail, signer, 0, fees), await signed(rail, signer, 1, fees)
         refused = await rail.broadcast(second.raw)
@@ -129,17 +132,17 @@ async def test_a_replacement_must_pay_more_and_is_then_mined(
     rail: SendingEvmRail, signers: tuple[LocalSigner, ...], devnet: Devnet
 ) -> None:
     signer = signers[0]
-    fees = first_fees(await rail.fee_quote(), CAP)
+    fees = first_fees(await rail.fee_quote(), Wei(CAP))
     first = await signed(rail, signer, 0, fees)
     assert (await rail.broadcast(first.raw)).answer is BroadcastAnswer.ACCEPTED
-    too_cheap = await signed(rail, signer, 0, replace(fees, max_fee_per_gas_wei=fees.max_fee_per_gas_wei - 1))
+    too_cheap = await signed(rail, signer, 0, replace(fees, max_fee_per_gas_wei=Wei(fees.max_fee_per_gas_wei - 1)))
     assert (await rail.broadcast(too_cheap.raw)).answer is BroadcastAnswer.FEE_TOO_LOW
-    better = await signed(rail, signer, 0, replacement_fees(fees, await rail.fee_quote(), CAP))
+    better = await signed(rail, signer, 0, replacement_fees(fees, await rail.fee_quote(), Wei(CAP)))
     assert (await rail.broadcast(better.raw)).answer is BroadcastAnswer.ACCEPTED
     await mine(devnet)
     assert (await mined(rail, better)).succeeded
     assert await rail.find_receipt(first.transaction_hash) is None
-    found = await rail.transaction_with_nonce(signer.address, 0)
+    found = await rail.transaction_with_nonce(signer.address, Nonce(0))
     assert found
     assert found.transaction_hash == better.transaction_hash
 
@@ -147,17 +150,21 @@ async def test_a_replacement_must_pay_more_and_is_then_mined(
 async def test_less_than_the_base_fee_is_too_little(
     rail: SendingEvmRail, signers: tuple[LocalSigner, ...]
 ) -> None:
-    cheap = await signed(rail, signers[0], 0, Fees(1, 1))
+    cheap = await signed(
+        rail, signers[0], 0, Fees(max_fee_per_gas_wei=Wei(1), max_priority_fee_per_gas_wei=Wei(1))
+    )
     assert (await rail.broadcast(cheap.raw)).answer is BroadcastAnswer.FEE_TOO_LOW
 
 
 async def test_more_gas_than_a_block_holds_never_fits(
     rail: SendingEvmRail, signers: tuple[LocalSigner, ...]
 ) -> None:
-    fees = first_fees(await rail.fee_quote(), CAP)
+    fees = first_fees(await rail.fee_quote(), Wei(CAP))
     signer = signers[0].address
     for gas_limit in (10**9, 20_000):
-        odd = await rail.sign(signer, no_op(signer), chain_id=CHAIN_ID, nonce=0, gas_limit=gas_limit, fees=fees)
+        odd = await rail.sign(
+            signer, no_op(signer), chain_id=CHAIN_ID, nonce=Nonce(0), gas_limit=gas_limit, fees=fees
+        )
         result = await rail.broadcast(odd.raw)
         assert result.answer is BroadcastAnswer.NEVER_FITS, result.message
 
@@ -174,13 +181,13 @@ async def test_legacy_transactions_are_mined_and_found_by_their_nonces(
             assert (await rail.broadcast(transactions[-1][2].raw)).answer is BroadcastAnswer.ACCEPTED
             await mined(rail, transactions[-1][2])
     for signer_address, nonce, transaction in transactions:
-        found = await rail.transaction_with_nonce(signer_address, nonce)
+        found = await rail.transaction_with_nonce(signer_address, Nonce(nonce))
         assert found
         assert (found.transaction_hash, found.succeeded) == (transaction.transaction_hash, True)
         assert found.call == no_op(signer_address)
     for signer in signers:
-        assert await rail.transaction_with_nonce(signer.address, 3) is None
-    assert await rail.transaction_with_nonce(EvmAddress("0x" + "12" * 20), 0) is None
+        assert await rail.transaction_with_nonce(signer.address, Nonce(3)) is None
+    assert await rail.transaction_with_nonce(EvmAddress("0x" + "12" * 20), Nonce(0)) is None
 
 
 async def test_an_absent_node_is_unavailable_and_comes_back(rail: SendingEvmRail, proxy: RpcProxy) -> None:

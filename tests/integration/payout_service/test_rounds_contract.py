@@ -6,12 +6,14 @@ from uuid import UUID
 
 import pytest
 
+from libs.chain.quantities import BaseUnits, TokenUnits
 from libs.payout_terms.terms import PayeeRules, PayoutKind
 from payout_service.application.ports.plan_rows import RecordedState
 from payout_service.application.ports.unit_of_work import UnitOfWorkFactory
-from payout_service.domain.payments import BatchState, FailureReason, PaymentOutcome, PaymentState, Tally
-from payout_service.domain.plan import Entitlement, PlannedPayment
+from payout_service.domain.payments import BatchState, FailureReason, PaymentOutcome, PaymentState
+from payout_service.domain.plan import PlannedPayment
 from tests.integration.payout_service.rows import HUGE, LATER, batched, frozen_entitlements, holder
+from tests.support.payout.amounts import entitlement, planned_payment, tally
 from tests.support.payout.memory_database import START
 from tests.support.payout.outcomes import paid_outcome
 
@@ -32,7 +34,7 @@ async def settle(unit_of_work: UnitOfWorkFactory, payout_id: UUID, number: int, 
 
 async def ledger(unit_of_work: UnitOfWorkFactory, payout_id: UUID) -> list[RecordedState]:
     async with unit_of_work() as work:
-        return await work.plan_rows.recorded_payments(payout_id, 0, 100)
+        return await work.plan_rows.recorded_payments(payout_id, after=0, limit=100)
 
 
 async def plan_rows(unit_of_work: UnitOfWorkFactory, payout_id: UUID) -> list[PlannedPayment]:
@@ -41,7 +43,7 @@ async def plan_rows(unit_of_work: UnitOfWorkFactory, payout_id: UUID) -> list[Pl
 
 
 def of_round_2(ordinal: int, of_holder: int, amount: int = 5) -> PlannedPayment:
-    return PlannedPayment(ordinal, holder(of_holder), 7, amount, round_number=2)
+    return planned_payment(ordinal, holder(of_holder), 7, amount, round_number=2)
 
 
 async def add(unit_of_work: UnitOfWorkFactory, payout_id: UUID, *rows: PlannedPayment) -> None:
@@ -106,7 +108,7 @@ async def test_what_was_dropped_is_found_nowhere(unit_of_work: UnitOfWorkFactory
     async with unit_of_work() as work:
         assert [row.ordinal for row in await work.batches.unbatched(payout_id, 9)] == [0]
         assert await work.plan_rows.open_holders(payout_id, [holder(0), holder(1)]) == {holder(0)}
-        assert await work.plan_rows.tallies(payout_id) == {PaymentState.PLANNED: Tally(1, 10)}
+        assert await work.plan_rows.tallies(payout_id) == {PaymentState.PLANNED: tally(1, 10)}
 
 
 async def test_rows_that_were_sent_are_never_forgotten(unit_of_work: UnitOfWorkFactory) -> None:
@@ -153,7 +155,7 @@ async def test_a_holder_that_was_paid_may_be_owed_again(unit_of_work: UnitOfWork
         held = PaymentOutcome(holder(0), PaymentState.FAILED, FailureReason.BATCH_REVERTED)
         await work.unsent.hold_back(payout_id, [held], LATER)
         assert await work.unsent.not_retriable(payout_id, [holder(0)]) == []
-        assert await work.unsent.retry(payout_id, [holder(0)], LATER) == {PaymentState.FAILED: Tally(1, 5)}
+        assert await work.unsent.retry(payout_id, [holder(0)], LATER) == {PaymentState.FAILED: tally(1, 5)}
         await work.commit()
     rows = await ledger(unit_of_work, payout_id)
     assert (rows[0].state, rows[4].state) == (PaymentState.PAID, PaymentState.PLANNED)
@@ -169,10 +171,10 @@ async def test_only_planned_payments_are_repriced(unit_of_work: UnitOfWorkFactor
     before, of_other = await plan_rows(unit_of_work, payout_id), await plan_rows(unit_of_work, other)
     async with unit_of_work() as work:
         entitlements = [
-            Entitlement(holder(3), 3, 70),
-            Entitlement(holder(0), 9, 500),
-            Entitlement(holder(1), 9, 500),
-            Entitlement(holder(77), 9, 500),
+            entitlement(holder(3), 3, 70),
+            entitlement(holder(0), 9, 500),
+            entitlement(holder(1), 9, 500),
+            entitlement(holder(77), 9, 500),
         ]
         rise = await work.plan_rows.reprice(payout_id, entitlements, LATER)
         assert rise == (70 - 80) + (500 - 5), "paid and in flight are holders 0, in round 1, and 1"
@@ -180,33 +182,59 @@ async def test_only_planned_payments_are_repriced(unit_of_work: UnitOfWorkFactor
     rows = await plan_rows(unit_of_work, payout_id)
     assert rows == [
         *before[:3],
-        replace(before[3], balance=3, amount_base_units=70),
-        replace(before[4], balance=9, amount_base_units=500),
+        replace(before[3], balance=TokenUnits(3), amount_base_units=BaseUnits(70)),
+        replace(before[4], balance=TokenUnits(9), amount_base_units=BaseUnits(500)),
     ]
     assert await plan_rows(unit_of_work, other) == of_other
     async with unit_of_work() as work:
         assert await work.plan_rows.reprice(payout_id, [], LATER) == 0
-        assert await work.plan_rows.reprice(payout_id, [Entitlement(holder(3), 0, 0)], LATER) == -70
-        assert await work.plan_rows.reprice(payout_id, [Entitlement(holder(3), HUGE, HUGE)], LATER) == HUGE
+        assert await work.plan_rows.reprice(payout_id, [entitlement(holder(3), 0, 0)], LATER) == -70
+        assert await work.plan_rows.reprice(payout_id, [entitlement(holder(3), HUGE, HUGE)], LATER) == HUGE
 
 
 async def test_payments_are_settled_that_were_not_sent(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await paid_once(unit_of_work)
     before = await ledger(unit_of_work, payout_id)
     elsewhere = paid_outcome(holder(0), 8, "0xother")
-    nothing = [PaymentOutcome(holder(number), PaymentState.ZERO_DUE, amount_base_units=0) for number in (1, 3)]
+    nothing = [
+        PaymentOutcome(holder(number), PaymentState.ZERO_DUE, amount_base_units=BaseUnits(0)) for number in (1, 3)
+    ]
     async with unit_of_work() as work:
         left = await work.unsent.conclude(payout_id, PaymentState.PLANNED, [*nothing, elsewhere], LATER)
-        assert left == {PaymentState.PAID: Tally(1, 5), PaymentState.ZERO_DUE: Tally(2, 100)}
+        assert left == {PaymentState.PAID: tally(1, 5), PaymentState.ZERO_DUE: tally(2, 100)}
         assert await work.unsent.conclude(payout_id, PaymentState.PLANNED, [], LATER) == {}
         await work.commit()
     zero_due, paid = PaymentState.ZERO_DUE, PaymentState.PAID
     assert await ledger(unit_of_work, payout_id) == [
         before[0],
-        RecordedState(1, holder(1), 0, zero_due, None, "", before[1].balance),
+        RecordedState(
+            ordinal=1,
+            holder=holder(1),
+            amount_base_units=BaseUnits(0),
+            state=zero_due,
+            batch_number=None,
+            transaction_hash="",
+            balance=before[1].balance,
+        ),
         before[2],
-        RecordedState(3, holder(3), 0, zero_due, None, "", before[3].balance),
-        RecordedState(4, holder(0), 8, paid, None, "0xother", before[4].balance),
+        RecordedState(
+            ordinal=3,
+            holder=holder(3),
+            amount_base_units=BaseUnits(0),
+            state=zero_due,
+            batch_number=None,
+            transaction_hash="",
+            balance=before[3].balance,
+        ),
+        RecordedState(
+            ordinal=4,
+            holder=holder(0),
+            amount_base_units=BaseUnits(8),
+            state=paid,
+            batch_number=None,
+            transaction_hash="0xother",
+            balance=before[4].balance,
+        ),
     ]
 
 
@@ -214,7 +242,9 @@ async def test_only_planned_payments_are_settled_without_a_batch(unit_of_work: U
     payout_id = await redemption(unit_of_work)
     await batched(unit_of_work, payout_id, 1, 1)
     before = await ledger(unit_of_work, payout_id)
-    nothing = [PaymentOutcome(holder(number), PaymentState.ZERO_DUE, amount_base_units=0) for number in (0, 1)]
+    nothing = [
+        PaymentOutcome(holder(number), PaymentState.ZERO_DUE, amount_base_units=BaseUnits(0)) for number in (0, 1)
+    ]
     async with unit_of_work() as work:
         with pytest.raises(RuntimeError):
             await work.unsent.conclude(payout_id, PaymentState.PLANNED, nothing, LATER)
@@ -228,7 +258,7 @@ async def test_what_a_batch_paid_is_what_was_due(unit_of_work: UnitOfWorkFactory
         unit_of_work,
         payout_id,
         1,
-        PaymentOutcome(holder(2), PaymentState.ZERO_DUE, amount_base_units=0),
+        PaymentOutcome(holder(2), PaymentState.ZERO_DUE, amount_base_units=BaseUnits(0)),
         paid_outcome(holder(0), HUGE),
         paid_outcome(holder(1), 20),
     )
@@ -258,15 +288,15 @@ async def test_payees_of_a_batch_are_settled_in_their_round(unit_of_work: UnitOf
 
 async def test_what_another_transaction_has_moved_is_looked_at_again(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await redemption(unit_of_work)
-    nothing = PaymentOutcome(holder(1), PaymentState.ZERO_DUE, amount_base_units=0)
+    nothing = PaymentOutcome(holder(1), PaymentState.ZERO_DUE, amount_base_units=BaseUnits(0))
     async with unit_of_work() as work, unit_of_work() as other:
-        assert await work.plan_rows.reprice(payout_id, [Entitlement(holder(1), 9, 500)], LATER) == 480
+        assert await work.plan_rows.reprice(payout_id, [entitlement(holder(1), 9, 500)], LATER) == 480
         settling = asyncio.create_task(other.unsent.conclude(payout_id, PaymentState.PLANNED, [nothing], LATER))
         await asyncio.wait([settling], timeout=_SHORT_SECONDS)
         await work.commit()
-        assert await asyncio.wait_for(settling, _LONG_SECONDS) == {PaymentState.ZERO_DUE: Tally(1, 500)}
+        assert await asyncio.wait_for(settling, _LONG_SECONDS) == {PaymentState.ZERO_DUE: tally(1, 500)}
         async with unit_of_work() as third:
-            prices = [Entitlement(holder(1), 9, 7), Entitlement(holder(2), 9, 41)]
+            prices = [entitlement(holder(1), 9, 7), entitlement(holder(2), 9, 41)]
             pricing = asyncio.create_task(third.plan_rows.reprice(payout_id, prices, LATER))
             await asyncio.wait([pricing], timeout=_SHORT_SECONDS)
             await other.commit()
@@ -288,7 +318,7 @@ async def disputed(unit_of_work: UnitOfWorkFactory, moved_base_units: int = 7) -
         payout_id,
         1,
         paid_outcome(holder(0), 10),
-        PaymentOutcome(holder(1), PaymentState.DISPUTED, why, "why", moved_base_units=moved_base_units),
+        PaymentOutcome(holder(1), PaymentState.DISPUTED, why, "why", moved_base_units=BaseUnits(moved_base_units)),
         paid_outcome(holder(2), 40),
     )
     return payout_id
@@ -298,11 +328,13 @@ async def test_what_has_moved_to_a_payee_in_dispute_is_not_promised(unit_of_work
     payout_id = await disputed(unit_of_work)
     async with unit_of_work() as work:
         tallies = await work.plan_rows.tallies(payout_id)
-        (found,) = await work.plan_rows.disputed(payout_id, 0, 9)
+        (found,) = await work.plan_rows.disputed(payout_id, after=0, limit=9)
         assert (
-            await work.plan_rows.disputed(payout_id, 2, 9) == await work.plan_rows.disputed(payout_id, 0, 0) == []
+            await work.plan_rows.disputed(payout_id, after=2, limit=9)
+            == await work.plan_rows.disputed(payout_id, after=0, limit=0)
+            == []
         )
-    assert tallies[PaymentState.DISPUTED] == Tally(1, 20, 7)
+    assert tallies[PaymentState.DISPUTED] == tally(1, 20, 7)
     assert tallies[PaymentState.DISPUTED].promised_base_units == 13
     assert (found.planned.holder, found.planned.tries, found.batch_number) == (holder(1), 1, 1)
     assert (found.reason, found.detail, found.moved_base_units) == (FailureReason.EVIDENCE_DISAGREES, "why", 7)
@@ -311,7 +343,7 @@ async def test_what_has_moved_to_a_payee_in_dispute_is_not_promised(unit_of_work
 async def test_more_than_was_owed_moves_no_more_than_was_promised(unit_of_work: UnitOfWorkFactory) -> None:
     payout_id = await disputed(unit_of_work, moved_base_units=HUGE)
     async with unit_of_work() as work:
-        (found,) = await work.plan_rows.disputed(payout_id, 0, 9)
+        (found,) = await work.plan_rows.disputed(payout_id, after=0, limit=9)
     assert found.moved_base_units == 20
 
 
@@ -319,19 +351,21 @@ async def test_a_dispute_ends_by_what_evidence_says(unit_of_work: UnitOfWorkFact
     payout_id = await disputed(unit_of_work)
     before = await ledger(unit_of_work, payout_id)
     again = FailureReason.PAID_OTHER_AMOUNT
-    still = PaymentOutcome(holder(1), PaymentState.DISPUTED, again, "other", "0xother", moved_base_units=9)
+    still = PaymentOutcome(
+        holder(1), PaymentState.DISPUTED, again, "other", "0xother", moved_base_units=BaseUnits(9)
+    )
     async with unit_of_work() as work:
         left = await work.unsent.conclude(payout_id, PaymentState.DISPUTED, [still], LATER)
-        assert left == {PaymentState.DISPUTED: Tally(1, 20, 9)}
+        assert left == {PaymentState.DISPUTED: tally(1, 20, 9)}
         with pytest.raises(RuntimeError):
             await work.unsent.conclude(payout_id, PaymentState.DISPUTED, [paid_outcome(holder(0), 10)], LATER)
     async with unit_of_work() as work:
         left = await work.unsent.conclude(payout_id, PaymentState.DISPUTED, [paid_outcome(holder(1), 21)], LATER)
-        assert left == {PaymentState.PAID: Tally(1, 20)}
+        assert left == {PaymentState.PAID: tally(1, 20)}
         await work.commit()
     rows = await ledger(unit_of_work, payout_id)
     assert (rows[1].amount_base_units, rows[1].state, rows[1].batch_number) == (21, PaymentState.PAID, 1)
     assert [rows[0], *rows[2:]] == [before[0], *before[2:]]
     async with unit_of_work() as work:
-        assert await work.plan_rows.disputed(payout_id, 0, 9) == []
-        assert (await work.plan_rows.tallies(payout_id))[PaymentState.PAID] == Tally(3, 71)
+        assert await work.plan_rows.disputed(payout_id, after=0, limit=9) == []
+        assert (await work.plan_rows.tallies(payout_id))[PaymentState.PAID] == tally(3, 71)

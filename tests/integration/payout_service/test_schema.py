@@ -16,13 +16,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import payout_service
+from libs.chain.quantities import BaseUnits, HolderAddress, SnapshotId
 from libs.payout_terms.terms import NO_RULES, PayoutKind
-from payout_service.domain.plan import PlannedPayment, PlanTotals
+from payout_service.domain.plan import PlanTotals
 from payout_service.domain.progress import Progress
 from payout_service.infrastructure.sql import tables
 from tests.integration.asset_service.test_schema import QUESTIONS
 from tests.integration.payout_service.conftest import SCHEMA, Database
 from tests.integration.payout_service.rows import add_contract, frozen_payout, postgres
+from tests.support.payout.amounts import planned_payment
 
 SCRATCH = "payout_from_tables"
 
@@ -200,14 +202,28 @@ async def test_what_stood_before_the_kinds_is_a_snapshot_payout_without_rules(
     async with _upgraded(admin, database, "0002", rows) as scratch, postgres(scratch)() as work:
         payout, planning = await work.payouts.get(payout_id), await work.payouts.get(planning_id)
         plan_rows = [row async for row in work.plan_rows.plan_rows(payout_id)]
-        assert await work.payouts.with_snapshot(payout_id, 7) == payout
-        assert await work.plan_rows.open_holders(payout_id, ["0xa", "0xb"]) == {"0xb"}
+        assert await work.payouts.with_snapshot(payout_id, SnapshotId(7)) == payout
+        assert await work.plan_rows.open_holders(payout_id, [HolderAddress("0xa"), HolderAddress("0xb")]) == {
+            "0xb"
+        }
         assert await work.batches.unbatched(payout_id, 9) == plan_rows[1:]
     assert payout
     assert planning
-    assert plan_rows == [PlannedPayment(0, "0xa", 4, 4), PlannedPayment(1, "0xb", 5, 5)]
-    assert payout.plan == PlanTotals(2, 0, 9, 2, 1, "hash")
-    assert payout.progress == Progress(paid_count=1, paid_base_units=4, batch_count=1, final_batch_count=1)
+    assert plan_rows == [
+        planned_payment(0, HolderAddress("0xa"), 4, 4),
+        planned_payment(1, HolderAddress("0xb"), 5, 5),
+    ]
+    assert payout.plan == PlanTotals(
+        holder_count=2,
+        zero_due_count=0,
+        payable_base_units=BaseUnits(9),
+        rounding_dust_base_units=BaseUnits(2),
+        frozen_share_base_units=BaseUnits(1),
+        plan_hash="hash",
+    )
+    assert payout.progress == Progress(
+        paid_count=1, paid_base_units=BaseUnits(4), batch_count=1, final_batch_count=1
+    )
     assert planning.plan is None
     assert (payout.listed_count, planning.listed_count) == (2, 3), "as many as were planned"
     for each in (payout, planning):

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, Nonce
 from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
 from payout_service.application.ports.unit_of_work import UnitOfWork, UnitOfWorkFactory
@@ -208,7 +209,7 @@ async def test_lanes_intents_sweeps_and_treasuries_are_locked_alike(unit_of_work
     asset_id, signer, key = (await add_contract(unit_of_work)).asset_id, new_address(), treasury()
     intent, sweep = new_intent(signer), new_sweep(asset_id)
     async with unit_of_work() as work:
-        await work.journal.add_lane(NonceLane(CHAIN_ID, signer, "0xg", 0))
+        await work.journal.add_lane(NonceLane(CHAIN_ID, signer, "0xg", Nonce(0)))
         await work.journal.add(intent)
         await work.sweeps.add(sweep)
         await work.treasury.lock(key)
@@ -216,7 +217,7 @@ async def test_lanes_intents_sweeps_and_treasuries_are_locked_alike(unit_of_work
     statements: list[tuple[Statement, Statement]] = [
         (
             lambda work: work.journal.lock_lane(CHAIN_ID, signer),
-            lambda work: work.journal.save_lane(NonceLane(CHAIN_ID, signer, "0xg", 1)),
+            lambda work: work.journal.save_lane(NonceLane(CHAIN_ID, signer, "0xg", Nonce(1))),
         ),
         (
             lambda work: work.journal.lock(intent.intent_id),
@@ -232,7 +233,7 @@ async def test_lanes_intents_sweeps_and_treasuries_are_locked_alike(unit_of_work
         ),
         (
             lambda work: work.treasury.lock(key),
-            lambda work: work.treasury.set_checked_block(key, 7),
+            lambda work: work.treasury.set_checked_block(key, BlockNumber(7)),
         ),
     ]
     for lock, write in statements:
@@ -245,7 +246,7 @@ async def test_what_is_being_inserted_is_waited_for(unit_of_work: UnitOfWorkFact
     asset_id = (await add_contract(unit_of_work)).asset_id
     payout, key, event = new_payout(asset_id), request_key(), incoming(uuid4())
     found, treasury_key, intent = new_discrepancy(asset_id, None), treasury(), new_intent(new_address())
-    lane = NonceLane(CHAIN_ID, new_address(), "0xg", 0)
+    lane = NonceLane(CHAIN_ID, new_address(), "0xg", Nonce(0))
     contract = new_contract()
     for insert in (
         lambda work: work.lifecycle.add(contract),
@@ -309,8 +310,8 @@ async def test_commitments_add_up_and_raise_the_version(unit_of_work: UnitOfWork
     async with unit_of_work() as work:
         assert await work.treasury.version(key) == 0
         assert await work.treasury.lock(key) == 0
-        await work.treasury.commit(key, first, HUGE // 2)
-        await work.treasury.commit(key, second, 7)
+        await work.treasury.commit(key, first, BaseUnits(HUGE // 2))
+        await work.treasury.commit(key, second, BaseUnits(7))
         await work.commit()
     async with unit_of_work() as work:
         assert await work.treasury.lock(key) == 2
@@ -318,28 +319,28 @@ async def test_commitments_add_up_and_raise_the_version(unit_of_work: UnitOfWork
         assert await work.treasury.committed(other) == 0
         assert await work.treasury.commitments(key, 9) == [(first, HUGE // 2), (second, 7)]
         assert await work.treasury.commitments(key, 1) == [(first, HUGE // 2)]
-        await work.treasury.reduce(key, second, 5)
+        await work.treasury.reduce(key, second, BaseUnits(5))
         assert await work.treasury.committed_to(key, second) == 2
         assert await work.treasury.committed_to(other, second) == 0
         assert await work.treasury.version(key) == 3
-        for wrong in ((key, second, 3), (other, second, 1), (key, uuid4(), 0)):
+        for wrong_key, owner, amount in ((key, second, 3), (other, second, 1), (key, uuid4(), 0)):
             with pytest.raises(RuntimeError):
-                await work.treasury.reduce(*wrong)
+                await work.treasury.reduce(wrong_key, owner, BaseUnits(amount))
 
 
 async def test_money_is_promised_once(unit_of_work: UnitOfWorkFactory) -> None:
     key, owner_id = treasury(), uuid4()
     async with unit_of_work() as work:
         await work.treasury.lock(key)
-        await work.treasury.commit(key, owner_id, 7)
+        await work.treasury.commit(key, owner_id, BaseUnits(7))
         await work.commit()
     async with unit_of_work() as work:
         await work.treasury.lock(key)
         with pytest.raises(RuntimeError):
-            await work.treasury.commit(key, owner_id, 5)
-        await work.treasury.reduce(key, owner_id, 7)
+            await work.treasury.commit(key, owner_id, BaseUnits(5))
+        await work.treasury.reduce(key, owner_id, BaseUnits(7))
         assert await work.treasury.commitments(key, 9) == []
-        await work.treasury.commit(key, owner_id, 5)
+        await work.treasury.commit(key, owner_id, BaseUnits(5))
         await work.commit()
     async with unit_of_work() as work:
         assert await work.treasury.lock(key) == 3
@@ -352,16 +353,16 @@ async def test_more_is_promised_to_who_had_a_promise(unit_of_work: UnitOfWorkFac
         for each in (key, other):
             await work.treasury.lock(each)
         with pytest.raises(RuntimeError):
-            await work.treasury.add(key, owner_id, 5)
-        await work.treasury.commit(key, owner_id, 7)
+            await work.treasury.add(key, owner_id, BaseUnits(5))
+        await work.treasury.commit(key, owner_id, BaseUnits(7))
         await work.commit()
     async with unit_of_work() as work:
         assert await work.treasury.lock(key) == 1
-        await work.treasury.add(key, owner_id, HUGE - 7)
-        await work.treasury.reduce(key, owner_id, HUGE)
-        await work.treasury.add(key, owner_id, 5)
+        await work.treasury.add(key, owner_id, BaseUnits(HUGE - 7))
+        await work.treasury.reduce(key, owner_id, BaseUnits(HUGE))
+        await work.treasury.add(key, owner_id, BaseUnits(5))
         with pytest.raises(RuntimeError):
-            await work.treasury.add(other, owner_id, 5)
+            await work.treasury.add(other, owner_id, BaseUnits(5))
         await work.commit()
     async with unit_of_work() as work:
         assert await work.treasury.committed_to(key, owner_id) == 5, "also after all of it was paid"
@@ -372,7 +373,7 @@ async def test_more_is_promised_to_who_had_a_promise(unit_of_work: UnitOfWorkFac
 async def test_money_is_promised_from_a_treasury_that_was_locked(unit_of_work: UnitOfWorkFactory) -> None:
     async with unit_of_work() as work:
         with pytest.raises(Exception, match="commitment"):
-            await work.treasury.commit(treasury(), uuid4(), 7)
+            await work.treasury.commit(treasury(), uuid4(), BaseUnits(7))
 
 
 async def test_a_treasury_knows_the_highest_block_that_is_settled(unit_of_work: UnitOfWorkFactory) -> None:
@@ -380,8 +381,8 @@ async def test_a_treasury_knows_the_highest_block_that_is_settled(unit_of_work: 
     async with unit_of_work() as work:
         assert await work.treasury.settled_block(key) == 0
         await work.treasury.lock(key)
-        await work.treasury.raise_settled_block(key, 9)
-        await work.treasury.raise_settled_block(key, 5)
+        await work.treasury.raise_settled_block(key, BlockNumber(9))
+        await work.treasury.raise_settled_block(key, BlockNumber(5))
         await work.commit()
     async with unit_of_work() as work:
         assert await work.treasury.settled_block(key) == 9, "never back"
@@ -392,7 +393,7 @@ async def test_a_treasury_is_checked_up_to_a_block(unit_of_work: UnitOfWorkFacto
     key = treasury()
     for block in (5, 9):
         async with unit_of_work() as work:
-            await work.treasury.set_checked_block(key, block)
+            await work.treasury.set_checked_block(key, BlockNumber(block))
             await work.commit()
         async with unit_of_work() as work:
             assert await work.treasury.checked_block(key) == block
@@ -400,7 +401,7 @@ async def test_a_treasury_is_checked_up_to_a_block(unit_of_work: UnitOfWorkFacto
             assert await work.treasury.checked_block(treasury()) is None
     async with unit_of_work() as work:
         assert await work.treasury.lock(key) == 0
-        await work.treasury.commit(key, uuid4(), 7)
+        await work.treasury.commit(key, uuid4(), BaseUnits(7))
         assert await work.treasury.checked_block(key) == 9
 
 
@@ -419,7 +420,7 @@ async def test_the_treasurys_lock_lets_one_commit_at_a_time(unit_of_work: UnitOf
             await asyncio.sleep(0.01)
             if available < 60:
                 return False
-            await work.treasury.commit(key, owner_id, 60)
+            await work.treasury.commit(key, owner_id, BaseUnits(60))
             await work.commit()
             return True
 
@@ -610,7 +611,7 @@ async def test_a_request_to_pause_is_kept_until_it_is_carried_out(unit_of_work: 
     await changed(lambda each: each.note_pause_problem(WAIT, LATER))
     await changed(lambda each: each.request_pause(PauseRequest(2**40 + 1, False), LATER))
     await changed(lambda each: each.end_pause_transaction())
-    done = await changed(lambda each: each.finish_pause(2**33, LATER))
+    done = await changed(lambda each: each.finish_pause(BlockNumber(2**33), LATER))
     assert (done.pause_request, done.pause_request_version, done.pause_final_block) == (None, 2**40 + 1, 2**33)
 
 

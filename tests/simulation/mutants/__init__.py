@@ -103,8 +103,8 @@ MUTANTS = (
             ),
             ("not due.allows(transferred_base_units)", "not due.allows(event_base_units)"),
             (
-                "return PaidProof(event_base_units, transferred_base_units, due)",
-                "return PaidProof(event_base_units, event_base_units, due)",
+                "event_base_units=event_base_units, transferred_base_units=transferred_base_units, due=due)",
+                "event_base_units=event_base_units, transferred_base_units=event_base_units, due=due)",
             ),
         ),
     ),
@@ -114,8 +114,8 @@ MUTANTS = (
         _APPLICATION + "paying.recorded_payments",
         (
             (
-                "            receipt.transferred.get(holder, 0),\n            receipt.redeemed",
-                "            seen.event.paid.get(holder, 0),\n            receipt.redeemed",
+                "transferred_base_units=receipt.transferred.get(holder, BaseUnits(0)),\n            burned_tokens",
+                "transferred_base_units=seen.event.paid.get(holder, BaseUnits(0)),\n            burned_tokens",
             ),
         ),
     ),
@@ -168,7 +168,7 @@ MUTANTS = (
     Mutant(
         "promise_kept_after_payment",
         _APPLICATION + "paying.settle_batch",
-        (("        await work.treasury.reduce(key, payout.payout_id, kept_base_units)\n", ""),),
+        (("        await work.treasury.reduce(key, payout.payout_id, BaseUnits(kept + gone))\n", ""),),
     ),
     # A sweep takes what is promised, too.
     Mutant(
@@ -176,7 +176,7 @@ MUTANTS = (
         _APPLICATION + "treasury.sweep_leftover",
         (
             (
-                "available = max(0, look.balance_base_units - await work.treasury.committed(key))",
+                "available = BaseUnits(max(0, look.balance_base_units - await work.treasury.committed(key)))",
                 "available = look.balance_base_units",
             ),
         ),
@@ -185,7 +185,7 @@ MUTANTS = (
     Mutant(
         "replacement_with_other_nonce",
         _APPLICATION + "sending.send_transactions",
-        (("nonce=intent.nonce or 0,", "nonce=(intent.nonce or 0) + 1,"),),
+        (("nonce=Nonce(intent.nonce or 0),", "nonce=Nonce((intent.nonce or 0) + 1),"),),
     ),
     # A dividend that the issuer has cancelled is paid to the end.
     Mutant(

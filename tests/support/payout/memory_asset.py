@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from libs.chain.quantities import BaseUnits, HolderAddress, SnapshotId, TokenUnits
+
 
 @dataclass(frozen=True, slots=True)
 class HeldSnapshot:
     """A snapshot of the asset: holders with their free balances, and the total supply."""
 
-    rows: tuple[tuple[str, int], ...]
-    balances: dict[str, int]
-    supply: int
+    rows: tuple[tuple[HolderAddress, TokenUnits], ...]
+    balances: dict[HolderAddress, TokenUnits]
+    supply: TokenUnits
     # With frozen tokens, which count in dividends and coupons.
-    whole_balances: dict[str, int] = field(default_factory=dict)
+    whole_balances: dict[HolderAddress, TokenUnits] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Action:
     execution_time: int
     per_token: Fraction | None
     # 0 until something triggers the scheduled snapshot.
-    snapshot_id: int = 0
+    snapshot_id: SnapshotId = SnapshotId(0)
     is_cancelled: bool = False
 
 
@@ -52,7 +54,7 @@ class AssetState:
 
     timestamp: int = 0
     # Free balances in the order of the asset's list. Who has frozen tokens alone stands there with 0.
-    holdings: list[tuple[str, int]] = field(default_factory=list)
+    holdings: list[tuple[HolderAddress, TokenUnits]] = field(default_factory=list)
     frozen: dict[str, int] = field(default_factory=dict)
     # Tokens that count in the supply and in nobody's balance.
     unlisted: int = 0
@@ -60,26 +62,26 @@ class AssetState:
     actions: dict[int, Action] = field(default_factory=dict)
 
     @property
-    def supply(self) -> int:
-        return sum(free for _, free in self.holdings) + sum(self.frozen.values()) + self.unlisted
+    def supply(self) -> TokenUnits:
+        return TokenUnits(sum(free for _, free in self.holdings) + sum(self.frozen.values()) + self.unlisted)
 
-    def free(self, holder: str) -> int:
-        return dict(self.holdings).get(holder, 0)
+    def free(self, holder: HolderAddress) -> TokenUnits:
+        return dict(self.holdings).get(holder, TokenUnits(0))
 
-    def whole(self, holder: str) -> int:
+    def whole(self, holder: HolderAddress) -> TokenUnits:
         """Free and frozen tokens."""
-        return self.free(holder) + self.frozen.get(holder, 0)
+        return TokenUnits(self.free(holder) + self.frozen.get(holder, 0))
 
     # ------------------------------------------------------------------------------------ what changes balances
 
-    def transfer(self, sender: str, to: str, amount: int) -> None:
+    def transfer(self, sender: HolderAddress, to: HolderAddress, amount: int) -> None:
         """Free tokens; as many as there are."""
         self.trigger()
         amount = min(amount, self.free(sender))
         self._set_free(sender, self.free(sender) - amount)
         self._set_free(to, self.free(to) + amount)
 
-    def burn(self, holder: str) -> int:
+    def burn(self, holder: HolderAddress) -> TokenUnits:
         """All free tokens of a holder; returns how many."""
         burned = self.free(holder)
         if burned:
@@ -87,35 +89,35 @@ class AssetState:
             self._set_free(holder, 0)
         return burned
 
-    def freeze(self, holder: str, amount: int) -> None:
+    def freeze(self, holder: HolderAddress, amount: int) -> None:
         """Free tokens; as many as there are."""
         self.trigger()
         amount = min(amount, self.free(holder))
         self.frozen[holder] = self.frozen.get(holder, 0) + amount
         self._set_free(holder, self.free(holder) - amount)
 
-    def unfreeze(self, holder: str, amount: int) -> None:
+    def unfreeze(self, holder: HolderAddress, amount: int) -> None:
         """Frozen tokens; as many as there are."""
         self.trigger()
         amount = min(amount, self.frozen.get(holder, 0))
         self._set_free(holder, self.free(holder) + amount)
         self.frozen[holder] = self.frozen.get(holder, 0) - amount
 
-    def _set_free(self, holder: str, amount: int) -> None:
+    def _set_free(self, holder: HolderAddress, amount: int) -> None:
         """The last of the list takes the place of who leaves it (docs/contract-surprises.md#14)."""
         places = [index for index, (each, _) in enumerate(self.holdings) if each == holder]
         stays = bool(amount or self.frozen.get(holder))
         if not places and stays:
-            self.holdings.append((holder, amount))
+            self.holdings.append((holder, TokenUnits(amount)))
         elif places and stays:
-            self.holdings[places[0]] = (holder, amount)
+            self.holdings[places[0]] = (holder, TokenUnits(amount))
         elif places:
             self.holdings[places[0]] = self.holdings[-1]
             self.holdings.pop()
 
     # ------------------------------------------------------------------------------------ snapshots
 
-    def take_snapshot(self) -> int:
+    def take_snapshot(self) -> SnapshotId:
         """After the scheduled ones that are due, which use up ids too (docs/contract-surprises.md#13)."""
         self.trigger()
         return self._new_snapshot()
@@ -129,10 +131,10 @@ class AssetState:
     def _is_due(self, action: Action) -> bool:
         return not action.snapshot_id and not action.is_cancelled and action.record_time <= self.timestamp
 
-    def _new_snapshot(self) -> int:
-        snapshot_id = len(self.snapshots) + 1
+    def _new_snapshot(self) -> SnapshotId:
+        snapshot_id = SnapshotId(len(self.snapshots) + 1)
         rows = tuple(self.holdings)
-        whole_balances = {holder: free + self.frozen.get(holder, 0) for holder, free in rows}
+        whole_balances = {holder: TokenUnits(free + self.frozen.get(holder, 0)) for holder, free in rows}
         self.snapshots[snapshot_id] = HeldSnapshot(rows, dict(rows), self.supply, whole_balances)
         return snapshot_id
 
@@ -142,30 +144,30 @@ class AssetState:
         """True after the record date; at it not yet."""
         return action.record_time < self.timestamp
 
-    def entitled(self, action: Action) -> Sequence[str]:
+    def entitled(self, action: Action) -> Sequence[HolderAddress]:
         """Holders at the record date: none before it, the live ones until the snapshot is triggered."""
         if not self.has_reached(action):
             return ()
         rows = self.snapshots[action.snapshot_id].rows if action.snapshot_id else self.holdings
         return [holder for holder, _ in rows]
 
-    def balance_for(self, action: Action, holder: str) -> int:
+    def balance_for(self, action: Action, holder: HolderAddress) -> TokenUnits:
         """Free and frozen tokens at the record date; 0 before it."""
         if not self.has_reached(action):
-            return 0
+            return TokenUnits(0)
         if action.snapshot_id:
-            return self.snapshots[action.snapshot_id].whole_balances.get(holder, 0)
+            return self.snapshots[action.snapshot_id].whole_balances.get(holder, TokenUnits(0))
         return self.whole(holder)
 
-    def owed(self, action: Action, holder: str) -> int:
+    def owed(self, action: Action, holder: HolderAddress) -> BaseUnits:
         """Base units of the payment token, rounded down; nothing while the rate is pending."""
         return floor_of(action.per_token or Fraction(0), self.balance_for(action, holder))
 
-    def principal(self, bond: Bond, holder: str) -> int:
+    def principal(self, bond: Bond, holder: HolderAddress) -> BaseUnits:
         """Base units of the payment token, rounded down."""
         balance = self.whole(holder) if bond.pays_for_frozen else self.free(holder)
         return floor_of(bond.principal_per_token, balance)
 
 
-def floor_of(per_token: Fraction, balance: int) -> int:
-    return balance * per_token.numerator // per_token.denominator
+def floor_of(per_token: Fraction, balance: TokenUnits) -> BaseUnits:
+    return BaseUnits(balance * per_token.numerator // per_token.denominator)

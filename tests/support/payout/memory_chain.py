@@ -5,6 +5,7 @@ from fractions import Fraction
 from types import coroutine
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress, Nonce, SnapshotId, TokenUnits, Wei
 from libs.errors import AppError, Reason
 from libs.evm.interfaces import LIFECYCLE_IS_PAUSED
 from libs.payout_terms.terms import PayoutKind
@@ -55,14 +56,16 @@ __all__ = [
 ]
 
 
-def holder(number: int) -> str:
-    return f"0x{number + 1:040x}"
+def holder(number: int) -> HolderAddress:
+    return HolderAddress(f"0x{number + 1:040x}")
 
 
 class MemoryChain(MemoryIssuer):
     """With a database, bytes that its committed journal lacks are refused: nothing is sent that is not durable."""
 
-    def __init__(self, database: MemoryDatabase | None = None, balances: Sequence[tuple[str, int]] = ()) -> None:
+    def __init__(
+        self, database: MemoryDatabase | None = None, balances: Sequence[tuple[HolderAddress, int]] = ()
+    ) -> None:
         super().__init__(database, balances)
         self.id_told = CHAIN_ID
         self.short_pages_by = 0
@@ -102,15 +105,15 @@ class MemoryChain(MemoryIssuer):
 
     async def head(self) -> Head:
         blocks = await self._ask("head")
-        return Head(len(blocks) - 1, blocks[-1].hash, blocks[-1].timestamp)
+        return Head(BlockNumber(len(blocks) - 1), blocks[-1].hash, blocks[-1].timestamp)
 
     async def block_hash(self, number: int) -> str | None:
         blocks = await self._ask("block_hash")
         return blocks[number].hash if number < len(blocks) else None
 
-    async def nonce_at(self, signer: EvmAddress, block_number: int | None) -> int:
+    async def nonce_at(self, signer: EvmAddress, block_number: BlockNumber | None) -> Nonce:
         blocks = await self._ask("nonce_at")
-        return _state_at(blocks, block_number).nonces.get(signer, 0)
+        return Nonce(_state_at(blocks, block_number).nonces.get(signer, 0))
 
     async def estimate_gas(self, signer: EvmAddress, call: ContractCall) -> int:
         blocks = await self._ask("estimate_gas")
@@ -122,8 +125,10 @@ class MemoryChain(MemoryIssuer):
     async def fee_quote(self) -> FeeQuote:
         await self._ask("fee_quote")
         if self.is_legacy:
-            return FeeQuote(self.base_fee + self.tip)
-        return FeeQuote(self.base_fee + self.tip, self.base_fee, self.tip)
+            return FeeQuote(Wei(self.base_fee + self.tip))
+        return FeeQuote(
+            Wei(self.base_fee + self.tip), base_fee_wei=Wei(self.base_fee), priority_fee_wei=Wei(self.tip)
+        )
 
     async def transaction_with_nonce(self, signer: EvmAddress, nonce: int) -> SeenTransaction | None:
         blocks = await self._ask("transaction_with_nonce")
@@ -134,7 +139,7 @@ class MemoryChain(MemoryIssuer):
         mined = state.mined[transaction_hash]
         return SeenTransaction(
             transaction_hash=transaction_hash,
-            block_number=mined.block_number,
+            block_number=BlockNumber(mined.block_number),
             block_hash=blocks[mined.block_number].hash,
             block_time=blocks[mined.block_number].time,
             gas_used=mined.gas_used,
@@ -169,7 +174,9 @@ class MemoryChain(MemoryIssuer):
         if mined is None:
             return None
         number = mined.block_number
-        outcome = Outcome(transaction_hash, number, blocks[number].hash, mined.gas_used, mined.created)
+        outcome = Outcome(
+            transaction_hash, BlockNumber(number), blocks[number].hash, mined.gas_used, mined.created
+        )
         return Receipt(mined.succeeded, outcome)
 
     # ------------------------------------------------------------------------------------ Contracts
@@ -225,20 +232,20 @@ class MemoryChain(MemoryIssuer):
         await self._ask("implementation_of")
         return self.implementation
 
-    async def gas_money_wei(self, account: EvmAddress) -> int:
+    async def gas_money_wei(self, account: EvmAddress) -> Wei:
         await self._ask("gas_money_wei")
         return self.gas_money
 
     async def payment_token_balance(
-        self, token: EvmAddress, account: EvmAddress, block_number: int | None = None
-    ) -> int:
+        self, token: EvmAddress, account: EvmAddress, block_number: BlockNumber | None = None
+    ) -> BaseUnits:
         blocks = await self._ask("payment_token_balance")
         balance = _state_at(blocks, block_number).money.get(account.value, 0)
         self.before_balance_answer()
-        return balance
+        return BaseUnits(balance)
 
     async def why_refused(
-        self, contract: EvmAddress, payment_token: EvmAddress, payee: str, amount_base_units: int
+        self, contract: EvmAddress, payment_token: EvmAddress, payee: HolderAddress, amount_base_units: int
     ) -> str:
         blocks = await self._ask("why_refused")
         if payee in self.blocked_payees:
@@ -257,47 +264,51 @@ class MemoryChain(MemoryIssuer):
         blocks = await self._ask("outgoing_transfers")
         return [each for block in blocks[from_block : to_block + 1] for each in block.transfers]
 
-    async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> int | None:
+    async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> SnapshotId | None:
         return (await self._mined(transaction_hash, "snapshot_id_in")).snapshot_id
 
-    async def snapshot_totals(self, token: EvmAddress, snapshot_id: int, block_number: int) -> tuple[int, int]:
+    async def snapshot_totals(
+        self, token: EvmAddress, snapshot_id: int, block_number: int
+    ) -> tuple[int, TokenUnits]:
         blocks = await self._ask("snapshot_totals")
         snapshot = _state_at(blocks, block_number).snapshots[snapshot_id]
         return len(snapshot.rows), snapshot.supply
 
     async def snapshot_page(
         self, token: EvmAddress, snapshot_id: int, page: int, length: int, block_number: int
-    ) -> list[tuple[str, int]]:
+    ) -> list[tuple[HolderAddress, TokenUnits]]:
         blocks = await self._ask("snapshot_page")
         snapshot = _state_at(blocks, block_number).snapshots[snapshot_id]
         rows = list(snapshot.rows[page * length : (page + 1) * length])
         return rows[: len(rows) - self.short_pages_by]
 
     async def snapshot_balances(
-        self, token: EvmAddress, snapshot_id: int, holders: Sequence[str], block_number: int
-    ) -> dict[str, int]:
+        self, token: EvmAddress, snapshot_id: int, holders: Sequence[HolderAddress], block_number: int
+    ) -> dict[HolderAddress, TokenUnits]:
         blocks = await self._ask("snapshot_balances")
         balances = _state_at(blocks, block_number).snapshots[snapshot_id].balances
-        return {each: balances.get(each, 0) for each in holders}
+        return {each: balances.get(each, TokenUnits(0)) for each in holders}
 
-    async def live_totals(self, token: EvmAddress, block_number: int) -> tuple[int, int]:
+    async def live_totals(self, token: EvmAddress, block_number: int) -> tuple[int, TokenUnits]:
         blocks = await self._ask("live_totals")
         state = _state_at(blocks, block_number)
         return len(state.holdings), state.supply
 
     async def live_page(
         self, token: EvmAddress, page: int, length: int, block_number: int
-    ) -> list[tuple[str, int]]:
+    ) -> list[tuple[HolderAddress, TokenUnits]]:
         blocks = await self._ask("live_page")
         return _state_at(blocks, block_number).holdings[page * length : (page + 1) * length]
 
-    async def live_balances(self, token: EvmAddress, holders: Sequence[str], block_number: int) -> dict[str, int]:
+    async def live_balances(
+        self, token: EvmAddress, holders: Sequence[HolderAddress], block_number: int
+    ) -> dict[HolderAddress, TokenUnits]:
         blocks = await self._ask("live_balances")
         state = _state_at(blocks, block_number)
         return {each: state.free(each) for each in holders}
 
     async def corporate_action(
-        self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: int | None = None
+        self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: BlockNumber | None = None
     ) -> CorporateAction | None:
         blocks = await self._ask("corporate_action")
         if not kind.is_corporate_action:
@@ -306,10 +317,10 @@ class MemoryChain(MemoryIssuer):
         if action is None:
             return None
         return CorporateAction(
-            action.record_time,
-            action.execution_time,
-            action.snapshot_id,
-            action.is_cancelled,
+            record_time=action.record_time,
+            execution_time=action.execution_time,
+            snapshot_id=action.snapshot_id,
+            is_cancelled=action.is_cancelled,
             is_rate_set=action.per_token is not None,
         )
 
@@ -317,7 +328,7 @@ class MemoryChain(MemoryIssuer):
         await self._ask("maturity_time")
         return self.bond.maturity_time if self.bond else None
 
-    async def entitled_count(self, source: EntitlementSource, block_number: int) -> int:
+    async def entitled_count(self, source: EntitlementSource, block_number: BlockNumber) -> int:
         blocks = await self._ask("entitled_count")
         return len(self._entitled(source, _state_at(blocks, block_number)))
 
@@ -327,10 +338,13 @@ class MemoryChain(MemoryIssuer):
         blocks = await self._ask("entitled_page")
         state = _state_at(blocks, block_number)
         holders = self._entitled(source, state)[page * length : (page + 1) * length]
-        return [self._entitlement(source, each, state) for each in holders[: len(holders) - self.short_pages_by]]
+        return [
+            self._entitlement(source, HolderAddress(each), state)
+            for each in holders[: len(holders) - self.short_pages_by]
+        ]
 
     async def entitlements(
-        self, source: EntitlementSource, holders: Sequence[str], block_number: int | None = None
+        self, source: EntitlementSource, holders: Sequence[HolderAddress], block_number: BlockNumber | None = None
     ) -> list[Entitlement]:
         blocks = await self._ask("entitlements")
         state = _state_at(blocks, block_number)
@@ -341,7 +355,7 @@ class MemoryChain(MemoryIssuer):
             return [each for each, _ in state.holdings]
         return state.entitled(state.actions[source.action_id])
 
-    def _entitlement(self, source: EntitlementSource, payee: str, state: State) -> Entitlement:
+    def _entitlement(self, source: EntitlementSource, payee: HolderAddress, state: State) -> Entitlement:
         assert source.payment_token_decimals == PAYMENT_TOKEN_DECIMALS
         if source.kind is PayoutKind.REDEMPTION:
             assert self.bond, "an equity has no principal"
@@ -361,7 +375,7 @@ class MemoryChain(MemoryIssuer):
         assert source.kind is self.action_kind, f"the asset has no {source.kind}"
         action = state.actions[source.action_id]
         if self._is_cancelled_coupon(action):
-            return Entitlement(payee, 0, 0)
+            return Entitlement(payee, TokenUnits(0), BaseUnits(0))
         return Entitlement(payee, state.balance_for(action, payee), state.owed(action, payee))
 
     async def receipt_evidence(
@@ -375,9 +389,9 @@ class MemoryChain(MemoryIssuer):
         contract: EvmAddress,
         kind: ExecutionKind,
         reference_id: int,
-        holders: Sequence[str],
+        holders: Sequence[HolderAddress],
         block_number: int,
-    ) -> dict[str, bool]:
+    ) -> dict[HolderAddress, bool]:
         blocks = await self._ask("paid_flags")
         flags = _state_at(blocks, block_number).flags(kind) or {}
         return {each: (reference_id, each) in flags for each in holders}

@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, HolderAddress, SnapshotId, TokenUnits, Wei
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.lifecycle_contract import CallKind, ReceiptEvidence, RecognisedCall
 from payout_service.domain.burns import BurnForm, BurnLog, burned_tokens
@@ -65,7 +66,7 @@ class Mined:
     block_number: int
     succeeded: bool
     gas_used: int
-    snapshot_id: int | None = None
+    snapshot_id: SnapshotId | None = None
     evidence: ReceiptEvidence | None = None
     created: EvmAddress | None = None
 
@@ -140,11 +141,11 @@ class MemoryContracts:
         self.bond: Bond | None = None
         # On the asset's control list: a cash-out that would redeem one of them reverts as a whole.
         self.listed_holders: set[str] = set()
-        self.blocked_payees: set[str] = set()
+        self.blocked_payees: set[HolderAddress] = set()
         # The whole call reverts when one of them is in it.
-        self.poison_payees: set[str] = set()
+        self.poison_payees: set[HolderAddress] = set()
         # The token says that it has paid them and moves nothing.
-        self.cheated_payees: set[str] = set()
+        self.cheated_payees: set[HolderAddress] = set()
         self.reverting_batches = 0
         self.reverting_snapshots = 0
         self.would_revert: Callable[[ContractCall], str] = lambda call: ""
@@ -164,7 +165,7 @@ class MemoryContracts:
         self.has_snapshot_role = True
         self.has_transferer_role = True
         self.is_for_asset: bool | None = True
-        self.gas_money = 10**18
+        self.gas_money = Wei(10**18)
         # What befell calls and transactions, when it took effect.
         self.happened: Counter[str] = Counter()
         self._decoded: dict[bytes, dict[str, Any]] = {}
@@ -383,9 +384,9 @@ class MemoryContracts:
     def _pay(self, execution: Execution, state: State) -> ReceiptEvidence:
         """Who was paid before comes back as failed, like who the token refuses (docs/contract-surprises.md#7)."""
         flags = state.flags(execution.kind)
-        failed: list[str] = []
-        paid: Counter[str] = Counter()
-        transferred: Counter[str] = Counter()
+        failed: list[HolderAddress] = []
+        paid: dict[HolderAddress, BaseUnits] = {}
+        transferred: dict[HolderAddress, BaseUnits] = {}
         burns: list[BurnLog] = []
         for payee in execution.holders:
             key = (execution.reference_id, payee)
@@ -397,39 +398,40 @@ class MemoryContracts:
                 self.happened["blocked_payee" if payee in self.blocked_payees else "funds_ran_out"] += 1
                 failed.append(payee)
                 continue
-            paid[payee] += amount
+            paid[payee] = BaseUnits(paid.get(payee, 0) + amount)
             moved = 0 if payee in self.cheated_payees else amount
             if moved:
                 state.move(CONTRACT.value, payee, moved)
-                transferred[payee] += moved
+                transferred[payee] = BaseUnits(transferred.get(payee, 0) + moved)
             if flags is not None:
                 flags[key] = moved
             else:
                 state.cashed_out[payee] = state.cashed_out.get(payee, 0) + moved
                 burns += self._burn_logs(payee, state.burn(payee))
-        event = ExecutionEvent(execution, tuple(failed), dict(paid))
+        event = ExecutionEvent(execution, tuple(failed), paid)
         return ReceiptEvidence(event, transferred, burned_tokens(burns))
 
-    def _burn_logs(self, payee: str, burned: int) -> Iterator[BurnLog]:
+    def _burn_logs(self, payee: HolderAddress, burned: int) -> Iterator[BurnLog]:
         """As the versions tell it (docs/contract-surprises.md#20), for each partition: here one or two."""
         parts = [burned // 3, burned - burned // 3] if int(payee, 16) % 2 else [burned]
         is_version_8 = self.bond is not None and self.bond.pays_for_frozen
         beside = BurnForm.TRANSFER if is_version_8 else BurnForm.TRANSFER_BY_PARTITION
         for part in parts:
             if part:
-                yield BurnLog(BurnForm.REDEEMED_BY_PARTITION, payee, part)
-                yield BurnLog(beside, payee, part)
+                yield BurnLog(BurnForm.REDEEMED_BY_PARTITION, payee, TokenUnits(part))
+                yield BurnLog(beside, payee, TokenUnits(part))
 
-    def _is_refused(self, payee: str, amount: int, money: int) -> bool:
+    def _is_refused(self, payee: HolderAddress, amount: int, money: int) -> bool:
         """Of nothing no transfer is tried, so that nobody refuses it."""
         return amount > 0 and (payee in self.blocked_payees or money < amount)
 
-    def _amount(self, execution: Execution, payee: str, state: State) -> int:
+    def _amount(self, execution: Execution, payee: HolderAddress, state: State) -> BaseUnits:
         """Base units of the payment token, as the contract computes them."""
         match execution.kind:
             case ExecutionKind.AMOUNT_SNAPSHOT:
                 snapshot = state.snapshots[execution.reference_id]
-                return execution.total_base_units * snapshot.balances.get(payee, 0) // snapshot.supply
+                balance = snapshot.balances.get(payee, 0)
+                return BaseUnits(execution.total_base_units * balance // snapshot.supply)
             case ExecutionKind.DISTRIBUTION:
                 return state.owed(state.actions[execution.reference_id], payee)
             case ExecutionKind.CASH_OUT:

@@ -8,6 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber
 from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
 from libs.payout_terms.terms import PayoutKind
@@ -582,16 +583,16 @@ class MemoryTreasury:
         version: int = self._transaction.get("treasury", key)
         return version
 
-    async def committed(self, key: TreasuryKey) -> int:
+    async def committed(self, key: TreasuryKey) -> BaseUnits:
         await self._transaction.statement()
-        return sum(amount for _, amount in self._transaction.find("commitment", "treasury", key))
+        return BaseUnits(sum(amount for _, amount in self._transaction.find("commitment", "treasury", key)))
 
-    async def committed_to(self, key: TreasuryKey, owner_id: UUID) -> int:
+    async def committed_to(self, key: TreasuryKey, owner_id: UUID) -> BaseUnits:
         await self._transaction.statement()
         treasury, amount = self._transaction.get("commitment", owner_id) or (key, 0)
-        return amount if treasury == key else 0
+        return BaseUnits(amount if treasury == key else 0)
 
-    async def commitments(self, key: TreasuryKey, limit: int) -> list[tuple[UUID, int]]:
+    async def commitments(self, key: TreasuryKey, limit: int) -> list[tuple[UUID, BaseUnits]]:
         await self._transaction.statement()
         rows = self._transaction.rows("commitment").items()
         found = [(owner_id, amount) for owner_id, (treasury, amount) in rows if treasury == key and amount]
@@ -630,9 +631,9 @@ class MemoryTreasury:
         self._transaction.write("commitment", owner_id, (key, amount - amount_base_units))
         await self._raise_version(key)
 
-    async def settled_block(self, key: TreasuryKey) -> int:
+    async def settled_block(self, key: TreasuryKey) -> BlockNumber:
         await self._transaction.statement()
-        return self._transaction.get("settled block", key) or 0
+        return BlockNumber(self._transaction.get("settled block", key) or 0)
 
     async def raise_settled_block(self, key: TreasuryKey, block_number: int) -> None:
         await self._transaction.statement()
@@ -642,9 +643,9 @@ class MemoryTreasury:
         settled = self._transaction.get("settled block", key) or 0
         self._transaction.write("settled block", key, max(settled, block_number))
 
-    async def checked_block(self, key: TreasuryKey) -> int | None:
+    async def checked_block(self, key: TreasuryKey) -> BlockNumber | None:
         await self._transaction.statement()
-        found: int | None = self._transaction.get("checked block", key)
+        found: BlockNumber | None = self._transaction.get("checked block", key)
         return found
 
     async def set_checked_block(self, key: TreasuryKey, block_number: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
+from libs.chain.quantities import HolderAddress
 from tests.support.payout.memory_asset import Action, Bond
 from tests.support.payout.memory_node import Block, MemoryNode
 
@@ -65,7 +66,7 @@ class MemoryIssuer(MemoryNode):
 
     # ------------------------------------------------------------------------------------ balances
 
-    def transfer(self, sender: str, to: str, amount: int) -> None:
+    def transfer(self, sender: HolderAddress, to: HolderAddress, amount: int) -> None:
         """As many free tokens as there are; none from or to a listed holder, which the asset refuses."""
 
         def act(block: Block, _: str) -> None:
@@ -75,18 +76,18 @@ class MemoryIssuer(MemoryNode):
 
         self.happen(act)
 
-    def freeze(self, holder: str, amount: int) -> None:
+    def freeze(self, holder: HolderAddress, amount: int) -> None:
         """As many free tokens as there are."""
         self.happen(lambda block, _: block.state.freeze(holder, amount))
 
-    def unfreeze(self, holder: str, amount: int) -> None:
+    def unfreeze(self, holder: HolderAddress, amount: int) -> None:
         """As many frozen tokens as there are."""
         self.happen(lambda block, _: block.state.unfreeze(holder, amount))
 
-    def list_holder(self, holder: str) -> None:
+    def list_holder(self, holder: HolderAddress) -> None:
         """Puts a holder on the asset's control list, at once: it can neither transfer nor be redeemed."""
         self.listed_holders.add(holder)
 
-    def unlist_holder(self, holder: str) -> None:
+    def unlist_holder(self, holder: HolderAddress) -> None:
         """Takes a holder off the control list, at once."""
         self.listed_holders.discard(holder)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress, TokenUnits, Wei
 from libs.errors import AppError, Reason
 from payout_service.application.ports.lifecycle_contract import SeenExecution
 from payout_service.application.ports.payment_token import SeenTransfer
@@ -14,6 +15,7 @@ from payout_service.application.ports.sender import BroadcastAnswer, BroadcastRe
 from payout_service.domain.fees import Fees
 from payout_service.domain.settlement import Execution
 from payout_service.domain.transaction import ContractCall
+from tests.support.payout.amounts import tokens
 from tests.support.payout.memory_contract import (
     CONTRACT,
     SIGNER,
@@ -67,13 +69,15 @@ class Block:
 class MemoryNode(MemoryContracts):
     """Blocks are made by `mine`. What befalls transactions is counted in `happened` when it takes effect."""
 
-    def __init__(self, database: MemoryDatabase | None = None, balances: Sequence[tuple[str, int]] = ()) -> None:
+    def __init__(
+        self, database: MemoryDatabase | None = None, balances: Sequence[tuple[HolderAddress, int]] = ()
+    ) -> None:
         super().__init__()
         self._database = database
         self.genesis = "0x" + "00" * 32
         # The clock that blocks are stamped by.
         self.now: Callable[[], datetime] = lambda: START
-        self.blocks = [Block(self.genesis, State(holdings=list(balances)), GWEI, START)]
+        self.blocks = [Block(self.genesis, State(holdings=tokens(balances)), GWEI, START)]
         self.pool: dict[_Lane, Transaction] = {}
         # A relay's accepted transactions, in their order.
         self.accepted: list[Transaction] = []
@@ -104,13 +108,13 @@ class MemoryNode(MemoryContracts):
         return self.blocks[-1].state
 
     @property
-    def balances(self) -> list[tuple[str, int]]:
+    def balances(self) -> list[tuple[HolderAddress, TokenUnits]]:
         """Free balances in the newest block, in the order of the asset's list; a test may change them."""
         return self.state.holdings
 
     @balances.setter
-    def balances(self, balances: Sequence[tuple[str, int]]) -> None:
-        self.state.holdings = list(balances)
+    def balances(self, balances: Sequence[tuple[HolderAddress, int]]) -> None:
+        self.state.holdings = tokens(balances)
 
     @property
     def frozen(self) -> int:
@@ -163,7 +167,9 @@ class MemoryNode(MemoryContracts):
             return
         taken = min(-amount, block.state.money.get(CONTRACT.value, 0))
         block.state.move(CONTRACT.value, _ELSEWHERE, taken)
-        block.transfers.append(SeenTransfer(transaction_hash, len(self.blocks), _ELSEWHERE, taken))
+        block.transfers.append(
+            SeenTransfer(transaction_hash, BlockNumber(len(self.blocks)), _ELSEWHERE, BaseUnits(taken))
+        )
 
     def mine(self, count: int = 1) -> None:
         for _ in range(count):
@@ -229,7 +235,7 @@ class MemoryNode(MemoryContracts):
             nonce,
             call or ContractCall(signer, b""),
             10_000_000,
-            Fees(10**15, 10**12),
+            Fees(max_fee_per_gas_wei=Wei(10**15), max_priority_fee_per_gas_wei=Wei(10**12)),
             raw,
             _hash(raw),
             is_foreign=is_foreign,
@@ -398,9 +404,9 @@ class MemoryNode(MemoryContracts):
         state.by_nonce[transaction.signer, transaction.nonce] = transaction.hash
         block.transactions.append(transaction)
         if mined.evidence and mined.evidence.event:
-            block.executions.append(SeenExecution(transaction.hash, number, mined.evidence.event))
+            block.executions.append(SeenExecution(transaction.hash, BlockNumber(number), mined.evidence.event))
         for to, amount in (mined.evidence.transferred if mined.evidence else {}).items():
-            block.transfers.append(SeenTransfer(transaction.hash, number, to, amount))
+            block.transfers.append(SeenTransfer(transaction.hash, BlockNumber(number), to, amount))
         self._count_fork(transaction, mined)
 
     def _count_fork(self, transaction: Transaction, mined: Mined) -> None:

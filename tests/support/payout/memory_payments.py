@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from libs.chain.quantities import BaseUnits, HolderAddress
 from payout_service.application.ports.plan_rows import DisputedPayment, RecordedState
 from payout_service.application.ports.unsent_payments import DeferredPayment, WaitingPayment
 from payout_service.domain.payments import (
@@ -21,6 +22,7 @@ from payout_service.domain.payments import (
 )
 from payout_service.domain.payout import RELEASING_STATES, Payout
 from payout_service.domain.plan import Entitlement, PlannedPayment, Treatment
+from tests.support.payout.amounts import tally
 from tests.support.payout.copying import copied
 from tests.support.payout.memory_store import Transaction
 
@@ -94,16 +96,18 @@ class MemoryPayments:
             if row.state not in _FIRST_STATES:
                 raise RuntimeError(f"payout {payout_id}: rows from {from_ordinal} on are no longer only planned")
 
-    async def planned_holders(self, payout_id: UUID, round_number: int, holders: Sequence[str]) -> set[str]:
+    async def planned_holders(
+        self, payout_id: UUID, round_number: int, holders: Sequence[HolderAddress]
+    ) -> set[HolderAddress]:
         await self._transaction.statement()
         planned = {row.planned.holder for row in self._of(payout_id) if row.planned.round_number == round_number}
         return planned & set(holders)
 
-    async def open_holders(self, payout_id: UUID, holders: Sequence[str]) -> set[str]:
+    async def open_holders(self, payout_id: UUID, holders: Sequence[HolderAddress]) -> set[HolderAddress]:
         await self._transaction.statement()
         return {row.planned.holder for row in self._of(payout_id) if row.state in OPEN_STATES} & set(holders)
 
-    async def reprice(self, payout_id: UUID, entitlements: Sequence[Entitlement], now: datetime) -> int:
+    async def reprice(self, payout_id: UUID, entitlements: Sequence[Entitlement], now: datetime) -> BaseUnits:
         await self._transaction.statement()
         by_holder = {each.holder: each for each in entitlements}
 
@@ -117,7 +121,8 @@ class MemoryPayments:
             lambda row: row.planned.holder in by_holder and row.state is PaymentState.PLANNED,
             repriced,
         )
-        return sum(repriced(row).planned.amount_base_units - row.planned.amount_base_units for row in before)
+        rises = (repriced(row).planned.amount_base_units - row.planned.amount_base_units for row in before)
+        return BaseUnits(sum(rises))
 
     async def conclude(
         self, payout_id: UUID, state: PaymentState, outcomes: Sequence[PaymentOutcome], now: datetime
@@ -152,7 +157,7 @@ class MemoryPayments:
                 row.transaction_hash,
                 FailureReason(row.reason),
                 row.detail,
-                row.moved_base_units,
+                BaseUnits(row.moved_base_units),
             )
             for row in self._of(payout_id)
             if row.state is PaymentState.DISPUTED and row.planned.ordinal >= after
@@ -286,7 +291,7 @@ class MemoryPayments:
         await self._transaction.statement()
         return min((row.retry_time for row in self._of(payout_id) if row.retry_time), default=None)
 
-    async def in_flight_base_units(self, payout_id: UUID) -> int:
+    async def in_flight_base_units(self, payout_id: UUID) -> BaseUnits:
         await self._transaction.statement()
         return _tally(row for row in self._of(payout_id) if row.state is PaymentState.IN_FLIGHT).amount_base_units
 
@@ -300,7 +305,7 @@ class MemoryPayments:
         )
         return _tally(resumed)
 
-    async def retry(self, payout_id: UUID, holders: Sequence[str] | None, now: datetime) -> Tallies:
+    async def retry(self, payout_id: UUID, holders: Sequence[HolderAddress] | None, now: datetime) -> Tallies:
         await self._transaction.statement()
         wanted = None if holders is None else set(holders)
         left = await self._move(
@@ -310,7 +315,7 @@ class MemoryPayments:
         )
         return _tallies(left)
 
-    async def not_retriable(self, payout_id: UUID, holders: Sequence[str]) -> list[str]:
+    async def not_retriable(self, payout_id: UUID, holders: Sequence[HolderAddress]) -> list[HolderAddress]:
         await self._transaction.statement()
         retriable = {row.planned.holder for row in self._of(payout_id) if row.is_retriable}
         return [each for each in holders if each not in retriable]
@@ -367,13 +372,13 @@ class MemoryPayments:
         await self._transaction.statement()
         return [
             RecordedState(
-                row.planned.ordinal,
-                row.planned.holder,
-                row.planned.amount_base_units,
-                row.state,
-                row.batch_number,
-                row.transaction_hash,
-                row.planned.balance,
+                ordinal=row.planned.ordinal,
+                holder=row.planned.holder,
+                amount_base_units=row.planned.amount_base_units,
+                state=row.state,
+                batch_number=row.batch_number,
+                transaction_hash=row.transaction_hash,
+                balance=row.planned.balance,
             )
             for row in self._of(payout_id)
             if row.planned.ordinal >= after
@@ -487,7 +492,7 @@ def _concluded(row: PaymentRow, outcome: PaymentOutcome, transaction_hash: str, 
 
 
 def _tally(rows: Iterable[PaymentRow]) -> Tally:
-    return sum((Tally(1, row.planned.amount_base_units, row.moved_base_units) for row in rows), Tally())
+    return sum((tally(1, row.planned.amount_base_units, row.moved_base_units) for row in rows), Tally())
 
 
 def _tallies(rows: Iterable[PaymentRow]) -> Tallies:

@@ -1,10 +1,16 @@
 """Outcomes of payments for tests that care about the ledger and not about evidence."""
 
+from libs.chain.quantities import BaseUnits, HolderAddress
 from payout_service.domain.payments import PaymentOutcome
-from payout_service.domain.proof import FixedDue, PaidProof
+from payout_service.domain.proof import PaidProof
+from tests.support.payout.amounts import fixed_due
 
 
-def paid_outcome(payee: str, amount_base_units: int, transaction_hash: str = "") -> PaymentOutcome:
+def paid_outcome(payee: HolderAddress, amount_base_units: int, transaction_hash: str = "") -> PaymentOutcome:
     """PAID, with all the evidence for it."""
-    proof = PaidProof(amount_base_units, amount_base_units, FixedDue(amount_base_units))
+    proof = PaidProof(
+        event_base_units=BaseUnits(amount_base_units),
+        transferred_base_units=BaseUnits(amount_base_units),
+        due=fixed_due(amount_base_units),
+    )
     return PaymentOutcome.paid(payee, proof, transaction_hash)

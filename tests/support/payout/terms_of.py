@@ -1,5 +1,6 @@
 """Terms by their kind, for tests that do alike with every kind."""
 
+from libs.chain.quantities import BaseUnits
 from libs.payout_terms.terms import (
     NO_RULES,
     Coupon,
@@ -34,5 +35,5 @@ def terms_of(
         case PayoutKind.SNAPSHOT if percentage_basis_points is not None:
             pays = ShareOfAvailable(percentage_basis_points)
         case PayoutKind.SNAPSHOT:
-            pays = FixedTotal(total)
+            pays = FixedTotal(BaseUnits(total))
     return PayoutTerms(pays, rules)

@@ -28,6 +28,7 @@ from chain_sync_service.domain.holdings import Holding
 from chain_sync_service.domain.listener import Contracts
 from chain_sync_service.domain.tokens import PaymentTokenDescription, SecurityType, TokenDescription
 from libs.chain.address import EvmAddress, HederaId
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 
 CHAIN_ID = 298
@@ -107,7 +108,7 @@ class Ledger:
                 contract=contract.value,
                 topics=(name.encode(),),
                 data=b"".join(_word(word) for word in words),
-                block_number=self._number,
+                block_number=BlockNumber(self._number),
                 block_hash=self._block_hash,
                 transaction_hash=self._transaction,
                 log_index=len(self.logs),
@@ -253,7 +254,7 @@ def announce_coupon(action_id: int, *, fixing_time: int = 0, token: EvmAddress =
         if action_id in state.coupons:
             raise RevertedError
         ledger.tokens[token] = replace(
-            state, coupons={**state.coupons, action_id: Coupon(0, 0, is_rate_set=False)}
+            state, coupons={**state.coupons, action_id: Coupon(rate=0, rate_decimals=0, is_rate_set=False)}
         )
         ledger.log(token, "Coupon", action_id, fixing_time)
 
@@ -268,7 +269,7 @@ def set_rate(action_id: int, rate: int, token: EvmAddress = TOKEN) -> Operation:
         if action_id not in state.coupons or state.coupons[action_id].is_rate_set:
             raise RevertedError
         ledger.tokens[token] = replace(
-            state, coupons={**state.coupons, action_id: Coupon(rate, 2, is_rate_set=True)}
+            state, coupons={**state.coupons, action_id: Coupon(rate=rate, rate_decimals=2, is_rate_set=True)}
         )
 
     return run
@@ -434,7 +435,7 @@ class FakeChain:
 
     def _block(self, number: int) -> Block:
         block = self.blocks_now[number]
-        return Block(number, block.hash, block.time)
+        return Block(BlockNumber(number), block.hash, block.time)
 
     async def identity(self) -> ChainIdentity:
         await self._asked("identity")
@@ -488,12 +489,23 @@ class FakeChain:
     async def describe_token(self, token: EvmAddress) -> TokenDescription:
         await self._asked("describe_token")
         return TokenDescription(
-            CHAIN_ID, token, "0.0.7", "Acme", "ACM", "CH1", 2, SecurityType.EQUITY, 10**30, 3, True, self.height
+            chain_id=CHAIN_ID,
+            token=token,
+            hedera_id="0.0.7",
+            display_name="Acme",
+            symbol="ACM",
+            isin="CH1",
+            decimals=2,
+            security_type=SecurityType.EQUITY,
+            total_supply=10**30,
+            holder_count=3,
+            is_paused=True,
+            block_number=BlockNumber(self.height),
         )
 
     async def describe_payment_token(self, token: EvmAddress) -> PaymentTokenDescription:
         await self._asked("describe_payment_token")
-        return PaymentTokenDescription(CHAIN_ID, token, "0.0.8", "USD", 6)
+        return PaymentTokenDescription(chain_id=CHAIN_ID, token=token, hedera_id="0.0.8", symbol="USD", decimals=6)
 
     async def supplies(self, tokens: Sequence[EvmAddress], block_number: int) -> list[int | None]:
         await self._asked("supplies")

@@ -34,6 +34,7 @@ from chain_sync_service.domain.listener import (
 )
 from chain_sync_service.domain.pending_rates import PendingRate
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.events import IncomingEvent
 from libs.idempotency import LoggedRequest, RequestKey
 from tests.unit.chain_sync_service.fake_chain import CHAIN_ID, CONTRACTS, NOW, FakeChain, FakeTokens, read_log
@@ -391,7 +392,7 @@ class FakeFacts:
     ) -> list[tuple[SeenFact, tuple[int, int]]]:
         rows = [row for (asset, _), row in self._state.facts.items() if asset == asset_id]
         listed = sorted(
-            ((seen, (seen.fact.log.block_number, place)) for seen, place in rows), key=lambda each: each[1]
+            ((seen, (int(seen.fact.log.block_number), place)) for seen, place in rows), key=lambda each: each[1]
         )
         return [
             (seen, place)
@@ -464,7 +465,11 @@ class FakeWindowEnds:
                 del self._state.ends[asset_id, old.number]
 
     async def newest_first(self, asset_id: UUID) -> list[BlockRef]:
-        ends = [BlockRef(number, seen) for (asset, number), seen in self._state.ends.items() if asset == asset_id]
+        ends = [
+            BlockRef(BlockNumber(number), seen)
+            for (asset, number), seen in self._state.ends.items()
+            if asset == asset_id
+        ]
         return sorted(ends, key=lambda end: -end.number)
 
     async def remove_behind(self, asset_id: UUID, block_number: int | None) -> None:
@@ -528,7 +533,12 @@ class Follower:
         self._position_event_blocks = position_event_blocks
         self._page_size = page_size
         self._group_size = group_size
-        self.new_listeners = NewListeners(CHAIN_ID, start_block, holder_source, window_blocks)
+        self.new_listeners = NewListeners(
+            chain_id=CHAIN_ID,
+            start_block=BlockNumber(start_block),
+            holder_source=holder_source,
+            window_blocks=window_blocks,
+        )
         self.administer = Administer(self.chain, self.store.new_unit_of_work, self.clock, self.new_listeners)
         self._registers: dict[UUID, Register] = {}
         self._events_applied = 0
@@ -583,7 +593,7 @@ class Follower:
         self.store.state.listeners[asset_id] = Listener.begin(
             asset_id,
             contracts,
-            start_block=self.new_listeners.start_block if start_block is None else start_block,
+            start_block=BlockNumber(self.new_listeners.start_block if start_block is None else start_block),
             holder_source=holder_source or self.new_listeners.holder_source,
             window_blocks=self.window_blocks,
             now=self.clock.now(),

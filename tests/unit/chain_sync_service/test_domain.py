@@ -39,13 +39,14 @@ from chain_sync_service.domain.tokens import (
     security_type,
 )
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from tests.unit.chain_sync_service.fake_chain import CONTRACTS, NOBODY, NOW, TOKEN, holder
 
 # --- effects of a window -----------------------------------------------------------------------------------------
 
 
 def log(transaction: int = 1, block: int = 1) -> RawLog:
-    return RawLog(TOKEN.value, (), b"", block, "0xb", f"0x{transaction}", 0)
+    return RawLog(TOKEN.value, (), b"", BlockNumber(block), "0xb", f"0x{transaction}", 0)
 
 
 def transfer(sender: str, receiver: str, amount: int, *, transaction: int = 1, block: int = 1) -> Transfer:
@@ -78,7 +79,7 @@ def test_an_issue_and_a_redemption_that_are_told_are_folded() -> None:
         [transfer(NOBODY, holder(1), 10), transfer(holder(1), NOBODY, 4, block=2)],
         [told(holder(1), 10), told(holder(1), 4)],
     )
-    assert found == WindowEffects((Fold(holder(1), 6, 2),), frozenset(), reads_everybody=False)
+    assert found == WindowEffects((Fold(holder(1), 6, BlockNumber(2)),), frozenset(), reads_everybody=False)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,9 @@ def test_a_redemption_without_a_transfer_is_read(partition_transfers: list[Parti
     """Version 7 tells it by partition, the npm package 2.0.0 not even that (docs/contract-surprises.md#20)."""
     bought = transfer(holder(2), holder(1), 4)
     found = effects([bought], [told(holder(1), 4)], [by_partition(holder(2), holder(1), 4), *partition_transfers])
-    assert found == WindowEffects((Fold(holder(2), -4, 1),), frozenset({holder(1)}), reads_everybody=False)
+    assert found == WindowEffects(
+        (Fold(holder(2), -4, BlockNumber(1)),), frozenset({holder(1)}), reads_everybody=False
+    )
 
 
 def test_of_two_partitions_that_are_redeemed_each_is_told_and_the_holder_read() -> None:
@@ -150,7 +153,9 @@ def test_whom_a_fact_touches_is_read_and_not_folded() -> None:
         Fact(FactKind.BALANCES_ADJUSTED, log(), touches_everybody=True),
     ]
     found = effects([transfer(holder(1), holder(2), 3)], facts=facts)
-    assert found == WindowEffects((Fold(holder(2), 3, 1),), frozenset({holder(1)}), reads_everybody=True)
+    assert found == WindowEffects(
+        (Fold(holder(2), 3, BlockNumber(1)),), frozenset({holder(1)}), reads_everybody=True
+    )
 
 
 def test_without_trust_everybody_whom_a_transfer_names_is_read() -> None:
@@ -192,16 +197,21 @@ def test_folds_sum_to_what_was_issued_less_what_was_redeemed(moves: list[tuple[i
 
 def new_listener(holder_source: HolderSource = HolderSource.LOGS, start_block: int = 0) -> Listener:
     return Listener.begin(
-        uuid4(), CONTRACTS, start_block=start_block, holder_source=holder_source, window_blocks=10, now=NOW
+        uuid4(),
+        CONTRACTS,
+        start_block=BlockNumber(start_block),
+        holder_source=holder_source,
+        window_blocks=10,
+        now=NOW,
     )
 
 
 def block(number: int) -> Block:
-    return Block(number, f"0x{number}", NOW + timedelta(seconds=number))
+    return Block(BlockNumber(number), f"0x{number}", NOW + timedelta(seconds=number))
 
 
 def gain(number: int, amount: int, at: int = 1) -> HoldingChange:
-    return HoldingChange(holder(number), Holding(), Holding(amount), at)
+    return HoldingChange(holder(number), Holding(), Holding(amount), BlockNumber(at))
 
 
 def advanced(
@@ -276,7 +286,7 @@ def test_a_reading_tries_everybody_then_the_list_and_then_names_the_gap() -> Non
     assert (todo, one.state, one.doubt) == (NextReading.EVERYBODY, ListenerState.READING, Doubt.EVERYBODY_READ)
     two, _, todo = one.read_all([], 20, now=NOW)
     assert (todo, two.state, two.doubt) == (NextReading.NONE, ListenerState.LISTING, Doubt.LISTED_AGAIN)
-    three = two.list_page(0, 0, is_last=True, now=NOW)
+    three = two.list_page(count=0, holder_count=0, is_last=True, now=NOW)
     four, (event,), todo = three.read_all([], 20, now=NOW)
     assert (todo, four.state, four.doubt) == (NextReading.NONE, ListenerState.FOLLOWING, Doubt.NONE)
     assert (four.supply_gap_base_units, event.is_range_complete) == (5, True)
@@ -294,13 +304,13 @@ def test_a_reading_that_agrees_with_the_supply_completes_the_range(supply: int |
 def test_a_rewind_must_lead_back() -> None:
     for listener in (new_listener(), following(7)):
         with pytest.raises(ValueError, match="lead back"):
-            listener.rewind(BlockRef(8, "0x1"), has_stale=False, now=NOW)
+            listener.rewind(BlockRef(BlockNumber(8), "0x1"), has_stale=False, now=NOW)
 
 
 def test_a_rewind_of_blocks_that_nobody_was_told_of_needs_no_reading() -> None:
-    listener = replace(following(7), announced_block=3)
-    back = listener.rewind(BlockRef(5, "0x5"), has_stale=False, now=NOW)
-    assert (back.state, back.position) == (ListenerState.FOLLOWING, BlockRef(5, "0x5"))
+    listener = replace(following(7), announced_block=BlockNumber(3))
+    back = listener.rewind(BlockRef(BlockNumber(5), "0x5"), has_stale=False, now=NOW)
+    assert (back.state, back.position) == (ListenerState.FOLLOWING, BlockRef(BlockNumber(5), "0x5"))
     assert (back.announced_block, back.is_range_open) == (3, False)
 
 
@@ -308,13 +318,13 @@ def test_a_rewind_of_blocks_that_nobody_was_told_of_needs_no_reading() -> None:
     ("listener", "has_stale"),
     [
         (following(7), False),
-        (replace(following(7), announced_block=3, is_range_open=True), False),
-        (replace(following(7), announced_block=3), True),
+        (replace(following(7), announced_block=BlockNumber(3), is_range_open=True), False),
+        (replace(following(7), announced_block=BlockNumber(3)), True),
         (reading(), True),
     ],
 )
 def test_a_rewind_is_compared_with_the_chain_before_it_is_told(listener: Listener, has_stale: bool) -> None:
-    back = listener.rewind(BlockRef(5, "0x5"), has_stale=has_stale, now=NOW)
+    back = listener.rewind(BlockRef(BlockNumber(5), "0x5"), has_stale=has_stale, now=NOW)
     assert (back.state, back.is_range_open, back.last_sequence) == (
         ListenerState.READING,
         True,
@@ -323,7 +333,7 @@ def test_a_rewind_is_compared_with_the_chain_before_it_is_told(listener: Listene
     _, (event,), _ = back.read_all([], None, now=NOW)
     assert (event.from_block, event.to_block, event.is_range_complete) == (
         min((listener.announced_block or 0) + 1, 5),
-        BlockRef(5, "0x5"),
+        BlockRef(BlockNumber(5), "0x5"),
         True,
     )
 
@@ -337,7 +347,7 @@ def test_a_rewind_to_the_beginning_reads_windows_again() -> None:
 def test_an_import_by_list_that_lost_its_block_begins_again() -> None:
     listing = new_listener(HolderSource.LIST).begin_listing(block(9), 3, now=NOW)
     assert (listing.position, listing.start_block) == (block(9).ref, 10)
-    listing = listing.list_page(2, 3, is_last=False, now=NOW)
+    listing = listing.list_page(count=2, holder_count=3, is_last=False, now=NOW)
     left = listing.leave_position("forgotten", due_time=NOW)
     assert (left.state, left.position, left.listing.next_page) == (ListenerState.LISTING, None, 0)
 
@@ -349,9 +359,12 @@ def test_a_listing_in_doubt_is_no_import_and_keeps_its_start() -> None:
 
 
 def test_a_replay_ends_where_it_began_and_completes_the_range_then() -> None:
-    replaying = following(9).replay(BlockRef(2, "0x2"), now=NOW)
+    replaying = following(9).replay(BlockRef(BlockNumber(2), "0x2"), from_block=BlockNumber(3), now=NOW)
     assert (replaying.state, replaying.is_replaying) == (ListenerState.BACKFILLING, True)
-    assert replaying.window_size(100, 2, 10) == 7, "a window ends with the replay"
+    assert (
+        replaying.window_size(safe_block=BlockNumber(100), position_block=BlockNumber(2), max_window_blocks=10)
+        == 7
+    ), "a window ends with the replay"
     half, events = advanced(replaying, 5)
     assert (half.is_replaying, events) == (True, [])
     done, (event,) = advanced(half, 9)
@@ -360,9 +373,9 @@ def test_a_replay_ends_where_it_began_and_completes_the_range_then() -> None:
 
 def test_a_replay_needs_an_earlier_block_and_a_listener_that_follows() -> None:
     with pytest.raises(ValueError, match="before the position"):
-        following(7).replay(BlockRef(7, "0x7"), now=NOW)
+        following(7).replay(BlockRef(BlockNumber(7), "0x7"), from_block=BlockNumber(8), now=NOW)
     with pytest.raises(ValueError, match="is not done"):
-        reading().replay(BlockRef(2, "0x2"), now=NOW)
+        reading().replay(BlockRef(BlockNumber(2), "0x2"), from_block=BlockNumber(3), now=NOW)
 
 
 @pytest.mark.parametrize(("list_again", "state"), [(True, ListenerState.LISTING), (False, ListenerState.READING)])
@@ -410,7 +423,7 @@ def test_the_supply_is_compared_wherever_a_range_is_completed(
     change: dict[str, object], end_block: int, has_found: bool, needs: bool
 ) -> None:
     listener = replace(following(7), **change)  # type: ignore[arg-type]
-    assert listener.needs_supply(end_block, has_found, position_event_blocks=5) is needs
+    assert listener.needs_supply(BlockNumber(end_block), has_found, position_event_blocks=5) is needs
 
 
 def test_transitions_are_those_of_the_table() -> None:
@@ -429,7 +442,7 @@ def test_verbs_of_another_state_are_defects() -> None:
     with pytest.raises(IllegalTransitionError):
         following().read_some([], now=NOW)
     with pytest.raises(IllegalTransitionError):
-        following().list_page(0, 0, is_last=True, now=NOW)
+        following().list_page(count=0, holder_count=0, is_last=True, now=NOW)
     with pytest.raises(IllegalTransitionError):
         reading().begin_listing(block(9), 0, now=NOW)
 
@@ -486,13 +499,26 @@ def test_texts_are_made_fit_to_store_and_show(text: str, clean: str) -> None:
 
 def described(*, decimals: int = 2, holder_count: int = 1) -> TokenDescription:
     kind = SecurityType.BOND
-    return TokenDescription(1, TOKEN, "", "X", "X", "X", decimals, kind, 1, holder_count, False, 1)
+    return TokenDescription(
+        chain_id=1,
+        token=TOKEN,
+        hedera_id="",
+        display_name="X",
+        symbol="X",
+        isin="X",
+        decimals=decimals,
+        security_type=kind,
+        total_supply=1,
+        holder_count=holder_count,
+        is_paused=False,
+        block_number=BlockNumber(1),
+    )
 
 
 @pytest.mark.parametrize("decimals", [-1, 78, 255])
 def test_decimals_that_no_amount_can_have_are_refused(decimals: int) -> None:
     with pytest.raises(ValueError, match="decimals"):
-        PaymentTokenDescription(1, TOKEN, "", "X", decimals)
+        PaymentTokenDescription(chain_id=1, token=TOKEN, hedera_id="", symbol="X", decimals=decimals)
     with pytest.raises(ValueError, match="figures"):
         described(decimals=decimals)
 

@@ -14,6 +14,7 @@ from chain_sync_service.application.source import ChainChangedError
 from chain_sync_service.domain.facts import FactKind
 from chain_sync_service.domain.listener import Contracts, HolderSource, ListenerState
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from tests.unit.chain_sync_service.fake_chain import (
@@ -754,7 +755,7 @@ async def test_a_replay_tells_nothing_twice_and_finds_what_was_missed() -> None:
     # As a service of before may have left it: a fact and a holder are missing.
     lost = next(key for key, (seen, _) in follower.store.state.facts.items() if seen.fact.problem)
     del follower.store.state.facts[lost]
-    await carry_out(lambda key: follower.administer.replay(key, ASSET, 2))
+    await carry_out(lambda key: follower.administer.replay(key, ASSET, BlockNumber(2)))
     assert follower.listener(ASSET).state is ListenerState.BACKFILLING
     await settled(follower)
     assert follower.store.state.fact_events == facts
@@ -769,7 +770,7 @@ async def test_a_replay_takes_back_what_is_not_on_the_chain() -> None:
     block = follower.chain.blocks_now[22]
     assert [log.topics for log in block.logs] == [(b"Deposit",)]
     object.__setattr__(block, "logs", ())
-    await carry_out(lambda key: follower.administer.replay(key, ASSET, 2))
+    await carry_out(lambda key: follower.administer.replay(key, ASSET, BlockNumber(2)))
     await settled(follower)
     assert [event.is_retraction for event in follower.store.state.fact_events] == [False, True]
 
@@ -782,7 +783,7 @@ async def test_a_reorg_in_the_middle_of_a_replay_loses_no_fact() -> None:
     follower.chain.mine_empty(3)
     follower.follow(ASSET)
     await settled(follower)
-    await carry_out(lambda key: follower.administer.replay(key, ASSET, 3))
+    await carry_out(lambda key: follower.administer.replay(key, ASSET, BlockNumber(3)))
     # The deposit is mined again, in an earlier block; the replay's position stays on the chain.
     for block in follower.chain.drop(8):
         if block.transactions:
@@ -799,7 +800,7 @@ async def test_a_transfer_that_a_reorg_takes_back_behind_a_replays_position_leav
     follower.chain.mine(transfer(holder(1), holder(2), 3))
     follower.follow(ASSET)
     await settled(follower)
-    await carry_out(lambda key: follower.administer.replay(key, ASSET, 3))
+    await carry_out(lambda key: follower.administer.replay(key, ASSET, BlockNumber(3)))
 
     follower.chain.drop(1)
     follower.chain.mine_empty(12)

@@ -12,6 +12,7 @@ from chain_sync_service.domain.facts import (
     Transfer,
 )
 from chain_sync_service.infrastructure.log_reading import read_log
+from libs.chain.quantities import BlockNumber
 from libs.evm import interfaces
 from libs.evm.abi import Event
 
@@ -40,7 +41,7 @@ def raw_log(topics: tuple[bytes, ...], data: bytes) -> RawLog:
         contract="0x" + "11" * 20,
         topics=topics,
         data=data,
-        block_number=5,
+        block_number=BlockNumber(5),
         block_hash="0x" + "22" * 32,
         transaction_hash="0x" + "33" * 32,
         log_index=1,

@@ -5,12 +5,13 @@ import pytest
 from chain_sync_service.application.source import WindowRefusedError
 from chain_sync_service.infrastructure.mirror_answers import Rows, Search, Window
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.evm.interfaces import TRANSFER
 from libs.hedera.mirror import MirrorUnavailableError
 
 TOKEN = EvmAddress("0x" + "ab" * 20)
-SEARCH = Search(TOKEN, None, {}, 0, 10**10)
-WINDOW = Window(1, 9, 0, 10**10)
+SEARCH = Search(TOKEN, None, {}, from_nanoseconds=0, to_nanoseconds=10**10)
+WINDOW = Window(from_block=BlockNumber(1), to_block=BlockNumber(9), from_nanoseconds=0, to_nanoseconds=10**10)
 
 
 def row(place: int, **others: object) -> dict[str, object]:
@@ -68,6 +69,6 @@ def test_a_malformed_row_is_refused(told: object) -> None:
 
 def test_a_transfer_to_somebody_else_is_refused() -> None:
     receiver, other = (number.to_bytes(32, "big") for number in (2, 3))
-    Rows(Search(TOKEN, (receiver,), {}, 0, 10**10), WINDOW).take([row(1)])
+    Rows(Search(TOKEN, (receiver,), {}, from_nanoseconds=0, to_nanoseconds=10**10), WINDOW).take([row(1)])
     with pytest.raises(WindowRefusedError, match="not asked for"):
-        Rows(Search(TOKEN, (other,), {}, 0, 10**10), WINDOW).take([row(1)])
+        Rows(Search(TOKEN, (other,), {}, from_nanoseconds=0, to_nanoseconds=10**10), WINDOW).take([row(1)])

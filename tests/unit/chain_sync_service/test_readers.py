@@ -9,6 +9,7 @@ from chain_sync_service.application.source import ChainIdentity, LogQuery, Windo
 from chain_sync_service.domain.blocks import BlockRef
 from chain_sync_service.infrastructure.evm_source import EvmSource
 from chain_sync_service.infrastructure.token_reader import SourceTokenReader
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.evm.abi import Function
 from libs.evm.interfaces import (
@@ -148,7 +149,9 @@ def source_of(*logs: dict[str, Any]) -> EvmSource:
 
 
 async def test_logs_come_in_order_and_each_once() -> None:
-    logs = await source_of(log(1), log(2, topics=1), log(0, block=4), log(1)).logs(QUERY, 4, 5)
+    logs = await source_of(log(1), log(2, topics=1), log(0, block=4), log(1)).logs(
+        QUERY, from_block=BlockNumber(4), to_block=BlockNumber(5)
+    )
     assert [(found.block_number, found.log_index) for found in logs] == [(4, 0), (5, 1), (5, 2)]
     assert (logs[2].contract, logs[2].block_hash, logs[2].data) == (TOKEN.value, HASH, (7).to_bytes(32))
     assert all(found.has_result for found in logs)
@@ -157,17 +160,19 @@ async def test_logs_come_in_order_and_each_once() -> None:
 @pytest.mark.parametrize("odd", [log(1, block=3), log(1, block=6), log(1, address=holder(9)), log(0, topics=1)])
 async def test_logs_that_were_not_asked_for_or_contradict_each_other_are_refused(odd: dict[str, Any]) -> None:
     with pytest.raises(WindowRefusedError):
-        await source_of(log(0), odd).logs(QUERY, 4, 5)
+        await source_of(log(0), odd).logs(QUERY, from_block=BlockNumber(4), to_block=BlockNumber(5))
 
 
 async def test_a_refused_request_for_logs_is_a_refused_window() -> None:
     with pytest.raises(WindowRefusedError, match="too many"):
-        await EvmSource(CannedRpc(lambda call: error(-32005, "too many"))).logs(QUERY, 1, 2)
+        await EvmSource(CannedRpc(lambda call: error(-32005, "too many"))).logs(
+            QUERY, from_block=BlockNumber(1), to_block=BlockNumber(2)
+        )
 
 
 async def test_any_other_refusal_is_no_answer() -> None:
     source = EvmSource(CannedRpc(lambda call: error(-32000, "no")))
-    for question in (source.identity(), source.head(), source.blocks([1])):
+    for question in (source.identity(), source.head(), source.blocks([BlockNumber(1)])):
         with pytest.raises(RpcUnavailableError):
             await question
 
@@ -181,6 +186,6 @@ async def test_the_identity_is_chain_id_and_first_block() -> None:
 
     source = EvmSource(CannedRpc(say))
     assert await source.identity() == ChainIdentity(298, HASH)
-    (block,) = await source.blocks([0])
+    (block,) = await source.blocks([BlockNumber(0)])
     assert block is not None
-    assert block.ref == BlockRef(0, HASH)
+    assert block.ref == BlockRef(BlockNumber(0), HASH)

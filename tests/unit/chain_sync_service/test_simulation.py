@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from chain_sync_service.application.administer import RefreshScope
 from chain_sync_service.domain.listener import HolderSource
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError
 from libs.idempotency import RequestKey
 from tests.unit.chain_sync_service import fake_chain
@@ -204,7 +205,7 @@ class FollowerMachine(RuleBasedStateMachine):
 
     @rule(from_block=st.integers(0, 20))
     def replay(self, from_block: int) -> None:
-        self.administer(lambda key: self.follower.administer.replay(key, ASSET, from_block))
+        self.administer(lambda key: self.follower.administer.replay(key, ASSET, BlockNumber(from_block)))
 
     @rule(scope=st.sampled_from(RefreshScope), number=st.integers(1, HOLDERS))
     def refresh(self, scope: RefreshScope, number: int) -> None:

@@ -22,6 +22,7 @@ from chain_sync_service.messages.resources import (
     token_description_message,
 )
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber
 from libs.errors import AppError, Reason
 from libs.events import IncomingEvent
 from libs.idempotency import RequestKey
@@ -93,7 +94,7 @@ async def test_an_asset_of_another_chain_or_with_another_token_is_refused() -> N
 
 async def test_an_operators_call_is_carried_out_once_per_request_id() -> None:
     service, asset_id = Service(), uuid4()
-    upsert = UpsertListenerCommand(key(), asset_id, CONTRACTS, 9, HolderSource.LIST)
+    upsert = UpsertListenerCommand(key(), asset_id, CONTRACTS, BlockNumber(9), HolderSource.LIST)
     await service.administer.upsert(upsert)
     made = service.listener(asset_id)
     assert (made.start_block, made.holder_source) == (9, HolderSource.LIST)
@@ -114,7 +115,7 @@ async def test_what_operators_ask_of_unknown_listeners_is_refused() -> None:
         Reason.LISTENER_NOT_FOUND: [
             service.administer.start(key(), uuid4()),
             service.administer.stop(key(), uuid4()),
-            service.administer.replay(key(), uuid4(), 1),
+            service.administer.replay(key(), uuid4(), BlockNumber(1)),
         ],
         Reason.ASSET_NOT_YET_KNOWN: [service.administer.refresh(key(), uuid4(), RefreshScope.ALL_KNOWN, [])],
     }
@@ -134,13 +135,13 @@ async def test_an_asset_that_is_not_followed_is_not_yet_known() -> None:
 async def test_the_status_tells_the_listeners_error_first_then_the_chains() -> None:
     service, asset_id = Service(), uuid4()
     await service.follow_asset(command(asset_id))
-    service.store.state.look = ChainLook(42, "the node is away")
+    service.store.state.look = ChainLook(BlockNumber(42), "the node is away")
     status = sync_status_message(await service.queries.sync_status(asset_id))
     assert (status.asset, status.token.evm_address) == (f"assets/{asset_id}", CHECKSUMMED)
     assert (status.position_block_number, status.head_block_number) == (-1, 42)
     assert (status.last_error, status.last_sequence) == ("the node is away", 0)
     service.store.state.listeners[asset_id] = replace(
-        service.listener(asset_id), last_error="odd", position=BlockRef(7, "0x7"), last_sequence=3
+        service.listener(asset_id), last_error="odd", position=BlockRef(BlockNumber(7), "0x7"), last_sequence=3
     )
     view = await service.queries.get_listener(asset_id)
     status, listener = sync_status_message(view), listener_message(view)
@@ -152,11 +153,11 @@ async def test_holdings_are_read_with_their_parts_at_a_block_that_stays() -> Non
     service, asset_id = Service(), uuid4()
     await service.follow_asset(command(asset_id))
     service.chain.mine(issue(holder(1), 10), freeze(holder(1), 4))
-    read = await service.queries.read_holdings(asset_id, [holder(1), holder(2)], 1)
+    read = await service.queries.read_holdings(asset_id, [holder(1), holder(2)], BlockNumber(1))
     assert (read.supply, read.holdings) == (10, [Holding(6, frozen=4), Holding()])
     assert read.block_hash == service.chain.blocks_now[1].hash
     with pytest.raises(AppError) as caught:
-        await service.queries.read_holdings(asset_id, [], 2)
+        await service.queries.read_holdings(asset_id, [], BlockNumber(2))
     assert caught.value.reason is Reason.INVALID_BLOCK
 
     def fork(request: str) -> None:
@@ -166,7 +167,7 @@ async def test_holdings_are_read_with_their_parts_at_a_block_that_stays() -> Non
 
     service.chain.before = fork
     with pytest.raises(AppError, match="left the chain"):
-        await service.queries.read_holdings(asset_id, [holder(1)], 1)
+        await service.queries.read_holdings(asset_id, [holder(1)], BlockNumber(1))
 
 
 async def test_watches_tell_the_status_at_once_and_are_bounded() -> None:
@@ -210,9 +211,11 @@ async def test_descriptions_are_mapped_whole() -> None:
 
 def test_an_event_is_mapped_whole() -> None:
     asset_id = uuid4()
-    change = HoldingChange(holder(1), Holding(2**256 - 1), Holding(0, 1, 2, 3, 4), 11)
+    change = HoldingChange(holder(1), Holding(2**256 - 1), Holding(0, 1, 2, 3, 4), BlockNumber(11))
     message = holder_balances_changed_message(
-        HolderBalancesChanged(asset_id, 4, 10, BlockRef(12, "0xab"), (change,), is_range_complete=True)
+        HolderBalancesChanged(
+            asset_id, 4, BlockNumber(10), BlockRef(BlockNumber(12), "0xab"), (change,), is_range_complete=True
+        )
     )
     assert {field.name for field, _ in message.ListFields()} == {field.name for field in message.DESCRIPTOR.fields}
     (told,) = message.changes

@@ -15,6 +15,7 @@ from distribution_service.domain.payment_token import PaymentToken
 from distribution_service.domain.payout_report import PayoutReport, Progress
 from distribution_service.domain.states import PayoutState
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits
 from libs.errors import AppError, Reason
 from libs.events import IncomingEvent, event_subject
 from libs.idempotency import LoggedRequest, RequestKey, request_hash
@@ -231,7 +232,7 @@ def request_key(content: str = "content", request_id: UUID | None = None) -> Req
 
 
 def released(total_base_units: int = 1_000_000) -> Distribution:
-    return released_on(FixedTotal(total_base_units))
+    return released_on(FixedTotal(BaseUnits(total_base_units)))
 
 
 def released_share(basis_points: int = 1_250) -> Distribution:

@@ -11,6 +11,7 @@ from distribution_service.application.written_terms import DecimalAmount, Writte
 from distribution_service.domain.asset import AssetState
 from distribution_service.domain.events import DistributionReleased
 from distribution_service.domain.states import DistributionState
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from libs.payout_terms.terms import (
@@ -37,7 +38,7 @@ from tests.unit.distribution_service.fakes import (
     request_key,
 )
 
-_ONE_TOKEN = FixedTotal(1_000_000)
+_ONE_TOKEN = FixedTotal(BaseUnits(1_000_000))
 
 
 class _World:
@@ -86,7 +87,7 @@ async def test_it_is_released_with_its_event_and_its_request(world: _World) -> N
     assert world.store.distributions == {distribution.distribution_id: distribution}
     assert world.store.events == [(DistributionReleased(), distribution)]
     assert world.store.requests[key.request_id].resource_id == distribution.distribution_id
-    assert world.payouts.asked == [(world.asset_id, PayoutTerms(FixedTotal(1_500_000)), False)]
+    assert world.payouts.asked == [(world.asset_id, PayoutTerms(FixedTotal(BaseUnits(1_500_000))), False)]
 
 
 @pytest.mark.parametrize(
@@ -178,10 +179,10 @@ async def test_before_the_record_date_neither_holders_nor_funds_are_known(world:
 
 
 _RULES = PayeeRules(
-    excluded=frozenset({"0x" + "11" * 20}),
+    excluded=frozenset({HolderAddress("0x" + "11" * 20)}),
     excluded_share=ExcludedShare.REDISTRIBUTE,
     withholding_basis_points=2_637,
-    withholding_by_holder={"0x" + "22" * 20: 0},
+    withholding_by_holder={HolderAddress("0x" + "22" * 20): 0},
 )
 
 
@@ -209,8 +210,18 @@ async def test_a_wrong_minimum_names_its_path(world: _World, minimum: str, reaso
     ("pays", "rules", "minimum", "field"),
     [
         (Dividend(1), PayeeRules(withholding_basis_points=1), None, "withholding_percentage"),
-        (Coupon(1), PayeeRules(withholding_by_holder={"0x" + "22" * 20: 1}), None, "withholding_rates"),
-        (Redemption(), PayeeRules(excluded=frozenset({"0x" + "11" * 20})), None, "excluded_holders"),
+        (
+            Coupon(1),
+            PayeeRules(withholding_by_holder={HolderAddress("0x" + "22" * 20): 1}),
+            None,
+            "withholding_rates",
+        ),
+        (
+            Redemption(),
+            PayeeRules(excluded=frozenset({HolderAddress("0x" + "11" * 20)})),
+            None,
+            "excluded_holders",
+        ),
         (Redemption(), PayeeRules(minimum_base_units=1), None, "minimum_amount"),
         (Redemption(), NO_RULES, DecimalAmount("1"), "minimum_amount"),
         (Dividend(1), replace(_RULES, withholding_basis_points=0), None, "excluded_share"),

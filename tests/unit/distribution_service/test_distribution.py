@@ -27,6 +27,7 @@ from distribution_service.domain.states import (
     is_legal,
 )
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits
 from libs.payout_terms.terms import (
     Coupon,
     Dividend,
@@ -53,7 +54,7 @@ from tests.unit.distribution_service.fakes import (
 _PAYOUT_STATE_OF = {state: payout_state for payout_state, state in STATE_OF_PAYOUT.items()}
 
 
-_MILLION = FixedTotal(1_000_000)
+_MILLION = FixedTotal(BaseUnits(1_000_000))
 _REDEMPTION_ONLY = frozenset({DistributionState.PLANNING, DistributionState.WAITING_FOR_FUNDS})
 _PLANNED = frozenset(
     {
@@ -97,7 +98,7 @@ def test_a_change_of_state_is_legal_only_if_the_table_says_so(
             distribution.apply_payout(told, START)
 
 
-@pytest.mark.parametrize("pays", [FixedTotal(1_000_000), ShareOfAvailable(1), Dividend(1), Coupon(1)])
+@pytest.mark.parametrize("pays", [FixedTotal(BaseUnits(1_000_000)), ShareOfAvailable(1), Dividend(1), Coupon(1)])
 def test_only_a_redemption_goes_back_to_planning_after_its_plan(pays: WhatIsPaid) -> None:
     for before, after in product(_PLANNED, _REDEMPTION_ONLY):
         if before is after:
@@ -340,7 +341,7 @@ def test_a_report_of_another_payment_is_not_believed() -> None:
         replace(told, terms=PayoutTerms(ShareOfAvailable(1_250))),
         replace(told, terms=PayoutTerms(Dividend(1))),
         replace(told, terms=PayoutTerms(Redemption())),
-        replace(told, terms=PayoutTerms(FixedTotal(told.total_base_units + 1))),
+        replace(told, terms=PayoutTerms(FixedTotal(BaseUnits(told.total_base_units + 1)))),
         replace(told, terms=replace(told.terms, rules=PayeeRules(excluded_share=ExcludedShare.REDISTRIBUTE))),
         replace(told, payment_token=EvmAddress("0x" + "11" * 20)),
     )

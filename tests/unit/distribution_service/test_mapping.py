@@ -28,6 +28,7 @@ from distribution_service.infrastructure.peers import GrpcPayoutPeer
 from distribution_service.messages.events import outgoing_events
 from distribution_service.messages.resources import distribution_message, preview_message
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.errors import AppError, Reason
 from libs.events import IncomingEvent
 from libs.grpc_kit.accounts import checksummed
@@ -58,7 +59,7 @@ from tests.unit.distribution_service.fakes import (
     report,
 )
 
-_HOLDERS = ("0x" + "1a" * 20, "0x" + "2b" * 20, "0x" + "3c" * 20)
+_HOLDERS = tuple(HolderAddress("0x" + digits * 20) for digits in ("1a", "2b", "3c"))
 _RULES = PayeeRules(
     excluded=frozenset(_HOLDERS[:2]),
     excluded_share=ExcludedShare.REDISTRIBUTE,
@@ -119,7 +120,7 @@ def test_a_percentage_is_shown_and_its_total_once_it_is_fixed() -> None:
 @pytest.mark.parametrize(
     ("pays", "shown"),
     [
-        (FixedTotal(1), {"total_amount": {"base_units": "1"}}),
+        (FixedTotal(BaseUnits(1)), {"total_amount": {"base_units": "1"}}),
         (ShareOfAvailable(1), {"percentage": "0.01"}),
         (Dividend(2**63 - 1), {"dividend_id": 2**63 - 1}),
         (Coupon(4), {"coupon_id": 4}),
@@ -133,8 +134,8 @@ def test_what_is_paid_is_shown(pays: WhatIsPaid, shown: dict[str, Any]) -> None:
 
 
 def test_rules_are_shown_and_stored() -> None:
-    message = distribution_message(released_on(FixedTotal(1), _RULES))
-    assert message.terms == terms_message(PayoutTerms(FixedTotal(1), _RULES))
+    message = distribution_message(released_on(FixedTotal(BaseUnits(1)), _RULES))
+    assert message.terms == terms_message(PayoutTerms(FixedTotal(BaseUnits(1)), _RULES))
     assert message.terms.rules.minimum_amount.base_units == str(2**70)
 
 
@@ -280,7 +281,9 @@ def _previewed(**changes: Any) -> payout_service_pb2.PreviewPayoutResponse:
     return payout_service_pb2.PreviewPayoutResponse(**(content | {"holder_count": 3} | changes))
 
 
-@pytest.mark.parametrize("pays", [FixedTotal(5), ShareOfAvailable(1_250), Dividend(7), Coupon(8), Redemption()])
+@pytest.mark.parametrize(
+    "pays", [FixedTotal(BaseUnits(5)), ShareOfAvailable(1_250), Dividend(7), Coupon(8), Redemption()]
+)
 async def test_payout_service_is_asked_for_what_is_paid_and_by_which_rules(pays: WhatIsPaid) -> None:
     stub, asset_id, terms = _PayoutStub(_previewed()), uuid4(), PayoutTerms(pays, _RULES)
     await _peer(stub).preview(asset_id, terms, with_amounts=False)
@@ -341,7 +344,7 @@ _ONE = {"base_units": "1"}
 @pytest.mark.parametrize(
     ("terms", "pays"),
     [
-        ({"total_amount": _ONE}, FixedTotal(1)),
+        ({"total_amount": _ONE}, FixedTotal(BaseUnits(1))),
         ({"total_amount": {"decimal_amount": "1.5"}}, DecimalAmount("1.5")),
         ({"total_amount": {"decimal_amount": ""}}, DecimalAmount("")),
         ({"percentage": "12.5"}, ShareOfAvailable(1_250)),
@@ -367,7 +370,7 @@ def test_rules_of_requests(minimum: Any, base_units: int, decimal: DecimalAmount
     rules: dict[str, Any] = {"excluded_holders": [_HOLDERS[0]], "minimum_amount": minimum}
     written = parse_written_terms(terms_pb2.PayoutTerms(total_amount=_ONE, rules=rules))
     expected = PayeeRules(excluded=frozenset({_HOLDERS[0]}), minimum_base_units=base_units)
-    assert written == WrittenTerms(FixedTotal(1), expected, minimum=decimal)
+    assert written == WrittenTerms(FixedTotal(BaseUnits(1)), expected, minimum=decimal)
 
 
 @pytest.mark.parametrize(

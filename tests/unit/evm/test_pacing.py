@@ -103,7 +103,9 @@ def test_methods_have_the_relays_tiers(method: str, tier: MethodTier) -> None:
 
 async def test_each_method_has_a_bucket_as_wide_as_its_tier() -> None:
     time = FakeTime()
-    pacing = MethodPacing(TierLimits(20, 200, 2_000), longest_wait_seconds=5, timing=time.timing)
+    pacing = MethodPacing(
+        TierLimits(expensive=20, moderate=200, relaxed=2_000), longest_wait_seconds=5, timing=time.timing
+    )
     assert [pacing.most_at_once(method) for method in ("eth_call", "eth_getLogs", "net_version")] == [2, 20, 200]
     await pacing.take("eth_call", 2)
     with pytest.raises(MustWaitError):

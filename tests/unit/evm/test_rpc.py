@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from eth_utils.crypto import keccak
 
+from libs.chain.quantities import BlockNumber
 from libs.errors import Reason
 from libs.evm.interfaces import BALANCE_OF, TRANSFER
 from libs.evm.rpc import (
@@ -67,7 +68,7 @@ async def test_a_revert_is_told_apart_however_it_is_wrapped(refusal: dict[str, A
 
 async def test_a_refusal_of_anything_but_a_call_is_no_revert() -> None:
     with pytest.raises(RpcRefusedError) as caught:
-        await CannedRpc(lambda call: error(3, "reverted")).block(1)
+        await CannedRpc(lambda call: error(3, "reverted")).block(BlockNumber(1))
     assert not isinstance(caught.value, CallRevertedError)
 
 
@@ -97,7 +98,9 @@ def test_a_malformed_log_makes_the_node_unavailable(field: str, value: object) -
 @pytest.mark.parametrize("answer", [None, {}, "logs", ["odd"], [None], [7]])
 async def test_nonsense_instead_of_logs_makes_the_node_unavailable(answer: object) -> None:
     with pytest.raises(RpcUnavailableError):
-        await CannedRpc(lambda call: {"result": answer}).logs(TOKEN, [], 1, 2)
+        await CannedRpc(lambda call: {"result": answer}).logs(
+            TOKEN, [], from_block=BlockNumber(1), to_block=BlockNumber(2)
+        )
 
 
 async def test_logs_are_ordered_and_removed_ones_left_out() -> None:
@@ -107,13 +110,15 @@ async def test_logs_are_ordered_and_removed_ones_left_out() -> None:
         {**LOG, "logIndex": "0x9"},
         {**LOG, "logIndex": "0x1", "removed": True},
     ]
-    logs = await CannedRpc(lambda call: {"result": entries}).logs(TOKEN, [], 1, 99)
+    logs = await CannedRpc(lambda call: {"result": entries}).logs(
+        TOKEN, [], from_block=BlockNumber(1), to_block=BlockNumber(99)
+    )
     assert [(log.block_number, log.log_index) for log in logs] == [(16, 9), (16, 10), (17, 0)]
 
 
 async def test_blocks_are_read_in_one_batch_and_missing_ones_are_none() -> None:
     rpc = CannedRpc(lambda call: {"result": BLOCK if call["params"][0] == "0x5" else None})
-    present, missing = await rpc.blocks([5, 6])
+    present, missing = await rpc.blocks([BlockNumber(5), BlockNumber(6)])
     assert present is not None
     assert (present.number, present.hash) == (5, HASH.lower())
     assert missing is None
@@ -123,7 +128,7 @@ async def test_blocks_are_read_in_one_batch_and_missing_ones_are_none() -> None:
 @pytest.mark.parametrize("field", list(BLOCK))
 async def test_a_malformed_block_makes_the_node_unavailable(field: str) -> None:
     with pytest.raises(RpcUnavailableError):
-        await CannedRpc(lambda call: {"result": {**BLOCK, field: None}}).block(5)
+        await CannedRpc(lambda call: {"result": {**BLOCK, field: None}}).block(BlockNumber(5))
 
 
 def test_reverts_are_described() -> None:

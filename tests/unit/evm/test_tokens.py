@@ -22,7 +22,9 @@ def token_says(answer: dict[str, Any], otherwise: dict[str, Any] | None = None) 
 async def test_metadata_is_read() -> None:
     data = encode(GET_ERC20_METADATA.outputs, [(("Acme", "ACM", "CH1", 2), 1)])
     rpc = token_says({"result": "0x" + data.hex()})
-    assert await security_token_metadata(rpc, TOKEN, "0x1") == SecurityTokenMetadata("Acme", "ACM", "CH1", 2, 1)
+    assert await security_token_metadata(rpc, TOKEN, "0x1") == SecurityTokenMetadata(
+        name="Acme", symbol="ACM", isin="CH1", decimals=2, security_type=1
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from libs.chain.amount import (
     pro_rata_floor,
     require_positive,
 )
+from libs.chain.quantities import BaseUnits, TokenUnits
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import account_message, checksummed, parse_evm_account
 
@@ -30,7 +31,7 @@ def refusal(parse: object, *arguments: object) -> Reason:
 
 @given(amounts, decimals)
 def test_an_amount_survives_being_written(amount: int, places: int) -> None:
-    text = format_decimal_amount(amount, places)
+    text = format_decimal_amount(amount, decimals=places)
     assert parse_decimal_amount(text, places, "field") == amount
     assert parse_base_units(str(amount), "field") == amount
     assert "." not in text or not text.endswith("0")
@@ -38,8 +39,8 @@ def test_an_amount_survives_being_written(amount: int, places: int) -> None:
 
 @given(amounts, decimals)
 def test_a_negative_amount_is_written_with_its_sign_and_never_read(amount: int, places: int) -> None:
-    text = format_decimal_amount(-amount - 1, places)
-    assert text == "-" + format_decimal_amount(amount + 1, places)
+    text = format_decimal_amount(-amount - 1, decimals=places)
+    assert text == "-" + format_decimal_amount(amount + 1, decimals=places)
     assert refusal(parse_decimal_amount, text, places, "field") is Reason.AMOUNT_NOT_POSITIVE
     assert refusal(parse_base_units, f"-{amount}", "field") is Reason.AMOUNT_NOT_POSITIVE
 
@@ -85,14 +86,14 @@ def test_an_amount_that_must_be_positive() -> None:
 
 @given(amounts, amounts, st.integers(min_value=1, max_value=MAX_UINT256))
 def test_a_share_rounds_down(total: int, balance: int, supply: int) -> None:
-    share = pro_rata_floor(total, balance, supply)
+    share = pro_rata_floor(BaseUnits(total), balance=TokenUnits(balance), supply=TokenUnits(supply))
     assert share * supply <= total * balance < (share + 1) * supply
 
 
-@pytest.mark.parametrize("figures", [(1, 1, 0), (1, 1, -1), (-1, 1, 1), (1, -1, 1)])
-def test_a_share_of_nothing_is_refused(figures: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(("total", "balance", "supply"), [(1, 1, 0), (1, 1, -1), (-1, 1, 1), (1, -1, 1)])
+def test_a_share_of_nothing_is_refused(total: int, balance: int, supply: int) -> None:
     with pytest.raises(ValueError, match="share"):
-        pro_rata_floor(*figures)
+        pro_rata_floor(BaseUnits(total), balance=TokenUnits(balance), supply=TokenUnits(supply))
 
 
 # EIP-55's own examples.

@@ -11,6 +11,7 @@ from masspayout.distribution.v1 import distribution_service_pb2
 from masspayout.type.v1 import amount_pb2, rules_pb2, terms_pb2
 
 from libs.chain.amount import percentage_of
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import checksummed
 from libs.payout_terms.messages import (
@@ -52,13 +53,13 @@ def shown(rules: PayeeRules) -> rules_pb2.PayeeRules:
 @pytest.mark.parametrize("total", [0, -1])
 def test_a_total_is_positive(total: int) -> None:
     with pytest.raises(ValueError, match="positive"):
-        FixedTotal(total)
+        FixedTotal(BaseUnits(total))
 
 
 def test_a_total_fits_into_256_bits() -> None:
-    assert FixedTotal(LARGEST).base_units == LARGEST
+    assert FixedTotal(BaseUnits(LARGEST)).base_units == LARGEST
     with pytest.raises(ValueError, match="256 bits"):
-        FixedTotal(LARGEST + 1)
+        FixedTotal(BaseUnits(LARGEST + 1))
 
 
 @pytest.mark.parametrize("basis_points", [0, -1, 10_001])
@@ -70,8 +71,8 @@ def test_a_share_is_more_than_nothing_and_at_most_the_whole(basis_points: int) -
 @given(st.integers(1, 10_000))
 def test_the_least_money_that_a_share_can_be_paid_of(basis_points: int) -> None:
     least = ShareOfAvailable(basis_points).least_available_base_units
-    assert percentage_of(least, basis_points) >= 1
-    assert percentage_of(least - 1, basis_points) == 0
+    assert percentage_of(BaseUnits(least), basis_points) >= 1
+    assert percentage_of(BaseUnits(least - 1), basis_points) == 0
 
 
 @pytest.mark.parametrize("action", [Dividend, Coupon])
@@ -100,7 +101,7 @@ def test_rules_have_bounds(rules: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("pays", "kind", "figures"),
     [
-        (FixedTotal(5), PayoutKind.SNAPSHOT, (5, None, 0)),
+        (FixedTotal(BaseUnits(5)), PayoutKind.SNAPSHOT, (5, None, 0)),
         (ShareOfAvailable(1), PayoutKind.SNAPSHOT, (0, 1, 0)),
         (Dividend(3), PayoutKind.DIVIDEND, (0, None, 3)),
         (Coupon(4), PayoutKind.COUPON, (0, None, 4)),
@@ -127,7 +128,7 @@ ONE_OF_EACH: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("field", "pays"),
     [
-        ("total_amount", FixedTotal(1)),
+        ("total_amount", FixedTotal(BaseUnits(1))),
         ("percentage", ShareOfAvailable(100)),
         ("dividend_id", Dividend(1)),
         ("coupon_id", Coupon(1)),
@@ -168,14 +169,14 @@ def test_a_redemption_in_json_is_an_empty_object() -> None:
 @pytest.mark.parametrize(
     "pays",
     [
-        *(FixedTotal(each) for each in (1, LARGEST)),
+        *(FixedTotal(BaseUnits(each)) for each in (1, LARGEST)),
         *(ShareOfAvailable(each) for each in (1, 1_250, 10_000)),
         *(action(each) for action in (Dividend, Coupon) for each in (1, 2**63 - 1)),
         Redemption(),
     ],
 )
 def test_what_is_paid_goes_there_and_back(pays: WhatIsPaid) -> None:
-    terms = PayoutTerms(pays, PayeeRules(excluded=frozenset({FIRST})))
+    terms = PayoutTerms(pays, PayeeRules(excluded=frozenset({HolderAddress(FIRST)})))
     assert parse_terms(terms_message(terms)) == read_terms(terms_message(terms)) == terms
 
 
@@ -231,10 +232,10 @@ def test_rules_are_read_and_shown_in_one_spelling() -> None:
     )
     rules = parse_rules(message)
     assert rules == PayeeRules(
-        excluded=frozenset({FIRST, SECOND}),
+        excluded=frozenset({HolderAddress(FIRST), HolderAddress(SECOND)}),
         excluded_share=ExcludedShare.REDISTRIBUTE,
         withholding_basis_points=2_637,
-        withholding_by_holder={THIRD: 0},
+        withholding_by_holder={HolderAddress(THIRD): 0},
         minimum_base_units=250,
     )
     assert shown(rules) == rules_pb2.PayeeRules(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.payout_terms.stored import rules_from_json, rules_to_json, terms_from_row, terms_to_columns
 from libs.payout_terms.terms import (
     NO_RULES,
@@ -21,10 +22,10 @@ from libs.payout_terms.terms import (
 )
 
 _RULES = PayeeRules(
-    excluded=frozenset({"0xb", "0xa"}),
+    excluded=frozenset({HolderAddress("0xb"), HolderAddress("0xa")}),
     excluded_share=ExcludedShare.REDISTRIBUTE,
     withholding_basis_points=1_500,
-    withholding_by_holder={"0xc": 0, "0xd": 10_000},
+    withholding_by_holder={HolderAddress("0xc"): 0, HolderAddress("0xd"): 10_000},
     minimum_base_units=2**256 - 1,
 )
 
@@ -48,9 +49,9 @@ def test_rules_are_stored_by_their_names() -> None:
     "rules",
     [
         _RULES,
-        PayeeRules(excluded=frozenset({"0xa"})),
+        PayeeRules(excluded=frozenset({HolderAddress("0xa")})),
         PayeeRules(withholding_basis_points=1),
-        PayeeRules(withholding_by_holder={"0xa": 0}),
+        PayeeRules(withholding_by_holder={HolderAddress("0xa"): 0}),
         PayeeRules(minimum_base_units=1),
     ],
 )
@@ -66,7 +67,7 @@ def test_a_rule_that_is_unknown_is_not_passed_over() -> None:
 @pytest.mark.parametrize(
     ("pays", "columns"),
     [
-        (FixedTotal(2**256 - 1), ("SNAPSHOT", 0, None)),
+        (FixedTotal(BaseUnits(2**256 - 1)), ("SNAPSHOT", 0, None)),
         (ShareOfAvailable(10_000), ("SNAPSHOT", 0, 10_000)),
         (Dividend(7), ("DIVIDEND", 7, None)),
         (Coupon(8), ("COUPON", 8, None)),
@@ -92,7 +93,7 @@ def test_terms_are_read_as_they_were_stored(pays: WhatIsPaid, columns: tuple[obj
     ],
 )
 def test_a_row_that_no_terms_can_be_is_not_read(wrong: dict[str, Any]) -> None:
-    columns = terms_to_columns(PayoutTerms(FixedTotal(1))) | {"total_base_units": 1}
-    assert terms_from_row(SimpleNamespace(**columns)) == PayoutTerms(FixedTotal(1))
+    columns = terms_to_columns(PayoutTerms(FixedTotal(BaseUnits(1)))) | {"total_base_units": 1}
+    assert terms_from_row(SimpleNamespace(**columns)) == PayoutTerms(FixedTotal(BaseUnits(1)))
     with pytest.raises(ValueError):
         terms_from_row(SimpleNamespace(**(columns | wrong)))

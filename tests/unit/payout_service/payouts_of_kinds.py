@@ -4,6 +4,7 @@ from collections import Counter
 from fractions import Fraction
 from uuid import UUID, uuid4
 
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.idempotency import RequestKey
 from libs.payout_terms.terms import NO_RULES, PayeeRules, PayoutKind
 from payout_service.application.life.advance_payout import FIRST_STEPS, STEPS, Step
@@ -90,7 +91,7 @@ def principal_of(balance: int) -> int:
     return balance * PRINCIPAL.numerator // PRINCIPAL.denominator
 
 
-def rows_of(stage: Stage, payout_id: UUID, payee: str) -> list[PaymentRow]:
+def rows_of(stage: Stage, payout_id: UUID, payee: HolderAddress) -> list[PaymentRow]:
     """All payments of a holder, by round."""
     return [row for row in stage.payments(payout_id) if row.planned.holder == payee]
 
@@ -123,9 +124,9 @@ def assert_books(stage: Stage, payout_id: UUID) -> Payout:
     assert payout.plan.zero_due_count == states(stage, payout_id)["ZERO_DUE"]
     payout.plan.assert_identity(
         declared_base_units=payout.total_base_units,
-        paid_base_units=by_state[PaymentState.PAID],
-        open_base_units=owed,
-        cancelled_base_units=by_state[PaymentState.CANCELLED],
+        paid_base_units=BaseUnits(by_state[PaymentState.PAID]),
+        open_base_units=BaseUnits(owed),
+        cancelled_base_units=BaseUnits(by_state[PaymentState.CANCELLED]),
     )
     # What has moved to a payee in dispute is not promised any more.
     assert committed_to(stage, payout_id) == owed - sum(row.moved_base_units for row in stage.payments(payout_id))

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from libs.payout_terms.terms import NO_RULES, PayeeRules
@@ -25,6 +26,7 @@ from payout_service.domain.plan import PlanTotals
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.transaction import IntentState
 from payout_service.domain.waits import told
+from tests.support.payout.amounts import money
 from tests.support.payout.memory_chain import SIGNER, holder
 from tests.support.payout.stage import Stage, engine_settings
 from tests.unit.payout_service.payouts_of_kinds import request_of
@@ -89,9 +91,9 @@ def identity_of(stage: Stage, payout_id: UUID) -> None:
     assert (payout.progress.paid_base_units, payout.progress.cancelled_base_units) == (paid, cancelled)
     payout.plan.assert_identity(
         declared_base_units=payout.total_base_units,
-        paid_base_units=paid,
-        open_base_units=sum(by_state.values()) - paid - cancelled,
-        cancelled_base_units=cancelled,
+        paid_base_units=BaseUnits(paid),
+        open_base_units=BaseUnits(sum(by_state.values()) - paid - cancelled),
+        cancelled_base_units=BaseUnits(cancelled),
     )
 
 
@@ -245,7 +247,7 @@ async def test_the_money_of_a_disputed_payment_stays_promised_but_for_what_has_m
 
     async def disagreeing(*arguments: object) -> object:
         evidence = await original(*arguments)  # type: ignore[arg-type]
-        return type(evidence)(evidence.event, {**evidence.transferred, holder(0): 1})
+        return type(evidence)(evidence.event, money({**evidence.transferred, holder(0): 1}))
 
     stage.chain.receipt_evidence = disagreeing  # type: ignore[method-assign, assignment]
     assert (await stage.run(payout_id)).state is S.INCOMPLETE
@@ -315,7 +317,7 @@ async def test_only_those_that_are_listed_are_tried_again() -> None:
 
 
 @pytest.mark.parametrize("wrong", [holder(0), holder(99)])
-async def test_a_holder_that_cannot_be_retried_is_named_and_nobody_is(wrong: str) -> None:
+async def test_a_holder_that_cannot_be_retried_is_named_and_nobody_is(wrong: HolderAddress) -> None:
     stage = staged()
     payout_id = await with_failures(stage, 2, 7)
     with pytest.raises(AppError) as caught:

@@ -6,8 +6,9 @@ from libs.payout_terms.terms import PayoutKind
 from payout_service.application.life.control_payout import cancel_payout, pause_payout, resume_payout
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
-from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.domain.settlement import ExecutionKind
 from payout_service.domain.transaction import IntentState
+from tests.support.payout.amounts import execution_of
 from tests.support.payout.memory_chain import CONTRACT, IMPLEMENTATION, TOKEN, holder
 from tests.support.payout.stage import Stage, engine_settings
 from tests.unit.payout_service.payouts_of_kinds import (
@@ -383,7 +384,7 @@ async def test_who_somebody_else_has_paid_is_paid_by_that_transaction() -> None:
     action_id = announced(stage)
     payout_id = await request_of(stage, PayoutKind.DIVIDEND, action_id=action_id)
     await stage.run_to(payout_id, S.EXECUTING)
-    stage.chain.pay_elsewhere(Execution(ExecutionKind.DISTRIBUTION, action_id, 0, (holder(0),)))
+    stage.chain.pay_elsewhere(execution_of(ExecutionKind.DISTRIBUTION, action_id, 0, (holder(0),)))
     stage.chain.mine()
     payout = await stage.run(payout_id)
     assert payout.state is S.COMPLETED

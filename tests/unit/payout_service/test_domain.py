@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.chain.quantities import BaseUnits, TokenUnits
 from libs.payout_terms.terms import PayoutKind
 from payout_service.domain.batch_sizing import BatchLimits, GasModel, fits, gas_limit
 from payout_service.domain.lifecycle import LIFECYCLE_TRANSITIONS, Condition, ConditionKind, LifecycleState
@@ -14,8 +15,8 @@ from payout_service.domain.plan import (
     PlannedPayment,
     PlanSum,
     PlanTotals,
-    plan_payments,
 )
+from tests.support.payout.amounts import assert_identity, planned_payment, shares
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ready_contract
@@ -27,7 +28,7 @@ balances = st.lists(st.integers(min_value=0, max_value=2**100), min_size=1, max_
 
 
 def summed(rows: list[PlannedPayment], total: int, supply: int) -> PlanTotals:
-    plan = PlanSum(PayoutKind.SNAPSHOT, total, supply)
+    plan = PlanSum(PayoutKind.SNAPSHOT, BaseUnits(total), TokenUnits(supply))
     for row in rows:
         plan.add(row)
     return plan.totals()
@@ -38,7 +39,7 @@ def test_the_parts_of_a_plan_make_the_whole(total: int, held: list[int], frozen:
     supply = sum(held) + frozen
     if not supply:
         return
-    rows = plan_payments(0, [(holder(number), balance) for number, balance in enumerate(held)], total, supply)
+    rows = shares(0, [(holder(number), balance) for number, balance in enumerate(held)], total, supply)
     plan = summed(rows, total, supply)
     assert plan.payable_base_units + plan.rounding_dust_base_units + plan.frozen_share_base_units == total
     assert plan.payable_base_units == sum(row.amount_base_units for row in rows)
@@ -48,18 +49,18 @@ def test_the_parts_of_a_plan_make_the_whole(total: int, held: list[int], frozen:
     # Every holder and the frozen share leave less than a unit each.
     assert 0 <= plan.rounding_dust_base_units <= len(rows)
     assert plan.zero_due_count == sum(row.amount_base_units == 0 for row in rows)
-    plan.assert_identity(declared_base_units=total, paid_base_units=plan.payable_base_units, open_base_units=0)
+    assert_identity(plan, total, paid=plan.payable_base_units, still_open=0)
 
 
 @given(total=amounts, held=balances)
 def test_pages_make_the_same_plan_as_the_whole(total: int, held: list[int]) -> None:
     supply = sum(held) or 1
     listed = [(holder(number), balance) for number, balance in enumerate(held)]
-    whole = plan_payments(0, listed, total, supply)
+    whole = shares(0, listed, total, supply)
     paged = [
         row
         for first in range(0, len(listed), 4)
-        for row in plan_payments(first, listed[first : first + 4], total, supply)
+        for row in shares(first, listed[first : first + 4], total, supply)
     ]
     assert paged == whole
     assert summed(paged, total, supply) == summed(whole, total, supply)
@@ -70,14 +71,14 @@ def test_pages_make_the_same_plan_as_the_whole(total: int, held: list[int]) -> N
     [{"holder": holder(9)}, {"balance": 8}, {"amount_base_units": 4}],
 )
 def test_whatever_changes_a_row_changes_the_hash(change: dict[str, object]) -> None:
-    rows = plan_payments(0, [(holder(0), 5), (holder(1), 5)], 11, 20)
+    rows = shares(0, [(holder(0), 5), (holder(1), 5)], 11, 20)
     other = [rows[0], replace(rows[1], **change)]  # type: ignore[arg-type]
     assert summed(rows, 11, 20).plan_hash != summed(other, 11, 20).plan_hash
     assert summed(rows, 11, 20).plan_hash != summed(rows, 11, 21).plan_hash
 
 
 def test_a_missing_or_doubled_row_is_no_plan() -> None:
-    rows = plan_payments(0, [(holder(0), 5), (holder(1), 5)], 11, 20)
+    rows = shares(0, [(holder(0), 5), (holder(1), 5)], 11, 20)
     for wrong in ([rows[1]], [rows[0], rows[0]]):
         with pytest.raises(AccountingIdentityError):
             summed(wrong, 11, 20)
@@ -85,27 +86,29 @@ def test_a_missing_or_doubled_row_is_no_plan() -> None:
 
 def test_more_than_there_is_is_no_plan() -> None:
     with pytest.raises(AccountingIdentityError, match="more than the supply"):
-        summed(plan_payments(0, [(holder(0), 21)], 11, 20), 11, 20)
+        summed(shares(0, [(holder(0), 21)], 11, 20), 11, 20)
     with pytest.raises(AccountingIdentityError, match="exceed the total"):
-        summed([PlannedPayment(0, holder(0), 5, 12)], 11, 20)
+        summed([planned_payment(0, holder(0), 5, 12)], 11, 20)
 
 
 def test_an_identity_that_does_not_hold_is_refused() -> None:
-    plan = PlanTotals(1, 0, 90, 3, 7, "hash")
-    plan.assert_identity(declared_base_units=100, paid_base_units=60, open_base_units=30)
-    plan.assert_identity(declared_base_units=100, paid_base_units=60, open_base_units=10, cancelled_base_units=20)
+    plan = PlanTotals(
+        holder_count=1,
+        zero_due_count=0,
+        payable_base_units=BaseUnits(90),
+        rounding_dust_base_units=BaseUnits(3),
+        frozen_share_base_units=BaseUnits(7),
+        plan_hash="hash",
+    )
+    assert_identity(plan, 100, paid=60, still_open=30)
+    assert_identity(plan, 100, paid=60, still_open=10, cancelled=20)
     for paid, owed, cancelled in ((60, 29, 0), (61, 30, 0), (90, 1, 0), (60, 30, 1), (60, 10, 19)):
         with pytest.raises(AccountingIdentityError, match="declared 100"):
-            plan.assert_identity(
-                declared_base_units=100,
-                paid_base_units=paid,
-                open_base_units=owed,
-                cancelled_base_units=cancelled,
-            )
+            assert_identity(plan, 100, paid=paid, still_open=owed, cancelled=cancelled)
 
 
 def test_tries_are_no_part_of_the_plan() -> None:
-    rows = plan_payments(0, [(holder(0), 5), (holder(1), 5)], 11, 20)
+    rows = shares(0, [(holder(0), 5), (holder(1), 5)], 11, 20)
     tried = [replace(row, tries=3) for row in rows]
     assert summed(rows, 11, 20).plan_hash == summed(tried, 11, 20).plan_hash
 
@@ -121,7 +124,9 @@ def test_tries_are_no_part_of_the_plan() -> None:
 )
 def test_a_batch_of_linear_cost_never_exceeds_the_cap(base: int, per_payee: int, probe: int, max_gas: int) -> None:
     limits = BatchLimits(max_gas=max_gas, max_calldata_bytes=100_000, max_payees=2_000)
-    model = GasModel.fit(1, base + per_payee, probe, base + probe * per_payee)
+    model = GasModel.fit(
+        small_count=1, small_gas=base + per_payee, large_count=probe, large_gas=base + probe * per_payee
+    )
     count = model.payees_within(limits)
     assert 0 <= count <= limits.max_payees
     if count:
@@ -131,17 +136,19 @@ def test_a_batch_of_linear_cost_never_exceeds_the_cap(base: int, per_payee: int,
 
 
 def test_each_cap_bounds_a_batch() -> None:
-    model = GasModel(100_000, 60_000)
+    model = GasModel(base_gas=100_000, gas_per_payee=60_000)
     limits = BatchLimits(max_gas=10_000_000, max_calldata_bytes=100_000, max_payees=1_000)
     assert model.payees_within(limits) == (9_000_000 - 100_000) // 60_000
     assert model.payees_within(replace(limits, max_payees=7)) == 7
     assert model.payees_within(replace(limits, max_calldata_bytes=4 + 5 * 32 + 3 * 32 + 31)) == 3
     assert model.payees_within(replace(limits, max_gas=100_000)) == 0
-    assert GasModel.fit(1, 175_000, 1, 175_000) == GasModel(0, 175_000)
+    assert GasModel.fit(small_count=1, small_gas=175_000, large_count=1, large_gas=175_000) == GasModel(
+        base_gas=0, gas_per_payee=175_000
+    )
 
 
 def test_child_records_cap_a_batch_only_where_the_token_is_hederas_own() -> None:
-    model = GasModel(0, 1)
+    model = GasModel(base_gas=0, gas_per_payee=1)
     limits = BatchLimits(max_gas=10_000, max_calldata_bytes=100_000, max_payees=1_000, max_child_records=50)
     assert model.payees_within(limits) == 1_000
     assert model.payees_within(limits, makes_child_records=True) == 25
@@ -155,9 +162,9 @@ def test_an_estimate_fits_with_the_margin_free() -> None:
 
 
 def test_the_gas_limit_is_a_tenth_above_the_estimate_and_below_the_cap() -> None:
-    assert [gas_limit(each, 1_000) for each in (100, 950, 1_000)] == [110, 1_000, 1_000]
+    assert [gas_limit(estimated_gas=each, max_gas=1_000) for each in (100, 950, 1_000)] == [110, 1_000, 1_000]
     with pytest.raises(ValueError, match="the cap is 1000"):
-        gas_limit(1_001, 1_000)
+        gas_limit(estimated_gas=1_001, max_gas=1_000)
 
 
 # ------------------------------------------------------------------------------------------------ contracts

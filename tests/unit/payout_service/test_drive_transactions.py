@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber, Nonce
 from libs.errors import AppError
 from payout_service.application.sending.chain_identity import WrongChainError
 from payout_service.application.sending.drive_transactions import drive_transactions
@@ -261,7 +262,7 @@ async def test_a_nonce_is_lost_only_to_a_transaction_that_is_final_where_it_was_
     stage.chain.use_nonce_elsewhere()
     original = stage.chain.nonce_at
 
-    async def ahead(signer: EvmAddress, block_number: int | None) -> int:
+    async def ahead(signer: EvmAddress, block_number: BlockNumber | None) -> Nonce:
         return await original(signer, None)
 
     stage.chain.nonce_at = ahead  # type: ignore[method-assign]

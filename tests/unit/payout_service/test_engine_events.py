@@ -10,6 +10,7 @@ from masspayout.payout.v1 import events_pb2
 from masspayout.payout.v1 import payout_service_pb2 as pb
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout, PayoutState
@@ -26,7 +27,16 @@ from tests.support.payout.terms_of import terms_of
 PAYOUT_ID, ASSET_ID, DISCREPANCY_ID = UUID(int=1), UUID(int=2), UUID(int=3)
 TOKEN = EvmAddress("0x" + "ab" * 20)
 LATER = START + timedelta(seconds=9)
-CONTRACT = LifecycleContract(ASSET_ID, 1, TOKEN, TOKEN, "DUSD", 6, START, START)
+CONTRACT = LifecycleContract(
+    asset_id=ASSET_ID,
+    chain_id=1,
+    token=TOKEN,
+    payment_token=TOKEN,
+    payment_token_symbol="DUSD",
+    payment_token_decimals=6,
+    create_time=START,
+    update_time=START,
+)
 FOUND = Discrepancy(
     DISCREPANCY_ID,
     ASSET_ID,
@@ -44,7 +54,7 @@ def parsed(message: Message, payload: bytes) -> Message:
 
 def test_a_cancelled_payout_has_an_event_of_its_own() -> None:
     terms = terms_of(total=9)
-    payout = Payout(PAYOUT_ID, ASSET_ID, terms, 9, START, LATER, state=PayoutState.CANCELLED, version=7)
+    payout = Payout(PAYOUT_ID, ASSET_ID, terms, BaseUnits(9), START, LATER, state=PayoutState.CANCELLED, version=7)
     event = payout_event(payout, CONTRACT)
     assert (event.event_name, event.aggregate_id, event.aggregate_version) == ("payout_cancelled", PAYOUT_ID, 7)
     assert parsed(events_pb2.PayoutCancelled(), event.payload) == events_pb2.PayoutCancelled(
@@ -57,12 +67,12 @@ def test_a_payout_shows_what_waits_and_what_was_given_up() -> None:
         PAYOUT_ID,
         ASSET_ID,
         terms_of(percentage_basis_points=1_250),
-        9,
+        BaseUnits(9),
         START,
         START,
         state=PayoutState.PAUSED,
         paused_from=PayoutState.EXECUTING,
-        progress=Progress(waiting_count=3, cancelled_count=4, cancelled_base_units=1_500_000),
+        progress=Progress(waiting_count=3, cancelled_count=4, cancelled_base_units=BaseUnits(1_500_000)),
     )
     message = payout_message(payout, CONTRACT)
     told = message.progress
@@ -70,7 +80,7 @@ def test_a_payout_shows_what_waits_and_what_was_given_up() -> None:
     assert (told.cancelled_amount.base_units, told.cancelled_amount.decimal_amount) == ("1500000", "1.5")
     assert told.cancelled_amount.token == message.total_amount.token
     assert message.paused_from == pb.Payout.STATE_EXECUTING
-    plain = payout_message(Payout(PAYOUT_ID, ASSET_ID, terms_of(total=9), 9, START, START), CONTRACT)
+    plain = payout_message(Payout(PAYOUT_ID, ASSET_ID, terms_of(total=9), BaseUnits(9), START, START), CONTRACT)
     assert (plain.terms.percentage, plain.paused_from) == ("", pb.Payout.STATE_UNSPECIFIED)
 
 

@@ -9,15 +9,16 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BlockNumber, HolderAddress, SnapshotId
 from libs.errors import AppError, Reason
 from libs.evm import interfaces
 from libs.evm.abi import Function
 from libs.evm.rpc import JsonRpc, Log, RpcUnavailableError
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.ports.security_token import CorporateAction, EntitlementSource
-from payout_service.domain.plan import Entitlement
 from payout_service.domain.settlement import Execution, ExecutionEvent, ExecutionKind
 from payout_service.infrastructure.chain.executions import execution_event
+from tests.support.payout.amounts import entitlement, execution_of, money
 from tests.support.payout.contracts import EvmContracts
 from tests.support.payout.memory_chain import CONTRACT, PAYMENT_TOKEN, TOKEN, holder
 
@@ -58,7 +59,7 @@ def transfer(token: EvmAddress, sender: str, receiver: str, amount: int) -> dict
     return log(token, topics, encode(["uint256"], [amount]))
 
 
-def redemption(token: EvmAddress, holder: str, amount: int, partition: int = 1) -> dict[str, object]:
+def redemption(token: EvmAddress, holder: HolderAddress, amount: int, partition: int = 1) -> dict[str, object]:
     """RedeemedByPartition; the operator is the lifecycle contract."""
     topics = [
         interfaces.REDEEMED_BY_PARTITION.topic,
@@ -87,9 +88,9 @@ def by_partition(
 PADDED: list[object] = [[B, NOBODY, NOBODY], [A, C, NOBODY], [600, 0, 0]]
 HOLDERS = (A, B, C)
 EVENTS = [
-    (SHARES, [9, HOLDERS, 1_000], Execution(ExecutionKind.AMOUNT_SNAPSHOT, 9, 1_000, HOLDERS)),
-    (DISTRIBUTION, [9, HOLDERS], Execution(ExecutionKind.DISTRIBUTION, 9, 0, HOLDERS)),
-    (CASH_OUT, [HOLDERS], Execution(ExecutionKind.CASH_OUT, 0, 0, HOLDERS)),
+    (SHARES, [9, HOLDERS, 1_000], execution_of(ExecutionKind.AMOUNT_SNAPSHOT, 9, 1_000, HOLDERS)),
+    (DISTRIBUTION, [9, HOLDERS], execution_of(ExecutionKind.DISTRIBUTION, 9, 0, HOLDERS)),
+    (CASH_OUT, [HOLDERS], execution_of(ExecutionKind.CASH_OUT, 0, 0, HOLDERS)),
 ]
 
 
@@ -98,8 +99,8 @@ def test_an_execution_event_is_decoded_without_its_padding(
     event: Any, call: list[object], execution: Execution
 ) -> None:
     data = encode(event.inputs, [*call, *PADDED])
-    found = execution_event(Log(str(CONTRACT), (event.topic,), data, 1, "0xb", "0xt", 0))
-    assert found == ExecutionEvent(execution, (B,), {A: 600, C: 0})
+    found = execution_event(Log(str(CONTRACT), (event.topic,), data, BlockNumber(1), "0xb", "0xt", 0))
+    assert found == ExecutionEvent(execution, (B,), money({A: 600, C: 0}))
 
 
 async def test_only_the_contracts_own_transfers_of_the_payment_token_are_evidence() -> None:
@@ -301,12 +302,12 @@ def coupon(snapshot_id: int, status: int, *, is_cancelled: bool = False) -> Answ
     )
 
 
-def coupon_for_of_version_7(action_id: int, account: str) -> tuple[list[str], list[object]]:
+def coupon_for_of_version_7(action_id: int, account: HolderAddress) -> tuple[list[str], list[object]]:
     types = ["uint256", "uint256", "uint8", "bool", *_COUPON_TYPES, "uint256", "uint256", "bool", "bool"]
     return types, [BALANCES[account], 1_000, 6, True, *COUPON_TERMS, 1, 1, 1, True, False]
 
 
-def coupon_for_of_version_8(action_id: int, account: str) -> tuple[list[str], list[object]]:
+def coupon_for_of_version_8(action_id: int, account: HolderAddress) -> tuple[list[str], list[object]]:
     types = [
         "uint256",
         "uint8",
@@ -322,25 +323,25 @@ def coupon_for_of_version_8(action_id: int, account: str) -> tuple[list[str], li
     return types, [BALANCES[account], 6, 1_000, 2, True, *COUPON_TERMS, 1, 1, 1, True, False]
 
 
-def thirds(action_id: int, account: str) -> tuple[list[str], list[object]]:
+def thirds(action_id: int, account: HolderAddress) -> tuple[list[str], list[object]]:
     """A third of a payment token for each token."""
     return ["uint256", "uint256", "bool"], [BALANCES[account], 3, True]
 
 
-def nothing_by_nothing(action_id: int, account: str) -> tuple[list[str], list[object]]:
+def nothing_by_nothing(action_id: int, account: HolderAddress) -> tuple[list[str], list[object]]:
     """As before the record date, and of a cancelled coupon."""
     return ["uint256", "uint256", "bool"], [0, 0, False]
 
 
-OF_COUPON = EntitlementSource(TOKEN, PayoutKind.COUPON, 5, payment_token_decimals=2)
+OF_COUPON = EntitlementSource(token=TOKEN, kind=PayoutKind.COUPON, action_id=5, payment_token_decimals=2)
 
 
 @pytest.mark.parametrize("coupon_for", [coupon_for_of_version_7, coupon_for_of_version_8])
 async def test_coupons_of_both_versions_are_read(coupon_for: Answer) -> None:
     asset = Asset({"getCouponFor": coupon_for, "getCouponAmountFor": thirds})
-    found = await EvmContracts(asset).entitlements(OF_COUPON, [B, A], 7)
+    found = await EvmContracts(asset).entitlements(OF_COUPON, [B, A], BlockNumber(7))
     # 30 and 60 thirds with two decimals, rounded down.
-    assert found == [Entitlement(B, 30, 1_000), Entitlement(A, 60, 2_000)]
+    assert found == [entitlement(B, 30, 1_000), entitlement(A, 60, 2_000)]
     assert asset.blocks_asked_for == {"0x7"}
 
 
@@ -351,7 +352,7 @@ async def test_amounts_are_rounded_down_to_the_payment_tokens_decimals() -> None
             "getCouponAmountFor": lambda *_: (["uint256", "uint256", "bool"], [20, 3, True]),
         }
     )
-    (found,) = await EvmContracts(asset).entitlements(OF_COUPON, [A], 7)
+    (found,) = await EvmContracts(asset).entitlements(OF_COUPON, [A], BlockNumber(7))
     assert found.amount_base_units == 666
 
 
@@ -369,16 +370,16 @@ async def test_all_reads_of_the_newest_block_see_the_same_one() -> None:
 
 async def test_holders_share_requests() -> None:
     asset = Asset({"getCouponFor": coupon_for_of_version_7, "getCouponAmountFor": thirds})
-    await EvmContracts(asset).entitlements(OF_COUPON, [A, B] * 50, 7)
+    await EvmContracts(asset).entitlements(OF_COUPON, [A, B] * 50, BlockNumber(7))
     assert [len(post) for post in asset.posts] == [100, 100]
 
 
 async def test_a_node_that_lacks_the_block_is_unavailable() -> None:
     contracts = EvmContracts(Asset({"getCouponFor": coupon_for_of_version_7, "getCoupon": coupon(3, 1)}))
     with pytest.raises(RpcUnavailableError, match="getCouponFor at 0x33"):
-        await contracts.entitlements(OF_COUPON, [A], 51)
+        await contracts.entitlements(OF_COUPON, [A], BlockNumber(51))
     with pytest.raises(RpcUnavailableError, match="getCoupon"):
-        await contracts.corporate_action(TOKEN, PayoutKind.COUPON, 5, 51)
+        await contracts.corporate_action(TOKEN, PayoutKind.COUPON, 5, BlockNumber(51))
 
 
 @pytest.mark.parametrize(("status", "is_rate_set"), [(0, False), (1, True)])
@@ -386,7 +387,13 @@ async def test_a_node_that_lacks_the_block_is_unavailable() -> None:
 async def test_a_coupon_is_told_with_its_rates_status(status: int, is_rate_set: bool, is_cancelled: bool) -> None:
     contracts = EvmContracts(Asset({"getCoupon": coupon(17, status, is_cancelled=is_cancelled)}))
     found = await contracts.corporate_action(TOKEN, PayoutKind.COUPON, 5)
-    assert found == CorporateAction(100, 200, 17, is_cancelled, is_rate_set)
+    assert found == CorporateAction(
+        record_time=100,
+        execution_time=200,
+        snapshot_id=SnapshotId(17),
+        is_cancelled=is_cancelled,
+        is_rate_set=is_rate_set,
+    )
     assert await contracts.corporate_action(TOKEN, PayoutKind.DIVIDEND, 5) is None, "it has no such function"
 
 
@@ -444,9 +451,15 @@ async def test_pages_that_begin_at_the_first_holder_are_read_as_one(are_right: b
         }
     )
     contracts = EvmContracts(asset)
-    snapshot = [await contracts.snapshot_page(TOKEN, 1, page, 2, 7) for page in range(4)]
-    source = EntitlementSource(TOKEN, PayoutKind.DIVIDEND, 1, payment_token_decimals=2)
-    dividend = [await contracts.entitled_page(source, page, 2, 7) for page in range(4)]
+    snapshot = [
+        await contracts.snapshot_page(TOKEN, SnapshotId(1), page=page, length=2, block_number=BlockNumber(7))
+        for page in range(4)
+    ]
+    source = EntitlementSource(token=TOKEN, kind=PayoutKind.DIVIDEND, action_id=1, payment_token_decimals=2)
+    dividend = [
+        await contracts.entitled_page(source, page=page, length=2, block_number=BlockNumber(7))
+        for page in range(4)
+    ]
 
     listed = [LISTED[:2], LISTED[2:4], LISTED[4:], []]
     assert [[each for each, _ in page] for page in snapshot] == listed
@@ -482,7 +495,7 @@ async def test_when_a_bond_matures(answers: Mapping[str, Answer], matures: int |
     assert await EvmContracts(Asset(answers)).maturity_time(TOKEN) == matures
 
 
-OF_PRINCIPAL = EntitlementSource(TOKEN, PayoutKind.REDEMPTION, 0, payment_token_decimals=2)
+OF_PRINCIPAL = EntitlementSource(token=TOKEN, kind=PayoutKind.REDEMPTION, action_id=0, payment_token_decimals=2)
 PRINCIPAL: Mapping[str, Answer] = {
     "balanceOf": lambda account: (["uint256"], [BALANCES[account]]),
     "getPrincipalFor": lambda account: (["uint256", "uint256"], [BALANCES[account] + 40 * (account == A), 100]),
@@ -491,10 +504,10 @@ PRINCIPAL: Mapping[str, Answer] = {
 
 
 async def test_version_8_tells_the_principal_of_tokens_that_it_will_not_redeem() -> None:
-    first, second = await EvmContracts(Asset(PRINCIPAL)).entitlements(OF_PRINCIPAL, [A, B], 7)
+    first, second = await EvmContracts(Asset(PRINCIPAL)).entitlements(OF_PRINCIPAL, [A, B], BlockNumber(7))
     assert (first.holder, first.balance, first.amount_base_units) == (A, 60, 100)
     assert ("40 of 100 tokens" in first.obstacle, first.is_overpaid) == (True, True)
-    assert second == Entitlement(B, 30, 30)
+    assert second == entitlement(B, 30, 30)
     assert [first.per_token_base_units, second.per_token_base_units] == [1, 1], "of frozen tokens too"
 
 
@@ -502,19 +515,21 @@ async def test_the_worth_of_a_token_is_told_before_any_rounding() -> None:
     thirds = {**PRINCIPAL, "getPrincipalFor": lambda account: (["uint256", "uint256"], [BALANCES[account], 300])}
     answers = {**thirds, "getTotalBalanceFor": lambda account: (["uint256"], [BALANCES[account]])}
     for more in ({}, {"getBondDetails": bond_details}):
-        first, second = await EvmContracts(Asset({**answers, **more})).entitlements(OF_PRINCIPAL, [A, B], 7)
+        first, second = await EvmContracts(Asset({**answers, **more})).entitlements(
+            OF_PRINCIPAL, [A, B], BlockNumber(7)
+        )
         assert (first.amount_base_units, second.amount_base_units) == (20, 10)
         assert first.per_token_base_units == second.per_token_base_units == Fraction(1, 3)
     nothing = {**answers, **dict.fromkeys(("balanceOf", "getTotalBalanceFor"), lambda account: (["uint256"], [0]))}
     nothing["getPrincipalFor"] = lambda account: (["uint256", "uint256"], [0, 300])
-    (found,) = await EvmContracts(Asset(nothing)).entitlements(OF_PRINCIPAL, [A], 7)
+    (found,) = await EvmContracts(Asset(nothing)).entitlements(OF_PRINCIPAL, [A], BlockNumber(7))
     assert found.per_token_base_units is None
 
 
 async def test_version_7_redeems_what_it_tells_the_principal_of() -> None:
     """It has getBondDetails. Frozen tokens are in the way there as well, but nothing would be paid for them."""
     asset = Asset({**PRINCIPAL, "getBondDetails": bond_details})
-    first, second = await EvmContracts(asset).entitlements(OF_PRINCIPAL, [A, B], 7)
+    first, second = await EvmContracts(asset).entitlements(OF_PRINCIPAL, [A, B], BlockNumber(7))
     assert ("40 of 100 tokens" in first.obstacle, first.is_overpaid) == (True, False)
     assert (second.obstacle, second.is_overpaid) == ("", False)
     assert asset.blocks_asked_for == {"0x7"}
@@ -529,7 +544,7 @@ async def test_an_asset_that_does_not_sum_a_holders_tokens_is_asked_for_their_pa
     }
     answers = {name: answer for name, answer in PRINCIPAL.items() if name != "getTotalBalanceFor"}
     asset = Asset({**answers, **parts, "getBondDetails": bond_details})
-    first, second = await EvmContracts(asset).entitlements(OF_PRINCIPAL, [A, B], 7)
+    first, second = await EvmContracts(asset).entitlements(OF_PRINCIPAL, [A, B], BlockNumber(7))
     assert first.obstacle.startswith("7 of 67 tokens")
     assert second.obstacle.startswith("4 of 34 tokens")
 

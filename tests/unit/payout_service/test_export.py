@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from libs.chain.quantities import BaseUnits, TokenUnits
 from libs.grpc_kit.accounts import checksummed
 from payout_service.api import payments_csv
 from payout_service.api.payments_csv import COLUMNS, CsvPiece, csv_pieces, without_formula
@@ -24,8 +25,8 @@ def payment(ordinal: int, **changes: object) -> PaymentView:
     view = PaymentView(
         ordinal=ordinal,
         holder=holder(ordinal + 0xABCDEF),
-        balance=10**30 + ordinal,
-        amount_base_units=1_500_000 + ordinal,
+        balance=TokenUnits(10**30 + ordinal),
+        amount_base_units=BaseUnits(1_500_000 + ordinal),
         state=PaymentState.PAID,
         reason="",
         detail="",
@@ -34,8 +35,8 @@ def payment(ordinal: int, **changes: object) -> PaymentView:
         batch_number=1,
         transaction_hash="0x" + "12" * 32,
         update_time=MOMENT,
-        withheld_base_units=0,
-        excluded_base_units=0,
+        withheld_base_units=BaseUnits(0),
+        excluded_base_units=BaseUnits(0),
         withholding_basis_points=0,
         round_number=1,
     )

@@ -10,9 +10,9 @@ from payout_service.application.paying.hold_back import hold_back
 from payout_service.application.paying.settle_batch import settle_final_batches
 from payout_service.domain.payments import BatchState, FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
-from payout_service.domain.plan import PlannedPayment
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.settlement import Refusal
+from tests.support.payout.amounts import planned_payment
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_database import PaymentRow
 from tests.support.payout.stage import ASSET_ID, Stage, engine_settings
@@ -178,6 +178,6 @@ async def test_who_is_held_back_on_a_stale_view_is_left_alone() -> None:
     stage.clock.advance(5)
     await advance_one_payout(stage.engine)
     why = Refusal(FailureReason.BATCH_REVERTED, "why")
-    await hold_back(stage.engine, stale, {PlannedPayment(0, holder(0), 1, TOTAL // 2): why})
+    await hold_back(stage.engine, stale, {planned_payment(0, holder(0), 1, TOTAL // 2): why})
     assert row(stage, payout_id, 0).state is PaymentState.IN_FLIGHT
     assert stage.payout(payout_id).progress.waiting_count == 0

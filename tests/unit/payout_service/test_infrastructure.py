@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from masspayout.payout.v1 import events_pb2
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, SnapshotId, TokenUnits
 from libs.config import SettingsError
 from libs.evm import interfaces
 from payout_service.domain.lifecycle import Condition, ConditionKind
@@ -122,17 +123,24 @@ def payout(state: PayoutState = PayoutState.EXECUTING) -> Payout:
         payout_id=uuid4(),
         asset_id=ready_contract().asset_id,
         terms=terms_of(total=1_000_000),
-        total_base_units=1_000_000,
+        total_base_units=BaseUnits(1_000_000),
         create_time=START,
         update_time=START,
         state=state,
         version=9,
-        snapshot=Snapshot(2**255, 17, "0xb"),
+        snapshot=Snapshot(SnapshotId(2**255), BlockNumber(17), "0xb"),
         holder_count=3,
-        total_supply=2**200,
-        plan=PlanTotals(3, 1, 900_000, 2, 99_998, "hash"),
+        total_supply=TokenUnits(2**200),
+        plan=PlanTotals(
+            holder_count=3,
+            zero_due_count=1,
+            payable_base_units=BaseUnits(900_000),
+            rounding_dust_base_units=BaseUnits(2),
+            frozen_share_base_units=BaseUnits(99_998),
+            plan_hash="hash",
+        ),
         progress=Progress(
-            paid_count=1, failed_count=1, paid_base_units=500_000, batch_count=4, final_batch_count=3
+            paid_count=1, failed_count=1, paid_base_units=BaseUnits(500_000), batch_count=4, final_batch_count=3
         ),
         waiting_for="NAME: because",
         failure_reason="reason",

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from libs.chain.quantities import BlockNumber, Nonce, Wei
 from payout_service.domain.endings import VoidedBecause, VoidReason
 from payout_service.domain.fees import Fees
 from payout_service.domain.transaction import (
@@ -32,11 +33,11 @@ FIRST = signer_stopped(WaitFor.NONCE_LOST, "a nonce")
 BECAUSE = VoidReason(VoidedBecause.CANCELLED, "because")
 
 S = IntentState
-ATTEMPT = Attempt(1, b"raw", "0xh", Fees(2, 1), START)
-OUTCOME = Outcome("0xh", 1, "0xb", 1, None)
+ATTEMPT = Attempt(1, b"raw", "0xh", Fees(max_fee_per_gas_wei=Wei(2), max_priority_fee_per_gas_wei=Wei(1)), START)
+OUTCOME = Outcome("0xh", BlockNumber(1), "0xb", 1, None)
 NO_OP_HASH = "0xn"
 VERBS: dict[str, tuple[IntentState, Callable[[TransactionIntent], object]]] = {
-    "sign": (S.SIGNED, lambda each: each.sign(0, 1, ATTEMPT)),
+    "sign": (S.SIGNED, lambda each: each.sign(Nonce(0), 1, ATTEMPT)),
     "mark_broadcast": (S.BROADCAST, lambda each: each.mark_broadcast(1, None, START)),
     "mark_unknown": (S.UNKNOWN, lambda each: each.mark_unknown(1, UNANSWERED, START)),
     "mined": (S.MINED, lambda each: each.mined()),
@@ -66,7 +67,7 @@ def intent_in(state: IntentState) -> TransactionIntent:
         state=state,
     )
     if state is not S.CREATED:
-        intent.nonce = 7
+        intent.nonce = Nonce(7)
         intent.attempts = [ATTEMPT, replace(ATTEMPT, number=2, transaction_hash=NO_OP_HASH, is_no_op=True)]
     return intent
 
@@ -216,7 +217,7 @@ def test_only_the_same_transaction_moves_to_another_block() -> None:
     with pytest.raises(ValueError, match="another transaction"):
         intent.move_outcome(OUTCOME)
     intent.conclude(True, OUTCOME)
-    moved = replace(OUTCOME, block_number=9, block_hash="0xc")
+    moved = replace(OUTCOME, block_number=BlockNumber(9), block_hash="0xc")
     intent.move_outcome(moved)
     assert intent.outcome == moved
     with pytest.raises(ValueError, match="another transaction"):
@@ -227,7 +228,7 @@ def test_only_the_same_transaction_moves_to_another_block() -> None:
 
 
 def test_a_halted_lane_gives_no_nonce_and_keeps_its_first_reason() -> None:
-    lane = NonceLane(1, SIGNER, "0xg", 5)
+    lane = NonceLane(1, SIGNER, "0xg", Nonce(5))
     assert (lane.allocate(), lane.next_nonce) == (5, 6)
     assert lane.halt(FIRST) == FIRST
     assert lane.halt(UNANSWERED) == FIRST
@@ -237,10 +238,10 @@ def test_a_halted_lane_gives_no_nonce_and_keeps_its_first_reason() -> None:
 
 
 def test_a_lane_never_goes_back_to_a_nonce_that_was_given_away() -> None:
-    lane = NonceLane(1, SIGNER, "0xg", 5)
+    lane = NonceLane(1, SIGNER, "0xg", Nonce(5))
     lane.halt(FIRST)
     with pytest.raises(ValueError, match="was given away"):
-        lane.resume_at(4)
+        lane.resume_at(Nonce(4))
     assert lane.halted_because == FIRST
-    lane.resume_at(8)
+    lane.resume_at(Nonce(8))
     assert (lane.allocate(), told(lane.halted_because)) == (8, "")

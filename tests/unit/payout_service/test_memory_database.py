@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import Nonce
 from payout_service.application.ports.unit_of_work import UnitOfWork
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.payout import Payout, PayoutState
@@ -42,11 +43,21 @@ async def with_payout(database: MemoryDatabase) -> UUID:
     payout_id, asset_id = uuid4(), uuid4()
     async with database.unit_of_work() as work:
         await work.lifecycle.add(
-            LifecycleContract(asset_id, 1, ADDRESS, ADDRESS, "DUSD", 6, START, START, address=ADDRESS)
+            LifecycleContract(
+                asset_id=asset_id,
+                chain_id=1,
+                token=ADDRESS,
+                payment_token=ADDRESS,
+                payment_token_symbol="DUSD",
+                payment_token_decimals=6,
+                create_time=START,
+                update_time=START,
+                address=ADDRESS,
+            )
         )
         payout = Payout.request(payout_id, asset_id, terms_of(total=10), create_time=START, now=START)
         await work.payouts.add(payout)
-        await work.journal.add_lane(NonceLane(1, ADDRESS, "0xg", 0))
+        await work.journal.add_lane(NonceLane(1, ADDRESS, "0xg", Nonce(0)))
         await work.journal.add(new_intent(payout_id, f"k/{payout_id}"))
         await work.treasury.lock(KEY)
         await work.commit()
@@ -56,7 +67,16 @@ async def with_payout(database: MemoryDatabase) -> UUID:
 def new_intent(intent_id: UUID, key: str) -> TransactionIntent:
     call = ContractCall(ADDRESS, b"")
     return TransactionIntent(
-        intent_id, key, Purpose.BATCH, OwnerKind.PAYOUT, intent_id, 1, ADDRESS, call, 0, START
+        intent_id=intent_id,
+        key=key,
+        purpose=Purpose.BATCH,
+        owner_kind=OwnerKind.PAYOUT,
+        owner_id=intent_id,
+        chain_id=1,
+        signer=ADDRESS,
+        call=call,
+        gas_limit=0,
+        create_time=START,
     )
 
 

@@ -10,6 +10,7 @@ from masspayout.distribution.v1 import events_pb2 as distribution_events
 from masspayout.payout.v1 import payout_service_pb2 as pb
 from masspayout.type.v1 import amount_pb2, rules_pb2, terms_pb2
 
+from libs.chain.quantities import BaseUnits, BlockNumber, SnapshotId, TokenUnits
 from libs.errors import AppError, Reason
 from libs.events import IncomingEvent
 from libs.grpc_kit.accounts import checksummed
@@ -34,9 +35,10 @@ from payout_service.application.planning.preview_payout import PayoutPreview
 from payout_service.application.ports.reads import PaymentView
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import Payout, PayoutState, Snapshot
-from payout_service.domain.plan import PlannedPayment, PlanTotals, Treatment
+from payout_service.domain.plan import PlanTotals, Treatment
 from payout_service.domain.progress import Progress
 from payout_service.messages.resources import payout_message
+from tests.support.payout.amounts import planned_payment
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ASSET_ID, Stage, ready_contract
@@ -49,19 +51,19 @@ RULES = PayeeRules(
     withholding_by_holder={holder(3): 0},
     minimum_base_units=250,
 )
-TOTAL = FixedTotal(1_000)
+TOTAL = FixedTotal(BaseUnits(1_000))
 PLAN = PlanTotals(
     holder_count=9,
     zero_due_count=1,
-    payable_base_units=700,
-    rounding_dust_base_units=2,
-    frozen_share_base_units=3,
+    payable_base_units=BaseUnits(700),
+    rounding_dust_base_units=BaseUnits(2),
+    frozen_share_base_units=BaseUnits(3),
     plan_hash="hash",
     excluded_count=2,
-    excluded_base_units=120,
-    withheld_base_units=175,
+    excluded_base_units=BaseUnits(120),
+    withheld_base_units=BaseUnits(175),
     deferred_count=4,
-    deferred_base_units=40,
+    deferred_base_units=BaseUnits(40),
 )
 
 
@@ -71,18 +73,18 @@ PLAN = PlanTotals(
 @pytest.mark.parametrize("with_plan", [True, False])
 def test_a_preview_tells_what_is_withheld_excluded_and_deferred(with_plan: bool) -> None:
     rows = (
-        PlannedPayment(0, holder(0), 10, 70, withheld_base_units=30, withholding_basis_points=3_000),
-        PlannedPayment(1, holder(1), 5, 4, treatment=Treatment.DEFER),
+        planned_payment(0, holder(0), 10, 70, withheld_base_units=30, withholding_basis_points=3_000),
+        planned_payment(1, holder(1), 5, 4, treatment=Treatment.DEFER),
     )
     message = preview_message(
         PayoutPreview(
-            total_base_units=1_000,
+            total_base_units=BaseUnits(1_000),
             holder_count=9,
             plan=PLAN if with_plan else None,
             largest=rows,
-            available_base_units=0,
-            shortfall_base_units=1_000,
-            block_number=5,
+            available_base_units=BaseUnits(0),
+            shortfall_base_units=BaseUnits(1_000),
+            block_number=BlockNumber(5),
             readiness=(),
         )
     )
@@ -107,23 +109,23 @@ def payout(pays: WhatIsPaid = TOTAL) -> Payout:
         payout_id=uuid4(),
         asset_id=ASSET_ID,
         terms=terms,
-        total_base_units=1_000,
+        total_base_units=BaseUnits(1_000),
         create_time=START,
         update_time=START,
         state=PayoutState.EXECUTING,
-        snapshot=Snapshot(0 if is_redemption else 17, 5, "0xb"),
+        snapshot=Snapshot(SnapshotId(0 if is_redemption else 17), BlockNumber(5), "0xb"),
         holder_count=6,
-        total_supply=100,
+        total_supply=TokenUnits(100),
         round_number=3 if is_redemption else 1,
         plan=PLAN,
-        progress=Progress(deferred_count=2, deferred_base_units=15),
+        progress=Progress(deferred_count=2, deferred_base_units=BaseUnits(15)),
     )
 
 
 @pytest.mark.parametrize(
     ("pays", "shown", "place"),
     [
-        (FixedTotal(1_000), {"total_amount": {"base_units": "1000"}}, ("17", 0)),
+        (FixedTotal(BaseUnits(1_000)), {"total_amount": {"base_units": "1000"}}, ("17", 0)),
         (ShareOfAvailable(1_250), {"percentage": "12.5"}, ("17", 0)),
         (Dividend(8), {"dividend_id": 8}, ("17", 0)),
         (Coupon(9), {"coupon_id": 9}, ("17", 0)),
@@ -147,7 +149,8 @@ def test_a_payout_shows_what_stays_and_what_waits() -> None:
 
 def test_no_figure_of_the_progress_is_left_out() -> None:
     source = payout()
-    source.progress = Progress(**{each.name: number for number, each in enumerate(fields(Progress), 1)})
+    figures: dict[str, Any] = {each.name: number for number, each in enumerate(fields(Progress), 1)}
+    source.progress = Progress(**figures)
     told = payout_message(source, ready_contract()).progress
     assert {field.name for field, _ in told.ListFields()} == set(told.DESCRIPTOR.fields_by_name)
     assert {each.name: getattr(told, each.name) for each in fields(Progress) if each.name.endswith("_count")} == {
@@ -177,8 +180,8 @@ def payment(**changes: Any) -> PaymentView:
     view = PaymentView(
         ordinal=0,
         holder=holder(0xABC),
-        balance=10,
-        amount_base_units=70,
+        balance=TokenUnits(10),
+        amount_base_units=BaseUnits(70),
         state=PaymentState.PAID,
         reason="",
         detail="",
@@ -187,8 +190,8 @@ def payment(**changes: Any) -> PaymentView:
         batch_number=1,
         transaction_hash="",
         update_time=START,
-        withheld_base_units=30,
-        excluded_base_units=0,
+        withheld_base_units=BaseUnits(30),
+        excluded_base_units=BaseUnits(0),
         withholding_basis_points=3_050,
         round_number=1,
     )
@@ -263,12 +266,14 @@ def released(
     return sent(payout_id, message)
 
 
-@pytest.mark.parametrize("pays", [FixedTotal(7), ShareOfAvailable(1), Dividend(8), Coupon(9), Redemption()])
+@pytest.mark.parametrize(
+    "pays", [FixedTotal(BaseUnits(7)), ShareOfAvailable(1), Dividend(8), Coupon(9), Redemption()]
+)
 @pytest.mark.parametrize("rules", [NO_RULES, RULES])
 async def test_a_released_distribution_becomes_a_payout_on_its_terms(pays: WhatIsPaid, rules: PayeeRules) -> None:
     stage, payout_id, terms = Stage(), uuid4(), PayoutTerms(pays, rules)
     await stage.add_asset()
-    event = released(payout_id, terms_message(terms), total="7" if pays == FixedTotal(7) else "0")
+    event = released(payout_id, terms_message(terms), total="7" if pays == FixedTotal(BaseUnits(7)) else "0")
     await PayoutConsumers(stage.engine).on_distribution_released(event)
 
     requested = stage.payout(payout_id)
@@ -308,7 +313,7 @@ async def test_a_release_with_malformed_terms_makes_no_payout(terms: terms_pb2.P
 async def test_a_release_that_contradicts_itself_makes_no_payout(changes: dict[str, str]) -> None:
     stage, payout_id = Stage(), uuid4()
     await stage.add_asset()
-    terms = terms_message(PayoutTerms(FixedTotal(5)))
+    terms = terms_message(PayoutTerms(FixedTotal(BaseUnits(5))))
     event = released(payout_id, terms, **({"total": "5"} | changes))
     with pytest.raises(ValueError, match=r"asset|assets|base units"):
         await PayoutConsumers(stage.engine).on_distribution_released(event)

@@ -8,6 +8,7 @@ import pytest
 from masspayout.asset.v1 import events_pb2 as asset_events
 from masspayout.payout.v1 import events_pb2
 
+from libs.chain.quantities import BlockNumber
 from libs.events import EventNotReadyError, IncomingEvent
 from libs.idempotency import RequestKey
 from payout_service.api.consumers import PayoutConsumers
@@ -419,10 +420,10 @@ def test_only_what_was_asked_for_is_begun_and_finished() -> None:
     with pytest.raises(ValueError, match="nothing asks for"):
         calm.begin_pause("pause/1")
     with pytest.raises(ValueError, match="no request is carried out"):
-        calm.finish_pause(1, START)
+        calm.finish_pause(BlockNumber(1), START)
     assert calm.request_pause(PauseRequest(2, True), START)
     with pytest.raises(ValueError, match="no request is carried out"):
-        calm.finish_pause(1, START)
+        calm.finish_pause(BlockNumber(1), START)
     calm.begin_pause("pause/1")
     with pytest.raises(ValueError, match="nothing asks for"):
         calm.begin_pause("pause/2")

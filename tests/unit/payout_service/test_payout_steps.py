@@ -17,9 +17,10 @@ from payout_service.domain.batch_sizing import BatchLimits
 from payout_service.domain.lifecycle import LifecycleState
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
-from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.domain.settlement import ExecutionKind
 from payout_service.domain.transaction import IntentState
 from payout_service.domain.treasury import treasury_key
+from tests.support.payout.amounts import execution_of
 from tests.support.payout.memory_chain import CONTRACT, OTHER_SIGNER, SIGNER, holder
 from tests.support.payout.memory_database import START
 from tests.support.payout.stage import ASSET_ID, Stage, engine_settings, incoming, ready_contract
@@ -333,7 +334,7 @@ async def test_who_was_paid_by_another_execution_is_paid_by_that_one() -> None:
     stage = Stage([1, 1])
     payout_id = await funded(stage, 1_000)
     await stage.run_to(payout_id, PayoutState.EXECUTING)
-    elsewhere = Execution(ExecutionKind.AMOUNT_SNAPSHOT, 1, 1_000, (holder(0),))
+    elsewhere = execution_of(ExecutionKind.AMOUNT_SNAPSHOT, 1, 1_000, (holder(0),))
     stage.chain.use_nonce_elsewhere(
         stage.chain.pay_batch(CONTRACT, ready_contract().token, elsewhere), OTHER_SIGNER
     )
@@ -351,7 +352,7 @@ async def test_who_was_paid_another_amount_is_disputed_and_never_paid_again() ->
     stage = Stage([1, 1])
     payout_id = await funded(stage, 1_000)
     await stage.run_to(payout_id, PayoutState.EXECUTING)
-    elsewhere = Execution(ExecutionKind.AMOUNT_SNAPSHOT, 1, 10, (holder(0),))
+    elsewhere = execution_of(ExecutionKind.AMOUNT_SNAPSHOT, 1, 10, (holder(0),))
     stage.chain.use_nonce_elsewhere(
         stage.chain.pay_batch(CONTRACT, ready_contract().token, elsewhere), OTHER_SIGNER
     )

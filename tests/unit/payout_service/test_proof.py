@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from libs.chain.quantities import BaseUnits, HolderAddress
 from payout_service.domain.payments import PaymentOutcome, PaymentState
-from payout_service.domain.proof import Due, FixedDue, PaidProof, PrincipalDue, prove_paid
+from payout_service.domain.proof import Due, PaidProof, prove_paid
+from tests.support.payout.amounts import fixed_due, principal_due
 
 SERVICE = Path(__file__).parents[3] / "payout_service"
 PROOF_MODULE = "domain/proof.py"
@@ -19,46 +21,46 @@ OUTCOME_MODULE = "domain/payments.py"
 @pytest.mark.parametrize(
     ("event", "transferred", "due"),
     [
-        (254, 0, FixedDue(254)),
-        (0, 254, FixedDue(254)),
-        (None, 254, FixedDue(254)),
-        (254, 253, FixedDue(254)),
-        (254, 254, FixedDue(253)),
-        (0, 0, FixedDue(0)),
+        (254, 0, fixed_due(254)),
+        (0, 254, fixed_due(254)),
+        (None, 254, fixed_due(254)),
+        (254, 253, fixed_due(254)),
+        (254, 254, fixed_due(253)),
+        (0, 0, fixed_due(0)),
         # Paid, and nothing was burned; burned, and another amount was paid; nothing was there before.
-        (254, 254, PrincipalDue(10, 254, 0)),
-        (254, 254, PrincipalDue(10, 255, 10)),
-        (254, 254, PrincipalDue(0, 0, 10)),
+        (254, 254, principal_due(10, 254, 0)),
+        (254, 254, principal_due(10, 255, 10)),
+        (254, 254, principal_due(0, 0, 10)),
         # All was paid for, half was burned.
-        (254, 254, PrincipalDue(10, 254, 5)),
+        (254, 254, principal_due(10, 254, 5)),
         # 10 tokens were worth 33.3, so that 467 are worth 1556: paid was for 471, of which 4 were frozen.
-        (1570, 1570, PrincipalDue(10, 33, 467, Fraction(10, 3))),
-        (1557, 1557, PrincipalDue(10, 33, 467, Fraction(10, 3))),
-        (1555, 1555, PrincipalDue(10, 33, 467, Fraction(10, 3))),
+        (1570, 1570, principal_due(10, 33, 467, Fraction(10, 3))),
+        (1557, 1557, principal_due(10, 33, 467, Fraction(10, 3))),
+        (1555, 1555, principal_due(10, 33, 467, Fraction(10, 3))),
     ],
 )
-def test_what_does_not_agree_is_no_proof(event: int | None, transferred: int, due: Due) -> None:
-    assert prove_paid(event, transferred, due) is None
+def test_what_does_not_agree_is_no_proof(event: BaseUnits | None, transferred: BaseUnits, due: Due) -> None:
+    assert prove_paid(event_base_units=event, transferred_base_units=transferred, due=due) is None
     if event is not None:
         with pytest.raises(ValueError, match=r"says|was due"):
-            PaidProof(event, transferred, due)
+            PaidProof(event_base_units=event, transferred_base_units=transferred, due=due)
 
 
 @pytest.mark.parametrize(
     "due",
     [
-        FixedDue(254),
-        PrincipalDue(10, 254, 10),
-        PrincipalDue(20, 508, 10),
+        fixed_due(254),
+        principal_due(10, 254, 10),
+        principal_due(20, 508, 10),
         # The worth of a token is known: it does not matter how little there was before.
-        PrincipalDue(1, 2, 100, Fraction(254, 100)),
-        PrincipalDue(0, 0, 100, Fraction(2549, 1000)),
+        principal_due(1, 2, 100, Fraction(254, 100)),
+        principal_due(0, 0, 100, Fraction(2549, 1000)),
     ],
 )
 def test_what_agrees_is_one(due: Due) -> None:
-    proof = prove_paid(254, 254, due)
-    assert proof == PaidProof(254, 254, due)
-    outcome = PaymentOutcome.paid("0xa", proof, "0xother")
+    proof = prove_paid(event_base_units=BaseUnits(254), transferred_base_units=BaseUnits(254), due=due)
+    assert proof == PaidProof(event_base_units=BaseUnits(254), transferred_base_units=BaseUnits(254), due=due)
+    outcome = PaymentOutcome.paid(HolderAddress("0xa"), proof, "0xother")
     assert (outcome.state, outcome.amount_base_units, outcome.transaction_hash) == (
         PaymentState.PAID,
         254,
@@ -67,13 +69,13 @@ def test_what_agrees_is_one(due: Due) -> None:
 
 
 def test_an_outcome_cannot_say_paid_without_a_proof_or_another_amount() -> None:
-    proof = prove_paid(254, 254, FixedDue(254))
+    proof = prove_paid(event_base_units=BaseUnits(254), transferred_base_units=BaseUnits(254), due=fixed_due(254))
     with pytest.raises(ValueError, match="is no outcome"):
-        PaymentOutcome("0xa", PaymentState.PAID, amount_base_units=254)
+        PaymentOutcome(HolderAddress("0xa"), PaymentState.PAID, amount_base_units=BaseUnits(254))
     with pytest.raises(ValueError, match="not what its proof says"):
-        PaymentOutcome("0xa", PaymentState.PAID, amount_base_units=255, proof=proof)
+        PaymentOutcome(HolderAddress("0xa"), PaymentState.PAID, amount_base_units=BaseUnits(255), proof=proof)
     with pytest.raises(ValueError, match="is no outcome"):
-        PaymentOutcome("0xa", PaymentState.ZERO_DUE, amount_base_units=254, proof=proof)
+        PaymentOutcome(HolderAddress("0xa"), PaymentState.ZERO_DUE, amount_base_units=BaseUnits(254), proof=proof)
 
 
 def _calls(name: str) -> Iterator[str]:

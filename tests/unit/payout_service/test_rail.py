@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits, BlockNumber, HolderAddress, Nonce, Wei
 from libs.config import SettingsError
 from libs.errors import AppError
 from libs.evm import interfaces
@@ -33,6 +34,7 @@ from payout_service.domain.transaction import ContractCall
 from payout_service.infrastructure.chain.rail import EvmRail, FeeModel
 from payout_service.infrastructure.chain.sender import EvmSender
 from payout_service.infrastructure.chain.signer import KeyFiles, load_signers
+from tests.support.payout.amounts import execution_of, money
 from tests.support.payout.contracts import EvmContracts
 from tests.unit.evm.canned import CannedRpc, error
 
@@ -43,7 +45,7 @@ KEYS = (
 PASSWORDS = ("correct horse", "battery staple")
 ACCOUNTS = [Account.from_key(key).address.lower() for key in KEYS]
 CONTRACT, TOKEN, MONEY = (EvmAddress("0x" + byte * 20) for byte in ("c1", "a1", "b1"))
-PAYEE = "0x" + "11" * 20
+PAYEE = HolderAddress("0x" + "11" * 20)
 CALL = ContractCall(CONTRACT, b"\x01\x02")
 GWEI = 10**9
 
@@ -96,19 +98,44 @@ async def test_keystores_are_opened_by_their_password_files_and_sign_for_their_o
     rail = EvmSender(CannedRpc(lambda call: {}), signers)
     for address in ACCOUNTS:
         arguments: dict[str, Any] = {"chain_id": 298, "nonce": 7, "gas_limit": 21_000}
-        signed = await rail.sign(EvmAddress(address), CALL, **arguments, fees=Fees(10, 1))
+        signed = await rail.sign(
+            EvmAddress(address),
+            CALL,
+            **arguments,
+            fees=Fees(max_fee_per_gas_wei=Wei(10), max_priority_fee_per_gas_wei=Wei(1)),
+        )
         assert signed.raw[0] == 2, "EIP-1559"
-        assert signed == await rail.sign(EvmAddress(address), CALL, **arguments, fees=Fees(10, 1))
+        assert signed == await rail.sign(
+            EvmAddress(address),
+            CALL,
+            **arguments,
+            fees=Fees(max_fee_per_gas_wei=Wei(10), max_priority_fee_per_gas_wei=Wei(1)),
+        )
         assert Account.recover_transaction(signed.raw).lower() == address
-        legacy = await rail.sign(EvmAddress(address), CALL, **arguments, fees=Fees(10, None))
+        legacy = await rail.sign(
+            EvmAddress(address),
+            CALL,
+            **arguments,
+            fees=Fees(max_fee_per_gas_wei=Wei(10), max_priority_fee_per_gas_wei=None),
+        )
         assert legacy.raw[0] >= 0xC0, "a list: no type before it"
         assert Account.recover_transaction(legacy.raw).lower() == address
         other_chain = await rail.sign(
-            EvmAddress(address), CALL, **(arguments | {"chain_id": 299}), fees=Fees(10, None)
+            EvmAddress(address),
+            CALL,
+            **(arguments | {"chain_id": 299}),
+            fees=Fees(max_fee_per_gas_wei=Wei(10), max_priority_fee_per_gas_wei=None),
         )
         assert other_chain != legacy, "EIP-155"
     with pytest.raises(ValueError, match="no key for"):
-        await rail.sign(CONTRACT, CALL, chain_id=1, nonce=0, gas_limit=1, fees=Fees(1, 1))
+        await rail.sign(
+            CONTRACT,
+            CALL,
+            chain_id=1,
+            nonce=Nonce(0),
+            gas_limit=1,
+            fees=Fees(max_fee_per_gas_wei=Wei(1), max_priority_fee_per_gas_wei=Wei(1)),
+        )
 
 
 def test_one_password_may_serve_all_keystores(tmp_path: Path) -> None:
@@ -332,21 +359,21 @@ def block(number: int = 5, base_fee: int | None = None, **more: object) -> dict[
 )
 async def test_the_quote_is_the_base_fee_and_the_advised_tip_within_bounds(advised: object, tip: int) -> None:
     rail = EvmRail(node(eth_getBlockByNumber=block(base_fee=7), eth_maxPriorityFeePerGas=advised))
-    assert await rail.fee_quote() == FeeQuote(7 + tip, 7, tip)
+    assert await rail.fee_quote() == FeeQuote(Wei(7 + tip), base_fee_wei=Wei(7), priority_fee_wei=Wei(tip))
 
 
 @pytest.mark.parametrize(
     ("model", "base_fee", "expected"),
     [
-        (FeeModel.BLOCK_BASE_FEE, None, FeeQuote(9)),
-        (FeeModel.NODE_GAS_PRICE, None, FeeQuote(9)),
-        (FeeModel.LEGACY, 7, FeeQuote(9)),
-        (FeeModel.LEGACY, None, FeeQuote(9)),
+        (FeeModel.BLOCK_BASE_FEE, None, FeeQuote(Wei(9))),
+        (FeeModel.NODE_GAS_PRICE, None, FeeQuote(Wei(9))),
+        (FeeModel.LEGACY, 7, FeeQuote(Wei(9))),
+        (FeeModel.LEGACY, None, FeeQuote(Wei(9))),
         # A relay's blocks tell what was paid in them, or 0, and it refuses less than its own price.
-        (FeeModel.NODE_GAS_PRICE, 7, FeeQuote(11, 9, 2)),
-        (FeeModel.NODE_GAS_PRICE, 0, FeeQuote(11, 9, 2)),
-        (FeeModel.BLOCK_BASE_FEE, 0, FeeQuote(11, 9, 2)),
-        (FeeModel.BLOCK_BASE_FEE, 7, FeeQuote(9, 7, 2)),
+        (FeeModel.NODE_GAS_PRICE, 7, FeeQuote(Wei(11), base_fee_wei=Wei(9), priority_fee_wei=Wei(2))),
+        (FeeModel.NODE_GAS_PRICE, 0, FeeQuote(Wei(11), base_fee_wei=Wei(9), priority_fee_wei=Wei(2))),
+        (FeeModel.BLOCK_BASE_FEE, 0, FeeQuote(Wei(11), base_fee_wei=Wei(9), priority_fee_wei=Wei(2))),
+        (FeeModel.BLOCK_BASE_FEE, 7, FeeQuote(Wei(9), base_fee_wei=Wei(7), priority_fee_wei=Wei(2))),
     ],
 )
 async def test_where_the_price_is_read(model: FeeModel, base_fee: int | None, expected: FeeQuote) -> None:
@@ -447,14 +474,16 @@ async def test_the_block_that_used_a_nonce_is_found_with_few_questions(sent: lis
         return {**place, "status": hex(used % 2), "gasUsed": hex(used)}
 
     rpc = node(eth_getTransactionCount=count, eth_getBlockByNumber=get_block, eth_getTransactionReceipt=receipt)
-    found = await EvmRail(rpc).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), nonce)
+    found = await EvmRail(rpc).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), Nonce(nonce))
     if nonce >= counts[-1]:
         assert found is None
     else:
         number = next(number for number, total in enumerate(counts) if total > nonce)
         call = ContractCall(CONTRACT, bytes([nonce]))
         second = datetime.fromtimestamp(1, UTC)
-        assert found == SeenTransaction(hashes[nonce], number, "0xab", second, nonce, nonce % 2 == 1, call)
+        assert found == SeenTransaction(
+            hashes[nonce], BlockNumber(number), "0xab", second, nonce, nonce % 2 == 1, call
+        )
         age = len(sent) - 1 - number
         assert min(asked) >= len(sent) - 1 - 2 * (age + 1), "no older state than twice the age"
     assert len(asked) <= 2 + 2 * len(sent).bit_length()
@@ -467,7 +496,7 @@ async def test_a_node_without_old_state_is_named() -> None:
         eth_getTransactionCount=lambda account, tag: "0x9" if int(tag, 16) > 50 else refusal,
     )
     with pytest.raises(RpcUnavailableError, match=r"archive node.*missing trie node"):
-        await EvmRail(rpc).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), 3)
+        await EvmRail(rpc).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), Nonce(3))
 
 
 @pytest.mark.parametrize(
@@ -476,7 +505,7 @@ async def test_a_node_without_old_state_is_named() -> None:
 async def test_a_block_that_lacks_the_transaction_makes_the_node_unavailable(transactions: object) -> None:
     rpc = node(eth_getBlockByNumber=block(0, transactions=transactions), eth_getTransactionCount="0x1")
     with pytest.raises(RpcUnavailableError):
-        await EvmRail(rpc).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), 0)
+        await EvmRail(rpc).transaction_with_nonce(EvmAddress(ACCOUNTS[0]), Nonce(0))
 
 
 async def test_the_chains_identity_is_asked_for_again_after_some_seconds() -> None:
@@ -516,11 +545,11 @@ async def test_a_malformed_receipt_makes_the_node_unavailable(missing: str) -> N
 # ------------------------------------------------------------------------------------------------ contracts
 
 contracts = EvmContracts(node())
-PAYEES = [PAYEE, "0x" + "22" * 20]
+PAYEES = [PAYEE, HolderAddress("0x" + "22" * 20)]
 
 
 def paying(kind: ExecutionKind, reference_id: int = 0, total_base_units: int = 0) -> Execution:
-    return Execution(kind, reference_id, total_base_units, tuple(PAYEES))
+    return execution_of(kind, reference_id, total_base_units, tuple(PAYEES))
 
 
 SHARES = paying(ExecutionKind.AMOUNT_SNAPSHOT, 7, 1_000)
@@ -541,8 +570,10 @@ def test_our_own_calls_are_recognised() -> None:
     triggering = contracts.trigger_snapshots(TOKEN)
     assert (triggering.to, triggering.data.hex()) == (TOKEN, "32194dbb")
     assert contracts.recognise(triggering) == RecognisedCall(CallKind.TRIGGER_SNAPSHOTS)
-    sweep = contracts.sweep(CONTRACT, MONEY, 5)
-    assert contracts.recognise(sweep) == RecognisedCall(CallKind.SWEEP, sweep_to=str(MONEY), sweep_base_units=5)
+    sweep = contracts.sweep(CONTRACT, MONEY, BaseUnits(5))
+    assert contracts.recognise(sweep) == RecognisedCall(
+        CallKind.SWEEP, sweep_to=str(MONEY), sweep_base_units=BaseUnits(5)
+    )
     assert sweep.to == CONTRACT
     assert sweep.data.hex() == "609efbe5" + encode(["address", "uint256"], [str(MONEY), 5]).hex()
 
@@ -562,7 +593,7 @@ BATCH = BATCHES[0]
         # The length of the list says more than there is.
         ContractCall(CONTRACT, BATCH.replace((2).to_bytes(32, "big"), (2**255).to_bytes(32, "big"))),
         ContractCall(CONTRACT, BATCH[:4] + b"\xff" * (len(BATCH) - 4)),
-        ContractCall(CONTRACT, contracts.sweep(CONTRACT, MONEY, 5).data[:-1]),
+        ContractCall(CONTRACT, contracts.sweep(CONTRACT, MONEY, BaseUnits(5)).data[:-1]),
         # A creation, whatever its code begins with.
         ContractCall(None, BATCH),
     ],
@@ -612,13 +643,13 @@ async def test_why_a_token_refuses_a_payee(answer: object, why: str) -> None:
         assert call == {"from": str(CONTRACT), "to": str(MONEY), "data": "0x" + transfer.hex()}
         return answer
 
-    assert await EvmContracts(node(eth_call=eth_call)).why_refused(CONTRACT, MONEY, PAYEE, 9) == why
+    assert await EvmContracts(node(eth_call=eth_call)).why_refused(CONTRACT, MONEY, PAYEE, BaseUnits(9)) == why
 
 
 async def test_a_node_that_simulates_nothing_blames_no_payee() -> None:
     limited = EvmContracts(node(eth_call=error(-32005, "limit exceeded")))
     with pytest.raises(RpcUnavailableError, match="limit exceeded"):
-        await limited.why_refused(CONTRACT, MONEY, PAYEE, 9)
+        await limited.why_refused(CONTRACT, MONEY, PAYEE, BaseUnits(9))
 
 
 @pytest.mark.parametrize("held", [interfaces.PAYOUT_ROLE, interfaces.CASHOUT_ROLE, interfaces.TRANSFERER_ROLE])
@@ -674,7 +705,9 @@ def log(address: EvmAddress, topics: Sequence[bytes], data: bytes, number: int) 
 @given(st.integers(1, 2_500), st.integers(0, 50), st.integers(0, 6_000))
 async def test_windows_cover_a_range_once_and_keep_to_the_nodes_limit(most: int, start: int, size: int) -> None:
     logs = Logs(most)
-    await logs.contracts.executions(CONTRACT, start, start + size - 1)
+    await logs.contracts.executions(
+        CONTRACT, from_block=BlockNumber(start), to_block=BlockNumber(start + size - 1)
+    )
     covered = [number for first, last in logs.windows for number in range(first, last + 1)]
     assert covered == list(range(start, start + size))
     assert all(last - first < 1_000 for first, last in logs.windows)
@@ -684,7 +717,7 @@ async def test_windows_cover_a_range_once_and_keep_to_the_nodes_limit(most: int,
 async def test_windows_grow_again_behind_a_crowded_block() -> None:
     """Nodes refuse by the number of logs too."""
     logs = Logs(10_000, crowded_block=700)
-    await logs.contracts.executions(CONTRACT, 1, 6_000)
+    await logs.contracts.executions(CONTRACT, from_block=BlockNumber(1), to_block=BlockNumber(6_000))
     assert (700, 700) in logs.windows
     assert logs.windows[-1] == (logs.windows[-1][0], 6_000)
     assert max(last - first + 1 for first, last in logs.windows if first > 700) == 1_000
@@ -693,7 +726,7 @@ async def test_windows_grow_again_behind_a_crowded_block() -> None:
 
 async def test_a_node_that_refuses_a_single_block_is_unavailable() -> None:
     with pytest.raises(RpcUnavailableError, match="logs of block 3"):
-        await Logs(0).contracts.executions(CONTRACT, 3, 9)
+        await Logs(0).contracts.executions(CONTRACT, from_block=BlockNumber(3), to_block=BlockNumber(9))
 
 
 async def test_executions_are_read_with_their_transactions() -> None:
@@ -707,8 +740,8 @@ async def test_executions_are_read_with_their_transactions() -> None:
         log(CONTRACT, [event.topic], data, 4),
     ]
     logs = Logs(1_000, entries)
-    found = await logs.contracts.executions(CONTRACT, 0, 3_000)
-    execution = ExecutionEvent(SHARES, (PAYEES[0],), {PAYEES[1]: 400})
+    found = await logs.contracts.executions(CONTRACT, from_block=BlockNumber(0), to_block=BlockNumber(3_000))
+    execution = ExecutionEvent(SHARES, (PAYEES[0],), money({PAYEES[1]: 400}))
     assert [(each.block_number, each.transaction_hash, each.event) for each in found] == [
         (number, f"0x{number:064x}", execution) for number in (4, 2_500)
     ]
@@ -728,7 +761,9 @@ async def test_transfers_are_asked_for_by_their_sender() -> None:
     amount = encode(["uint256"], [2**255])
     # The second is an NFT's: its amount is indexed.
     logs = Logs(1_000, [log(MONEY, topics, amount, 8), log(MONEY, [*topics, amount], b"", 9)])
-    (found,) = await logs.contracts.outgoing_transfers(MONEY, CONTRACT, 1, 20)
+    (found,) = await logs.contracts.outgoing_transfers(
+        MONEY, CONTRACT, from_block=BlockNumber(1), to_block=BlockNumber(20)
+    )
     assert (found.to, found.amount_base_units, found.block_number) == (PAYEE, 2**255, 8)
     assert found.transaction_hash == f"0x{8:064x}"
     assert logs.asked == [(str(MONEY), ["0x" + each.hex() for each in topics[:2]])]

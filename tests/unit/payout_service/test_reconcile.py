@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from payout_service.application.audit import reconcile_evidence, reconcile_findings, reconcile_treasury
@@ -30,9 +31,10 @@ from payout_service.domain.payments import PaymentState, Tallies
 from payout_service.domain.payout import Payout, PayoutState
 from payout_service.domain.progress import Progress
 from payout_service.domain.retry import RetryPolicy
-from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.domain.settlement import ExecutionKind
 from payout_service.domain.transaction import ContractCall
 from payout_service.domain.treasury import treasury_key
+from tests.support.payout.amounts import execution_of
 from tests.support.payout.memory_chain import CONTRACT, TOKEN, TREASURER, holder
 from tests.support.payout.memory_database import MemoryPayments, PaymentRow
 from tests.support.payout.stage import ASSET_ID, Stage, engine_settings, ready_contract
@@ -125,8 +127,8 @@ def key() -> RequestKey:
     return RequestKey(uuid4(), "Method", b"", "anonymous")
 
 
-def pay_call(stage: Stage, snapshot_id: int, payees: list[str], total: int = TOTAL) -> ContractCall:
-    execution = Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, tuple(payees))
+def pay_call(stage: Stage, snapshot_id: int, payees: list[HolderAddress], total: int = TOTAL) -> ContractCall:
+    execution = execution_of(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, tuple(payees))
     return stage.chain.pay_batch(CONTRACT, TOKEN, execution)
 
 
@@ -205,7 +207,7 @@ async def test_a_cancelled_payout_is_sound(state: PayoutState) -> None:
 async def test_a_sweep_and_a_second_payout_are_sound() -> None:
     stage = Stage()
     payout_id = await completed(stage)
-    await sweep_leftover(stage.engine, SweepLeftover(key(), ASSET_ID, TREASURER, 500))
+    await sweep_leftover(stage.engine, SweepLeftover(key(), ASSET_ID, TREASURER, BaseUnits(500)))
     other = await stage.request(1_000)
     await run_and_look(stage, other, is_in(PayoutState.COMPLETED))
     assert stage.chain.money_of(TREASURER.value) == 500
@@ -280,7 +282,7 @@ async def test_a_tampered_amount_is_found_as_plan_ledger_and_evidence() -> None:
     stage = Stage()
     payout_id = await completed(stage)
     before = tamper(
-        stage, payout_id, 4, lambda row: replace(row, planned=replace(row.planned, amount_base_units=1))
+        stage, payout_id, 4, lambda row: replace(row, planned=replace(row.planned, amount_base_units=BaseUnits(1)))
     )
     found = {each.finding.kind: each.finding for each in (await look(stage, payout_id)).discrepancies}
     assert set(found) == {_K.PLAN_CHANGED, _K.LEDGER_DIFFERS, _K.PAYMENT_WITHOUT_EVIDENCE}
@@ -304,7 +306,9 @@ async def test_a_tampered_holder_is_found_on_both_sides() -> None:
     stage = Stage()
     payout_id = await completed(stage)
     thief = "0x" + "99" * 20
-    tamper(stage, payout_id, 4, lambda row: replace(row, planned=replace(row.planned, holder=thief)))
+    tamper(
+        stage, payout_id, 4, lambda row: replace(row, planned=replace(row.planned, holder=HolderAddress(thief)))
+    )
     found = {(each.finding.kind, each.finding.subject) for each in (await look(stage, payout_id)).discrepancies}
     assert found == {
         (_K.PLAN_CHANGED, ""),
@@ -460,7 +464,9 @@ async def test_a_payee_that_another_execution_paid_is_checked_against_that_one()
     (found,) = (await look(stage, payout_id, alarms)).discrepancies
     assert (found.finding.kind, found.finding.subject) == (_K.OUTSIDE_TRANSFER, foreign)
     assert alarms.found == [_K.OUTSIDE_TRANSFER]
-    tamper(stage, payout_id, 3, lambda row: replace(row, planned=replace(row.planned, amount_base_units=1)))
+    tamper(
+        stage, payout_id, 3, lambda row: replace(row, planned=replace(row.planned, amount_base_units=BaseUnits(1)))
+    )
     assert _K.PAYMENT_WITHOUT_EVIDENCE in await kinds(stage, payout_id)
 
 
@@ -614,7 +620,7 @@ async def test_an_outside_transfer_is_found_once_and_stays() -> None:
 async def test_an_outside_transfer_is_explained_once_the_journal_knows_its_transaction() -> None:
     stage = Stage()
     payout_id = await completed(stage)
-    await sweep_leftover(stage.engine, SweepLeftover(key(), ASSET_ID, TREASURER, 500))
+    await sweep_leftover(stage.engine, SweepLeftover(key(), ASSET_ID, TREASURER, BaseUnits(500)))
     await stage.rounds(6)
     (intent,) = [each for each in stage.database.intents() if each.key.startswith("sweep/")]
     assert intent.outcome is not None

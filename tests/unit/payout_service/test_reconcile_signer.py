@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.chain.quantities import BaseUnits
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from libs.payout_terms.terms import PayeeRules
@@ -21,10 +22,11 @@ from payout_service.application.sending.chain_identity import WrongChainError
 from payout_service.application.treasury.sweep_leftover import SweepLeftover, sweep_leftover
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
-from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.domain.settlement import ExecutionKind
 from payout_service.domain.sweep import SweepState
 from payout_service.domain.transaction import IntentState
 from payout_service.domain.waits import told
+from tests.support.payout.amounts import execution_of
 from tests.support.payout.memory_chain import CONTRACT, GWEI, OTHER_SIGNER, SIGNER, TOKEN, TREASURER, holder
 from tests.support.payout.stage import ASSET_ID, Stage, engine_settings
 from tests.support.payout.terms_of import terms_of
@@ -115,7 +117,7 @@ async def test_a_foreign_batch_on_our_snapshot_pays_its_payees_once() -> None:
     stage.clock.advance(5)
     await advance_one_payout(stage.engine)
     await stage.drive()
-    execution = Execution(ExecutionKind.AMOUNT_SNAPSHOT, 1, TOTAL, (holder(0), holder(5)))
+    execution = execution_of(ExecutionKind.AMOUNT_SNAPSHOT, 1, TOTAL, (holder(0), holder(5)))
     call = stage.chain.pay_batch(CONTRACT, TOKEN, execution)
     stage.chain.use_nonce_elsewhere(call)
     await halt(stage)
@@ -303,7 +305,7 @@ async def test_a_sweep_that_a_backup_has_not_sent_is_adopted() -> None:
     stage = Stage([1, 1])
     await stage.add_asset()
     stage.chain.deposit(1_000)
-    command = SweepLeftover(key(), ASSET_ID, TREASURER, 400)
+    command = SweepLeftover(key(), ASSET_ID, TREASURER, BaseUnits(400))
     sweep = await sweep_leftover(stage.engine, command)
     backup = stage.database.backup()
     await stage.rounds(8)
@@ -324,7 +326,7 @@ async def test_a_sweep_that_no_backup_knows_needs_an_operator() -> None:
     payout_id = await stage.request(500)
     await stage.run(payout_id)
     backup = stage.database.backup()
-    await sweep_leftover(stage.engine, SweepLeftover(key(), ASSET_ID, TREASURER, 100))
+    await sweep_leftover(stage.engine, SweepLeftover(key(), ASSET_ID, TREASURER, BaseUnits(100)))
     await stage.rounds(8)
     swept = hashes(stage)[-1]
     stage.database.restore(backup)
@@ -378,7 +380,7 @@ async def test_a_strangers_total_of_nothing_speaks_for_no_percentage() -> None:
     assert (await stage.run(payout_id)).state is PayoutState.COMPLETED
     (snapshot_id,) = stage.chain.state.snapshots
     stage.database.restore(backup)
-    stage.chain.pay_elsewhere(Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, 0, (holder(3),)))
+    stage.chain.pay_elsewhere(execution_of(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, 0, (holder(3),)))
     stage.chain.mine(3)
     await halt(stage)
     error = await refused(stage)

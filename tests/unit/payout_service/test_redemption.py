@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from libs.chain.quantities import TokenUnits
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.application.life.control_payout import (
@@ -19,8 +20,9 @@ from payout_service.application.planning.plan_payout import plan_payout
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import MOST_ROUNDS, Payout, PayoutState
 from payout_service.domain.retry import RetryPolicy
-from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.domain.settlement import ExecutionKind
 from payout_service.domain.treasury import treasury_key
+from tests.support.payout.amounts import execution_of
 from tests.support.payout.memory_chain import CONTRACT, SIGNER, TOKEN, holder
 from tests.support.payout.memory_node import Block
 from tests.support.payout.stage import Stage, engine_settings, ready_contract
@@ -250,7 +252,7 @@ async def test_rounds_are_bounded_and_the_operator_is_told() -> None:
 
     def issued(block: Block, _: str) -> None:
         if not block.state.free(holder(0)):
-            block.state.holdings.append((holder(0), 1))
+            block.state.holdings.append((holder(0), TokenUnits(1)))
 
     while stage.payout(payout_id).state not in (S.COMPLETED, S.INCOMPLETE):
         stage.chain.happen(issued)
@@ -631,7 +633,7 @@ async def test_who_another_execution_has_redeemed_is_paid_by_that_one() -> None:
     stage = staged([10, 20, 30])
     payout_id = await request_of(stage, PayoutKind.REDEMPTION)
     await stage.run_to(payout_id, S.EXECUTING)
-    stage.chain.pay_elsewhere(Execution(ExecutionKind.CASH_OUT, 0, 0, (holder(1),)))
+    stage.chain.pay_elsewhere(execution_of(ExecutionKind.CASH_OUT, 0, 0, (holder(1),)))
     stage.chain.mine(4)
     (elsewhere,) = (each.transaction_hash for block in stage.chain.blocks for each in block.executions)
     payout = await stage.run(payout_id)
@@ -646,7 +648,7 @@ async def test_who_another_execution_has_just_redeemed_is_paid_by_that_one_when_
     stage = staged([10, 20, 30])
     payout_id = await request_of(stage, PayoutKind.REDEMPTION)
     await stage.run_to(payout_id, S.EXECUTING)
-    stage.chain.pay_elsewhere(Execution(ExecutionKind.CASH_OUT, 0, 0, (holder(1),)))
+    stage.chain.pay_elsewhere(execution_of(ExecutionKind.CASH_OUT, 0, 0, (holder(1),)))
     stage.chain.mine()
     payout = await stage.run(payout_id)
     assert payout.state is S.COMPLETED
@@ -660,7 +662,7 @@ async def test_what_is_redeemed_elsewhere_in_part_is_paid_in_part() -> None:
     stage = staged([10, 20, 30])
     payout_id = await request_of(stage, PayoutKind.REDEMPTION)
     await stage.run_to(payout_id, S.EXECUTING)
-    stage.chain.pay_elsewhere(Execution(ExecutionKind.CASH_OUT, 0, 0, (holder(1),)))
+    stage.chain.pay_elsewhere(execution_of(ExecutionKind.CASH_OUT, 0, 0, (holder(1),)))
     stage.chain.mine()
     stage.chain.transfer(holder(2), holder(1), 7)
     stage.chain.mine(3)
@@ -676,7 +678,7 @@ async def test_what_is_redeemed_elsewhere_in_part_is_paid_in_part() -> None:
 async def test_what_was_paid_before_the_listing_pays_nobody_again() -> None:
     """In the listing's own block: it is what was left behind that. Sold since, nothing is due."""
     stage = staged([10])
-    stage.chain.pay_elsewhere(Execution(ExecutionKind.CASH_OUT, 0, 0, (holder(0),)))
+    stage.chain.pay_elsewhere(execution_of(ExecutionKind.CASH_OUT, 0, 0, (holder(0),)))
     stage.chain.mine()
     number = len(stage.chain.blocks) - 1
     stage.chain.balances = [(holder(0), 9)]
@@ -706,7 +708,7 @@ async def test_what_is_due_more_than_planned_is_promised_before_it_is_sent() -> 
     await stage.run_to(payout_id, S.EXECUTING)
 
     def issued(block: Block, _: str) -> None:
-        block.state.holdings[0] = (holder(0), 12)
+        block.state.holdings[0] = (holder(0), TokenUnits(12))
 
     stage.chain.happen(issued)
     stage.chain.mine()

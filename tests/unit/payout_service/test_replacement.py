@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from libs.chain.quantities import Wei
 from payout_service.domain.fees import Fees
 from payout_service.domain.transaction import IntentState, TransactionIntent
 from payout_service.domain.waits import told
@@ -41,11 +42,13 @@ async def succeed(stage: Stage, key: str = KEY) -> TransactionIntent:
 async def test_what_offers_too_little_is_replaced_with_the_same_nonce_and_call() -> None:
     stage = Stage()
     first = (await sent(stage)).attempts[0]
-    assert first.fees == Fees(3 * GWEI, GWEI)
+    assert first.fees == Fees(max_fee_per_gas_wei=Wei(3 * GWEI), max_priority_fee_per_gas_wei=Wei(GWEI))
     await outbid(stage)
     intent = stage.database.intent(KEY)
     assert [attempt.number for attempt in intent.attempts] == [1, 2]
-    assert intent.attempts[1].fees == Fees(41 * GWEI, GWEI * 9 // 8)
+    assert intent.attempts[1].fees == Fees(
+        max_fee_per_gas_wei=Wei(41 * GWEI), max_priority_fee_per_gas_wei=Wei(GWEI * 9 // 8)
+    )
     assert not intent.attempts[1].is_no_op
     before, after = (json.loads(attempt.raw) for attempt in intent.attempts)
     assert {**after, "signature": 1} == before, (
@@ -85,9 +88,9 @@ async def test_what_offers_enough_is_sent_again_and_not_replaced_while_there_is_
     assert stage.chain.signed == [0]
     assert len(set(stage.chain.broadcasts)) == 1
     await stage.drive(PATIENCE_SECONDS)
-    assert stage.database.intent(KEY).attempts[1].fees == Fees(3 * GWEI * 9 // 8, GWEI * 9 // 8), (
-        "it may be the tip"
-    )
+    assert stage.database.intent(KEY).attempts[1].fees == Fees(
+        max_fee_per_gas_wei=Wei(3 * GWEI * 9 // 8), max_priority_fee_per_gas_wei=Wei(GWEI * 9 // 8)
+    ), "it may be the tip"
 
 
 async def test_what_is_behind_another_is_not_replaced_whatever_it_offers() -> None:
@@ -190,10 +193,13 @@ async def test_on_a_chain_without_base_fees_the_price_is_raised() -> None:
     stage = Stage()
     stage.chain.is_legacy = True
     intent = await sent(stage)
-    assert intent.attempts[0].fees == Fees(2 * GWEI, None)
+    assert intent.attempts[0].fees == Fees(max_fee_per_gas_wei=Wei(2 * GWEI), max_priority_fee_per_gas_wei=None)
     await outbid(stage, 4)
     fees = [attempt.fees for attempt in stage.database.intent(KEY).attempts]
-    assert fees == [Fees(2 * GWEI, None), Fees(5 * GWEI, None)]
+    assert fees == [
+        Fees(max_fee_per_gas_wei=Wei(2 * GWEI), max_priority_fee_per_gas_wei=None),
+        Fees(max_fee_per_gas_wei=Wei(5 * GWEI), max_priority_fee_per_gas_wei=None),
+    ]
     await succeed(stage)
 
 

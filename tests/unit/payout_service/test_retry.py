@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from libs.chain.quantities import HolderAddress
 from payout_service.domain.payments import RETRIABLE_REASONS, FailureReason
 from payout_service.domain.retry import RetryPolicy
 from tests.support.payout.memory_database import START
@@ -13,7 +14,7 @@ REFUSED, UNFUNDED = FailureReason.TRANSFER_REFUSED, FailureReason.UNFUNDED
 
 
 def delay_seconds(tries: int, reason: FailureReason = REFUSED, payee: str = "0xa") -> float:
-    at = POLICY.next_try(reason, tries, START, payee)
+    at = POLICY.next_try(reason, tries, START, HolderAddress(payee))
     assert at
     return (at - START).total_seconds()
 
@@ -29,7 +30,7 @@ def test_no_delay_is_longer_than_the_longest_and_its_quarter() -> None:
 
 def test_a_huge_number_of_tries_still_has_a_delay() -> None:
     patient = RetryPolicy(max_tries=10**9, first_delay_seconds=1, longest_delay_seconds=60)
-    at = patient.next_try(REFUSED, 10**6, START, "0xa")
+    at = patient.next_try(REFUSED, 10**6, START, HolderAddress("0xa"))
     assert at
     assert at - START <= timedelta(seconds=75)
 
@@ -37,9 +38,9 @@ def test_a_huge_number_of_tries_still_has_a_delay() -> None:
 @pytest.mark.parametrize("reason", sorted(RETRIABLE_REASONS))
 def test_tries_are_bounded(reason: FailureReason) -> None:
     most = 20 if reason is UNFUNDED else 5
-    assert POLICY.next_try(reason, most - 1, START, "0xa") is not None
-    assert POLICY.next_try(reason, most, START, "0xa") is None
-    assert POLICY.next_try(reason, most + 1, START, "0xa") is None
+    assert POLICY.next_try(reason, most - 1, START, HolderAddress("0xa")) is not None
+    assert POLICY.next_try(reason, most, START, HolderAddress("0xa")) is None
+    assert POLICY.next_try(reason, most + 1, START, HolderAddress("0xa")) is None
 
 
 def test_payees_that_failed_together_do_not_come_back_together() -> None:

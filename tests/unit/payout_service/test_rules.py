@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from libs.chain.quantities import BaseUnits, HolderAddress, TokenUnits
 from libs.payout_terms.terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
 from payout_service.domain.payee_rules import unsupported_rule, withholding_of, withholds
 from payout_service.domain.payments import PaymentState
@@ -20,9 +21,9 @@ from payout_service.domain.plan import (
     Treatment,
     net_total,
     plan_entitlements,
-    plan_payments,
     spread_total,
 )
+from tests.support.payout.amounts import assert_identity, entitlement, shares
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.stage import Stage
 from tests.support.payout.terms_of import terms_of
@@ -49,15 +50,19 @@ def rules_of(draw: st.DrawFn, count: int) -> PayeeRules:
     )
 
 
-def listed(held: list[int]) -> list[tuple[str, int]]:
+def listed(held: list[int]) -> list[tuple[HolderAddress, int]]:
     return [(holder(number), balance) for number, balance in enumerate(held)]
+
+
+def spread_of(total: int, supply: int, excluded: int) -> int:
+    return spread_total(BaseUnits(total), total_supply=TokenUnits(supply), excluded_balance=TokenUnits(excluded))
 
 
 def call_total_of(rules: PayeeRules, total: int, supply: int, held: list[int]) -> int:
     if rules.excluded_share is ExcludedShare.KEEP:
         return total
     excluded = sum(balance for each, balance in listed(held) if each in rules.excluded)
-    return spread_total(total, supply, excluded)
+    return spread_of(total, supply, excluded)
 
 
 def summed(
@@ -67,7 +72,12 @@ def summed(
     call_total: int | None = None,
     kind: PayoutKind = PayoutKind.SNAPSHOT,
 ) -> PlanTotals:
-    plan = PlanSum(kind, declared, supply, call_total)
+    plan = PlanSum(
+        kind,
+        None if declared is None else BaseUnits(declared),
+        TokenUnits(supply),
+        call_total_base_units=None if call_total is None else BaseUnits(call_total),
+    )
     for row in rows:
         plan.add(row)
     return plan.totals()
@@ -85,7 +95,7 @@ def test_the_parts_of_every_mix_make_the_declared_total(
     excluded = sum(balance for each, balance in listed(held) if each in rules.excluded)
     assume(supply and (rules.excluded_share is ExcludedShare.KEEP or excluded < supply))
     call_total = call_total_of(rules, total, supply, held)
-    rows = plan_payments(0, listed(held), call_total, supply, rules)
+    rows = shares(0, listed(held), call_total, supply, rules)
     plan = summed(rows, total, supply, call_total)
 
     assert sum(row.gross_base_units for row in rows) <= total, "never more than what was declared"
@@ -102,12 +112,10 @@ def test_the_parts_of_every_mix_make_the_declared_total(
     assert plan.zero_due_count == sum(row.first_state is PaymentState.ZERO_DUE for row in rows)
     assert plan.holder_count == len(rows)
     paid = plan.payable_base_units - plan.deferred_base_units
-    plan.assert_identity(declared_base_units=total, paid_base_units=paid, open_base_units=plan.deferred_base_units)
+    assert_identity(plan, total, paid=paid, still_open=plan.deferred_base_units)
     for off in (-1, 1):
         with pytest.raises(AccountingIdentityError):
-            plan.assert_identity(
-                declared_base_units=total, paid_base_units=paid, open_base_units=plan.deferred_base_units + off
-            )
+            assert_identity(plan, total, paid=paid, still_open=plan.deferred_base_units + off)
 
 
 @given(data=st.data(), total=totals, held=holdings)
@@ -115,7 +123,7 @@ def test_each_row_is_what_the_contract_would_pay(data: st.DataObject, total: int
     supply = sum(held)
     rules = data.draw(rules_of(len(held)))
     assume(supply)
-    rows = plan_payments(3, listed(held), total, supply, rules)
+    rows = shares(3, listed(held), total, supply, rules)
     assert [(row.ordinal, row.holder, row.balance) for row in rows] == [
         (3 + number, *each) for number, each in enumerate(listed(held))
     ]
@@ -144,7 +152,7 @@ def test_each_row_is_what_the_contract_would_pay(data: st.DataObject, total: int
 
 def test_an_excluded_share_is_kept() -> None:
     rules = PayeeRules(excluded=frozenset({holder(1), holder(7)}))
-    rows = plan_payments(0, listed([50, 30, 20]), 999, 100, rules)
+    rows = shares(0, listed([50, 30, 20]), 999, 100, rules)
     assert [(row.amount_base_units, row.excluded_base_units) for row in rows] == [(499, 0), (0, 299), (199, 0)]
     plan = summed(rows, 999, 100)
     assert (plan.payable_base_units, plan.excluded_base_units, plan.excluded_count) == (698, 299, 1)
@@ -153,9 +161,9 @@ def test_an_excluded_share_is_kept() -> None:
 
 def test_an_excluded_share_is_spread_by_a_larger_total() -> None:
     rules = PayeeRules(excluded=frozenset({holder(1)}), excluded_share=SPREAD)
-    call_total = spread_total(1_000, 100, 30)
+    call_total = spread_of(1_000, 100, 30)
     assert call_total == 1_428
-    rows = plan_payments(0, listed([50, 30, 20]), call_total, 100, rules)
+    rows = shares(0, listed([50, 30, 20]), call_total, 100, rules)
     assert [row.amount_base_units for row in rows] == [714, 0, 285]
     plan = summed(rows, 1_000, 100, call_total)
     assert (plan.excluded_base_units, plan.excluded_count) == (0, 1), "its share has gone to the others"
@@ -167,30 +175,30 @@ def test_the_spread_total_is_the_largest_that_pays_the_others_no_more_than_the_t
     total: int, supply: int, share: object
 ) -> None:
     excluded = min(int(supply * share), supply - 1)  # type: ignore[operator]
-    spread = spread_total(total, supply, excluded)
+    spread = spread_of(total, supply, excluded)
     assert spread * (supply - excluded) <= total * supply < (spread + 1) * (supply - excluded)
     assert spread >= total
-    assert spread_total(total, supply, 0) == total
+    assert spread_of(total, supply, 0) == total
 
 
 @pytest.mark.parametrize("excluded", [-1, 100, 101])
 def test_nothing_is_spread_where_nobody_else_holds_anything(excluded: int) -> None:
     with pytest.raises(ValueError, match="cannot be excluded"):
-        spread_total(1_000, 100, excluded)
-    assert spread_total(1_000, 100, 99) == 100_000
+        spread_of(1_000, 100, excluded)
+    assert spread_of(1_000, 100, 99) == 100_000
 
 
 def test_when_everybody_is_excluded_all_shares_are_kept() -> None:
     rules = PayeeRules(excluded=frozenset(each for each, _ in listed([60, 40])))
-    plan = summed(plan_payments(0, listed([60, 40]), 1_000, 100, rules), 1_000, 100)
+    plan = summed(shares(0, listed([60, 40]), 1_000, 100, rules), 1_000, 100)
     assert (plan.payable_base_units, plan.excluded_base_units, plan.excluded_count) == (0, 1_000, 2)
 
 
 def test_frozen_tokens_get_a_share_of_the_spread_total_too() -> None:
     """The contract divides by the whole supply: what frozen tokens would get stays with it."""
     rules = PayeeRules(excluded=frozenset({holder(1)}), excluded_share=SPREAD)
-    call_total = spread_total(1_000, 100, 20)
-    rows = plan_payments(0, listed([40, 20]), call_total, 100, rules)
+    call_total = spread_of(1_000, 100, 20)
+    rows = shares(0, listed([40, 20]), call_total, 100, rules)
     plan = summed(rows, 1_000, 100, call_total)
     assert (call_total, plan.payable_base_units, plan.frozen_share_base_units) == (1_250, 500, 500)
     assert plan.rounding_dust_base_units == 0
@@ -202,7 +210,7 @@ def test_frozen_tokens_get_a_share_of_the_spread_total_too() -> None:
 def test_withholding_goes_by_the_holders_rate_first() -> None:
     rules = PayeeRules(withholding_basis_points=2_500, withholding_by_holder={holder(1): 0, holder(2): WHOLE})
     assert [withholding_of(rules, holder(number)) for number in range(3)] == [2_500, 0, WHOLE]
-    rows = plan_payments(0, listed([1, 1, 1]), 301, 3, rules)
+    rows = shares(0, listed([1, 1, 1]), 301, 3, rules)
     # floor(301 x 3/4) = 225; a third of it is 75, and a third of 301 is 100.
     assert [(row.amount_base_units, row.withheld_base_units) for row in rows] == [(75, 25), (100, 0), (0, 100)]
     assert rows[2].first_state is PaymentState.ZERO_DUE, "all of it is withheld: nothing is sent"
@@ -212,7 +220,7 @@ def test_withholding_goes_by_the_holders_rate_first() -> None:
 
 @given(total=totals, rate=rates)
 def test_the_net_total_is_rounded_down(total: int, rate: int) -> None:
-    net = net_total(total, rate)
+    net = net_total(BaseUnits(total), rate)
     assert net * WHOLE <= total * (WHOLE - rate) < (net + 1) * WHOLE
 
 
@@ -238,7 +246,7 @@ def test_some_withholding_is_withholding() -> None:
 )
 def test_who_is_due_less_than_the_minimum_waits(minimum: int, states: list[str]) -> None:
     rules = PayeeRules(minimum_base_units=minimum)
-    rows = plan_payments(0, listed([0, 10, 20, 70]), 100, 100, rules)
+    rows = shares(0, listed([0, 10, 20, 70]), 100, 100, rules)
     assert [row.first_state for row in rows] == states
     assert [row.first_state for row in plan_entitlements(0, owed(0, 10, 20, 70), rules)] == states
     plan = summed(rows, 100, 100)
@@ -248,7 +256,7 @@ def test_who_is_due_less_than_the_minimum_waits(minimum: int, states: list[str])
 
 def test_the_net_amount_is_compared_with_the_minimum() -> None:
     rules = PayeeRules(minimum_base_units=50, withholding_basis_points=5_000)
-    (row,) = plan_payments(0, listed([100]), 99, 100, rules)
+    (row,) = shares(0, listed([100]), 99, 100, rules)
     assert (row.amount_base_units, row.first_state) == (49, PaymentState.DEFERRED)
 
 
@@ -256,7 +264,7 @@ def test_the_net_amount_is_compared_with_the_minimum() -> None:
 
 
 def owed(*amounts: int) -> list[Entitlement]:
-    return [Entitlement(holder(number), number + 1, amount) for number, amount in enumerate(amounts)]
+    return [entitlement(holder(number), number + 1, amount) for number, amount in enumerate(amounts)]
 
 
 def test_the_assets_amounts_are_taken_as_they_are() -> None:
@@ -276,13 +284,13 @@ def test_the_rows_make_the_total_where_the_asset_tells_the_amounts(kind: PayoutK
     plan = summed(rows, None, 1_000, kind=kind)
     assert (plan.payable_base_units, plan.rounding_dust_base_units, plan.frozen_share_base_units) == (159, 0, 0)
     assert (plan.zero_due_count, plan.deferred_count, plan.deferred_base_units) == (1, 1, 9)
-    plan.assert_identity(declared_base_units=159, paid_base_units=150, open_base_units=9)
+    assert_identity(plan, 159, paid=150, still_open=9)
 
 
 @pytest.mark.parametrize("kind", PayoutKind)
 def test_only_a_snapshot_payout_declares_a_total(kind: PayoutKind) -> None:
     with pytest.raises(ValueError, match="declared total"):
-        PlanSum(kind, None if kind is PayoutKind.SNAPSHOT else 1, 100)
+        PlanSum(kind, None if kind is PayoutKind.SNAPSHOT else BaseUnits(1), TokenUnits(100))
 
 
 # ------------------------------------------------------------------------------------------------ hashes
@@ -291,7 +299,7 @@ def test_only_a_snapshot_payout_declares_a_total(kind: PayoutKind) -> None:
 def test_the_hash_of_a_plain_plan_is_the_one_of_before_there_were_rules() -> None:
     """Payouts that were planned then are still compared with it. Computed once from the format of that time."""
     pinned = "f15a9515f11ef9277c53fd7562f9fab0f9ed389988731ec0421e111be6f84492"
-    rows = plan_payments(0, listed([7, 0, 13, 20]), 1_000, 50)
+    rows = shares(0, listed([7, 0, 13, 20]), 1_000, 50)
     text = "1000/50\n" + "".join(
         f"{number},{payee},{balance},{1_000 * balance // 50}\n"
         for number, (payee, balance) in enumerate(listed([7, 0, 13, 20]))
@@ -310,18 +318,18 @@ def test_the_hash_of_a_plain_plan_is_the_one_of_before_there_were_rules() -> Non
     ],
 )
 def test_what_the_rules_make_of_a_row_is_hashed(change: dict[str, object]) -> None:
-    rows = plan_payments(0, listed([5, 5]), 19, 10)
+    rows = shares(0, listed([5, 5]), 19, 10)
     hashes = {summed(rows, 19, 10).plan_hash}
     changed = replace(rows[1], **change)  # type: ignore[arg-type]
     hashes.add(summed([rows[0], changed], 19, 10).plan_hash)
     assert len(hashes) == 2
     if changed.gross_base_units != rows[1].gross_base_units:
-        less = replace(changed, withheld_base_units=0, excluded_base_units=0)
+        less = replace(changed, withheld_base_units=BaseUnits(0), excluded_base_units=BaseUnits(0))
         assert summed([rows[0], less], 19, 10).plan_hash not in hashes
 
 
 def test_no_two_treatments_have_the_same_hash() -> None:
-    first, second = plan_payments(0, listed([5, 5]), 19, 10)
+    first, second = shares(0, listed([5, 5]), 19, 10)
     treated = [replace(second, treatment=each, withholding_basis_points=1) for each in Treatment]
     assert len({summed([first, each], 19, 10).plan_hash for each in treated}) == len(Treatment)
 
@@ -339,7 +347,9 @@ def test_of_a_redemption_who_is_paid_is_hashed_and_not_how_much() -> None:
         return summed(list(rows), None, 100, kind=PayoutKind.REDEMPTION).plan_hash
 
     first, second = plan_entitlements(0, owed(3, 4))
-    assert hash_of(first, replace(second, balance=9, amount_base_units=0)) == hash_of(first, second)
+    assert hash_of(first, replace(second, balance=TokenUnits(9), amount_base_units=BaseUnits(0))) == hash_of(
+        first, second
+    )
     for change in ({"holder": holder(9)}, {"round_number": 2}):
         assert hash_of(first, replace(second, **change)) != hash_of(first, second)
 

@@ -9,6 +9,7 @@ import pytest
 from masspayout.payout.v1 import payout_service_pb2 as pb
 from masspayout.payout.v1 import payout_service_pb2_grpc as pb_grpc
 
+from libs.chain.quantities import BlockNumber, Nonce, Wei
 from libs.errors import AppError, Reason
 from libs.grpc_kit.accounts import checksummed
 from libs.grpc_kit.context import Context
@@ -50,7 +51,7 @@ class MemoryQueries(SqlPayoutReads):
         return [(at, row) for at, row in rows if asset_id in (None, row.asset_id)][:limit]
 
     async def batches(self, payout_id: UUID, after: int, limit: int) -> list[BatchView]:
-        attempt = AttemptView("0x" + "34" * 32, 7, is_no_op=True, create_time=START, last_broadcast_time=None)
+        attempt = AttemptView("0x" + "34" * 32, Wei(7), is_no_op=True, create_time=START, last_broadcast_time=None)
         return [
             BatchView(
                 number=batch.number,
@@ -58,10 +59,10 @@ class MemoryQueries(SqlPayoutReads):
                 holder_count=batch.holder_count,
                 amount_base_units=batch.amount_base_units,
                 transaction_hash="",
-                nonce=0,
+                nonce=Nonce(0),
                 gas_limit=1,
                 gas_used=0,
-                block_number=0,
+                block_number=BlockNumber(0),
                 signer=SIGNER.value,
                 problem="FEE_CAP_REACHED: dear",
                 attempts=(attempt,),

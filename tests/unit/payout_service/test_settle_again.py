@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from libs.chain.quantities import HolderAddress
 from libs.errors import AppError, Reason
 from libs.payout_terms.terms import PayeeRules, PayoutKind
 from payout_service.application.audit.reconcile_payout import reconcile_payout
@@ -17,9 +18,10 @@ from payout_service.domain.discrepancy import DiscrepancyKind
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.retry import RetryPolicy
-from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.domain.settlement import ExecutionKind
 from payout_service.domain.waits import Wait
 from tests.simulation.world import Alarms
+from tests.support.payout.amounts import execution_of
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.stage import Stage, engine_settings
 from tests.unit.payout_service.payouts_of_kinds import (
@@ -271,12 +273,12 @@ async def test_a_transaction_that_is_not_final_settles_nothing() -> None:
 # ---------------------------------------------------------------------------------------- redeemed elsewhere
 
 
-async def redeemed_elsewhere(stage: Stage, payee: str) -> UUID:
+async def redeemed_elsewhere(stage: Stage, payee: HolderAddress) -> UUID:
     """A redemption is planned; then others redeem one of its holders, finally."""
     matured(stage)
     payout_id = await request_of(stage, PayoutKind.REDEMPTION)
     await stage.run_to(payout_id, S.EXECUTING)
-    stage.chain.pay_elsewhere(Execution(ExecutionKind.CASH_OUT, 0, 0, (payee,)))
+    stage.chain.pay_elsewhere(execution_of(ExecutionKind.CASH_OUT, 0, 0, (payee,)))
     stage.chain.mine(4)
     return payout_id
 
@@ -395,7 +397,7 @@ async def test_a_deferred_payee_that_was_paid_another_amount_is_in_dispute() -> 
     payout_id = await request_of(stage, total=600, rules=PayeeRules(minimum_base_units=150))
     await stage.run_to(payout_id, S.DEFERRED)
     snapshot_id = stage.payout(payout_id).reference_id
-    stage.chain.pay_elsewhere(Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, 300, (holder(0),)))
+    stage.chain.pay_elsewhere(execution_of(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, 300, (holder(0),)))
     stage.chain.mine(4)
     await look(stage, payout_id)
     (row,) = rows_of(stage, payout_id, holder(0))

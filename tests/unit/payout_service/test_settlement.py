@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.chain.quantities import BaseUnits, HolderAddress, TokenUnits
 from payout_service.domain.payments import FailureReason, PaymentOutcome, PaymentState
-from payout_service.domain.plan import Entitlement, PlannedPayment
-from payout_service.domain.proof import Due, FixedDue, PaidProof, PrincipalDue
+from payout_service.domain.plan import Entitlement
+from payout_service.domain.proof import Due, PaidProof
 from payout_service.domain.retry import RetryPolicy
 from payout_service.domain.settlement import (
     BatchEvidence,
-    Execution,
     ExecutionEvent,
     ExecutionKind,
     ExpectedBatch,
@@ -24,24 +24,36 @@ from payout_service.domain.settlement import (
     settle,
     strip_padding,
 )
+from tests.support.payout.amounts import (
+    entitlement,
+    execution_of,
+    fixed_due,
+    money,
+    planned_payment,
+    principal_due,
+)
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_database import START
 
 A, B = holder(0), holder(1)
 POLICY = RetryPolicy(max_tries=3, first_delay_seconds=10)
-PAYEE_A, PAYEE_B = PlannedPayment(0, A, 6, 600, tries=1), PlannedPayment(1, B, 4, 400, tries=1)
-EXECUTION = Execution(ExecutionKind.AMOUNT_SNAPSHOT, 7, 1_000, (A, B))
+PAYEE_A, PAYEE_B = planned_payment(0, A, 6, 600, tries=1), planned_payment(1, B, 4, 400, tries=1)
+EXECUTION = execution_of(ExecutionKind.AMOUNT_SNAPSHOT, 7, 1_000, (A, B))
 EXPECTED = ExpectedBatch(EXECUTION, (PAYEE_A, PAYEE_B))
-EVENT = ExecutionEvent(EXECUTION, (), {A: 600, B: 400})
-PAID = BatchEvidence(EVENT, {A: 600, B: 400}, {}, {}, {})
+EVENT = ExecutionEvent(EXECUTION, (), money({A: 600, B: 400}))
+PAID = BatchEvidence(EVENT, money({A: 600, B: 400}), {}, {}, {})
 # A is listed as failed, B is paid.
-A_FAILED = BatchEvidence(replace(EVENT, failed=(A,), paid={B: 400}), {B: 400}, {}, {}, {})
+A_FAILED = BatchEvidence(replace(EVENT, failed=(A,), paid=money({B: 400})), money({B: 400}), {}, {}, {})
 OTHER_HASH = "0x" + "99" * 32
 
 
-def is_paid(payee: str, amount: int, due: Due | None = None, transaction_hash: str = "") -> PaymentOutcome:
+def is_paid(
+    payee: HolderAddress, amount: int, due: Due | None = None, transaction_hash: str = ""
+) -> PaymentOutcome:
     """What the plan owes, unless said otherwise."""
-    proof = PaidProof(amount, amount, due or FixedDue(amount))
+    proof = PaidProof(
+        event_base_units=BaseUnits(amount), transferred_base_units=BaseUnits(amount), due=due or fixed_due(amount)
+    )
     return PaymentOutcome.paid(payee, proof, transaction_hash)
 
 
@@ -79,19 +91,19 @@ def test_the_event_of_another_call_proves_nothing(evidence: BatchEvidence) -> No
 @pytest.mark.parametrize(
     "evidence",
     [
-        replace(PAID, transferred={B: 400}),
-        replace(PAID, transferred={A: 599, B: 400}),
-        replace(PAID, transferred={A: 1_200, B: 400}),
-        replace(PAID, event=replace(EVENT, paid={A: 599, B: 400})),
-        replace(PAID, event=replace(EVENT, paid={A: 599, B: 400}), transferred={A: 599, B: 400}),
-        replace(PAID, event=replace(EVENT, paid={A: 0, B: 400}), transferred={B: 400}),
-        replace(PAID, event=replace(EVENT, paid={B: 400})),
-        replace(PAID, event=replace(EVENT, paid={B: 400}), transferred={B: 400}),
+        replace(PAID, transferred=money({B: 400})),
+        replace(PAID, transferred=money({A: 599, B: 400})),
+        replace(PAID, transferred=money({A: 1_200, B: 400})),
+        replace(PAID, event=replace(EVENT, paid=money({A: 599, B: 400}))),
+        replace(PAID, event=replace(EVENT, paid=money({A: 599, B: 400})), transferred=money({A: 599, B: 400})),
+        replace(PAID, event=replace(EVENT, paid=money({A: 0, B: 400})), transferred=money({B: 400})),
+        replace(PAID, event=replace(EVENT, paid=money({B: 400}))),
+        replace(PAID, event=replace(EVENT, paid=money({B: 400})), transferred=money({B: 400})),
         # Listed as failed, and money moved all the same.
-        replace(PAID, event=replace(EVENT, failed=(A,), paid={B: 400}), paid_flags={A: False}),
+        replace(PAID, event=replace(EVENT, failed=(A,), paid=money({B: 400})), paid_flags={A: False}),
         # Listed as both.
         replace(PAID, event=replace(EVENT, failed=(A,)), paid_flags={A: True}),
-        replace(PAID, event=replace(EVENT, failed=(A,)), transferred={B: 400}, paid_flags={A: True}),
+        replace(PAID, event=replace(EVENT, failed=(A,)), transferred=money({B: 400}), paid_flags={A: True}),
     ],
 )
 def test_a_payee_whose_evidence_disagrees_is_disputed_alone(evidence: BatchEvidence) -> None:
@@ -101,7 +113,11 @@ def test_a_payee_whose_evidence_disagrees_is_disputed_alone(evidence: BatchEvide
 
 
 def test_who_was_paid_by_a_recorded_execution_is_paid_by_that_one() -> None:
-    recorded = {A: RecordedPayment(OTHER_HASH, 600, 600)}
+    recorded = {
+        A: RecordedPayment(
+            transaction_hash=OTHER_HASH, event_base_units=BaseUnits(600), transferred_base_units=BaseUnits(600)
+        )
+    }
     first, second = settled(replace(A_FAILED, paid_flags={A: True}, recorded=recorded))
     assert first == is_paid(A, 600, transaction_hash=OTHER_HASH)
     assert second == is_paid(B, 400)
@@ -109,7 +125,13 @@ def test_who_was_paid_by_a_recorded_execution_is_paid_by_that_one() -> None:
 
 @pytest.mark.parametrize(("in_event", "moved"), [(599, 600), (600, 599), (599, 599), (600, 0)])
 def test_another_amount_than_planned_is_disputed_and_names_the_execution(in_event: int, moved: int) -> None:
-    recorded = {A: RecordedPayment(OTHER_HASH, in_event, moved)}
+    recorded = {
+        A: RecordedPayment(
+            transaction_hash=OTHER_HASH,
+            event_base_units=BaseUnits(in_event),
+            transferred_base_units=BaseUnits(moved),
+        )
+    }
     first, _ = settled(replace(A_FAILED, paid_flags={A: True}, recorded=recorded))
     assert (first.state, first.reason) == (PaymentState.DISPUTED, FailureReason.PAID_OTHER_AMOUNT)
     assert first.transaction_hash == OTHER_HASH
@@ -137,7 +159,11 @@ def test_a_refusal_beats_no_recorded_payment_of_another_payee() -> None:
     evidence = replace(
         A_FAILED,
         paid_flags={A: False},
-        recorded={A: RecordedPayment(OTHER_HASH, 600, 600)},
+        recorded={
+            A: RecordedPayment(
+                transaction_hash=OTHER_HASH, event_base_units=BaseUnits(600), transferred_base_units=BaseUnits(600)
+            )
+        },
         refusals={A: Refusal(FailureReason.TRANSFER_REFUSED, "why")},
     )
     assert settled(evidence)[0].state is PaymentState.WAITING, "the contract's flag decides, not a log"
@@ -174,15 +200,24 @@ def test_what_is_no_outcome_is_refused(state: PaymentState, reason: FailureReaso
 
 def test_padding_is_taken_off_and_amounts_stay_with_their_payees() -> None:
     zero = "0x" + "00" * 20
-    assert strip_padding([B, zero, zero], [A, zero, zero], [600, 0, 0]) == ((B,), {A: 600})
-    assert strip_padding([], [A, A], [1, 2]) == ((), {A: 3}), "a doubled payee is summed, and so disagrees"
+    assert strip_padding(
+        [B, HolderAddress(zero), HolderAddress(zero)],
+        [A, HolderAddress(zero), HolderAddress(zero)],
+        [BaseUnits(600), BaseUnits(0), BaseUnits(0)],
+    ) == (
+        (B,),
+        {A: 600},
+    )
+    assert strip_padding([], [A, A], [BaseUnits(1), BaseUnits(2)]) == ((), {A: 3}), (
+        "a doubled payee is summed, and so disagrees"
+    )
     with pytest.raises(ValueError, match="shorter"):
         strip_padding([], [A], [])
 
 
 # ------------------------------------------------------------------------------------------------ distributions
 
-DISTRIBUTION = Execution(ExecutionKind.DISTRIBUTION, 7, 0, (A, B))
+DISTRIBUTION = execution_of(ExecutionKind.DISTRIBUTION, 7, 0, (A, B))
 DISTRIBUTED = replace(PAID, event=replace(EVENT, execution=DISTRIBUTION))
 
 
@@ -192,24 +227,24 @@ def test_a_distribution_is_paid_by_the_event_of_its_own_action() -> None:
     for other in (replace(DISTRIBUTION, reference_id=8), EXECUTION):
         first, second = settled(DISTRIBUTED, ExpectedBatch(other, (PAYEE_A, PAYEE_B)))
         assert first.state is second.state is PaymentState.DISPUTED
-    short = replace(DISTRIBUTED, event=replace(EVENT, execution=DISTRIBUTION, paid={A: 599, B: 400}))
-    first, second = settled(replace(short, transferred={A: 599, B: 400}), expected)
+    short = replace(DISTRIBUTED, event=replace(EVENT, execution=DISTRIBUTION, paid=money({A: 599, B: 400})))
+    first, second = settled(replace(short, transferred=money({A: 599, B: 400})), expected)
     assert (first.state, second.state) == (PaymentState.DISPUTED, PaymentState.PAID), "the plan's amount counts"
 
 
 # ------------------------------------------------------------------------------------------------ redemptions
 
-CASH_OUT = Execution(ExecutionKind.CASH_OUT, 0, 0, (A, B))
+CASH_OUT = execution_of(ExecutionKind.CASH_OUT, 0, 0, (A, B))
 CASHED = ExpectedBatch(CASH_OUT, (PAYEE_A, PAYEE_B))
 # As planned: 100 base units of money for each token, and nothing has moved.
 REDEEMED = BatchEvidence(
-    ExecutionEvent(CASH_OUT, (), {A: 600, B: 400}),
-    transferred={A: 600, B: 400},
+    ExecutionEvent(CASH_OUT, (), money({A: 600, B: 400})),
+    transferred=money({A: 600, B: 400}),
     paid_flags={},
     recorded={},
     refusals={},
-    owed_before={A: Entitlement(A, 6, 600), B: Entitlement(B, 4, 400)},
-    redeemed={A: 6, B: 4},
+    owed_before={A: entitlement(A, 6, 600), B: entitlement(B, 4, 400)},
+    redeemed={A: TokenUnits(6), B: TokenUnits(4)},
 )
 
 
@@ -220,42 +255,42 @@ def redeemed(
     assert REDEEMED.event
     evidence = replace(
         REDEEMED,
-        event=replace(REDEEMED.event, paid={A: paid, B: 400}),
-        transferred={A: paid if transferred is None else transferred, B: 400},
+        event=replace(REDEEMED.event, paid=money({A: paid, B: 400})),
+        transferred=money({A: paid if transferred is None else transferred, B: 400}),
         owed_before={**REDEEMED.owed_before, A: before},
-        redeemed={A: burned, B: 4},
+        redeemed={A: None if burned is None else TokenUnits(burned), B: TokenUnits(4)},
     )
     first, second = settled(evidence, CASHED)
-    assert second == is_paid(B, 400, PrincipalDue(4, 400, 4)), "the other one is judged alone"
+    assert second == is_paid(B, 400, principal_due(4, 400, 4)), "the other one is judged alone"
     return first
 
 
 def test_a_redemption_is_paid_what_the_event_says() -> None:
     assert settled(REDEEMED, CASHED) == [
-        is_paid(A, 600, PrincipalDue(6, 600, 6)),
-        is_paid(B, 400, PrincipalDue(4, 400, 4)),
+        is_paid(A, 600, principal_due(6, 600, 6)),
+        is_paid(B, 400, principal_due(4, 400, 4)),
     ]
 
 
 def test_who_bought_or_sold_since_the_plan_is_paid_the_principal_of_the_moment() -> None:
     for balance in (9, 2):
-        outcome = redeemed(100 * balance, balance, Entitlement(A, balance, 100 * balance))
-        assert outcome == is_paid(A, 100 * balance, PrincipalDue(balance, 100 * balance, balance))
+        outcome = redeemed(100 * balance, balance, entitlement(A, balance, 100 * balance))
+        assert outcome == is_paid(A, BaseUnits(100 * balance), principal_due(balance, 100 * balance, balance))
 
 
 def test_a_transfer_between_the_parent_block_and_the_call_is_followed_in_proportion() -> None:
     # 1.5 base units a token: 10 tokens at the parent block are 15; 7 of them are burned.
-    assert redeemed(10, 7, Entitlement(A, 10, 15)) == is_paid(A, 10, PrincipalDue(10, 15, 7))
+    assert redeemed(10, 7, entitlement(A, 10, 15)) == is_paid(A, 10, principal_due(10, 15, 7))
     for wrong in (9, 13, 15):
-        assert redeemed(wrong, 7, Entitlement(A, 10, 15)).state is PaymentState.DISPUTED
+        assert redeemed(wrong, 7, entitlement(A, 10, 15)).state is PaymentState.DISPUTED
 
 
 def test_the_worth_of_a_token_is_followed_exactly_where_the_asset_tells_it() -> None:
     worth = Fraction(155, 100)
-    before = Entitlement(A, 10, 15, per_token_base_units=worth)
-    assert redeemed(10, 7, before) == is_paid(A, 10, PrincipalDue(10, 15, 7, worth))
+    before = entitlement(A, 10, 15, per_token_base_units=worth)
+    assert redeemed(10, 7, before) == is_paid(A, 10, principal_due(10, 15, 7, worth))
     # By the rounded principal alone 11 for 7 would be right as well: 15.9 may stand behind 15.
-    assert redeemed(11, 7, Entitlement(A, 10, 15)).state is PaymentState.PAID
+    assert redeemed(11, 7, entitlement(A, 10, 15)).state is PaymentState.PAID
     assert redeemed(11, 7, before).state is PaymentState.DISPUTED
 
 
@@ -267,7 +302,7 @@ def test_the_worth_of_a_token_is_followed_exactly_where_the_asset_tells_it() -> 
 def test_a_right_principal_is_never_disputed(principal: Fraction, before: int, burned: int) -> None:
     """Whatever was bought or sold in between: both figures are floors of the same principal for each token."""
     paid = int(principal * burned)
-    outcome = redeemed(paid, burned, Entitlement(A, before, int(principal * before)))
+    outcome = redeemed(paid, burned, entitlement(A, before, int(principal * before)))
     expected = PaymentState.PAID if paid else PaymentState.ZERO_DUE
     assert (outcome.state, outcome.amount_base_units) == (expected, paid)
 
@@ -275,30 +310,30 @@ def test_a_right_principal_is_never_disputed(principal: Fraction, before: int, b
 @given(before=st.integers(min_value=1, max_value=10**12), off=st.integers(min_value=-100, max_value=100))
 def test_without_a_transfer_in_between_the_principal_must_be_exact(before: int, off: int) -> None:
     owed = 3 * before + 100
-    state = redeemed(owed + off, before, Entitlement(A, before, owed)).state
+    state = redeemed(owed + off, before, entitlement(A, before, owed)).state
     assert state is (PaymentState.DISPUTED if off else PaymentState.PAID)
 
 
 @pytest.mark.parametrize(
     ("paid", "transferred", "burned", "before"),
     [
-        (600, 599, 6, Entitlement(A, 6, 600)),
-        (599, 600, 6, Entitlement(A, 6, 600)),
-        (0, 600, 6, Entitlement(A, 6, 600)),
-        (600, 0, 6, Entitlement(A, 6, 600)),
+        (600, 599, 6, entitlement(A, 6, 600)),
+        (599, 600, 6, entitlement(A, 6, 600)),
+        (0, 600, 6, entitlement(A, 6, 600)),
+        (600, 0, 6, entitlement(A, 6, 600)),
         # Paid, and the tokens are still there.
-        (600, 600, 0, Entitlement(A, 6, 600)),
+        (600, 600, 0, entitlement(A, 6, 600)),
         # Some were frozen in the block of the call, and paid for: 35 tokens at less than 7/44 are less than 6.
-        (6, 6, 35, Entitlement(A, 44, 6)),
+        (6, 6, 35, entitlement(A, 44, 6)),
         # Burned for nothing.
-        (0, 0, 6, Entitlement(A, 6, 600)),
+        (0, 0, 6, entitlement(A, 6, 600)),
         # Nothing was there to be paid for.
-        (600, 600, 6, Entitlement(A, 0, 0)),
+        (600, 600, 6, entitlement(A, 0, 0)),
         # The asset's logs contradict each other.
-        (600, 600, None, Entitlement(A, 6, 600)),
-        (0, 0, None, Entitlement(A, 6, 600)),
+        (600, 600, None, entitlement(A, 6, 600)),
+        (0, 0, None, entitlement(A, 6, 600)),
         # Paid for tokens that stay: frozen ones.
-        (600, 600, 6, Entitlement(A, 6, 600, "2 tokens are frozen", is_overpaid=True)),
+        (600, 600, 6, entitlement(A, 6, 600, "2 tokens are frozen", is_overpaid=True)),
     ],
 )
 def test_a_redemption_that_does_not_add_up_is_disputed(
@@ -311,22 +346,22 @@ def test_a_redemption_that_does_not_add_up_is_disputed(
 
 
 def test_a_redemption_without_the_principal_of_before_is_disputed() -> None:
-    first, second = settled(replace(REDEEMED, owed_before={B: Entitlement(B, 4, 400)}), CASHED)
+    first, second = settled(replace(REDEEMED, owed_before={B: entitlement(B, 4, 400)}), CASHED)
     assert (first.state, second.state) == (PaymentState.DISPUTED, PaymentState.PAID)
     assert "unknown" in first.detail
 
 
 def test_who_has_nothing_left_is_due_nothing() -> None:
-    nothing = PaymentOutcome(A, PaymentState.ZERO_DUE, amount_base_units=0)
-    assert redeemed(0, 0, Entitlement(A, 6, 600)) == nothing
-    assert redeemed(0, 0, Entitlement(A, 6, 600, "2 tokens are frozen")) == nothing, "nothing happened at all"
-    assert redeemed(0, 9, Entitlement(A, 81, 8)) == nothing, "nine of them are worth less than a base unit"
+    nothing = PaymentOutcome(A, PaymentState.ZERO_DUE, amount_base_units=BaseUnits(0))
+    assert redeemed(0, 0, entitlement(A, 6, 600)) == nothing
+    assert redeemed(0, 0, entitlement(A, 6, 600, "2 tokens are frozen")) == nothing, "nothing happened at all"
+    assert redeemed(0, 9, entitlement(A, 81, 8)) == nothing, "nine of them are worth less than a base unit"
     assert REDEEMED.event
     missing = replace(
         REDEEMED,
-        event=replace(REDEEMED.event, paid={B: 400}),
-        transferred={B: 400},
-        redeemed={B: 4},
+        event=replace(REDEEMED.event, paid=money({B: 400})),
+        transferred=money({B: 400}),
+        redeemed={B: TokenUnits(4)},
     )
     assert settled(missing, CASHED)[0].state is PaymentState.DISPUTED, "the event does not name it"
 
@@ -335,9 +370,9 @@ def test_a_redemption_that_the_token_refused_waits_and_has_no_flag_to_ask_for() 
     assert REDEEMED.event
     evidence = replace(
         REDEEMED,
-        event=replace(REDEEMED.event, failed=(A,), paid={B: 400}),
-        transferred={B: 400},
-        redeemed={B: 4},
+        event=replace(REDEEMED.event, failed=(A,), paid=money({B: 400})),
+        transferred=money({B: 400}),
+        redeemed={B: TokenUnits(4)},
         paid_flags={A: False},
         refusals={A: Refusal(FailureReason.TRANSFER_REFUSED, "why")},
     )
@@ -348,7 +383,7 @@ def test_a_redemption_that_the_token_refused_waits_and_has_no_flag_to_ask_for() 
         "why",
     )
     assert second.state is PaymentState.PAID
-    both = replace(evidence, transferred={A: 600, B: 400})
+    both = replace(evidence, transferred=money({A: 600, B: 400}))
     assert settled(both, CASHED)[0].state is PaymentState.DISPUTED, "listed as failed, and money moved"
 
 

@@ -9,13 +9,15 @@ from dataclasses import replace
 import pytest
 
 from deploy.docs.subscriptions import consumers
+from libs.chain.quantities import BlockNumber
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.life.advance_payout import advance_one_payout
 from payout_service.config import PayoutSettings
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import PayoutState
-from payout_service.domain.settlement import Execution, ExecutionKind
+from payout_service.domain.settlement import ExecutionKind
 from payout_service.infrastructure.peers.chain_sync_peer import ChainSyncPeer
+from tests.support.payout.amounts import execution_of, tokens
 from tests.support.payout.memory_chain import holder
 from tests.support.payout.memory_node import Block
 from tests.support.payout.stage import Stage, engine_settings
@@ -59,7 +61,7 @@ async def test_3_who_succeeded_with_nothing_is_not_taken_for_paid() -> None:
     payout_id = await stage.request(1_000)
     payout = await stage.run_to(payout_id, PayoutState.EXECUTING)
     assert payout.snapshot
-    too_small = Execution(ExecutionKind.AMOUNT_SNAPSHOT, payout.snapshot.snapshot_id, 1, (holder(0),))
+    too_small = execution_of(ExecutionKind.AMOUNT_SNAPSHOT, payout.snapshot.snapshot_id, 1, (holder(0),))
     stage.chain.pay_elsewhere(too_small)
     stage.chain.mine()
     assert (await stage.run(payout_id)).state is PayoutState.INCOMPLETE
@@ -87,10 +89,9 @@ async def test_5_the_short_last_page_is_asked_for_by_the_length_of_all_others(
     asked: list[tuple[int, int]] = []
     answer = getattr(stage.chain, question)
 
-    async def noted(*arguments: int) -> object:
-        *_, page, length, _block_number = arguments
+    async def noted(*arguments: object, page: int, length: int, block_number: BlockNumber) -> object:
         asked.append((page, length))
-        return await answer(*arguments)
+        return await answer(*arguments, page=page, length=length, block_number=block_number)
 
     monkeypatch.setattr(stage.chain, question, noted)
     payout_id = await funded_of(stage, kind)
@@ -155,7 +156,7 @@ def multiplied(factor: int) -> Callable[[Block, str], None]:
     """An adjustment of all balances, which no Transfer tells of."""
 
     def act(block: Block, _: str) -> None:
-        block.state.holdings = [(payee, balance * factor) for payee, balance in block.state.holdings]
+        block.state.holdings = tokens((payee, balance * factor) for payee, balance in block.state.holdings)
         block.state.frozen = {payee: balance * factor for payee, balance in block.state.frozen.items()}
 
     return act

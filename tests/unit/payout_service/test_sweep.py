@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.chain.address import EvmAddress
+from libs.chain.quantities import BaseUnits
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from payout_service.application.sending.chain_identity import WrongChainError
@@ -30,7 +31,7 @@ def command(
     amount: int | None, request_id: UUID | None = None, to: EvmAddress = TREASURER, content: bytes = b""
 ) -> SweepLeftover:
     key = RequestKey(request_id or uuid4(), "SweepLeftover", content, "treasurer")
-    return SweepLeftover(key, ASSET_ID, to, amount)
+    return SweepLeftover(key, ASSET_ID, to, None if amount is None else BaseUnits(amount))
 
 
 async def run(stage: Stage, sweep: Sweep) -> Sweep:
