@@ -35,7 +35,7 @@ class WrittenTerms:
         """
         pays, rules = self.pays, self.rules
         if isinstance(pays, DecimalAmount):
-            pays = FixedTotal(BaseUnits(_base_units(pays, token, "terms.total_amount.decimal_amount")))
+            pays = FixedTotal(_base_units(pays, token, "terms.total_amount.decimal_amount"))
         if self.minimum:
             minimum = _base_units(self.minimum, token, "terms.rules.minimum_amount.decimal_amount")
             rules = replace(rules, minimum_base_units=minimum)
@@ -54,5 +54,5 @@ async def payable_asset(uow: UnitOfWork, asset_id: UUID) -> KnownAsset:
     return asset
 
 
-def _base_units(amount: DecimalAmount, token: PaymentToken, field: str) -> int:
-    return require_positive(parse_decimal_amount(amount.text, token.decimals, field), field)
+def _base_units(amount: DecimalAmount, token: PaymentToken, field: str) -> BaseUnits:
+    return BaseUnits(require_positive(parse_decimal_amount(amount.text, token.decimals, field), field))

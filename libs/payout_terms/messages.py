@@ -75,7 +75,7 @@ def parse_pays(message: terms_pb2.PayoutTerms) -> WhatIsPaid:
     """
     match message.WhichOneof("kind"):
         case "total_amount":
-            return FixedTotal(BaseUnits(_parse_total(message.total_amount)))
+            return FixedTotal(_parse_total(message.total_amount))
         case "percentage":
             return ShareOfAvailable(parse_percentage(message.percentage, f"{TERMS_FIELD}.percentage"))
         case "dividend_id":
@@ -141,18 +141,18 @@ def _rules_message(rules: PayeeRules) -> rules_pb2.PayeeRules | None:
     )
 
 
-def _parse_total(total: amount_pb2.AmountInput) -> int:
+def _parse_total(total: amount_pb2.AmountInput) -> BaseUnits:
     field = f"{TERMS_FIELD}.total_amount"
     if total.WhichOneof("amount") is None:
         raise AppError(Reason.REQUIRED_FIELD_MISSING, "the total has no amount", field=field)
     return _parse_base_units(total, field)
 
 
-def _parse_base_units(amount: amount_pb2.AmountInput, field: str) -> int:
+def _parse_base_units(amount: amount_pb2.AmountInput, field: str) -> BaseUnits:
     field = f"{field}.base_units"
     if amount.WhichOneof("amount") != "base_units":
         raise AppError(Reason.REQUIRED_FIELD_MISSING, "the amount is given in base units here", field=field)
-    return require_positive(parse_base_units(amount.base_units, field), field)
+    return BaseUnits(require_positive(parse_base_units(amount.base_units, field), field))
 
 
 def _parse_action_id(action_id: int, field: str) -> int:
