@@ -281,7 +281,7 @@ async def test_a_nonce_is_not_lost_to_bytes_that_another_replica_has_signed_mean
     stage.chain.pool.clear()
     original = stage.chain.nonce_at
 
-    async def after_the_other_replica(signer: EvmAddress, block_number: int | None) -> int:
+    async def after_the_other_replica(signer: EvmAddress, block_number: BlockNumber | None) -> Nonce:
         stage.chain.nonce_at = original  # type: ignore[method-assign]
         stage.chain.base_fee = 20 * GWEI
         await stage.drive(stage.engine.settings.replace_after_seconds)
