@@ -1,1 +1,1 @@
-"""Assets: their import, their lifecycle contract as payout_service reports it, the register of their holders."""
+"""The service that imports assets, tracks their lifecycle contracts and keeps their registers of holders."""

@@ -1,4 +1,4 @@
-"""`python -m asset_service`."""
+"""Starts asset_service: `python -m asset_service`."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""Puts asset_service together."""
+"""Builds asset_service from its settings: database, clients, use cases, servicer, workers."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -49,7 +49,7 @@ _SERVICE = asset_service_pb2.DESCRIPTOR.services_by_name["AssetService"].full_na
 
 
 def definition() -> tuple[ServiceSettings, ServiceDefinition]:
-    """The service with its settings. Raises SettingsError."""
+    """Returns the definition of the service, with its settings. Raises SettingsError."""
     settings = AssetServiceSettings.load()
 
     async def build(runtime: Runtime) -> Assembly:
@@ -59,7 +59,7 @@ def definition() -> tuple[ServiceSettings, ServiceDefinition]:
 
 
 async def assemble(settings: AssetServiceSettings, runtime: Runtime) -> Assembly:
-    """Builds everything on a runtime; channels are closed with the runtime's stack."""
+    """Builds all parts of the service. Channels are closed with the runtime's exit stack."""
     clock = SystemClock()
 
     def unit_of_work() -> AssetUnitOfWork:

@@ -7,7 +7,7 @@ from libs.config import ServiceSettings
 
 
 class AssetServiceSettings(ServiceSettings):
-    """Read from `ASSET_SERVICE_...`."""
+    """The settings of asset_service, read from environment variables `ASSET_SERVICE_...`."""
 
     model_config = SettingsConfigDict(env_prefix="ASSET_SERVICE_")
 

@@ -1,1 +1,1 @@
-"""chain_sync_service: follows the chain, tells what tokens are, and publishes how holdings change."""
+"""The service that follows the chain: it describes tokens and publishes how holdings change."""

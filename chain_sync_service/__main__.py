@@ -1,4 +1,4 @@
-"""Entry of `python -m chain_sync_service`."""
+"""Starts chain_sync_service: `python -m chain_sync_service`."""
 
 import gc
 

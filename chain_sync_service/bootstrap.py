@@ -1,4 +1,4 @@
-"""Puts the service together."""
+"""Builds chain_sync_service from its settings: source of the chain, database, use cases, servicer, workers."""
 
 import logging
 from datetime import timedelta
@@ -49,7 +49,7 @@ _LONGEST_PACING_WAIT_SECONDS = 60.0
 
 
 def define() -> tuple[ChainSyncSettings, ServiceDefinition]:
-    """Settings and definition of the service. Raises SettingsError."""
+    """Returns the settings and the definition of the service. Raises SettingsError."""
     settings = ChainSyncSettings.load()
     return settings, ServiceDefinition(
         name="chain_sync",
@@ -60,7 +60,7 @@ def define() -> tuple[ChainSyncSettings, ServiceDefinition]:
 
 
 async def build(settings: ChainSyncSettings, runtime: Runtime) -> Assembly:
-    """The assembled service. Raises SettingsError when the node serves another chain than is configured."""
+    """Builds all parts of the service. Raises SettingsError when the node serves another chain than configured."""
     source = open_source(settings, runtime)
     await _refuse_wrong_chain(source, settings.chain_id)
     tokens = SourceTokenReader(source, settings.chain_id)
@@ -99,7 +99,7 @@ async def build(settings: ChainSyncSettings, runtime: Runtime) -> Assembly:
 
 
 def open_source(settings: ChainSyncSettings, runtime: Runtime) -> Source:
-    """The source that is configured; its connections are closed with the runtime's stack."""
+    """Opens the configured source of the chain. Its connections are closed with the runtime's exit stack."""
     if settings.source == "mirror":
         mirror = MirrorNode(
             settings.mirror_url.get_secret_value(),
@@ -129,7 +129,7 @@ def build_follow_next(
     new_unit_of_work: UnitOfWorkFactory,
     clock: Clock,
 ) -> FollowNext:
-    """The step of the workers."""
+    """Builds the step of the follow workers."""
     alarms = TelemetryAlarms("chain_sync")
     error_delay = timedelta(seconds=settings.error_delay_seconds)
     rewind_listener = RewindListener(source, gate, new_unit_of_work, clock, alarms)
@@ -180,7 +180,10 @@ def build_follow_next(
 
 
 async def _refuse_wrong_chain(source: Source, configured: int) -> None:
-    """A wrong setting is told at once; a node that is away is waited for by everything that needs it."""
+    """Raises SettingsError at once for a wrong setting.
+
+    If the node cannot be reached, everything that needs it waits.
+    """
     try:
         told = await source.identity()
     except AppError as error:

@@ -9,7 +9,10 @@ from libs.config import ServiceSettings
 
 
 class ChainSyncSettings(ServiceSettings):
-    """The chain, and how it is followed. Defaults suit Hedera's relay and mirror node (docs/facts-hedera.md)."""
+    """The settings of the chain and of how it is followed.
+
+    Defaults suit Hedera's relay and mirror node (docs/facts-hedera.md).
+    """
 
     model_config = SettingsConfigDict(env_prefix="CHAIN_SYNC_SERVICE_")
 

@@ -1,1 +1,1 @@
-"""How the system is set up and run: the embedded stack, devnet contracts, images, dashboards."""
+"""Sets up and runs the system: the local stack, devnet contracts, images, dashboards."""

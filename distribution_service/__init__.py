@@ -1,1 +1,1 @@
-"""distribution_service: what is owed to the holders of an asset, when, and how far it is paid."""
+"""The service that keeps distributions: what is owed to the holders of an asset, when, and how much is paid."""

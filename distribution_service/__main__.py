@@ -1,4 +1,4 @@
-"""`python -m distribution_service`."""
+"""Starts distribution_service: `python -m distribution_service`."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""Puts the service together."""
+"""Builds distribution_service from its settings: database, clients, use cases, servicer, workers."""
 
 from pathlib import Path
 from uuid import uuid4

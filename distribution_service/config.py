@@ -1,4 +1,4 @@
-"""Settings of distribution_service, from environment variables `DISTRIBUTION_SERVICE_*`."""
+"""The settings of distribution_service, from environment variables `DISTRIBUTION_SERVICE_*`."""
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict

@@ -1,4 +1,4 @@
-"""Who calls. Until callers are authenticated everybody is `anonymous`; the type stands from the first day."""
+"""Tells who makes the current request. Until callers are authenticated, everybody is `anonymous`."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Identity of a caller."""
+    """The identity of a caller."""
 
     subject: str
     is_authenticated: bool
@@ -17,7 +17,7 @@ _current: ContextVar[Caller] = ContextVar("masspayout_caller", default=ANONYMOUS
 
 
 def current_caller() -> Caller:
-    """The caller of the request that is being served."""
+    """Returns the caller of the request that is being served."""
     return _current.get()
 
 

@@ -1,4 +1,4 @@
-"""Time as a port, so that tests and the simulation own it."""
+"""The clock as a port, so that tests and the simulation can control the time."""
 
 from datetime import UTC, datetime
 from typing import Protocol
@@ -8,7 +8,7 @@ class Clock(Protocol):
     """Tells the time."""
 
     def now(self) -> datetime:
-        """The present time, aware, UTC."""
+        """Returns the present time, aware, in UTC."""
         ...
 
 
@@ -16,5 +16,5 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """The present time, aware, UTC."""
+        """Returns the present time, aware, in UTC."""
         return datetime.now(UTC)

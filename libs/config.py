@@ -1,4 +1,4 @@
-"""Settings that every service has. Each service adds its own and sets the environment prefix."""
+"""The settings that every service has. Each service adds its own and sets the environment prefix."""
 
 from typing import Self
 
@@ -11,7 +11,10 @@ class SettingsError(Exception):
 
 
 class ServiceSettings(BaseSettings):
-    """Read once at start from the environment; names are the field's, upper case, behind the prefix."""
+    """The settings of a service, read once at start.
+
+    A variable's name is the prefix and the field in upper case.
+    """
 
     database_url: SecretStr = Field(description="postgresql://role:password@host:port/database")
     nats_url: SecretStr = Field(description="nats://user:password@host:port")
@@ -30,7 +33,7 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """Reads the environment. Raises SettingsError that names each wrong setting, without values."""
+        """Reads the environment. Raises SettingsError that names each wrong setting without its value."""
         prefix = cls.model_config.get("env_prefix", "")
         try:
             return cls()

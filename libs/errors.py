@@ -1,4 +1,6 @@
-"""Errors with a stable reason. docs/errors.md is this table for readers; a test compares the two."""
+"""Errors that callers can see, each with a stable reason. docs/errors.md lists them for readers; a test compares
+the two.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ ERROR_DOMAIN = "masspayout"
 
 
 class Code(Enum):
-    """Canonical status codes (google.rpc.Code), by their gRPC numbers."""
+    """The canonical status codes (google.rpc.Code), with their gRPC numbers."""
 
     INVALID_ARGUMENT = 3
     NOT_FOUND = 5
@@ -20,7 +22,10 @@ class Code(Enum):
 
 
 class Reason(StrEnum):
-    """`google.rpc.ErrorInfo.reason` of every error that a caller can see. Stable: never renamed."""
+    """The reasons of all errors that a caller can see, as in `google.rpc.ErrorInfo.reason`.
+
+    They are never renamed.
+    """
 
     REQUIRED_FIELD_MISSING = "REQUIRED_FIELD_MISSING"
     INVALID_REQUEST_ID = "INVALID_REQUEST_ID"
@@ -150,7 +155,7 @@ _CODES: Mapping[Reason, Code] = {
 
 @dataclass(eq=False)
 class AppError(Exception):
-    """An error that a caller may see: a stable reason, a sentence, and the field it is about.
+    """An error that a caller may see: a stable reason, a sentence, and the name of the field that it is about.
 
     `field` is the path of the request's field (`total_amount.base_units`); `metadata` goes into ErrorInfo.
     Never put a secret into either.
@@ -174,5 +179,5 @@ class AppError(Exception):
 
 
 def code_of(reason: Reason) -> Code:
-    """The canonical status code of a reason."""
+    """Returns the canonical status code of a reason."""
     return _CODES[reason]

@@ -1,4 +1,4 @@
-"""What an event is, apart from how it travels."""
+"""The types of outgoing and incoming events, independent of how they are transported."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class OutgoingEvent:
-    """An event as it is put into the outbox.
+    """An event to be put into the outbox.
 
     `context` is the proto package's middle part (`asset`, `payout`), `event_name` the message's name in snake
     case (`asset_imported`). `payload` is the serialized message.
@@ -29,7 +29,7 @@ class OutgoingEvent:
 
 @dataclass(frozen=True, slots=True)
 class IncomingEvent:
-    """An event as a consumer hands it to its handler."""
+    """An event that a consumer passes to its handler."""
 
     event_id: UUID
     subject: str
@@ -47,5 +47,5 @@ class EventNotReadyError(Exception):
 
 
 def event_subject(context: str, event_name: str, aggregate_id: str) -> str:
-    """The subject of an event; `aggregate_id` may be a wildcard."""
+    """Returns the subject of an event. `aggregate_id` may be a wildcard."""
     return f"masspayout.{context}.v1.{event_name}.{aggregate_id}"

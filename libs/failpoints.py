@@ -1,4 +1,4 @@
-"""Named places where a test can stop or kill a process, to see that nothing is lost there.
+"""Named places where a test can stop or kill a process, to check that nothing is lost there.
 
 Set `<SERVICE>_FAILPOINTS=name=kill,name=hold:/path` for one process: `kill` ends it at once as kill -9 does;
 `hold` writes the file and waits there until the process is killed or the file is removed. `name@3=kill` acts
@@ -16,22 +16,22 @@ _HOLD_LIMIT_SECONDS = 600.0
 
 
 class Failpoints(Protocol):
-    """Places in the engine that a test can name."""
+    """The places in the engine where a test can intervene, by name."""
 
     async def reach(self, name: str) -> None:
-        """Called where the engine passes the named place."""
+        """Does what the test wants at the named place, which the engine passes."""
         ...
 
 
 class NoFailpoints:
-    """For production: nothing happens."""
+    """Failpoints for production. Nothing happens."""
 
     async def reach(self, name: str) -> None:
         """Does nothing."""
 
 
 class ConfiguredFailpoints:
-    """Failpoints read from a setting; see the module's text for its form."""
+    """Failpoints read from a setting. The module's text describes its form."""
 
     def __init__(self, setting: str) -> None:
         """Raises ValueError when `setting` is malformed."""
@@ -60,5 +60,5 @@ class ConfiguredFailpoints:
 
 
 def from_setting(setting: str) -> Failpoints:
-    """The failpoints of a setting; none when it is empty. Raises ValueError when it is malformed."""
+    """Returns the failpoints of a setting; none if it is empty. Raises ValueError when it is malformed."""
     return ConfiguredFailpoints(setting) if setting else NoFailpoints()

@@ -1,4 +1,4 @@
-"""Mutating calls happen once per request id (AIP-155), however often the client repeats them."""
+"""Makes a changing call happen once per request id (AIP-155), however often the client repeats it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from libs.errors import AppError, Reason
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """Identity of a mutating call: the caller's id for it, the method, a hash of all else it said, the caller."""
+    """The identity of a changing call: the caller's id for it, the method, a hash of the rest, and the caller."""
 
     request_id: UUID
     method: str
@@ -19,19 +19,19 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """A mutating call that was carried out, and the resource that it named then."""
+    """A changing call that was carried out, and the resource that it named."""
 
     key: RequestKey
     resource_id: UUID
 
 
 def request_hash(serialized_request: bytes) -> bytes:
-    """SHA-256 of a deterministically serialized request from which the id was cleared."""
+    """Returns the SHA-256 of a deterministically serialized request without its id."""
     return hashlib.sha256(serialized_request).digest()
 
 
 def repeated_resource_id(key: RequestKey, logged: LoggedRequest) -> UUID:
-    """The resource of the call that was logged under the same id.
+    """Returns the resource of the call that was logged under the same id.
 
     Raises AppError REQUEST_ID_REUSED when the logged call was another method or said something else.
     """

@@ -1,4 +1,4 @@
-"""Runs a service: one event loop, gRPC server, relay, consumers and workers, and an orderly end."""
+"""Runs a service: event loop, gRPC server, relay, consumers and workers, and an orderly shutdown."""
 
 import asyncio
 import gc
@@ -44,7 +44,7 @@ _HEALTH_POLL_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Runtime:
-    """What the runner gives to a service's bootstrap. `nudge_relay` tells that the outbox has rows."""
+    """What a service's bootstrap gets from the runner. `nudge_relay` signals that the outbox has rows."""
 
     engine: AsyncEngine
     nudge_relay: Callable[[], None]
@@ -54,7 +54,7 @@ class Runtime:
 
 @dataclass(frozen=True)
 class Assembly:
-    """What a service's bootstrap gives back: its servicer, subscriptions and workers.
+    """What a service's bootstrap returns: its servicer, subscriptions and workers.
 
     `add_servicer` registers the servicer at a server. `on_stop` is called first when the service drains, so
     that streams can end.
@@ -69,7 +69,7 @@ class Assembly:
 
 @dataclass(frozen=True)
 class ServiceDefinition:
-    """A service: its name (`asset`), its tables, its migrations, and how it is put together."""
+    """A service: its name (`asset`), its tables, its migrations, and the function that builds it."""
 
     name: str
     shared_tables: SharedTables
@@ -78,7 +78,7 @@ class ServiceDefinition:
 
 
 def main(definition: Callable[[], tuple[ServiceSettings, ServiceDefinition]]) -> None:
-    """Entry of `python -m <service>`: exit status 2 for wrong settings, 1 when it cannot start."""
+    """Runs `python -m <service>`. The exit status is 2 for wrong settings, 1 when the service cannot start."""
     # Nothing of what has been imported is garbage; `__main__` has switched the collector off for it.
     gc.freeze()
     gc.enable()
@@ -102,7 +102,7 @@ class _StartError(Exception):
 
 
 async def run(settings: ServiceSettings, service: ServiceDefinition) -> None:
-    """Runs the service until SIGTERM or SIGINT, then drains."""
+    """Runs the service until SIGTERM or SIGINT, then lets running work finish."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -223,7 +223,7 @@ async def _database_answers(engine: AsyncEngine) -> bool:
 
 
 async def _when_up(part: str, attempt: Callable[[], Awaitable[Result]], stopping: asyncio.Event) -> Result:
-    """Tries until the part is there. Raises _StartError after a minute or when told to stop."""
+    """Tries until the part is available. Raises _StartError after a minute or when told to stop."""
     deadline = asyncio.get_running_loop().time() + _START_TIMEOUT_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Counters, spans and logs. Without an exporter configured they cost next to nothing."""
+"""Counters, spans and logs of all services. They cost almost nothing when no exporter is configured."""
 
 import logging
 import sys

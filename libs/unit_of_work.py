@@ -1,4 +1,4 @@
-"""What every service's unit of work can do: a transaction, the inbox of events, the log of requests."""
+"""The protocols of a unit of work: a transaction, and the record of processed events and requests."""
 
 from types import TracebackType
 from typing import Protocol, Self
@@ -9,7 +9,10 @@ from libs.idempotency import LoggedRequest, RequestKey
 
 
 class Transaction(Protocol):
-    """Leaving without `commit` rolls back. Entered once. No network waits inside."""
+    """One database transaction.
+
+    Leaving it without `commit` rolls it back. Enter it once; do not wait for the network inside.
+    """
 
     async def __aenter__(self) -> Self: ...
 
@@ -21,21 +24,21 @@ class Transaction(Protocol):
     ) -> None: ...
 
     async def commit(self) -> None:
-        """Makes everything durable at once, events with it."""
+        """Makes all changes and events durable at once."""
         ...
 
 
 class RecordingTransaction(Transaction, Protocol):
-    """A transaction that also records which event, or which call, it carries out."""
+    """A transaction that also records which event or call it carries out."""
 
     async def record_incoming(self, event: IncomingEvent) -> bool:
-        """Records that an event is processed by this transaction; False when it was before."""
+        """Records that this transaction processes an event. Returns False when it was processed before."""
         ...
 
     async def find_request(self, request_id: UUID) -> LoggedRequest | None:
-        """The call with this id, if it was carried out before."""
+        """Returns the call with this id, if it was carried out before."""
         ...
 
     async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
-        """Records a call with its effect; False when another transaction has recorded the same id."""
+        """Records a call with its effect. Returns False when another transaction has recorded the same id."""
         ...

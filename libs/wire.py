@@ -1,4 +1,7 @@
-"""Reads single values that other services of ours send. Malformed ones are a defect of the sender: ValueError."""
+"""Parses single values in messages from our other services.
+
+A malformed value raises ValueError: the sender is defective.
+"""
 
 from uuid import UUID
 
@@ -8,7 +11,7 @@ from libs.errors import AppError
 
 
 def read_base_units(text: str) -> int:
-    """An amount in base units. Raises ValueError, also for an empty text: no amount is not zero."""
+    """Returns an amount in base units. Raises ValueError, also for an empty text, which does not mean zero."""
     try:
         return parse_base_units(text, "amount")
     except AppError as error:
@@ -16,12 +19,12 @@ def read_base_units(text: str) -> int:
 
 
 def read_address(text: str) -> EvmAddress:
-    """An EVM address in any spelling. Raises ValueError."""
+    """Returns an EVM address given in any spelling. Raises ValueError."""
     return EvmAddress(text.lower())
 
 
 def read_resource_id(name: str, collection: str) -> UUID:
-    """The id in `collection/{uuid}`. Raises ValueError."""
+    """Returns the id from `collection/{uuid}`. Raises ValueError."""
     prefix, _, identifier = name.partition("/")
     if prefix != collection or str(UUID(identifier)) != identifier:
         raise ValueError(f"{name!r} is not of the form {collection}/<uuid>")

@@ -1,4 +1,4 @@
-"""Runs a step again and again: at once while there is work, else after a poll or a nudge."""
+"""Runs a step repeatedly: at once while there is work, otherwise after a pause or when it is nudged."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ _LONGEST_ERROR_DELAY_SECONDS = 5.0
 
 
 class Worker:
-    """Owns one loop. The state of the work is in the database; a worker may die or be doubled at any time.
+    """Runs one loop. The state of the work is in the database, so a worker may die or run twice at any time.
 
     `step` does a bounded piece of work and returns True when there may be more at once.
     """
@@ -25,7 +25,7 @@ class Worker:
         self._stopping = False
 
     def nudge(self) -> None:
-        """There may be work: do not wait for the next poll."""
+        """Tells the worker that there may be work, so that it does not wait for the next poll."""
         self._nudged.set()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Pays: takes snapshots, freezes plans, sizes batches, signs, journals, sends, confirms, proves each payment.
+"""The service that pays: takes snapshots, freezes plans, signs and sends batches, and proves each payment.
 
 The only service that holds keys and the only one that writes to the chain.
 """

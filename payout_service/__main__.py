@@ -1,4 +1,4 @@
-"""Runs payout_service: `python -m payout_service`."""
+"""Starts payout_service: `python -m payout_service`."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""Puts payout_service together."""
+"""Builds payout_service from its settings: chain, keys, database, engine, servicer, workers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +55,7 @@ class _RandomIds:
 
 
 def define() -> tuple[ServiceSettings, ServiceDefinition]:
-    """Reads settings, key and artifact. Raises SettingsError."""
+    """Reads settings, keys and artifact, and returns the definition of the service. Raises SettingsError."""
     settings = PayoutSettings.load()
     signers = load_signers(
         KeyFiles(
@@ -146,7 +146,7 @@ def _lane_worker(lanes: Lanes, signer: EvmAddress, poll_seconds: float) -> Worke
 
 
 def _files(setting: str) -> tuple[Path, ...]:
-    """The files that a setting names, separated by commas."""
+    """Returns the files that a setting names, separated by commas."""
     return tuple(Path(name.strip()) for name in setting.split(",") if name.strip())
 
 

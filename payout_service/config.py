@@ -1,4 +1,4 @@
-"""Settings of payout_service, environment prefix PAYOUT_SERVICE_."""
+"""The settings of payout_service, from environment variables with the prefix PAYOUT_SERVICE_."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,7 @@ from libs.config import ServiceSettings
 
 
 class Rail(StrEnum):
-    """What the transactions go through."""
+    """The ways to send transactions: an EVM node, or Hedera's relay."""
 
     EVM = "evm"
     HEDERA_RELAY = "hedera_relay"
@@ -29,7 +29,7 @@ _HEDERA_RELAY_DEFAULTS = {
 
 
 class PayoutSettings(ServiceSettings):
-    """See ServiceSettings for what all services have."""
+    """The settings of payout_service. See ServiceSettings for those that all services have."""
 
     model_config = SettingsConfigDict(env_prefix="PAYOUT_SERVICE_")
 

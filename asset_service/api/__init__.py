@@ -1,1 +1,1 @@
-"""How calls and events reach the use cases."""
+"""Receives gRPC calls and events, and hands them to the use cases."""

@@ -1,4 +1,4 @@
-"""The filter of ListAssets: a subset of AIP-160, comparisons with `=` joined by `AND`."""
+"""Parses the filter of ListAssets: comparisons with `=`, joined by `AND` (a subset of AIP-160)."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _ENUMS: Mapping[AssetField, type[StrEnum]] = {
 
 
 def parse_asset_filter(text: str) -> tuple[AssetTerm, ...]:
-    """The comparisons of a filter, all of which must hold; none for an empty one.
+    """Returns the comparisons of a filter, all of which must hold; none for an empty filter.
 
     Raises AppError INVALID_FILTER that names the place (characters, from 1) and what was expected there.
     """
@@ -57,7 +57,7 @@ class _Cursor:
         return self.position == len(self._text)
 
     def take(self, pattern: re.Pattern[str], expected: str) -> str:
-        """The pattern's group at this place, behind which the cursor then stands."""
+        """Returns the pattern's group at this place and moves the cursor behind it."""
         found = self.try_take(pattern)
         if found is None:
             rest = self._text[self.position :]
@@ -65,7 +65,7 @@ class _Cursor:
         return found
 
     def try_take(self, pattern: re.Pattern[str]) -> str | None:
-        """Like `take`; None when the pattern is not there."""
+        """Does the same as `take`, but returns None when the pattern is not there."""
         match = pattern.match(self._text, self.position)
         if match is None:
             return None
@@ -95,7 +95,7 @@ def _value(cursor: _Cursor, field: AssetField) -> str:
 
 
 def _checked(field: AssetField, value: str, position: int) -> str:
-    """The value as it is stored."""
+    """Returns the value as it is stored."""
     if field is AssetField.TOKEN:
         try:
             return parse_evm_account(value, "filter").value

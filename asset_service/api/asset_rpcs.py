@@ -1,4 +1,4 @@
-"""Calls about assets."""
+"""Answers the gRPC calls about assets: import, get, list, sync and pause."""
 
 from uuid import UUID
 
@@ -21,7 +21,7 @@ _ASSETS = "assets"
 
 
 class AssetRpcs:
-    """See the proto."""
+    """Answers the calls about assets. See the proto for what each promises."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Events of other services: read, then handed to a use case.
+"""Reads the events of other services and hands each to its use case.
 
 What cannot be read raises ValueError; the consumer makes it a dead letter.
 """
@@ -28,7 +28,7 @@ _BLOCK_HASH = re.compile(r"0x[0-9a-f]{64}")
 
 
 class LifecycleContractChangedHandler:
-    """payout_service's report of a lifecycle contract."""
+    """Handles the event with which payout_service reports the state of a lifecycle contract."""
 
     def __init__(self, apply_lifecycle_report: ApplyLifecycleReport) -> None:
         self._apply_lifecycle_report = apply_lifecycle_report
@@ -51,7 +51,7 @@ class LifecycleContractChangedHandler:
 
 
 class PauseChangedHandler:
-    """chain_sync_service saw the token or the lifecycle contract paused or unpaused."""
+    """Handles the event that the token or the lifecycle contract was paused or unpaused on the chain."""
 
     def __init__(self, apply_pause_seen: ApplyPauseSeen) -> None:
         self._apply_pause_seen = apply_pause_seen
@@ -70,7 +70,7 @@ class PauseChangedHandler:
 
 
 class BalancesAdjustedHandler:
-    """chain_sync_service saw all balances multiplied: the token has more supply, and maybe more decimals."""
+    """Handles the event that all balances were multiplied: the supply grew, and maybe the number of decimals."""
 
     def __init__(self, sync_asset: SyncAsset) -> None:
         self._sync_asset = sync_asset
@@ -82,7 +82,7 @@ class BalancesAdjustedHandler:
 
 
 class ChainEventRetractedHandler:
-    """chain_sync_service takes back what the two events above told: the token is asked what is true."""
+    """Handles the event that takes one of the two events above back. The token is read again."""
 
     def __init__(self, sync_asset: SyncAsset) -> None:
         self._sync_asset = sync_asset
@@ -96,7 +96,7 @@ class ChainEventRetractedHandler:
 
 
 class HolderBalancesChangedHandler:
-    """chain_sync_service's changes of balances."""
+    """Handles the event that balances of holders changed."""
 
     def __init__(self, apply_balance_changes: ApplyBalanceChanges) -> None:
         self._apply_balance_changes = apply_balance_changes
@@ -136,7 +136,7 @@ def _position(message: chain_sync_events.HolderBalancesChanged) -> BlockPosition
 
 
 def _holdings(message: chain_sync_events.HolderBalancesChanged) -> list[Holding] | None:
-    """What the holders have afterwards; None for an event of a version that told only deltas."""
+    """Returns what the holders have after the event; None for an event of a version that told only deltas."""
     told = [change.HasField("holding") for change in message.changes]
     if not any(told):
         return None

@@ -1,4 +1,4 @@
-"""Calls about the register of holders."""
+"""Answers the gRPC calls about the register of holders."""
 
 import re
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ _HOLDER_KEY = re.compile(r"(0|[1-9][0-9]{0,77})/(0x[0-9a-f]{40})")
 
 @dataclass(frozen=True, slots=True)
 class RegisterRpcs:
-    """See the proto."""
+    """Answers the calls about the register of holders. See the proto for what each promises."""
 
     import_holders_anew: ImportHolders
     queries: RegisterQueries
@@ -133,7 +133,7 @@ def _key_of(row: HolderRow) -> str:
 
 
 def _holder_key(after: str | None) -> HolderKey | None:
-    """The holder behind whom a page begins; None for the first page."""
+    """Returns the holder behind which a page begins; None for the first page."""
     if after is None:
         return None
     match = _HOLDER_KEY.fullmatch(after)

@@ -1,4 +1,4 @@
-"""Reads what this service's requests have in common."""
+"""Parses what several requests of this service have in common: accounts."""
 
 from asset_service.application.ports import Account
 from libs.chain.address import HederaId
@@ -6,7 +6,7 @@ from libs.grpc_kit.accounts import parse_evm_account
 
 
 def parse_account(text: str, field: str) -> Account:
-    """Reads an account in either notation; a Hedera id is for chain_sync_service to resolve.
+    """Reads an account in EVM or Hedera notation. chain_sync_service resolves a Hedera id later.
 
     Raises AppError, naming `field`: REQUIRED_FIELD_MISSING, INVALID_ADDRESS.
     """

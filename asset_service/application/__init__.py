@@ -1,1 +1,1 @@
-"""Use cases of asset_service, and the ports they need."""
+"""The use cases of asset_service, and the ports that they need."""

@@ -15,7 +15,7 @@ from libs.events import EventNotReadyError, IncomingEvent
 
 @dataclass(frozen=True, slots=True)
 class ApplyBalanceChangesCommand:
-    """Changes with their place in the asset's sequence, and the event that brought them.
+    """Changes of balances with their sequence number for the asset, and the event that brought them.
 
     `to_block` is the last block of their range. `completed` is the position that they complete; None while more
     events of the range follow.
@@ -31,7 +31,7 @@ class ApplyBalanceChangesCommand:
 
 @dataclass(frozen=True, slots=True)
 class ApplyBalanceChanges:
-    """Applies changes in their sequence, each once."""
+    """Applies each event's changes once, in the order of their sequence numbers."""
 
     unit_of_work: UnitOfWorkFactory
     alarms: Alarms

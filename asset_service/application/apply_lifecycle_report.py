@@ -1,4 +1,4 @@
-"""Use case: take over what payout_service reports of an asset's lifecycle contract."""
+"""Use case: update an asset from what payout_service reports about its lifecycle contract."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,7 +12,7 @@ from libs.events import EventNotReadyError, IncomingEvent
 
 @dataclass(frozen=True, slots=True)
 class ApplyLifecycleReportCommand:
-    """A report, and the event that brought it."""
+    """A report about a lifecycle contract, and the event that brought it."""
 
     event: IncomingEvent
     asset_id: UUID

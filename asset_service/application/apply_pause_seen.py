@@ -1,4 +1,4 @@
-"""Use case: take over that the token or the lifecycle contract was seen to be paused or unpaused."""
+"""Use case: update an asset after its token or its lifecycle contract was paused or unpaused on the chain."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,7 +11,7 @@ from libs.events import EventNotReadyError, IncomingEvent
 
 @dataclass(frozen=True, slots=True)
 class ApplyPauseSeenCommand:
-    """What was seen, and the event that brought it."""
+    """A pause or unpause seen on the chain, and the event that brought it."""
 
     event: IncomingEvent
     asset_id: UUID
@@ -20,7 +20,7 @@ class ApplyPauseSeenCommand:
 
 @dataclass(frozen=True, slots=True)
 class ApplyPauseSeen:
-    """Applies what was seen unless something later was applied before."""
+    """Applies a pause or unpause unless a later one was applied before."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock

@@ -1,4 +1,4 @@
-"""Use case: have an asset's lifecycle contract paused or unpaused."""
+"""Use case: ask for an asset's lifecycle contract to be paused or unpaused."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,7 +14,7 @@ from libs.idempotency import RequestKey
 
 @dataclass(frozen=True, slots=True)
 class ChangePauseCommand:
-    """What a caller asks for."""
+    """A caller's request to pause or unpause the lifecycle contract of an asset."""
 
     key: RequestKey
     asset_id: UUID
@@ -23,7 +23,7 @@ class ChangePauseCommand:
 
 @dataclass(frozen=True, slots=True)
 class ChangePause:
-    """Asks payout_service, by an event, for the transaction; its report ends the request."""
+    """Asks payout_service, by an event, to send the transaction. The report of payout_service ends the request."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock

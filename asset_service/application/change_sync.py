@@ -1,4 +1,4 @@
-"""Use case: have an asset followed on the chain, or not any more."""
+"""Use case: ask chain_sync_service to follow an asset on the chain, or to stop following it."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,7 +13,7 @@ from libs.idempotency import RequestKey
 
 @dataclass(frozen=True, slots=True)
 class ChangeSyncCommand:
-    """What a caller asks for."""
+    """A caller's request to follow an asset on the chain, or to stop following it."""
 
     key: RequestKey
     asset_id: UUID
@@ -22,7 +22,7 @@ class ChangeSyncCommand:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSync:
-    """Tells chain_sync_service, by an event, to follow the asset or to stop where it is."""
+    """Tells chain_sync_service, by an event, to follow the asset or to stop at its present position."""
 
     unit_of_work: UnitOfWorkFactory
     clock: Clock

@@ -1,4 +1,4 @@
-"""Use case: compare registers with the chain, one after the other, and have what differs read again."""
+"""Use case: compare one register after the other with the chain, and have holdings that differ read again."""
 
 import logging
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _REFRESHED_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class CheckLimits:
-    """How often one register is checked at most, and how many holders are chosen at random."""
+    """The shortest time between two checks of one register, and how many holders are chosen at random."""
 
     interval: timedelta
     random_sample: int
@@ -37,7 +37,10 @@ class CheckLimits:
 
 @dataclass(frozen=True, slots=True)
 class CheckRegister:
-    """The step of a worker. What it owes is in the database, so it may die or be doubled at any time."""
+    """One step of the worker.
+
+    Open work is stored in the database, so a worker may die or run twice at any time.
+    """
 
     unit_of_work: UnitOfWorkFactory
     reader: RegisterReader
@@ -47,7 +50,10 @@ class CheckRegister:
     limits: CheckLimits
 
     async def __call__(self) -> bool:
-        """Checks the register whose last check is the longest ago. False: enough until the next poll."""
+        """Checks the register that has gone unchecked longest.
+
+        Returns False when there is no more to do until the next poll.
+        """
         # First what an earlier step has recorded and did not live to ask for.
         await self._refresh_all()
         asset_id = await self._claim()
@@ -75,7 +81,10 @@ class CheckRegister:
         return await self.reader.sample(asset_id, size)
 
     async def _read_chain(self, sample: RegisterSample) -> ChainHoldings | None:
-        """The same holders at the same block; None where the chain cannot tell: there is nothing to judge then."""
+        """Reads the same holders at the same block.
+
+        Returns None where the chain cannot tell: nothing can be compared then.
+        """
         asset_id, position = sample.register.asset_id, sample.position
         try:
             chain = await self.chain.read_holdings(asset_id, list(sample.holdings), position.number)
@@ -127,7 +136,7 @@ class CheckRegister:
 
 
 def refresh_request_id(discrepancies: Sequence[Discrepancy]) -> UUID:
-    """The request id under which they are read again in this round.
+    """Returns the request id with which these holdings are read again in this round.
 
     It follows from them, so that what is asked again after a crash is the same request, and another set of them,
     or another round, is another one.

@@ -23,7 +23,7 @@ from libs.idempotency import RequestKey, repeated_resource_id
 
 @dataclass(frozen=True, slots=True)
 class ImportAssetCommand:
-    """What a caller asks for. Without a lifecycle contract one is deployed."""
+    """A caller's request to import an asset. Without a lifecycle contract, one is deployed."""
 
     key: RequestKey
     token: Account
@@ -33,7 +33,7 @@ class ImportAssetCommand:
 
 @dataclass(frozen=True, slots=True)
 class ImportAsset:
-    """Describes the tokens, shows what is missing, and starts the import."""
+    """Has the tokens described, reports what is still missing, and starts the import."""
 
     unit_of_work: UnitOfWorkFactory
     tokens: TokenDescriber

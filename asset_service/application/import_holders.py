@@ -1,4 +1,4 @@
-"""Use case: have the register read anew from the chain."""
+"""Use case: have an asset's register of holders read again from the chain."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,7 +12,7 @@ from libs.idempotency import RequestKey
 
 @dataclass(frozen=True, slots=True)
 class ImportHoldersCommand:
-    """What a caller asks for; with `list_again` the token is asked for its list of holders, too."""
+    """A caller's request to read the register again. With `list_again` the token's list of holders is read too."""
 
     key: RequestKey
     asset_id: UUID
@@ -21,7 +21,7 @@ class ImportHoldersCommand:
 
 @dataclass(frozen=True, slots=True)
 class ImportHolders:
-    """Asks chain_sync_service, which then tells every holding by events."""
+    """Asks chain_sync_service to read the holdings. It publishes every holding by events."""
 
     unit_of_work: UnitOfWorkFactory
     chain: ChainHoldingsReader

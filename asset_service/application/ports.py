@@ -1,4 +1,4 @@
-"""What the use cases need from outside. Each method lists the errors it raises.
+"""The ports of the use cases about assets: repositories, other services, readers. Each method lists its errors.
 
 Every method may also raise AppError DATABASE_UNAVAILABLE's cause or, for peers, PEER_UNAVAILABLE.
 """
@@ -21,7 +21,7 @@ Account = EvmAddress | HederaId
 
 
 class TokenAlreadyImportedError(Exception):
-    """Another asset, not failed, has the same token."""
+    """Another asset that has not failed has the same token."""
 
     def __init__(self, asset_id: UUID) -> None:
         super().__init__(asset_id)
@@ -29,7 +29,7 @@ class TokenAlreadyImportedError(Exception):
 
 
 class LifecycleContractInUseError(Exception):
-    """Another asset, not failed, has the same lifecycle contract."""
+    """Another asset that has not failed has the same lifecycle contract."""
 
     def __init__(self, asset_id: UUID) -> None:
         super().__init__(asset_id)
@@ -37,18 +37,18 @@ class LifecycleContractInUseError(Exception):
 
 
 class Assets(Protocol):
-    """The assets, within a unit of work. What an asset's last verb recorded goes into the outbox with it."""
+    """Stores assets within a unit of work. The events of an asset's last verb go into the outbox with it."""
 
     async def add(self, asset: Asset) -> None:
         """Adds a new asset. Raises TokenAlreadyImportedError or LifecycleContractInUseError."""
         ...
 
     async def get(self, asset_id: UUID) -> Asset | None:
-        """The asset, unlocked."""
+        """Returns the asset without locking it."""
         ...
 
     async def lock(self, asset_id: UUID) -> Asset | None:
-        """The asset, locked until the end of the unit of work."""
+        """Returns the asset, locked until the end of the unit of work."""
         ...
 
     async def save(self, asset: Asset) -> None:
@@ -57,22 +57,22 @@ class Assets(Protocol):
 
 
 class UnitOfWork(RecordingTransaction, Protocol):
-    """One transaction: what is not committed did not happen."""
+    """One database transaction. Without a commit, nothing of it takes effect."""
 
     # Read-only, so that an implementation may declare a narrower type.
     @property
     def assets(self) -> Assets:
-        """The assets in this transaction."""
+        """The repository of assets in this transaction."""
         ...
 
     @property
     def registers(self) -> Registers:
-        """The registers in this transaction."""
+        """The repository of registers in this transaction."""
         ...
 
     @property
     def discrepancies(self) -> Discrepancies:
-        """The differences between registers and chain in this transaction."""
+        """The repository of differences between registers and the chain in this transaction."""
         ...
 
 
@@ -81,7 +81,7 @@ UnitOfWorkFactory = Callable[[], UnitOfWork]
 
 @dataclass(frozen=True, slots=True)
 class TokenDescription:
-    """A security token at a block, and how many holders it tells of there."""
+    """A security token as it is at a block, and the number of holders that it reports there."""
 
     token: SecurityToken
     holder_count: int
@@ -89,7 +89,7 @@ class TokenDescription:
 
 
 class TokenDescriber(Protocol):
-    """chain_sync_service: describes tokens."""
+    """Describes tokens, as chain_sync_service does."""
 
     async def describe_token(self, token: Account) -> TokenDescription:
         """Raises AppError, naming `token`: HEDERA_ID_NEEDS_MIRROR_NODE, NOT_A_CONTRACT, NOT_A_SECURITY_TOKEN,
@@ -105,7 +105,7 @@ class TokenDescriber(Protocol):
 
 
 class ReadinessChecker(Protocol):
-    """payout_service: tells what must hold before an asset can be paid."""
+    """Checks what the chain must meet before an asset can be paid, as payout_service does."""
 
     async def check_readiness(
         self, token: EvmAddress, payment_token: EvmAddress, lifecycle_contract: EvmAddress | None
@@ -126,7 +126,7 @@ class AssetView:
 
 
 class AssetField(StrEnum):
-    """What assets can be filtered by; the value is the field's name in a filter."""
+    """The fields by which assets can be filtered. The value is the field's name in a filter."""
 
     STATE = "state"
     SECURITY_TYPE = "security_type"
@@ -139,7 +139,7 @@ class AssetField(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AssetTerm:
-    """A comparison in a filter: the field has this value. An address is in lower case."""
+    """One comparison of a filter: the field has this value. An address is in lower case."""
 
     field: AssetField
     value: str
@@ -147,23 +147,23 @@ class AssetTerm:
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """A token before or after its import; `asset_id` is the asset that it is imported as."""
+    """A token before or after its import. `asset_id` names the asset that it was imported as."""
 
     description: TokenDescription
     asset_id: UUID | None
 
 
 class AssetReader(Protocol):
-    """Reads for answers; each from one snapshot of the database."""
+    """Reads assets for answers. Each answer comes from one snapshot of the database."""
 
     async def asset(self, asset_id: UUID) -> AssetView | None:
-        """One asset."""
+        """Returns one asset."""
         ...
 
     async def assets(self, terms: Sequence[AssetTerm], after_list_position: int, limit: int) -> list[AssetView]:
-        """At most `limit` assets behind a position for which all terms hold, oldest first."""
+        """Returns at most `limit` assets behind a position that match all terms, oldest first."""
         ...
 
     async def asset_of_token(self, chain_id: int, token: EvmAddress) -> UUID | None:
-        """The asset, not failed, that a token is imported as."""
+        """Returns the asset that a token was imported as, unless it has failed."""
         ...

@@ -1,4 +1,4 @@
-"""Puts on record where a register differs from the chain, each difference once as long as it lasts."""
+"""Records where a register differs from the chain. A difference is recorded once, as long as it lasts."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _ALARM = "REGISTER_DIFFERS"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The differences that were not on record before, and all that were found."""
+    """The result of recording: the differences that are new, and how many were found in all."""
 
     asset_id: UUID
     new: Sequence[Discrepancy]
@@ -26,7 +26,7 @@ class Recorded:
 async def record_discrepancies(
     uow: UnitOfWork, asset_id: UUID, findings: Sequence[Finding], covered: Collection[Subject], now: datetime
 ) -> Recorded:
-    """Records what was found among what was covered; the register must be locked.
+    """Records the differences found among the subjects that were checked. The register must be locked.
 
     A difference that is on record takes the new values and is read again; one that is covered and not found any
     more is resolved. At most MAX_FINDINGS of the findings are recorded.
@@ -49,7 +49,7 @@ async def record_discrepancies(
 
 
 def raise_alarm(alarms: Alarms, recorded: Recorded) -> None:
-    """Makes new differences heard. Call it after the commit."""
+    """Raises an alarm about new differences. Call it after the commit."""
     if not recorded.new:
         return
     first = recorded.new[0].finding

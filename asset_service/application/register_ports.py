@@ -1,4 +1,4 @@
-"""What the use cases of the register need from outside. Each method lists the errors it raises.
+"""The ports of the use cases about registers of holders. Each method lists its errors.
 
 Every method may also raise AppError DATABASE_UNAVAILABLE's cause or, for peers, PEER_UNAVAILABLE.
 """
@@ -15,18 +15,18 @@ from asset_service.domain.register_check import ChainHoldings, Discrepancy, Find
 
 
 class Registers(Protocol):
-    """The registers of holders, within a unit of work."""
+    """Stores the registers of holders within a unit of work."""
 
     async def add(self, register: Register) -> None:
         """Adds the register of a new asset."""
         ...
 
     async def get(self, asset_id: UUID) -> Register | None:
-        """The register, unlocked."""
+        """Returns the register without locking it."""
         ...
 
     async def lock(self, asset_id: UUID) -> Register | None:
-        """The register, locked until the end of the unit of work."""
+        """Returns the register, locked until the end of the unit of work."""
         ...
 
     async def apply(self, asset_id: UUID, changes: BalanceChanges, now: datetime) -> AppliedChanges:
@@ -36,7 +36,7 @@ class Registers(Protocol):
         ...
 
     async def save(self, register: Register) -> None:
-        """Writes totals and position of a locked register."""
+        """Writes the totals and the position of a locked register."""
         ...
 
     async def claim_check(self, checked_before: datetime, now: datetime) -> UUID | None:
@@ -47,39 +47,42 @@ class Registers(Protocol):
 
 
 class Discrepancies(Protocol):
-    """Differences between registers and the chain, within a unit of work that has locked the register."""
+    """Stores the differences between registers and the chain. The unit of work has locked the register."""
 
     async def open_of(self, asset_id: UUID) -> list[Discrepancy]:
-        """Those of an asset that are not resolved, oldest first."""
+        """Returns the unresolved differences of an asset, oldest first."""
         ...
 
     async def add(self, asset_id: UUID, findings: Sequence[Finding], now: datetime) -> list[Discrepancy]:
-        """Records differences of which none is on record, and puts one event about them into the outbox."""
+        """Records differences that are not on record yet, and puts one event about them into the outbox."""
         ...
 
     async def seen_again(self, findings: Mapping[int, Finding]) -> None:
-        """Gives open ones, by id, their new values and another round of reading."""
+        """Writes the new values of open differences, given by id, and begins another round of reading them."""
         ...
 
     async def resolve(self, discrepancy_ids: Sequence[int], now: datetime) -> None:
-        """Closes open ones."""
+        """Marks open differences as resolved."""
         ...
 
     async def assets_to_refresh(self, limit: int) -> list[UUID]:
-        """At most `limit` assets with an open one whose holding was not asked to be read again in this round."""
+        """Returns at most `limit` assets with an open difference that was not yet requested in this round."""
         ...
 
     async def to_refresh(self, asset_id: UUID, limit: int) -> list[Discrepancy]:
-        """At most `limit` of an asset's open ones that were not asked for in this round, oldest first."""
+        """Returns at most `limit` open differences of an asset not yet requested in this round, oldest first."""
         ...
 
     async def refresh_requested(self, discrepancies: Sequence[Discrepancy], now: datetime) -> None:
-        """Notes that they were asked to be read again in their round; those that are in another one stay."""
+        """Notes that the holdings of these differences were requested in their round.
+
+        Those in another round stay as they are.
+        """
         ...
 
 
 class RefreshScope(Enum):
-    """Which holdings are to be read again."""
+    """Which holdings to read again."""
 
     HOLDERS = "HOLDERS"
     ALL_KNOWN = "ALL_KNOWN"
@@ -87,7 +90,7 @@ class RefreshScope(Enum):
 
 
 class ChainHoldingsReader(Protocol):
-    """chain_sync_service: tells what holders have on the chain, and tells it again."""
+    """Reads holdings from the chain and has them published again, as chain_sync_service does."""
 
     async def read_holdings(self, asset_id: UUID, holders: Sequence[str], block_number: int) -> ChainHoldings:
         """At most 1,000 holders at a block. Raises AppError: ASSET_NOT_YET_KNOWN, CHAIN_UNAVAILABLE (also when
@@ -98,22 +101,24 @@ class ChainHoldingsReader(Protocol):
     async def refresh_holdings(
         self, request_id: UUID, asset_id: UUID, scope: RefreshScope, holders: Sequence[str]
     ) -> None:
-        """Asks for holdings to be read and told again; nothing more happens when the same is asked with the same
-        id again. Raises AppError: ASSET_NOT_YET_KNOWN, REQUEST_ID_REUSED.
+        """Asks for holdings to be read and published again.
+
+        The same request with the same id has no further effect. Raises AppError: ASSET_NOT_YET_KNOWN,
+        REQUEST_ID_REUSED.
         """
         ...
 
 
 class Alarms(Protocol):
-    """Differences that need a person."""
+    """Tells operators about differences that need a person."""
 
     def raise_alarm(self, name: str, text: str) -> None:
-        """Makes it heard."""
+        """Raises one alarm."""
         ...
 
 
 class HolderOrder(Enum):
-    """How holders are ordered."""
+    """The orders in which holders can be listed."""
 
     ADDRESS = "ADDRESS"
     BALANCE_DESC = "BALANCE_DESC"
@@ -121,7 +126,7 @@ class HolderOrder(Enum):
 
 @dataclass(frozen=True, slots=True)
 class HolderRow:
-    """One holder; the address in lower case."""
+    """One holder of the register; the address is in lower case."""
 
     address: str
     holding: Holding
@@ -130,7 +135,7 @@ class HolderRow:
 
 @dataclass(frozen=True, slots=True)
 class HolderKey:
-    """A holder's place in either order."""
+    """The place of a holder in either order."""
 
     address: str
     balance_base_units: int
@@ -138,7 +143,7 @@ class HolderKey:
 
 @dataclass(frozen=True, slots=True)
 class HolderPage:
-    """Which holders are asked for: at most `limit` behind a place, with at least a balance."""
+    """A request for holders: at most `limit` behind a place, with at least a certain balance."""
 
     order: HolderOrder
     min_balance_base_units: int
@@ -148,7 +153,7 @@ class HolderPage:
 
 @dataclass(frozen=True, slots=True)
 class HolderRows:
-    """Holders and their register, as of one moment."""
+    """A page of holders and their register, as of one moment."""
 
     register: Register
     rows: tuple[HolderRow, ...]
@@ -178,32 +183,35 @@ class SampleSize:
 
 
 class RegisterReader(Protocol):
-    """Reads registers; each answer from one snapshot of the database. None where there is no such asset."""
+    """Reads registers.
+
+    Each answer comes from one snapshot of the database; it is None if there is no such asset.
+    """
 
     async def holders(self, asset_id: UUID, page: HolderPage) -> HolderRows | None:
-        """A page of holders."""
+        """Returns a page of holders."""
         ...
 
     async def holder(self, asset_id: UUID, address: str) -> HolderRows | None:
-        """The holder with an address, if there is one."""
+        """Returns the holder with an address, if there is one."""
         ...
 
     async def largest_holders(self, asset_id: UUID, limit: int) -> HolderRows | None:
-        """At most `limit` holders by all that they have, largest first."""
+        """Returns at most `limit` holders, those with the largest total holding first."""
         ...
 
     async def changes(
         self, asset_id: UUID, address: str | None, before_change_id: int | None, limit: int
     ) -> list[HolderChangeRow] | None:
-        """At most `limit` changes, newest first, of one holder or of all."""
+        """Returns at most `limit` changes of one holder or of all, newest first."""
         ...
 
     async def discrepancies(
         self, asset_id: UUID, before_discrepancy_id: int | None, limit: int, *, unresolved_only: bool
     ) -> list[Discrepancy] | None:
-        """At most `limit` discrepancies, newest first."""
+        """Returns at most `limit` discrepancies, newest first."""
         ...
 
     async def sample(self, asset_id: UUID, size: SampleSize) -> RegisterSample | None:
-        """A sample of a register; None while it is not complete."""
+        """Returns a sample of a register; None while the register is not complete."""
         ...

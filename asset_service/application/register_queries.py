@@ -1,4 +1,4 @@
-"""Reads of registers."""
+"""Answers questions about registers of holders, without changing anything."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,21 +22,21 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class RegisterSummary:
-    """A register with its largest holders, as of one moment, and their share in all that is held."""
+    """A register as of one moment, with its largest holders and their share of everything that is held."""
 
     register: Register
     largest: tuple[HolderRow, ...]
 
     @property
     def share_millionths(self) -> int:
-        """Rounded down; 0 for an empty register."""
+        """The share in millionths, rounded down; 0 for an empty register."""
         total = self.register.total_base_units
         return sum(row.holding.total for row in self.largest) * _MILLION // total if total else 0
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterQueries:
-    """What callers may ask about a register."""
+    """Answers what callers ask about a register."""
 
     reader: RegisterReader
 
@@ -66,7 +66,7 @@ class RegisterQueries:
     async def list_discrepancies(
         self, asset_id: UUID, before_discrepancy_id: int | None, limit: int, *, unresolved_only: bool
     ) -> list[Discrepancy]:
-        """Where the register differed from the chain, newest first. Raises AppError ASSET_NOT_FOUND."""
+        """Returns where the register differed from the chain, newest first. Raises AppError ASSET_NOT_FOUND."""
         rows = await self.reader.discrepancies(
             asset_id, before_discrepancy_id, limit, unresolved_only=unresolved_only
         )

@@ -1,4 +1,4 @@
-"""Mutating calls on an asset that exists happen once per request id."""
+"""Makes sure that a call which changes an asset takes effect only once per request id."""
 
 from uuid import UUID
 
@@ -7,7 +7,7 @@ from libs.idempotency import RequestKey, repeated_resource_id
 
 
 async def is_first_call(uow: UnitOfWork, key: RequestKey, resource_id: UUID) -> bool:
-    """Records a call in the transaction of its effect; False when it was carried out before.
+    """Records a call in the transaction of its effect. Returns False when the call was carried out before.
 
     Waits for a call with the same id that goes on at the same time. Raises AppError REQUEST_ID_REUSED.
     """
@@ -15,7 +15,7 @@ async def is_first_call(uow: UnitOfWork, key: RequestKey, resource_id: UUID) -> 
 
 
 async def was_carried_out(uow: UnitOfWork, key: RequestKey) -> bool:
-    """True if a call with this id was carried out before. Raises AppError REQUEST_ID_REUSED."""
+    """Returns True if a call with this id was carried out before. Raises AppError REQUEST_ID_REUSED."""
     logged = await uow.find_request(key.request_id)
     if logged is None:
         return False

@@ -1,4 +1,4 @@
-"""Use case: read an asset's token from the chain again, because a caller asks for it or an event tells to."""
+"""Use case: read an asset's token from the chain again, because a caller or an event asks for it."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,7 +14,7 @@ from libs.idempotency import RequestKey
 
 @dataclass(frozen=True, slots=True)
 class SyncAssetCommand:
-    """A caller asks."""
+    """A caller's request to read the token again."""
 
     key: RequestKey
     asset_id: UUID
@@ -22,7 +22,7 @@ class SyncAssetCommand:
 
 @dataclass(frozen=True, slots=True)
 class SyncAssetOnEventCommand:
-    """chain_sync_service saw something that changes what the token tells of itself, or takes it back.
+    """An event of chain_sync_service because of which the token must be read again.
 
     `is_pause_retracted` is True if a pause or its end left the chain: of the token or of the lifecycle contract.
     """
@@ -34,7 +34,7 @@ class SyncAssetOnEventCommand:
 
 @dataclass(frozen=True, slots=True)
 class SyncAsset:
-    """Takes over name, symbol, ISIN, decimals, supply and pause state of the token."""
+    """Updates name, symbol, ISIN, decimals, supply and pause state of an asset from its token."""
 
     unit_of_work: UnitOfWorkFactory
     tokens: TokenDescriber

@@ -1,1 +1,1 @@
-"""What an asset and a register of holders are and may become. Standard library only."""
+"""The rules for assets and registers of holders. Imports the standard library only."""

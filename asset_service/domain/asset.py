@@ -12,7 +12,7 @@ from libs.chain.address import EvmAddress
 
 
 class AssetState(StrEnum):
-    """Where an asset is in its life."""
+    """The states of an asset."""
 
     IMPORTING = "IMPORTING"
     ACTIVE = "ACTIVE"
@@ -65,14 +65,14 @@ class SecurityType(StrEnum):
 
 
 class LifecycleOrigin(StrEnum):
-    """How the lifecycle contract came to be."""
+    """Whether we deployed the lifecycle contract or it was given."""
 
     DEPLOYED = "DEPLOYED"
     ATTACHED = "ATTACHED"
 
 
 class LifecycleState(StrEnum):
-    """Where payout_service says the lifecycle contract is."""
+    """The states of a lifecycle contract, as payout_service reports them."""
 
     DEPLOYING = "DEPLOYING"
     NOT_READY = "NOT_READY"
@@ -81,7 +81,7 @@ class LifecycleState(StrEnum):
 
 
 class AssetEvent(StrEnum):
-    """What happened to an asset that others need to know; the value is the event's name on the wire."""
+    """The events of an asset that other services need to know. The value is the event's name on the wire."""
 
     IMPORT_STARTED = "asset_import_started"
     IMPORTED = "asset_imported"
@@ -92,7 +92,7 @@ class AssetEvent(StrEnum):
 
 
 class IllegalTransitionError(Exception):
-    """A change that LEGAL_TRANSITIONS or PAUSE_TRANSITIONS does not have."""
+    """A change of state that LEGAL_TRANSITIONS or PAUSE_TRANSITIONS does not allow."""
 
 
 class NotPausableError(Exception):
@@ -100,11 +100,11 @@ class NotPausableError(Exception):
 
 
 class TokenDiffersError(Exception):
-    """A description is of another token, or of another chain, than the asset's."""
+    """A description is about another token, or another chain, than the asset's."""
 
 
 class LifecycleContractMismatchError(Exception):
-    """A report names another contract than the one that the asset is bound to."""
+    """A report names another contract than the one that belongs to the asset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class SecurityToken:
 
 @dataclass(frozen=True, slots=True)
 class PaymentToken:
-    """The token that holders are paid in, as the chain describes it; `hedera_id` is empty where it is unknown."""
+    """The token in which holders are paid, as it is on the chain. `hedera_id` is empty where it is unknown."""
 
     address: EvmAddress
     symbol: str
@@ -139,7 +139,7 @@ class PaymentToken:
 
 @dataclass(frozen=True, slots=True)
 class LifecycleReport:
-    """The whole state of a lifecycle contract at a version, as payout_service reports it.
+    """The whole state of a lifecycle contract in one version, as payout_service reports it.
 
     `pause_request_version` is the version of the asset whose request to pause or unpause was carried out last, 0
     before the first; `pause_problem` says why the one that is under way does not get on.
@@ -169,7 +169,7 @@ class PauseSeen:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """An asset at a version. Verbs return the next version; `events` are those of the last verb.
+    """An asset in one version. Each verb returns the next version; `events` are those of the last verb.
 
     `lifecycle_version` is the version of the last report that was applied, 0 before the first. `pause_request`
     is the version at which the pausing or unpausing that is under way was asked for; None when none is.
@@ -209,7 +209,7 @@ class Asset:
         readiness: tuple[ReadinessCondition, ...],
         now: datetime,
     ) -> Self:
-        """A new asset. Without a `lifecycle_contract` payout_service shall deploy one."""
+        """Returns a new asset. Without a `lifecycle_contract`, payout_service deploys one."""
         return cls(
             asset_id=asset_id,
             token=token,
@@ -235,7 +235,7 @@ class Asset:
         )
 
     def apply_lifecycle_report(self, report: LifecycleReport, now: datetime) -> Self:
-        """The asset after a report; itself when the report is not newer than the last or the import failed.
+        """Returns the asset after a report. It is unchanged when the report is not newer or the import has failed.
 
         An active asset stays active whatever is reported later: only the conditions shown change. Raises
         LifecycleContractMismatchError when the report names another contract than the asset is bound to, and
@@ -262,7 +262,7 @@ class Asset:
         return reported
 
     def refuse_lifecycle_contract(self, report: LifecycleReport, reason: str, now: datetime) -> Self:
-        """The asset after a report whose contract another asset has: failed, the contract left out.
+        """Returns the asset as failed and without a contract: the reported one belongs to another asset.
 
         Raises IllegalTransitionError unless it is being imported.
         """
@@ -276,7 +276,8 @@ class Asset:
         return refused._fail(reason)
 
     def sync(self, described: SecurityToken, now: datetime) -> Self:
-        """The asset after its token was described again; a new version only when the description differs.
+        """Returns the asset after its token was described again. The version rises only when the description
+        differs.
 
         Kind and address of a token do not change; a Hedera id, once known, is kept. Raises TokenDiffersError.
         """
@@ -291,27 +292,28 @@ class Asset:
         return synced if token == self.token else replace(synced, token=token)._changed(now)
 
     def change_sync(self, state: SyncState, now: datetime) -> Self:
-        """The asset followed on the chain, or not any more; itself when it is so already."""
+        """Returns the asset with following turned on or off. It is unchanged when that is so already."""
         if state is self.sync_state:
             return self
         return replace(self, sync_state=state)._changed(now, AssetEvent.SYNC_CHANGED)
 
     def request_pause(self, now: datetime) -> Self:
-        """The asset with its lifecycle contract to be paused; itself when it is, or is being paused.
+        """Returns the asset in state PAUSING. It is unchanged when its contract is paused or is being paused.
 
         Raises NotPausableError when the import failed or the contract does not exist yet.
         """
         return self._request(PauseState.PAUSING, PauseState.PAUSED, now)
 
     def request_unpause(self, now: datetime) -> Self:
-        """The asset with its lifecycle contract to be unpaused; itself when it is, or is being unpaused.
+        """Returns the asset in state UNPAUSING. It is unchanged when its contract is unpaused or is being
+        unpaused.
 
         Raises NotPausableError as `request_pause`.
         """
         return self._request(PauseState.UNPAUSING, PauseState.UNPAUSED, now)
 
     def see_pause(self, seen: PauseSeen, now: datetime) -> Self:
-        """The asset after the token or the lifecycle contract was seen to be paused or unpaused.
+        """Returns the asset after its token or lifecycle contract was seen paused or unpaused.
 
         While a request is open only payout_service's report ends it. What an earlier or repeated event saw, or
         one of another contract, changes nothing.
@@ -326,7 +328,8 @@ class Asset:
         return noted
 
     def forget_pause_seen(self, now: datetime) -> Self:
-        """The asset after a pause that was seen left the chain: it is what the last report says.
+        """Returns the asset after a pause that was seen left the chain. The pause state is then that of the last
+        report.
 
         If the report is behind the chain, payout_service's next look tells. An open request stays open.
         """
@@ -345,7 +348,7 @@ class Asset:
         return requested._changed(now, AssetEvent.PAUSE_REQUESTED)
 
     def _with_reported_pause(self, report: LifecycleReport) -> Self:
-        """A report as a part of which the pause state comes; its version is counted by the caller."""
+        """Returns the asset with the pause state of a report. The caller raises the version."""
         if self.pause_request is None or self._is_answered_by(report):
             after = self._following_pause(report.is_paused)
         else:
@@ -354,7 +357,7 @@ class Asset:
         return replace(after, events=(AssetEvent.CHANGED,)) if is_changed else after
 
     def _is_answered_by(self, report: LifecycleReport) -> bool:
-        """True if what was asked for last was carried out and still stands.
+        """Returns True if the last request was carried out and its effect still stands.
 
         The version alone is not enough: somebody else may have undone it since.
         """
@@ -362,7 +365,7 @@ class Asset:
         return report.pause_request_version >= (self.pause_request or 0) and report.is_paused == is_pause_asked
 
     def _open_problem(self, report: LifecycleReport) -> str:
-        """What keeps the request that is under way open, after a report that does not end it."""
+        """Returns why the current request is still open, after a report that does not end it."""
         is_carried_out = report.pause_request_version >= (self.pause_request or 0)
         if report.pause_problem or not is_carried_out:
             return report.pause_problem

@@ -1,11 +1,11 @@
-"""What must hold on the chain before an asset can be paid, as payout_service last saw it."""
+"""The conditions that the chain must meet before an asset can be paid, as payout_service last saw them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class ConditionKind(StrEnum):
-    """What is checked."""
+    """The kinds of conditions for being paid."""
 
     LIFECYCLE_CONTRACT_EXISTS = "LIFECYCLE_CONTRACT_EXISTS"
     PAYMENT_TOKEN_MATCHES = "PAYMENT_TOKEN_MATCHES"
@@ -24,7 +24,7 @@ class ConditionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReadinessCondition:
-    """One condition, what was seen, and who can satisfy it (empty when satisfied)."""
+    """One condition: what was seen, and who can satisfy it (empty when it is satisfied)."""
 
     kind: ConditionKind
     is_satisfied: bool

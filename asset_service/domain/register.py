@@ -1,4 +1,4 @@
-"""The register of an asset's holders: set to what chain_sync_service tells, in sequence."""
+"""The register of an asset's holders. The events of chain_sync_service update it, in sequence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from uuid import UUID
 
 
 class Turn(Enum):
-    """What an event's sequence number means to a register."""
+    """What the sequence number of an event means for a register: next, applied before, or too early."""
 
     NEXT = "NEXT"
     ALREADY_APPLIED = "ALREADY_APPLIED"
@@ -17,19 +17,22 @@ class Turn(Enum):
 
 
 class NegativeBalanceError(Exception):
-    """Changes would leave a holder with less than nothing: an event is missing or wrong."""
+    """Changes would make a holder's balance negative: an event is missing or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockPosition:
-    """A block whose changes, and those of all before it, are in the register."""
+    """A block up to which (inclusive) all changes are in the register."""
 
     number: int
     block_hash: str
 
 
 class Holding(NamedTuple):
-    """What a holder has, base units of the security token. Only `balance` can be moved; the parts lie beside."""
+    """What a holder has, in base units of the security token.
+
+    Only `balance` can be moved; the other parts come on top.
+    """
 
     balance: int
     frozen: int
@@ -39,16 +42,16 @@ class Holding(NamedTuple):
 
     @property
     def restricted(self) -> int:
-        """All parts that cannot be moved."""
+        """The sum of all parts that cannot be moved."""
         return self.frozen + self.locked + self.held + self.cleared
 
     @property
     def total(self) -> int:
-        """Everything; over all holders it is the token's total supply."""
+        """The sum of balance and parts. Over all holders it is the token's total supply."""
         return self.balance + self.restricted
 
     def __str__(self) -> str:
-        """Balance, frozen, locked, held and cleared part, separated by `+`."""
+        """Writes the balance and the frozen, locked, held and cleared parts, separated by `+`."""
         return "+".join(map(str, self))
 
 
@@ -57,7 +60,7 @@ NOTHING = Holding(0, 0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class BalanceChanges:
-    """The changes of one event as columns, one entry per holder; addresses in lower case.
+    """The changes of one event in columns, with one entry per holder; addresses in lower case.
 
     `holdings` is what the holders have afterwards. It is None for an event of a version that knew only balances:
     its deltas are added. They come by the thousand, so they are validated where they enter and stay plain.
@@ -78,7 +81,7 @@ class BalanceChanges:
 
 @dataclass(frozen=True, slots=True)
 class HoldingDifference:
-    """The register had not what an event's delta builds on: it was wrong before the event, which set it right."""
+    """A holding that was wrong in the register before an event, which set it right. The event's delta shows it."""
 
     holder: str
     had: Holding
@@ -86,13 +89,16 @@ class HoldingDifference:
 
     @property
     def implied(self) -> Holding:
-        """What the register should have had. An event tells no deltas of the parts, so those are as they were."""
+        """The holding that the event implies was right.
+
+        An event has no deltas of parts, so they stay as they were.
+        """
         return self.had._replace(balance=self.implied_balance_base_units)
 
 
 @dataclass(frozen=True, slots=True)
 class AppliedChanges:
-    """What an event did to the rows: how many holders came (from nothing) and went (to nothing), and the sums.
+    """The effect of an event on the rows: how many holders were added and removed, and sums of changes.
 
     `differences` are ordered by address.
     """
@@ -106,7 +112,7 @@ class AppliedChanges:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Totals and position of a register. A holder who has nothing is no holder and has no row.
+    """The totals and the position of a register. A holder without holdings has no row and is not counted.
 
     `position` is the last block at which the register equalled the chain. While a range of blocks arrives in
     several events, rows and totals already hold its first part, and `is_complete` is false.
@@ -123,16 +129,16 @@ class Register:
 
     @classmethod
     def empty(cls, asset_id: UUID, now: datetime) -> Self:
-        """The register of a new asset."""
+        """Returns the register of a new asset."""
         return cls(asset_id, 0, None, 0, 0, now)
 
     @property
     def total_base_units(self) -> int:
-        """All that is held; the token's total supply where register and chain agree."""
+        """The sum of all holdings. It equals the token's total supply where register and chain agree."""
         return self.total_balance_base_units + self.total_restricted_base_units
 
     def turn_of(self, sequence: int) -> Turn:
-        """Whether an event with this sequence number is the next, was applied before, or came too early."""
+        """Returns whether an event with this sequence number is next, was applied before, or came too early."""
         if sequence <= self.last_sequence:
             return Turn.ALREADY_APPLIED
         return Turn.NEXT if sequence == self.last_sequence + 1 else Turn.TOO_EARLY
@@ -140,7 +146,7 @@ class Register:
     def after(
         self, sequence: int, applied: AppliedChanges, completed: BlockPosition | None, now: datetime
     ) -> Self:
-        """The register after the event with the next sequence number was applied to the rows.
+        """Returns the register after the event with the next sequence number was applied to the rows.
 
         `completed` is the position that the event completes, if it is the last of its range. Raises ValueError
         when it is not the event's turn or a total would be impossible: then rows and totals have parted.

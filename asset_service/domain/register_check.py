@@ -1,4 +1,4 @@
-"""Compares a register with the chain: what differs, and what that means for differences found before."""
+"""Compares a register with the chain, and decides which earlier differences are resolved."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from asset_service.domain.register import BlockPosition, Holding, Register
 
 
 class DiscrepancyKind(StrEnum):
-    """What differs."""
+    """The kinds of differences between a register and the chain."""
 
     HOLDING_DIFFERS = "HOLDING_DIFFERS"
     TOTAL_DIFFERS = "TOTAL_DIFFERS"
@@ -18,7 +18,7 @@ class DiscrepancyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is compared: one holder's holding, or the total, whose `holder` is empty."""
+    """What is compared: the holding of `holder`, or the total when `holder` is empty."""
 
     kind: DiscrepancyKind
     holder: str = ""
@@ -28,13 +28,13 @@ TOTAL = Subject(DiscrepancyKind.TOTAL_DIFFERS)
 
 
 def holding_of(holder: str) -> Subject:
-    """The subject of one holder, whose address is in lower case."""
+    """Returns the subject for one holder, whose address is in lower case."""
     return Subject(DiscrepancyKind.HOLDING_DIFFERS, holder)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A difference that was seen at a block: what the register had, what the chain had."""
+    """A difference seen at a block: the value in the register and the value on the chain."""
 
     subject: Subject
     block_number: int
@@ -44,7 +44,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """A difference on record, open until a check finds register and chain equal there.
+    """A recorded difference. It is open until a check finds register and chain equal there.
 
     `refresh_round` counts the checks that found it, from 1: each has the holding read again once.
     """
@@ -59,7 +59,10 @@ class Discrepancy:
 
 @dataclass(frozen=True, slots=True)
 class RegisterSample:
-    """A register at rest and some of its holders, as of one moment. `holdings` may name some who have nothing."""
+    """A complete register and some of its holders, as of one moment.
+
+    `holdings` may name holders who have nothing.
+    """
 
     register: Register
     position: BlockPosition
@@ -67,13 +70,13 @@ class RegisterSample:
 
     @property
     def subjects(self) -> frozenset[Subject]:
-        """All that a comparison of this sample covers."""
+        """Everything that a comparison of this sample covers."""
         return frozenset({TOTAL, *map(holding_of, self.holdings)})
 
 
 @dataclass(frozen=True, slots=True)
 class ChainHoldings:
-    """What holders have on the chain at one block, in the order asked for, and the token's total supply there."""
+    """Holdings on the chain at one block, in the order asked for, and the token's total supply there."""
 
     block_hash: str
     total_supply_base_units: int
@@ -81,7 +84,7 @@ class ChainHoldings:
 
 
 def compare(sample: RegisterSample, chain: ChainHoldings) -> tuple[Finding, ...]:
-    """What differs, holders by address, then the total. Raises ValueError when they are not of the same block."""
+    """Returns the differences: holders by address, then the total. Raises ValueError when the blocks differ."""
     if sample.position.block_hash != chain.block_hash:
         raise ValueError("register and chain are of different blocks")
     block = sample.position.number

@@ -1,1 +1,1 @@
-"""PostgreSQL, the other services, and the wire form of resources."""
+"""Implements the ports of asset_service: PostgreSQL and the clients of other services."""

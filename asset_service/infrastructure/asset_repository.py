@@ -1,4 +1,4 @@
-"""Assets in PostgreSQL; each write puts the asset's events into the outbox."""
+"""Stores assets in PostgreSQL. Each write also puts the asset's events into the outbox."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -24,7 +24,7 @@ _ADD_ATTEMPTS = 3
 
 
 class SqlAssets:
-    """The port Assets on one connection."""
+    """Implements the port Assets on one connection."""
 
     def __init__(
         self,
@@ -63,15 +63,14 @@ class SqlAssets:
         raise RuntimeError(f"asset {asset.asset_id} conflicts with one that cannot be found")
 
     async def get(self, asset_id: UUID) -> Asset | None:
-        """Unlocked."""
         return await self._one(select(assets).where(assets.c.asset_id == asset_id))
 
     async def lock(self, asset_id: UUID) -> Asset | None:
-        """Locked first, so that the order of the outbox is the order of commits."""
+        """The lock makes the order of the outbox the order of commits."""
         return await self._one(select(assets).where(assets.c.asset_id == asset_id).with_for_update())
 
     async def save(self, asset: Asset) -> None:
-        """In a savepoint, so that the transaction can go on after a refusal."""
+        """Writes in a savepoint, so that the transaction can go on after a refusal."""
         values = asset_values(asset)
         statement = update(assets).where(assets.c.asset_id == asset.asset_id).values(values)
         try:

@@ -1,4 +1,4 @@
-"""chain_sync_service over gRPC, as far as it tells of holdings."""
+"""The gRPC client that reads holdings from chain_sync_service."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -17,13 +17,13 @@ _PEER = "chain_sync_service"
 
 
 class HoldingsPeer:
-    """The port ChainHoldingsReader."""
+    """Implements the port ChainHoldingsReader with calls to chain_sync_service."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = pb_grpc.ChainSyncServiceStub(channel)
 
     async def read_holdings(self, asset_id: UUID, holders: Sequence[str], block_number: int) -> ChainHoldings:
-        """See the port. Raises ValueError when the answer is not one to the question."""
+        """Raises ValueError when the answer does not fit the question."""
         request = pb.ReadHoldingsRequest(asset=f"assets/{asset_id}", holders=holders, block_number=block_number)
         answer = await call_peer(self._stub.ReadHoldings(request, timeout=PEER_TIMEOUT_SECONDS), _PEER)
         if len(answer.holdings) != len(holders):
@@ -37,7 +37,6 @@ class HoldingsPeer:
     async def refresh_holdings(
         self, request_id: UUID, asset_id: UUID, scope: RefreshScope, holders: Sequence[str]
     ) -> None:
-        """See the port."""
         request = pb.RefreshHoldingsRequest(
             request_id=str(request_id), asset=f"assets/{asset_id}", scope=f"SCOPE_{scope.value}", holders=holders
         )

@@ -1,4 +1,4 @@
-"""The other services over gRPC."""
+"""The gRPC clients that describe tokens (chain_sync_service) and check readiness (payout_service)."""
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
@@ -23,13 +23,13 @@ Response = TypeVar("Response")
 
 
 class ChainSyncPeer:
-    """The port TokenDescriber."""
+    """Implements the port TokenDescriber with calls to chain_sync_service."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = chain_sync_grpc.ChainSyncServiceStub(channel)
 
     async def describe_token(self, token: Account) -> TokenDescription:
-        """The peer's field `token` is our caller's too."""
+        """An error that names the other service's field `token` is about our caller's `token` too."""
         request = chain_sync_pb.DescribeTokenRequest(token=str(token))
         answer = await call_peer(
             self._stub.DescribeToken(request, timeout=PEER_TIMEOUT_SECONDS), "chain_sync_service"
@@ -50,7 +50,7 @@ class ChainSyncPeer:
         return TokenDescription(described, answer.holder_count, answer.block_number)
 
     async def describe_payment_token(self, payment_token: Account) -> PaymentToken:
-        """The peer's field `token` is our caller's `payment_token`."""
+        """An error about the other service's field `token` is about our caller's `payment_token`."""
         request = chain_sync_pb.DescribePaymentTokenRequest(token=str(payment_token))
         answer = await _with_field_names(
             call_peer(
@@ -67,7 +67,7 @@ class ChainSyncPeer:
 
 
 class PayoutPeer:
-    """The port ReadinessChecker."""
+    """Implements the port ReadinessChecker with calls to payout_service."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = payout_grpc.PayoutServiceStub(channel)
@@ -75,7 +75,7 @@ class PayoutPeer:
     async def check_readiness(
         self, token: EvmAddress, payment_token: EvmAddress, lifecycle_contract: EvmAddress | None
     ) -> tuple[ReadinessCondition, ...]:
-        """The peer's fields have our names."""
+        """The fields of payout_service have the same names as ours."""
         request = payout_pb.CheckReadinessRequest(
             token=token.value,
             payment_token=payment_token.value,
@@ -88,7 +88,7 @@ class PayoutPeer:
 
 
 async def _with_field_names(call: Awaitable[Response], names: Mapping[str, str]) -> Response:
-    """Renames the field that a peer's refusal is about, so that our caller finds it in their own request."""
+    """Renames the field in an error of another service to the field in our caller's own request."""
     try:
         return await call
     except AppError as error:
@@ -98,5 +98,8 @@ async def _with_field_names(call: Awaitable[Response], names: Mapping[str, str])
 
 
 def _storable(text: str) -> str:
-    """A token may call itself anything; PostgreSQL cannot store the NUL character."""
+    """Returns the text without NUL characters.
+
+    A token may call itself anything, but PostgreSQL cannot store NUL.
+    """
     return text.replace("\0", "")

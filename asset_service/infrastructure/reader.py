@@ -1,4 +1,4 @@
-"""Reads for answers."""
+"""Reads assets from PostgreSQL for answers to callers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,19 +20,17 @@ _REGISTER_COLUMNS = [column.label(_REGISTER_PREFIX + column.name) for column in 
 
 
 class SqlAssetReader:
-    """The port AssetReader. One answer is one snapshot of the database."""
+    """Implements the port AssetReader. Each answer comes from one snapshot of the database."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def asset(self, asset_id: UUID) -> AssetView | None:
-        """One asset."""
         async with open_snapshot(self._engine) as connection:
             views = await _views(connection, _SELECT_VIEWS.where(assets.c.asset_id == asset_id))
         return views[0] if views else None
 
     async def assets(self, terms: Sequence[AssetTerm], after_list_position: int, limit: int) -> list[AssetView]:
-        """Oldest first."""
         statement = (
             _SELECT_VIEWS.where(assets.c.list_position > after_list_position)
             .where(*(_FILTER_COLUMNS[term.field] == term.value for term in terms))
@@ -43,7 +41,7 @@ class SqlAssetReader:
             return await _views(connection, statement)
 
     async def asset_of_token(self, chain_id: int, token: EvmAddress) -> UUID | None:
-        """At most one: the index says so."""
+        """A unique index makes sure that there is at most one."""
         statement = select(assets.c.asset_id).where(
             assets.c.chain_id == chain_id,
             assets.c.token == token.value,

@@ -1,4 +1,4 @@
-"""Differences between registers and chain in PostgreSQL."""
+"""Stores the differences between registers and the chain in PostgreSQL."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ _IS_TO_REFRESH = and_(_IS_OPEN, _columns.refresh_requested_time.is_(None))
 
 
 class SqlDiscrepancies:
-    """The port Discrepancies on one connection."""
+    """Implements the port Discrepancies on one connection."""
 
     def __init__(
         self,
@@ -32,7 +32,6 @@ class SqlDiscrepancies:
         self._new_id = new_id
 
     async def open_of(self, asset_id: UUID) -> list[Discrepancy]:
-        """Oldest first."""
         statement = (
             select(register_discrepancies)
             .where(_columns.asset_id == asset_id, _IS_OPEN)
@@ -41,7 +40,7 @@ class SqlDiscrepancies:
         return [read_discrepancy(row) for row in await self._connection.execute(statement)]
 
     async def add(self, asset_id: UUID, findings: Sequence[Finding], now: datetime) -> list[Discrepancy]:
-        """One statement; the event has the place of the first as its version."""
+        """Uses one statement; the version of the event is the list position of the first difference."""
         if not findings:
             return []
         common = {"asset_id": asset_id, "create_time": now, "refresh_round": 1}
@@ -56,7 +55,7 @@ class SqlDiscrepancies:
         return added
 
     async def seen_again(self, findings: Mapping[int, Finding]) -> None:
-        """The time at which each was found first stays."""
+        """The time at which each difference was first found stays."""
         if not findings:
             return
         statement = (
@@ -82,7 +81,6 @@ class SqlDiscrepancies:
         await self._connection.execute(statement, parameters)
 
     async def resolve(self, discrepancy_ids: Sequence[int], now: datetime) -> None:
-        """Those that are open."""
         await self._connection.execute(
             update(register_discrepancies)
             .where(_columns.discrepancy_id.in_(discrepancy_ids), _IS_OPEN)
@@ -90,12 +88,11 @@ class SqlDiscrepancies:
         )
 
     async def assets_to_refresh(self, limit: int) -> list[UUID]:
-        """In no order."""
+        """The assets come in no order."""
         statement = select(_columns.asset_id).where(_IS_TO_REFRESH).distinct().limit(limit)
         return list((await self._connection.execute(statement)).scalars())
 
     async def to_refresh(self, asset_id: UUID, limit: int) -> list[Discrepancy]:
-        """Oldest first."""
         statement = (
             select(register_discrepancies)
             .where(_columns.asset_id == asset_id, _IS_TO_REFRESH)
@@ -105,7 +102,7 @@ class SqlDiscrepancies:
         return [read_discrepancy(row) for row in await self._connection.execute(statement)]
 
     async def refresh_requested(self, discrepancies: Sequence[Discrepancy], now: datetime) -> None:
-        """A round that has begun since is still to be asked for."""
+        """A round that has begun meanwhile is still to be requested."""
         asked = [(each.discrepancy_id, each.refresh_round) for each in discrepancies]
         await self._connection.execute(
             update(register_discrepancies)

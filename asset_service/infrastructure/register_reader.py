@@ -1,4 +1,4 @@
-"""Reads registers, for answers and for checks."""
+"""Reads registers of holders from PostgreSQL, for answers to callers and for comparing them with the chain."""
 
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from asset_service.infrastructure.tables import holder_changes, holders, registe
 
 
 class SqlRegisterReader:
-    """The port RegisterReader. One answer is one snapshot of the database."""
+    """Implements the port RegisterReader. Each answer comes from one snapshot of the database."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -47,14 +47,14 @@ class SqlRegisterReader:
         return await self._holders(asset_id, statement)
 
     async def holder(self, asset_id: UUID, address: str) -> HolderRows | None:
-        """By the primary key."""
+        """Finds the holder by the primary key."""
         return await self._holders(
             asset_id,
             _SELECT_HOLDERS.where(holders.c.asset_id == asset_id, holders.c.address == address),
         )
 
     async def largest_holders(self, asset_id: UUID, limit: int) -> HolderRows | None:
-        """Equal ones by address."""
+        """Holders with equal holdings are ordered by address."""
         statement = (
             _SELECT_HOLDERS.where(holders.c.asset_id == asset_id)
             .order_by(holders.c.total.desc(), holders.c.address)
@@ -65,7 +65,7 @@ class SqlRegisterReader:
     async def changes(
         self, asset_id: UUID, address: str | None, before_change_id: int | None, limit: int
     ) -> list[HolderChangeRow] | None:
-        """By the primary key, or by the index of one holder's changes."""
+        """Uses the primary key, or the index of one holder's changes."""
         columns = holder_changes.c
         statement = (
             select(
@@ -94,7 +94,6 @@ class SqlRegisterReader:
     async def discrepancies(
         self, asset_id: UUID, before_discrepancy_id: int | None, limit: int, *, unresolved_only: bool
     ) -> list[Discrepancy] | None:
-        """Newest first."""
         columns = register_discrepancies.c
         statement = (
             select(register_discrepancies)
@@ -112,7 +111,7 @@ class SqlRegisterReader:
             return [read_discrepancy(row) for row in await connection.execute(statement)]
 
     async def sample(self, asset_id: UUID, size: SampleSize) -> RegisterSample | None:
-        """Who changed lately, or differed before, may have nothing by now."""
+        """Holders who changed lately or differed before may have nothing by now."""
         async with open_snapshot(self._engine) as connection:
             register = await _register(connection, asset_id)
             if register is None or register.position is None or not register.is_complete:
@@ -166,7 +165,10 @@ def _is_behind(key: HolderKey | None, order: HolderOrder) -> ColumnElement[bool]
 
 
 def _at_random(asset_id: UUID, count: int) -> Select[Any]:
-    """Reads the whole register once: every holder is as likely as any other, however addresses are made."""
+    """Chooses holders at random.
+
+    Reads the whole register once, so that every holder is equally likely, whatever the addresses look like.
+    """
     return select(holders.c.address).where(holders.c.asset_id == asset_id).order_by(func.random()).limit(count)
 
 

@@ -1,4 +1,4 @@
-"""Registers of holders in PostgreSQL."""
+"""Stores the registers of holders in PostgreSQL and applies changes of balances to them."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -142,7 +142,7 @@ _CLAIM_CHECK = (
 
 
 class SqlRegisters:
-    """The port Registers on one connection."""
+    """Implements the port Registers on one connection."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -152,15 +152,14 @@ class SqlRegisters:
         await self._connection.execute(insert(registers).values(register_values(register)))
 
     async def get(self, asset_id: UUID) -> Register | None:
-        """Unlocked."""
         return await self._one(select(registers).where(registers.c.asset_id == asset_id))
 
     async def lock(self, asset_id: UUID) -> Register | None:
-        """Locked, so that one asset's events are applied one after the other."""
+        """The lock makes one asset's events apply one after the other."""
         return await self._one(select(registers).where(registers.c.asset_id == asset_id).with_for_update())
 
     async def apply(self, asset_id: UUID, changes: BalanceChanges, now: datetime) -> AppliedChanges:
-        """One statement, however many holders."""
+        """Uses one statement, however many holders there are."""
         row = (await self._connection.execute(_APPLY, _parameters(asset_id, changes, now))).one()
         if row.overdrawn is not None:
             raise NegativeBalanceError(f"asset {asset_id}: the balance of {row.overdrawn} would fall below zero")
@@ -173,12 +172,10 @@ class SqlRegisters:
         )
 
     async def save(self, register: Register) -> None:
-        """Writes totals and position."""
         statement = update(registers).where(registers.c.asset_id == register.asset_id)
         await self._connection.execute(statement.values(register_values(register)))
 
     async def claim_check(self, checked_before: datetime, now: datetime) -> UUID | None:
-        """See the port."""
         parameters = {"checked_before": checked_before}
         asset_id: UUID | None = (await self._connection.execute(_CLAIM_CHECK, parameters)).scalar_one_or_none()
         if asset_id is not None:

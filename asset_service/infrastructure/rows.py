@@ -1,4 +1,4 @@
-"""Database rows to the domain and back."""
+"""Converts database rows to domain objects and back."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from libs.chain.address import EvmAddress
 
 
 def asset_values(asset: Asset) -> dict[str, Any]:
-    """The columns of an asset, but its place in the list."""
+    """Returns the columns of an asset, without its position in the list."""
     return {
         "asset_id": asset.asset_id,
         "chain_id": asset.token.chain_id,
@@ -58,7 +58,7 @@ def asset_values(asset: Asset) -> dict[str, Any]:
 
 
 def read_asset(row: Row[Any]) -> Asset:
-    """The asset of a row."""
+    """Returns the asset of a row."""
     return Asset(
         asset_id=row.asset_id,
         token=SecurityToken(
@@ -99,7 +99,7 @@ def read_asset(row: Row[Any]) -> Asset:
 
 
 def register_values(register: Register) -> dict[str, Any]:
-    """The columns of a register."""
+    """Returns the columns of a register."""
     return {
         "asset_id": register.asset_id,
         "last_sequence": register.last_sequence,
@@ -114,7 +114,7 @@ def register_values(register: Register) -> dict[str, Any]:
 
 
 def read_register(row: Row[Any], prefix: str = "") -> Register:
-    """The register of a row whose columns are named with a prefix."""
+    """Returns the register of a row. The names of its columns begin with a prefix."""
     values = row._mapping
     number = values[f"{prefix}block_number"]
     return Register(

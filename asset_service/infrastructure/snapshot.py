@@ -1,4 +1,4 @@
-"""One moment of the database."""
+"""Opens a read-only transaction in which all statements see the database as of the same moment."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 @asynccontextmanager
 async def open_snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """All statements see the same moment: rows and the position that they stand for."""
+    """Opens a connection whose statements all see the same moment, so that rows and their position agree."""
     async with engine.connect() as pooled:
         yield await pooled.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

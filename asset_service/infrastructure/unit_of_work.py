@@ -1,4 +1,4 @@
-"""The unit of work of asset_service."""
+"""The unit of work of asset_service: one database transaction with its repositories."""
 
 from collections.abc import Callable
 from uuid import UUID

@@ -1,1 +1,1 @@
-"""Assets and the register as protobuf messages, for answers and for events; and what other services send."""
+"""Converts assets and registers to protobuf, for answers and events, and reads what other services send."""

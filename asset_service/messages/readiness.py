@@ -1,4 +1,4 @@
-"""Readiness conditions: protobuf to the domain and back."""
+"""Converts readiness conditions to and from protobuf."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ _PREFIX = "KIND_"
 
 
 def condition_message(condition: ReadinessCondition) -> readiness_pb2.ReadinessCondition:
-    """A condition as answers and events show it."""
+    """Returns the message for a condition, as answers and events show it."""
     return readiness_pb2.ReadinessCondition(
         kind=_PREFIX + condition.kind.value,
         satisfied=condition.is_satisfied,
@@ -22,7 +22,10 @@ def condition_message(condition: ReadinessCondition) -> readiness_pb2.ReadinessC
 def read_conditions(
     messages: Iterable[readiness_pb2.ReadinessCondition],
 ) -> tuple[ReadinessCondition, ...]:
-    """The conditions in an answer or event. Raises ValueError for a kind that this version does not know."""
+    """Returns the conditions in an answer or event.
+
+    Raises ValueError for a kind that this version does not know.
+    """
     return tuple(
         ReadinessCondition(
             kind=ConditionKind(readiness_pb2.ReadinessCondition.Kind.Name(message.kind).removeprefix(_PREFIX)),

@@ -1,4 +1,4 @@
-"""The register as protobuf resources, for answers and for the outbox, and holdings as others tell them."""
+"""Converts registers to protobuf, for answers and events, and reads holdings that other services send."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ from libs.wire import read_base_units
 
 
 def read_holding_message(message: chain_sync_pb.Holding) -> Holding:
-    """What a holder has. Raises ValueError when an amount is none."""
+    """Returns a holding. Raises ValueError when an amount is malformed."""
     return Holding(
         read_base_units(message.balance_base_units),
         read_base_units(message.frozen_base_units),
@@ -28,7 +28,7 @@ def read_holding_message(message: chain_sync_pb.Holding) -> Holding:
 
 
 def register_message(register: Register) -> pb.RegisterPosition | None:
-    """The register's position; None before the first range of blocks is complete."""
+    """Returns the message for a register; None before the first range of blocks is complete."""
     if register.position is None:
         return None
     return pb.RegisterPosition(
@@ -41,7 +41,7 @@ def register_message(register: Register) -> pb.RegisterPosition | None:
 
 
 def holder_message(asset_id: UUID, holder: HolderRow) -> pb.Holder:
-    """One holder as a resource."""
+    """Returns the message for one holder."""
     account, holding = account_message(holder.address), holder.holding
     return pb.Holder(
         name=f"assets/{asset_id}/holders/{account.evm_address}",
@@ -57,7 +57,7 @@ def holder_message(asset_id: UUID, holder: HolderRow) -> pb.Holder:
 
 
 def change_message(asset_id: UUID, change: HolderChangeRow) -> pb.HolderChange:
-    """One row of the history."""
+    """Returns the message for one row of the history."""
     return pb.HolderChange(
         holder=f"assets/{asset_id}/holders/{checksummed(change.address)}",
         change_id=change.change_id,
@@ -71,7 +71,7 @@ def change_message(asset_id: UUID, change: HolderChangeRow) -> pb.HolderChange:
 
 
 def discrepancy_message(discrepancy: Discrepancy) -> pb.RegisterDiscrepancy:
-    """One difference between register and chain."""
+    """Returns the message for one difference between register and chain."""
     finding = discrepancy.finding
     return pb.RegisterDiscrepancy(
         discrepancy_id=discrepancy.discrepancy_id,
@@ -88,7 +88,7 @@ def discrepancy_message(discrepancy: Discrepancy) -> pb.RegisterDiscrepancy:
 def discrepancy_found_event(
     asset_id: UUID, discrepancies: Sequence[Discrepancy], now: datetime, event_id: UUID
 ) -> OutgoingEvent:
-    """The event about new differences of one asset, oldest first; there is at least one."""
+    """Returns the event about new differences of one asset (at least one), oldest first."""
     first_id = discrepancies[0].discrepancy_id
     message = events_pb2.RegisterDiscrepancyFound(
         asset_id=str(asset_id),

@@ -1,4 +1,4 @@
-"""The domain as protobuf resources, for answers and for the outbox."""
+"""Converts assets to protobuf, for answers and for the outbox."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -62,7 +62,7 @@ def asset_message(asset: Asset, register: Register) -> pb.Asset:
 
 
 def token_info_message(info: TokenInfo) -> pb.TokenInfo:
-    """A token, and the asset that it is imported as."""
+    """Returns the message for a token and the asset that it was imported as."""
     token = info.description.token
     return pb.TokenInfo(
         chain_id=token.chain_id,
@@ -83,7 +83,7 @@ def token_info_message(info: TokenInfo) -> pb.TokenInfo:
 def outgoing_events(
     asset: Asset, register: Register, now: datetime, new_id: Callable[[], UUID]
 ) -> list[OutgoingEvent]:
-    """What the asset's last verb recorded, as it goes into the outbox."""
+    """Returns the events of the asset's last verb, ready for the outbox."""
     return [
         OutgoingEvent(
             event_id=new_id(),

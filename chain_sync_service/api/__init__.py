@@ -1,1 +1,1 @@
-"""What comes in: gRPC calls and events."""
+"""Receives gRPC calls and events, and hands them to the use cases."""

@@ -1,4 +1,4 @@
-"""What this service does with others' events."""
+"""Handles the events of asset_service: which assets to follow, and which contracts belong to them."""
 
 from masspayout.asset.v1 import asset_service_pb2, events_pb2
 
@@ -12,13 +12,13 @@ from libs.messaging.reading import read_event
 
 
 class AssetEvents:
-    """Events of asset_service: each carries the whole asset."""
+    """Handles the events of asset_service. Each event carries the whole asset."""
 
     def __init__(self, follow_asset: FollowAsset) -> None:
         self._follow_asset = follow_asset
 
     def subscription(self) -> Subscription:
-        """What is consumed."""
+        """Returns the events that this service consumes, with their handlers."""
         return Subscription(
             "asset",
             {
@@ -29,15 +29,15 @@ class AssetEvents:
         )
 
     async def on_asset_imported(self, event: IncomingEvent) -> None:
-        """An asset can be paid from now on: its contracts are followed."""
+        """Begins to follow the contracts of an asset that can be paid from now on."""
         await self._follow(event, read_event(event, events_pb2.AssetImported).asset)
 
     async def on_asset_sync_changed(self, event: IncomingEvent) -> None:
-        """An operator wants it followed, or not any more."""
+        """Starts or stops following an asset, as an operator asked."""
         await self._follow_imported(event, read_event(event, events_pb2.AssetSyncChanged).asset)
 
     async def on_asset_changed(self, event: IncomingEvent) -> None:
-        """It tells the contracts to a listener of an earlier version, which did not know them."""
+        """Tells the contracts to a listener that an earlier version created without them."""
         await self._follow_imported(event, read_event(event, events_pb2.AssetChanged).asset)
 
     async def _follow_imported(self, event: IncomingEvent, asset: asset_service_pb2.Asset) -> None:

@@ -1,4 +1,4 @@
-"""Reads what is particular to this service's requests."""
+"""Parses accounts, lists of holders and block numbers in the requests of this service."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _MAX_BLOCK = 2**62
 
 
 async def resolve_account(source: Source, text: str, field: str) -> EvmAddress:
-    """An account in either notation.
+    """Returns the EVM address of an account in EVM or Hedera notation.
 
     Raises AppError, naming `field`: REQUIRED_FIELD_MISSING, INVALID_ADDRESS, HEDERA_ID_NEEDS_MIRROR_NODE,
     NOT_A_CONTRACT for a Hedera id that is none, CHAIN_UNAVAILABLE.
@@ -25,7 +25,10 @@ async def resolve_account(source: Source, text: str, field: str) -> EvmAddress:
 
 
 def parse_holders(holders: Sequence[str]) -> list[str]:
-    """Lower-case addresses. Raises AppError TOO_MANY_HOLDERS, INVALID_ADDRESS or REQUIRED_FIELD_MISSING."""
+    """Returns the addresses in lower case.
+
+    Raises AppError TOO_MANY_HOLDERS, INVALID_ADDRESS or REQUIRED_FIELD_MISSING.
+    """
     if len(holders) > MAX_HOLDERS:
         raise AppError(
             Reason.TOO_MANY_HOLDERS,
@@ -36,7 +39,7 @@ def parse_holders(holders: Sequence[str]) -> list[str]:
 
 
 def parse_block(number: int, field: str) -> BlockNumber:
-    """A block number. Raises AppError INVALID_BLOCK."""
+    """Returns a block number. Raises AppError INVALID_BLOCK."""
     if not 0 <= number <= _MAX_BLOCK:
         raise AppError(Reason.INVALID_BLOCK, f"{field} {number} is no block number", field=field)
     return BlockNumber(number)

@@ -1,4 +1,4 @@
-"""ChainSyncService over gRPC."""
+"""The gRPC servicer of ChainSyncService: reads requests, calls use cases, writes answers."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -50,25 +50,21 @@ class ChainSyncServicer(pb_grpc.ChainSyncServiceServicer):
         self._watches = watches
 
     async def DescribeToken(self, request: pb.DescribeTokenRequest, context: Context) -> pb.TokenDescription:
-        """See the proto."""
         token = await resolve_account(self._source, request.token, "token")
         return token_description_message(await self._queries.describe_token(token))
 
     async def DescribePaymentToken(
         self, request: pb.DescribePaymentTokenRequest, context: Context
     ) -> pb.PaymentTokenDescription:
-        """See the proto."""
         token = await resolve_account(self._source, request.token, "token")
         return payment_token_description_message(await self._queries.describe_payment_token(token))
 
     async def GetSyncStatus(self, request: pb.GetSyncStatusRequest, context: Context) -> pb.SyncStatus:
-        """See the proto."""
         return await self._status(parse_resource_name(request.asset, "assets", "asset"))
 
     async def WatchSyncStatus(
         self, request: pb.WatchSyncStatusRequest, context: Context
     ) -> AsyncIterator[pb.SyncStatus]:
-        """See the proto."""
         asset_id = parse_resource_name(request.asset, "assets", "asset")
         # Closed with the call, not when the garbage collector comes by: a watch holds a place.
         async with aclosing(self._watches.follow(asset_id)) as views:
@@ -78,7 +74,6 @@ class ChainSyncServicer(pb_grpc.ChainSyncServiceServicer):
     async def ListChainEvents(
         self, request: pb.ListChainEventsRequest, context: Context
     ) -> pb.ListChainEventsResponse:
-        """See the proto."""
         asset_id = parse_resource_name(request.asset, "assets", "asset")
         from_block = parse_block(request.from_block, "from_block")
         to_block = parse_block(request.to_block, "to_block") or None
@@ -102,14 +97,12 @@ class ChainSyncServicer(pb_grpc.ChainSyncServiceServicer):
         return answer
 
     async def ReadHoldings(self, request: pb.ReadHoldingsRequest, context: Context) -> pb.ReadHoldingsResponse:
-        """See the proto."""
         asset_id = parse_resource_name(request.asset, "assets", "asset")
         holders = parse_holders(request.holders)
         block_number = parse_block(request.block_number, "block_number")
         return holdings_message(await self._queries.read_holdings(asset_id, holders, block_number))
 
     async def RefreshHoldings(self, request: pb.RefreshHoldingsRequest, context: Context) -> pb.SyncStatus:
-        """See the proto."""
         asset_id = parse_resource_name(request.asset, "assets", "asset")
         holders = parse_holders(request.holders)
         if request.scope not in _SCOPES:
@@ -122,11 +115,9 @@ class ChainSyncServicer(pb_grpc.ChainSyncServiceServicer):
         return await self._status(asset_id)
 
     async def GetListener(self, request: pb.GetListenerRequest, context: Context) -> pb.Listener:
-        """See the proto."""
         return await self._listener(parse_resource_name(request.name, _LISTENERS, "name"))
 
     async def ListListeners(self, request: pb.ListListenersRequest, context: Context) -> pb.ListListenersResponse:
-        """See the proto."""
         scope = "ListListeners"
         page = parse_page(request, scope)
         views = await self._queries.list_listeners(_uuid(page.after), page.size + 1)
@@ -139,7 +130,6 @@ class ChainSyncServicer(pb_grpc.ChainSyncServiceServicer):
         )
 
     async def UpsertListener(self, request: pb.UpsertListenerRequest, context: Context) -> pb.Listener:
-        """See the proto."""
         asset_id = parse_resource_name(request.name, _LISTENERS, "name")
         command = UpsertListenerCommand(
             key=parse_request_key(request, "UpsertListener"),
@@ -160,19 +150,16 @@ class ChainSyncServicer(pb_grpc.ChainSyncServiceServicer):
         return await self._listener(asset_id)
 
     async def StartListener(self, request: pb.StartListenerRequest, context: Context) -> pb.Listener:
-        """See the proto."""
         asset_id = parse_resource_name(request.name, _LISTENERS, "name")
         await self._administer.start(parse_request_key(request, "StartListener"), asset_id)
         return await self._listener(asset_id)
 
     async def StopListener(self, request: pb.StopListenerRequest, context: Context) -> pb.Listener:
-        """See the proto."""
         asset_id = parse_resource_name(request.name, _LISTENERS, "name")
         await self._administer.stop(parse_request_key(request, "StopListener"), asset_id)
         return await self._listener(asset_id)
 
     async def ReplayListener(self, request: pb.ReplayListenerRequest, context: Context) -> pb.Listener:
-        """See the proto."""
         asset_id = parse_resource_name(request.name, _LISTENERS, "name")
         from_block = parse_block(request.from_block, "from_block")
         await self._administer.replay(parse_request_key(request, "ReplayListener"), asset_id, from_block)
@@ -195,7 +182,7 @@ def _kind(value: int) -> FactKind:
 
 
 def _place(after: str | None) -> tuple[int, int] | None:
-    """Where a page of events begins: behind this block and place."""
+    """Returns the block and the place in it behind which a page of events begins."""
     if after is None:
         return None
     block_number, _, place = after.partition(".")

@@ -1,4 +1,4 @@
-"""Streams of a listener's status."""
+"""Streams how far an asset is followed to the callers of WatchSyncStatus."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,7 +9,10 @@ from libs.errors import AppError, Reason
 
 
 class StatusWatches:
-    """All watches of this process. Each polls: a status changes with every block, and only the newest matters."""
+    """All watches of this process.
+
+    Each polls, because a status changes with every block and only the newest matters.
+    """
 
     def __init__(self, queries: Queries, *, max_watches: int, poll_seconds: float) -> None:
         self._queries = queries
@@ -19,11 +22,11 @@ class StatusWatches:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Ends every watch, present and to come, with SERVICE_STOPPING."""
+        """Ends every watch, open now or later, with SERVICE_STOPPING."""
         self._stopping.set()
 
     async def follow(self, asset_id: UUID) -> AsyncGenerator[ListenerView, None]:
-        """Yields the status now and after each change, until the caller goes.
+        """Yields the status now and after each change, until the caller disconnects.
 
         Raises AppError ASSET_NOT_YET_KNOWN, SERVICE_STOPPING, TOO_MANY_WATCHES.
         """

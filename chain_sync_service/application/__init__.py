@@ -1,1 +1,4 @@
-"""Use cases and the ports they need. Standard library and pure parts of libs only."""
+"""The use cases of chain_sync_service and the ports that they need.
+
+Imports only the standard library and pure parts of libs.
+"""

@@ -1,4 +1,4 @@
-"""Use cases of operators and of asset_service: make, start, stop and replay listeners, read holdings again."""
+"""Use cases for operators and asset_service: create, start, stop and replay listeners, and read holdings again."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from libs.idempotency import RequestKey, repeated_resource_id
 
 
 class RefreshScope(StrEnum):
-    """Whose holdings are read again."""
+    """Which holders' holdings to read again."""
 
     HOLDERS = "HOLDERS"
     ALL_KNOWN = "ALL_KNOWN"
@@ -27,7 +27,10 @@ class RefreshScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UpsertListenerCommand:
-    """The listener of an asset shall follow these contracts; start and source only of a new one."""
+    """A request that an asset's listener follows these contracts.
+
+    Start and source apply only to a new listener.
+    """
 
     key: RequestKey
     asset_id: UUID
@@ -37,7 +40,7 @@ class UpsertListenerCommand:
 
 
 class Administer:
-    """Each verb is carried out once per request id."""
+    """Carries out what operators and asset_service ask of listeners, each once per request id."""
 
     def __init__(
         self, source: Source, new_unit_of_work: UnitOfWorkFactory, clock: Clock, new_listeners: NewListeners
@@ -161,7 +164,7 @@ class Administer:
         return listener
 
     async def _floor(self, listener: Listener, from_block: BlockNumber) -> BlockRef:
-        """The block before the first that is read again, on the fork that the position is on."""
+        """Returns the block before the first that is read again, on the same fork as the position."""
         number = BlockNumber(max(from_block - 1, 0))
         if listener.position is None or number >= listener.position.number:
             raise AppError(

@@ -1,4 +1,4 @@
-"""Makes sure that the node serves the chain that is configured and that this database has followed so far."""
+"""Checks that the node serves the configured chain, and the same chain that this database has followed so far."""
 
 from chain_sync_service.application.ports import UnitOfWorkFactory
 from chain_sync_service.application.source import ChainChangedError, ChainIdentity, Source
@@ -7,12 +7,12 @@ CHAIN_ID_SETTING = "CHAIN_SYNC_SERVICE_CHAIN_ID"
 
 
 def chain_id_mismatch(*, configured: int, told: int) -> str:
-    """The sentence for a node of another chain; names the setting."""
+    """Returns the error message for a node of another chain. It names the setting."""
     return f"{CHAIN_ID_SETTING} is {configured}, but the node of CHAIN_SYNC_SERVICE_RPC_URL serves chain {told}"
 
 
 class ChainGate:
-    """Checked before the chain is trusted: at first contact, after every doubt, before anything is taken back."""
+    """Verifies the chain before it is trusted: at first contact, after a doubt, before anything is taken back."""
 
     def __init__(self, source: Source, new_unit_of_work: UnitOfWorkFactory, chain_id: int) -> None:
         self._source = source
@@ -21,16 +21,16 @@ class ChainGate:
         self._is_verified = False
 
     def doubt(self) -> None:
-        """Something was odd: the node may have been exchanged."""
+        """Has the chain verified again, because something odd suggests that the node was exchanged."""
         self._is_verified = False
 
     async def ensure_verified(self) -> None:
-        """Verifies unless nothing has cast doubt since the last time. Raises as `verify`."""
+        """Verifies the chain unless it was verified since the last doubt. Raises as `verify`."""
         if not self._is_verified:
             await self.verify()
 
     async def verify(self) -> None:
-        """Compares the node's chain with the setting and the record; the first contact records it.
+        """Compares the node's chain with the setting and with the recorded chain. The first contact records it.
 
         Raises ChainChangedError, or AppError CHAIN_UNAVAILABLE when the node does not answer.
         """

@@ -1,4 +1,4 @@
-"""Use case: asset_service imported an asset, or wants it followed or not any more."""
+"""Use case: start or stop following an asset's contracts, as an event of asset_service says."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,12 +11,12 @@ from libs.events import IncomingEvent
 
 
 class WrongAssetError(Exception):
-    """The event contradicts what is known: another chain than ours, or another token for the same asset."""
+    """An event contradicts what is known: it names another chain, or another token for the same asset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewListeners:
-    """How listeners begin."""
+    """The settings with which new listeners begin."""
 
     chain_id: int
     start_block: BlockNumber
@@ -26,7 +26,7 @@ class NewListeners:
 
 @dataclass(frozen=True, slots=True)
 class FollowAssetCommand:
-    """Follow this asset's contracts (or let them be); `cause` is the event that says so."""
+    """Whether to follow this asset's contracts. `cause` is the event that asks for it."""
 
     asset_id: UUID
     contracts: Contracts
@@ -36,7 +36,7 @@ class FollowAssetCommand:
 
 
 class FollowAsset:
-    """Adds the listener, starts or stops it; a repeated event changes nothing."""
+    """Adds, starts or stops the listener of an asset. A repeated event changes nothing."""
 
     def __init__(self, new_unit_of_work: UnitOfWorkFactory, clock: Clock, new_listeners: NewListeners) -> None:
         self._new_unit_of_work = new_unit_of_work
@@ -44,7 +44,7 @@ class FollowAsset:
         self._new = new_listeners
 
     async def __call__(self, command: FollowAssetCommand) -> None:
-        """Raises WrongAssetError, which no repetition mends."""
+        """Raises WrongAssetError, which does not go away when the event is repeated."""
         if command.chain_id != self._new.chain_id:
             raise WrongAssetError(
                 f"asset {command.asset_id} is on chain {command.chain_id}, this service follows "

@@ -1,4 +1,4 @@
-"""Use case: move those listeners on that have waited longest, by one window or one page."""
+"""Use case: advance the listeners that have waited longest, by one window of blocks or one page of holders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from libs.errors import AppError, Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimLimits:
-    """Bounds of claiming."""
+    """How listeners are claimed: confirmations, group size, length of the lease, delay after an error."""
 
     confirmations: int
     group_size: int
@@ -29,7 +29,7 @@ class ClaimLimits:
 
 
 class FollowNext:
-    """One step of the worker. Any number may run at once, in any number of processes."""
+    """One step of the follow worker. Any number of workers may run at once, in any number of processes."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Use case: copy a page of the token's own list of holders, as of one block."""
+"""Use case: copy one page of the list of holders that the token keeps, as of one block."""
 
 from chain_sync_service.application.ports import Alarms, TokenReader, UnitOfWorkFactory
 from chain_sync_service.application.rewind_listener import RewindListener
@@ -12,7 +12,10 @@ from libs.clock import Clock
 
 
 class ListHolders:
-    """One page a step, so that a crash loses one page. The holders become known; their holdings are read next."""
+    """Copies one page of holders per step, so that a crash loses at most one page.
+
+    Their holdings are read afterwards.
+    """
 
     def __init__(
         self,
@@ -34,7 +37,7 @@ class ListHolders:
         self._page_size = page_size
 
     async def __call__(self, claimed: Listener, safe_block: BlockNumber) -> None:
-        """Raises AppError CHAIN_UNAVAILABLE and StateUnavailableError; then nothing has moved."""
+        """Raises AppError CHAIN_UNAVAILABLE and StateUnavailableError; nothing has changed then."""
         if claimed.position is None:
             await self._begin(claimed, safe_block)
             return
@@ -59,7 +62,7 @@ class ListHolders:
         await self._record(claimed, page or [])
 
     async def _begin(self, claimed: Listener, safe_block: BlockNumber) -> None:
-        """Pins the list to the newest safe block."""
+        """Starts the list at the newest safe block, at which all its pages are read."""
         pinned = await self._block(max(safe_block, BlockNumber(0)))
         count = await self._tokens.holder_count(claimed.contracts.token, pinned.number)
         if await self._block(pinned.number) != pinned:

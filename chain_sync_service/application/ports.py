@@ -1,4 +1,4 @@
-"""What the use cases need from outside, apart from the chain (source.py)."""
+"""The ports of the use cases: token reader, repositories, alarms. The port to the chain is in source.py."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from libs.unit_of_work import RecordingTransaction
 
 @dataclass(frozen=True, slots=True)
 class ChainLook:
-    """What the last look at the source showed: its newest block (None before the first), and what went wrong."""
+    """The last look at the source: its newest block (None before the first look), and what went wrong."""
 
     head_block: BlockNumber | None
     error: str
@@ -28,7 +28,7 @@ class ChainLook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coupon:
-    """A coupon as the token tells it at a block; times in seconds since 1970."""
+    """A coupon as the token describes it at a block; times in seconds since 1970."""
 
     rate: int
     rate_decimals: int
@@ -36,88 +36,95 @@ class Coupon:
 
 
 class TokenReader(Protocol):
-    """Asks tokens. Every method raises AppError CHAIN_UNAVAILABLE; with a block StateUnavailableError, too."""
+    """Asks tokens.
+
+    Every method raises AppError CHAIN_UNAVAILABLE. Methods with a block raise StateUnavailableError, too.
+    """
 
     async def describe_token(self, token: EvmAddress) -> TokenDescription:
-        """Also raises AppError NOT_A_CONTRACT, NOT_A_SECURITY_TOKEN."""
+        """Describes a security token. Also raises AppError NOT_A_CONTRACT, NOT_A_SECURITY_TOKEN."""
         ...
 
     async def describe_payment_token(self, token: EvmAddress) -> PaymentTokenDescription:
-        """Also raises AppError NOT_A_CONTRACT, NOT_A_PAYMENT_TOKEN."""
+        """Describes a payment token. Also raises AppError NOT_A_CONTRACT, NOT_A_PAYMENT_TOKEN."""
         ...
 
     async def supplies(self, tokens: Sequence[EvmAddress], block_number: BlockNumber) -> list[int | None]:
-        """Total supplies, base units; None where a token tells none."""
+        """Returns total supplies in base units; None for a token that reports none."""
         ...
 
     async def holdings(
         self, token: EvmAddress, holders: Sequence[str], block_number: BlockNumber, *, with_parts: Iterable[str]
     ) -> list[Holding]:
-        """What holders have; the parts of those only that `with_parts` names, 0 of the others.
+        """Returns what holders have. Only holders in `with_parts` get their parts read; the parts of others are 0.
 
         A part that the token has no getter for is 0. Also raises TokenUnreadableError.
         """
         ...
 
     async def holder_count(self, token: EvmAddress, block_number: BlockNumber) -> int | None:
-        """How many holders the token tells; None where it tells none."""
+        """Returns how many holders the token reports; None if it reports none."""
         ...
 
     async def holder_page(
         self, token: EvmAddress, *, page_index: int, page_size: int, block_number: BlockNumber
     ) -> list[str] | None:
-        """A page of the token's list of holders; empty behind its end, None where the token has no list."""
+        """Returns a page of the token's list of holders.
+
+        It is empty behind the end, None if the token has no list.
+        """
         ...
 
     async def coupons(
         self, asked: Sequence[tuple[EvmAddress, int]], block_number: BlockNumber
     ) -> list[Coupon | None]:
-        """Coupons of tokens by number; None where there is none."""
+        """Returns coupons of tokens by number; None for one that does not exist."""
         ...
 
 
 class TokenUnreadableError(Exception):
-    """A token does not tell the balance of a holder."""
+    """A token does not report the balance of a holder."""
 
 
 ReadLog = Callable[[Contracts, RawLog], LogMeaning | None]
 
 
 class ChainRecord(Protocol):
-    """What is recorded of the chain that this database follows."""
+    """Stores which chain this database follows, and the last look at it."""
 
     async def record_identity(self, identity: ChainIdentity) -> ChainIdentity:
-        """Records it unless a chain was recorded before; returns what is recorded."""
+        """Records the chain unless one was recorded before. Returns the recorded chain."""
         ...
 
     async def record_look(self, look: ChainLook, now: datetime) -> None:
-        """Records the last look."""
+        """Records the last look at the source."""
         ...
 
     async def last_look(self) -> ChainLook:
-        """The last look of any replica."""
+        """Returns the last look that any replica recorded."""
         ...
 
 
 class Listeners(Protocol):
-    """The listeners."""
+    """Stores the listeners."""
 
     async def add(self, listener: Listener) -> Listener:
         """Adds a listener unless its asset has one already; returns the asset's listener."""
         ...
 
     async def find(self, asset_id: UUID) -> Listener | None:
-        """The listener of an asset; None when there is none."""
+        """Returns the listener of an asset; None when there is none."""
         ...
 
     async def page(self, after: UUID | None, limit: int) -> list[Listener]:
-        """At most `limit` listeners behind an asset's id, ordered by it."""
+        """Returns at most `limit` listeners behind an asset's id, ordered by that id."""
         ...
 
     async def claim_due(
         self, *, last_block: BlockNumber, now: datetime, lease_until: datetime, limit: int
     ) -> list[Listener]:
-        """The longest due listener that has something to do, and others that can be read with it.
+        """Claims the listener that has been due longest and has work, and others that can be read together with
+        it.
 
         Something to do: stale holdings or a list to read, or blocks up to `last_block`. With it go those that
         read windows from the same position. They are put off for others until `lease_until`; those that others
@@ -127,11 +134,11 @@ class Listeners(Protocol):
         ...
 
     async def lock(self, asset_id: UUID) -> Listener | None:
-        """The listener as it is now, locked until the transaction ends."""
+        """Returns the present state of the listener, locked until the transaction ends."""
         ...
 
     async def lock_many(self, asset_ids: Sequence[UUID]) -> list[Listener]:
-        """Listeners as they are now, locked until the transaction ends, in the order of their ids."""
+        """Returns the present state of listeners in the order of their ids, locked until the transaction ends."""
         ...
 
     async def save(self, listeners: Sequence[Listener]) -> None:
@@ -141,7 +148,7 @@ class Listeners(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StaleHolding:
-    """A holding that must be read: as it was told last, whether its parts must be, whether to tell it anyway."""
+    """A holding that must be read again: its last published value, and what to read and publish."""
 
     holder: str
     told: Holding
@@ -150,10 +157,11 @@ class StaleHolding:
 
 
 class Holdings(Protocol):
-    """What holders have, as it was told. Written only while the listener is locked."""
+    """Stores the holdings as they were published. Written only while the listener is locked."""
 
     async def fold(self, asset_id: UUID, folds: Sequence[Fold], as_of_block: BlockNumber) -> list[HoldingChange]:
-        """Adds to balances; returns the changes. Stale holdings are left alone, they are read anyway.
+        """Adds to balances and returns the changes. Stale holdings are left alone, because they will be read
+        anyway.
 
         A holding that would fall below zero becomes stale instead: something is missing from the logs.
         """
@@ -162,41 +170,41 @@ class Holdings(Protocol):
     async def mark_stale(
         self, asset_id: UUID, holders: Sequence[str], *, reads_parts: bool, must_tell: bool = False
     ) -> None:
-        """To be read; unknown holders become known."""
+        """Marks holdings to be read again. Unknown holders become known."""
         ...
 
     async def mark_everybody_stale(self, asset_id: UUID, *, must_tell: bool = False) -> None:
-        """All holders that are known must be read, parts too."""
+        """Marks the holdings of all known holders to be read again, with their parts."""
         ...
 
     async def mark_stale_behind(self, asset_id: UUID, block_number: BlockNumber | None) -> None:
-        """What was folded or read behind a block (None: ever) must be read, parts too."""
+        """Marks what was folded or read behind a block (None: at any time) to be read again, with its parts."""
         ...
 
     async def count_stale(self, asset_id: UUID) -> int:
-        """How many must be read."""
+        """Returns how many holdings must be read."""
         ...
 
     async def stale_among(self, asset_ids: Sequence[UUID]) -> set[UUID]:
-        """Those of the assets of which a holding must be read."""
+        """Returns those of the assets that have a holding to be read."""
         ...
 
     async def stale(self, asset_id: UUID, limit: int) -> list[StaleHolding]:
-        """At most `limit` that must be read, ordered by address."""
+        """Returns at most `limit` holdings that must be read, ordered by address."""
         ...
 
     async def record_read(
         self, asset_id: UUID, holders: Sequence[str], holdings: Sequence[Holding], as_of_block: BlockNumber
     ) -> None:
-        """What was read; these are not stale any more."""
+        """Writes holdings that were read. They are not stale any more."""
         ...
 
 
 class Facts(Protocol):
-    """What was seen of the listeners' contracts."""
+    """Stores the facts that were seen in the logs of the listeners' contracts."""
 
     async def known_places(self, asset_id: UUID, facts: Sequence[Fact]) -> set[tuple[str, str, int]]:
-        """(kind, transaction hash, log index) of those facts that are recorded already."""
+        """Returns (kind, transaction hash, log index) of those facts that are already recorded."""
         ...
 
     async def add(self, asset_id: UUID, seen: Sequence[SeenFact], now: datetime) -> None:
@@ -204,7 +212,7 @@ class Facts(Protocol):
         ...
 
     async def take_back(self, asset_id: UUID, block_number: BlockNumber | None) -> list[SeenFact]:
-        """Deletes what was seen behind a block (None: ever); returns what had been published, in sequence."""
+        """Deletes the facts behind a block (None: all). Returns those that had been published, in sequence."""
         ...
 
     async def take_back_unseen(
@@ -225,82 +233,85 @@ class Facts(Protocol):
         after: tuple[int, int] | None,
         limit: int,
     ) -> list[tuple[SeenFact, tuple[int, int]]]:
-        """At most `limit` facts, oldest first, each with its place in the list; `after` is such a place."""
+        """Returns at most `limit` facts, oldest first, each with its place in the list.
+
+        `after` is such a place.
+        """
         ...
 
     async def add_pending_rates(self, asset_id: UUID, rates: Sequence[PendingRate]) -> None:
-        """Coupons whose rate is to be asked for; those known are left alone."""
+        """Adds coupons whose rate is to be asked for. Those that are already known stay as they are."""
         ...
 
     async def due_pending_rates(
         self, asset_ids: Sequence[UUID], block_time: datetime, limit: int
     ) -> list[tuple[UUID, PendingRate]]:
-        """Those to be asked for at a block of this time."""
+        """Returns the coupons whose rate is to be asked for at a block of this time."""
         ...
 
     async def save_pending_rate(self, asset_id: UUID, rate: PendingRate) -> None:
-        """Asked for again later."""
+        """Stores when a coupon's rate is asked for next."""
         ...
 
     async def remove_pending_rate(self, asset_id: UUID, rate: PendingRate) -> None:
-        """Not to be asked for any more."""
+        """Stops asking for a coupon's rate."""
         ...
 
 
 class WindowEnds(Protocol):
-    """Last blocks of the newest windows of each listener: where a reorg's common ancestor is looked for."""
+    """Stores the last blocks of each listener's newest windows, to find the common ancestor after a reorg."""
 
     async def add(self, asset_ids: Sequence[UUID], end: BlockRef, keep: int) -> None:
-        """Records the end of a window, and forgets all but the newest `keep` of each."""
+        """Records the end of a window, and deletes all but the newest `keep` of each listener."""
         ...
 
     async def newest_first(self, asset_id: UUID) -> list[BlockRef]:
-        """Ends of the newest windows."""
+        """Returns the ends of a listener's newest windows."""
         ...
 
     async def remove_behind(self, asset_id: UUID, block_number: BlockNumber | None) -> None:
-        """Forgets those behind a block (None: all)."""
+        """Deletes the window ends behind a block (None: all)."""
         ...
 
 
 class UnitOfWork(RecordingTransaction, Protocol):
-    """One transaction; rolled back unless committed."""
+    """One database transaction. It is rolled back unless committed."""
 
     @property
     def chain(self) -> ChainRecord:
-        """The chain's record."""
+        """The record of the chain that is followed."""
         ...
 
     @property
     def listeners(self) -> Listeners:
-        """The listeners."""
+        """The repository of listeners."""
         ...
 
     @property
     def holdings(self) -> Holdings:
-        """What holders have."""
+        """The repository of holdings."""
         ...
 
     @property
     def facts(self) -> Facts:
-        """What was seen."""
+        """The repository of facts."""
         ...
 
     @property
     def window_ends(self) -> WindowEnds:
-        """Ends of windows."""
+        """The repository of window ends."""
         ...
 
     def publish(self, events: Sequence[HolderBalancesChanged]) -> None:
-        """Puts events into the outbox with the commit."""
+        """Puts events into the outbox; they leave with the commit."""
         ...
 
     def publish_facts(self, asset_id: UUID, facts: Sequence[SeenFact]) -> None:
-        """Puts the events of facts into the outbox with the commit, those that have a sequence number."""
+        """Puts the events of facts that have a sequence number into the outbox; they leave with the commit."""
         ...
 
     def publish_retractions(self, asset_id: UUID, retracted: Sequence[SeenFact], sequences: Iterable[int]) -> None:
-        """Puts events that take facts back into the outbox with the commit."""
+        """Puts events that take facts back into the outbox; they leave with the commit."""
         ...
 
 
@@ -308,7 +319,7 @@ UnitOfWorkFactory = Callable[[], UnitOfWork]
 
 
 class Alarms(Protocol):
-    """Tells operators of what needs a person."""
+    """Tells operators about what needs a person."""
 
     def raise_alarm(self, name: str, text: str) -> None:
         """Counts and logs a named alarm."""

@@ -1,4 +1,4 @@
-"""Reads: what tokens are, how far they are followed, what was seen, what holders have."""
+"""Answers questions about tokens, listeners, events seen and holdings, without changing anything."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from libs.errors import AppError, Reason
 
 @dataclass(frozen=True, slots=True)
 class ListenerView:
-    """A listener, the last look at the chain, how many holdings it has still to read, and when that was."""
+    """A listener with the last look at the chain, and how many of its holdings must still be read."""
 
     listener: Listener
     look: ChainLook
@@ -31,19 +31,19 @@ class ListenerView:
 
     @property
     def last_error(self) -> str:
-        """What went wrong at the last look, with this listener or with the chain as a whole."""
+        """The problem at the last look, with this listener or with the chain as a whole."""
         return self.listener.last_error or self.look.error
 
     @property
     def discrepancy(self) -> str:
-        """How holdings and supply differ although everything was read again; empty when they do not."""
+        """How holdings and supply still differ after everything was read again; empty when they agree."""
         gap = self.listener.supply_gap_base_units
         return f"HOLDINGS_DO_NOT_SUM_TO_SUPPLY: {gap} base units are missing" if gap else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactPage:
-    """A page of what was seen, each with its place in the list, and what the listener covers."""
+    """A page of facts, each with its place in the list, and how far the listener has read."""
 
     facts: list[tuple[SeenFact, tuple[int, int]]]
     start_block: BlockNumber
@@ -52,7 +52,7 @@ class FactPage:
 
 @dataclass(frozen=True, slots=True)
 class HoldingsAtBlock:
-    """What holders have at a block; the supply is None where the token tells none."""
+    """Holdings at a block. The supply is None for a token that reports none."""
 
     block_hash: str
     supply: int | None
@@ -60,7 +60,7 @@ class HoldingsAtBlock:
 
 
 class Queries:
-    """Changes nothing."""
+    """Answers questions about tokens, listeners, facts and holdings. Changes nothing."""
 
     def __init__(
         self,
@@ -77,31 +77,37 @@ class Queries:
         self._clock = clock
 
     async def describe_token(self, token: EvmAddress) -> TokenDescription:
-        """Raises AppError NOT_A_CONTRACT, NOT_A_SECURITY_TOKEN or CHAIN_UNAVAILABLE."""
+        """Describes a security token.
+
+        Raises AppError NOT_A_CONTRACT, NOT_A_SECURITY_TOKEN or CHAIN_UNAVAILABLE.
+        """
         await self._gate.verify()
         return await self._tokens.describe_token(token)
 
     async def describe_payment_token(self, token: EvmAddress) -> PaymentTokenDescription:
-        """Raises AppError NOT_A_CONTRACT, NOT_A_PAYMENT_TOKEN or CHAIN_UNAVAILABLE."""
+        """Describes a payment token. Raises AppError NOT_A_CONTRACT, NOT_A_PAYMENT_TOKEN or CHAIN_UNAVAILABLE."""
         await self._gate.verify()
         return await self._tokens.describe_payment_token(token)
 
     async def sync_status(self, asset_id: UUID) -> ListenerView:
-        """Raises AppError ASSET_NOT_YET_KNOWN: the asset may be on its way to us."""
+        """Returns how far an asset is followed.
+
+        Raises AppError ASSET_NOT_YET_KNOWN: the asset may still be on its way to us.
+        """
         view = await self._view(asset_id)
         if view is None:
             raise asset_not_yet_known(asset_id)
         return view
 
     async def get_listener(self, asset_id: UUID) -> ListenerView:
-        """Raises AppError LISTENER_NOT_FOUND."""
+        """Returns one listener. Raises AppError LISTENER_NOT_FOUND."""
         view = await self._view(asset_id)
         if view is None:
             raise listener_not_found(asset_id)
         return view
 
     async def list_listeners(self, after: UUID | None, limit: int) -> list[ListenerView]:
-        """At most `limit` behind an asset's id, ordered by it."""
+        """Returns at most `limit` listeners behind an asset's id, ordered by that id."""
         async with self._new_unit_of_work() as uow:
             listeners = await uow.listeners.page(after, limit)
             look = await uow.chain.last_look()
@@ -117,7 +123,7 @@ class Queries:
         after: tuple[int, int] | None,
         limit: int,
     ) -> FactPage:
-        """Raises AppError ASSET_NOT_YET_KNOWN."""
+        """Returns a page of what was seen of an asset. Raises AppError ASSET_NOT_YET_KNOWN."""
         async with self._new_unit_of_work() as uow:
             listener = await uow.listeners.find(asset_id)
             if listener is None:
@@ -131,7 +137,10 @@ class Queries:
     async def read_holdings(
         self, asset_id: UUID, holders: Sequence[str], block_number: BlockNumber
     ) -> HoldingsAtBlock:
-        """Raises AppError ASSET_NOT_YET_KNOWN, INVALID_BLOCK for one that there is not yet, CHAIN_UNAVAILABLE."""
+        """Returns what holders have at a block.
+
+        Raises AppError ASSET_NOT_YET_KNOWN, INVALID_BLOCK for a block that does not exist yet, CHAIN_UNAVAILABLE.
+        """
         await self._gate.ensure_verified()
         async with self._new_unit_of_work() as uow:
             listener = await uow.listeners.find(asset_id)
@@ -165,7 +174,7 @@ class Queries:
 
 
 def asset_not_yet_known(asset_id: UUID) -> AppError:
-    """The error for an asset that may be on its way to us."""
+    """Returns the error for an asset that may still be on its way to us."""
     return AppError(
         Reason.ASSET_NOT_YET_KNOWN,
         f"asset {asset_id} is not followed (yet): it is once its import is complete",

@@ -1,4 +1,4 @@
-"""Use case: read a page of stale holdings from the chain, at the listener's position."""
+"""Use case: read one page of outdated holdings from the chain, at the listener's position."""
 
 from chain_sync_service.application.ports import (
     Alarms,
@@ -18,7 +18,10 @@ from libs.clock import Clock
 
 
 class ReadHoldings:
-    """One page a step. What differs from what was told is told; the last page completes the range."""
+    """Reads one page of holdings per step and publishes those that changed.
+
+    The last page completes the range of blocks.
+    """
 
     def __init__(
         self,
@@ -40,7 +43,7 @@ class ReadHoldings:
         self._page_size = page_size
 
     async def __call__(self, claimed: Listener) -> None:
-        """Raises AppError CHAIN_UNAVAILABLE and StateUnavailableError; then nothing has moved."""
+        """Raises AppError CHAIN_UNAVAILABLE and StateUnavailableError; nothing has changed then."""
         if claimed.position is None:
             raise ValueError(f"listener {claimed.asset_id} reads holdings without a position")
         block = await self._block(claimed.position.number)

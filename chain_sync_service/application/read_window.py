@@ -1,4 +1,4 @@
-"""Use case: read the logs of a window, for all listeners that stand at the same block, in few requests."""
+"""Use case: read the logs of a window of blocks, in few requests, for all listeners that stand at one block."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from libs.clock import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowLimits:
-    """Bounds of windows.
+    """The limits on the size of windows.
 
     A log without a result (the source has not the transaction that made it) holds its window up until its block
     is `ghost_patience` old; it is then kept as unknown, and the holdings that it names are read.
@@ -45,7 +45,7 @@ class WindowLimits:
 
 
 class ReadWindow:
-    """Reads one window for a group; records it for each of its listeners."""
+    """Reads one window of blocks for a group of listeners, and records it for each of them."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class ReadWindow:
         self._limits = limits
 
     async def __call__(self, group: Sequence[Listener], safe_block: BlockNumber) -> None:
-        """Raises AppError CHAIN_UNAVAILABLE and StateUnavailableError; then nothing has moved."""
+        """Raises AppError CHAIN_UNAVAILABLE and StateUnavailableError; nothing has changed then."""
         first = group[0]
         floor = first.position.number if first.position else first.floor_block
         size = min(
@@ -121,7 +121,7 @@ class ReadWindow:
         *,
         is_caught_up: bool,
     ) -> list[Window]:
-        """What the logs are to each listener, with the supply where the holdings are to be compared with it."""
+        """Returns what the logs mean for each listener, with the supply where holdings are compared with it."""
         by_contract: dict[str, list[tuple[int, RawLog]]] = {}
         for place, log in enumerate(logs):
             by_contract.setdefault(log.contract, []).append((place, log))
@@ -152,14 +152,17 @@ class ReadWindow:
         ]
 
     def _of(self, contracts: Contracts, logs: Mapping[str, Sequence[tuple[int, RawLog]]]) -> list[LogMeaning]:
-        """What the logs of an asset's contracts mean to it, in the source's order: an index may not tell it."""
+        """Returns what the logs of an asset's contracts mean for it, in the source's order.
+
+        Log indexes may not show that order.
+        """
         placed = (each for address in addresses_of(contracts) for each in logs.get(address, ()))
         own = (log for _, log in sorted(placed, key=itemgetter(0)))
         read = (self._read_log(contracts, log) if log.has_result else _ghost(contracts, log) for log in own)
         return [each for each in read if each is not None]
 
     async def _without_unproven(self, group: Sequence[Listener], logs: Sequence[RawLog]) -> list[Listener]:
-        """The listeners none of whose logs may still be proven; the others are put off."""
+        """Returns the listeners all of whose logs are proven. The others are postponed."""
         ghosts = [log for log in logs if not log.has_result]
         if not ghosts:
             return list(group)
@@ -185,13 +188,16 @@ class ReadWindow:
         return proven
 
     async def _blocks_of_facts(self, windows: Sequence[Window], end: Block) -> dict[int, Block]:
-        """The blocks that facts are in, by number: they are told with their times."""
+        """Returns the blocks that contain facts, by number. Facts are published with the times of their blocks."""
         numbers = sorted({fact.log.block_number for each in windows for fact in each.facts} - {end.number})
         blocks = await existing_blocks(self._source, numbers) if numbers else []
         return {block.number: block for block in (*blocks, end)}
 
     async def _shrink(self, group: Sequence[Listener], size: int, safe_block: BlockNumber, problem: str) -> None:
-        """Smaller windows from now on; a single block that is refused is asked for contract by contract."""
+        """Makes the next windows smaller.
+
+        If a single block is refused, its logs are asked for contract by contract.
+        """
         now = self._clock.now()
         if size > 1:
             for listener in group:
@@ -220,7 +226,7 @@ class ReadWindow:
 
 
 def addresses_of(contracts: Contracts) -> set[str]:
-    """The contracts whose logs matter."""
+    """Returns the contracts whose logs matter to a listener."""
     followed = (contracts.token, contracts.lifecycle_contract, contracts.payment_token)
     return {each.value for each in followed if each is not None}
 
@@ -241,6 +247,9 @@ def _query(group: Sequence[Listener]) -> LogQuery:
 
 
 def _ghost(contracts: Contracts, log: RawLog) -> Fact | None:
-    """A log that nothing proves. What it names in the token is read, so that it does not matter."""
+    """Returns the fact for a log that nothing proves.
+
+    The holdings of accounts it names are read, so its content does not matter.
+    """
     touched = tuple(named_addresses(log)) if log.contract == contracts.token.value else ()
     return Fact(FactKind.UNKNOWN, log, touched=touched, problem="its transaction has no result")

@@ -1,4 +1,7 @@
-"""Use case: what a window of blocks holds becomes effects, events and new positions, all or nothing."""
+"""Use case: record what a window of blocks contains.
+
+Holdings, events and new positions are stored all or nothing.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a window that was read is to one listener.
+    """A window of blocks as it concerns one listener.
 
     `supply_base_units` is the token's supply at its end, None where it was not asked or the token tells none;
     `is_caught_up` tells whether it reaches the newest safe block.
@@ -45,12 +48,12 @@ class Window:
 
     @property
     def is_quiet(self) -> bool:
-        """True if no log was for the listener."""
+        """True if no log concerned the listener."""
         return not (self.transfers or self.supply_changes or self.partition_transfers or self.facts)
 
 
 class RecordWindow:
-    """Writes a window for those listeners that no other worker has moved since they were claimed."""
+    """Writes a window for each listener that no other worker has moved since it was claimed."""
 
     def __init__(
         self,
@@ -187,7 +190,10 @@ class RecordWindow:
         return counted
 
     async def _retract_unseen(self, uow: UnitOfWork, listener: Listener, window: Window) -> Listener:
-        """A replay also finds what was told and is not on the chain: a reorg may have passed unseen meanwhile."""
+        """Takes back facts that were published and are no longer on the chain.
+
+        A replay finds them after a reorg that passed unseen.
+        """
         if listener.position is None:
             return listener
         retracted = await uow.facts.take_back_unseen(
@@ -212,7 +218,7 @@ class RecordWindow:
 
 
 def place_of(fact: Fact) -> tuple[str, str, int]:
-    """What makes a fact the same when it is seen again."""
+    """Returns what identifies a fact when it is seen again."""
     return (fact.kind.value, fact.log.transaction_hash, fact.log.log_index)
 
 

@@ -1,4 +1,4 @@
-"""Use case: the block at a listener's position left the chain; go back to the last one that did not."""
+"""Use case: move a listener back to the last block still on the chain, after a reorg removed its position."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _LOOK_BACK_STEP = 16
 
 
 class RewindListener:
-    """Takes back, in one transaction, everything that was seen behind the last canonical end of a window.
+    """Takes back, in one transaction, everything that was seen behind the newest window end still on the chain.
 
     Facts are retracted; holdings that the lost blocks touched are read again at the ancestor.
     """
@@ -64,7 +64,7 @@ class RewindListener:
         return True
 
     async def _last_canonical(self, ends: Sequence[BlockRef]) -> BlockRef | None:
-        """The newest of the ends (newest first) that is on the node's fork; None: begin again."""
+        """Returns the newest window end that is on the node's fork. None means: begin again."""
         for start in range(0, len(ends), _LOOK_BACK_STEP):
             candidates = ends[start : start + _LOOK_BACK_STEP]
             blocks = await self._source.blocks([end.number for end in candidates])

@@ -16,15 +16,18 @@ from libs.errors import AppError, Reason
 
 
 class WindowRefusedError(Exception):
-    """The source will not give the logs of so many blocks, or gave others than were asked for: ask for fewer."""
+    """The source refuses the logs of so many blocks, or returned others than requested. Ask for fewer."""
 
 
 class StateUnavailableError(Exception):
-    """The source does not have (any more) what contracts held at the block that was asked for."""
+    """The source does not have the state of contracts at the requested block, or does not have it any more."""
 
 
 class ChainChangedError(AppError):
-    """The source serves another chain than the configured or the recorded one. Nothing moves until it is right."""
+    """The source serves another chain than the configured or recorded one.
+
+    Nothing moves until this is corrected.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.CHAIN_UNAVAILABLE, f"CHAIN_CHANGED: {message}")
@@ -32,7 +35,7 @@ class ChainChangedError(AppError):
 
 @dataclass(frozen=True, slots=True)
 class ChainIdentity:
-    """Which chain: EIP-155 id (the configured one, where the source tells none) and hash of the first block."""
+    """A chain: its EIP-155 id (the configured one if the source has none) and the hash of its first block."""
 
     chain_id: int
     genesis_hash: str
@@ -40,7 +43,7 @@ class ChainIdentity:
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """Which logs: all of `contracts`, and those Transfer logs of payment tokens that go to given receivers.
+    """A query for logs: all of `contracts`, and Transfer logs of payment tokens to given receivers.
 
     `deposits` has the receivers (lifecycle contracts) by payment token. A contract may be in both; its logs then
     come once.
@@ -52,7 +55,7 @@ class LogQuery:
 
 @dataclass(frozen=True, slots=True)
 class ContractCall:
-    """A question to a contract: the function's selector and arguments as they are sent."""
+    """A read-only call of a contract: the function's selector and encoded arguments."""
 
     contract: EvmAddress
     data: bytes
@@ -63,46 +66,46 @@ class Source(Protocol):
 
     @property
     def kind(self) -> str:
-        """`evm` or `mirror`."""
+        """The name of the source: `evm` or `mirror`."""
         ...
 
     async def identity(self) -> ChainIdentity:
-        """Which chain the source serves."""
+        """Returns which chain the source serves."""
         ...
 
     async def head(self) -> Block:
-        """The newest block that it has."""
+        """Returns the newest block that the source has."""
         ...
 
     async def blocks(self, numbers: Sequence[BlockNumber]) -> list[Block | None]:
-        """The canonical blocks of these numbers, in order; None where it has none."""
+        """Returns the canonical blocks with these numbers, in order; None for one that the source lacks."""
         ...
 
     async def logs(self, query: LogQuery, *, from_block: BlockNumber, to_block: BlockNumber) -> list[RawLog]:
-        """The logs of a range of blocks, both ends included, each once, ordered by block and place in it.
+        """Returns the logs of a range of blocks, both ends included, each once, in order of block and place.
 
         Also raises WindowRefusedError.
         """
         ...
 
     async def call_many(self, calls: Sequence[ContractCall], block_number: BlockNumber) -> list[bytes | None]:
-        """What contracts answer at a block, in order; None where a call reverts, or the address has no code.
+        """Returns the answers of contracts at a block, in order; None where a call reverts or there is no code.
 
         Also raises StateUnavailableError.
         """
         ...
 
     async def has_code(self, address: EvmAddress) -> bool:
-        """True if there is a contract (or a native token) at an address at the newest block."""
+        """Returns True if there is a contract (or a native token) at an address at the newest block."""
         ...
 
     async def resolve(self, hedera_id: HederaId, field_name: str) -> EvmAddress:
-        """The EVM address of a Hedera entity.
+        """Returns the EVM address of a Hedera entity.
 
         Also raises AppError, naming the field: HEDERA_ID_NEEDS_MIRROR_NODE, NOT_A_CONTRACT where there is none.
         """
         ...
 
     async def hedera_id(self, address: EvmAddress) -> str:
-        """The Hedera id of a contract, `shard.realm.num`; empty where there is none or the source has no ids."""
+        """Returns the Hedera id of a contract, `shard.realm.num`; empty if the source or the contract has none."""
         ...

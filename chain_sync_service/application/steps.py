@@ -1,4 +1,4 @@
-"""What the steps of the follow worker share."""
+"""Helpers that the steps of the follow worker share: save a listener, find blocks."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,10 @@ async def save_unless_moved(new_unit_of_work: UnitOfWorkFactory, before: Listene
 
 
 async def existing_blocks(source: Source, numbers: Sequence[BlockNumber]) -> list[Block]:
-    """The blocks of these numbers, in order. Raises AppError CHAIN_UNAVAILABLE when there is one that is not."""
+    """Returns the blocks with these numbers, in order.
+
+    Raises AppError CHAIN_UNAVAILABLE when one does not exist.
+    """
     found = [block for block in await source.blocks(numbers) if block is not None]
     if len(found) != len(numbers):
         raise AppError(

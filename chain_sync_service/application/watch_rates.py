@@ -15,26 +15,26 @@ _MOST_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class RatesAsked:
-    """What the tokens told: rates that are set now, and coupons to be asked for again later, by asset."""
+    """The answers of the tokens, by asset: rates that are set now, and coupons to be asked about again later."""
 
     answers: tuple[tuple[UUID, PendingRate, Fact | None], ...] = ()
     later: tuple[tuple[UUID, PendingRate], ...] = ()
 
     def facts(self, asset_id: UUID) -> list[Fact]:
-        """Rates that are set now."""
+        """The rates that are set now, as facts."""
         return [fact for asset, _, fact in self.answers if asset == asset_id and fact is not None]
 
     def settled(self, asset_id: UUID) -> list[PendingRate]:
-        """Not to be asked for any more."""
+        """The coupons that need not be asked about any more."""
         return [rate for asset, rate, _ in self.answers if asset == asset_id]
 
     def postponed(self, asset_id: UUID) -> list[PendingRate]:
-        """To be asked for again later."""
+        """The coupons to be asked about again later."""
         return [rate for asset, rate in self.later if asset == asset_id]
 
 
 class WatchRates:
-    """Asks for what is due at a block; changes nothing."""
+    """Asks tokens for the pending rates that are due at a block. Changes nothing."""
 
     def __init__(self, tokens: TokenReader, new_unit_of_work: UnitOfWorkFactory) -> None:
         self._tokens = tokens
@@ -66,7 +66,7 @@ class WatchRates:
 
 
 def _rate_set(rate: PendingRate, coupon: Coupon | None, block: Block) -> Fact | None:
-    """As the announcement, with the rate, seen at this block; None for a coupon that is gone."""
+    """Returns the announcement with its rate, as seen at this block; None for a coupon that is gone."""
     if coupon is None:
         return None
     announced = rate.announcement

@@ -1,1 +1,1 @@
-"""What following a token means. Standard library only."""
+"""The rules for following a token on the chain. Imports the standard library only."""

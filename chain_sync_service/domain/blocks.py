@@ -1,4 +1,4 @@
-"""Blocks."""
+"""References to blocks, and blocks with their times."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from libs.chain.quantities import BlockNumber
 
 @dataclass(frozen=True, slots=True)
 class BlockRef:
-    """A block: its number, and the hash that says on which fork (0x and 64 lower-case digits)."""
+    """A block's number and its hash, which tells on which fork it is (0x and 64 lower-case digits)."""
 
     number: BlockNumber
     hash: str
@@ -16,7 +16,7 @@ class BlockRef:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block with its time; on Hedera the consensus timestamp of its last transaction."""
+    """A block with its time. On Hedera that is the consensus timestamp of its last transaction."""
 
     number: BlockNumber
     hash: str
@@ -24,5 +24,5 @@ class Block:
 
     @property
     def ref(self) -> BlockRef:
-        """Number and hash."""
+        """The block's number and hash."""
         return BlockRef(self.number, self.hash)

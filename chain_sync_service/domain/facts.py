@@ -1,4 +1,4 @@
-"""What the logs of an asset's contracts tell. Bulk values are plain: checked where they are read."""
+"""Types for logs of an asset's contracts, and for the facts that are read from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _ADDRESS_PADDING = bytes(12)
 
 
 class ContractRole(StrEnum):
-    """What a contract is to the asset; the same topic may mean different things in different roles."""
+    """The role of a contract for an asset. The same topic may mean different things in different roles."""
 
     TOKEN = "TOKEN"
     LIFECYCLE_CONTRACT = "LIFECYCLE_CONTRACT"
@@ -28,7 +28,7 @@ class ContractRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RawLog:
-    """A log as a source gives it; addresses and hashes in lower case.
+    """A log as a source returns it; addresses and hashes in lower case.
 
     `has_result` is false where the source has the log but not (yet) the transaction that made it: such a log
     alone proves nothing (docs/facts-hedera.md#mirror-node-lag).
@@ -45,7 +45,7 @@ class RawLog:
 
 
 def named_addresses(log: RawLog) -> list[str]:
-    """Whatever looks like an address among the topics and in the data, where a number may look like one, too."""
+    """Returns everything in the topics and data that looks like an address. A number may look like one, too."""
     words = list(log.topics[1:])
     words += [log.data[start : start + _WORD_BYTES] for start in range(0, len(log.data), _WORD_BYTES)]
     return [
@@ -57,7 +57,7 @@ def named_addresses(log: RawLog) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A Transfer log of the security token. The zero address as sender is an issue, as receiver a redemption.
+    """A Transfer log of the security token. A zero sender means an issue, a zero receiver a redemption.
 
     `amount` is in the token's base units; `sender` and `receiver` are lower-case addresses.
     """
@@ -70,7 +70,8 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class SupplyChange:
-    """The token tells that it issued to, or redeemed from, a holder: the Transfer that goes with it is one.
+    """A log that tells an issue to a holder or a redemption from one. A Transfer with the same content goes with
+    it.
 
     A Transfer from or to nobody without it may be a lock or a freeze (docs/contract-surprises.md#15). Version 7
     tells no Transfer of a redemption at maturity (docs/contract-surprises.md#20).
@@ -83,7 +84,7 @@ class SupplyChange:
 
 @dataclass(frozen=True, slots=True)
 class PartitionTransfer:
-    """The token tells a movement of tokens of one partition, locks and issues included.
+    """A log that tells a movement of tokens in one partition, including locks and issues.
 
     Version 8 tells a Transfer with each; version 7 only where the call was one of ERC-20's own.
     """
@@ -95,7 +96,7 @@ class PartitionTransfer:
 
 
 class FactKind(StrEnum):
-    """What was seen; the names of ChainEvent.Kind in the protos."""
+    """The kinds of facts. The names are those of ChainEvent.Kind in the protos."""
 
     PAYMENT_TOKEN_DEPOSITED = "PAYMENT_TOKEN_DEPOSITED"
     CORPORATE_ACTION_ANNOUNCED = "CORPORATE_ACTION_ANNOUNCED"
@@ -157,7 +158,7 @@ DETAILS: Mapping[FactKind, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a log tells, apart from a transfer.
+    """What a log tells, unless it is a transfer.
 
     `touched` are accounts whose holdings it may have changed in a way that no Transfer tells: they are read from
     the chain. `touches_everybody` is true where all holdings may have changed. `problem` says why a log is
@@ -174,7 +175,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class SeenFact:
-    """A fact with the time of its block. `sequence` is that of its event; 0 where none is published."""
+    """A fact with the time of its block. `sequence` is that of its event, 0 if none is published."""
 
     fact: Fact
     block_time: datetime

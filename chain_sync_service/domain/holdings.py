@@ -1,4 +1,4 @@
-"""What holders have, and how it changes."""
+"""Holdings of security tokens, and how the logs of a window of blocks change them."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,10 @@ _NOBODY = ZERO_ADDRESS.value
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What one holder has, base units. `balance` is what can be moved; the parts are not in it."""
+    """What one holder has, in base units.
+
+    `balance` is what can be moved; the other parts are not included in it.
+    """
 
     balance: int = 0
     frozen: int = 0
@@ -29,18 +32,18 @@ class Holding:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """The sum of balance and parts."""
         return self.balance + self.restricted
 
     @property
     def restricted(self) -> int:
-        """What cannot be moved."""
+        """The sum of the parts that cannot be moved."""
         return self.frozen + self.locked + self.held + self.cleared
 
 
 @dataclass(frozen=True, slots=True)
 class HoldingChange:
-    """What a holder has now, what they had when they were last told of, and the block of the change."""
+    """A holder's present holding, the one last published, and the block of the change."""
 
     holder: str
     before: Holding
@@ -69,7 +72,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class WindowEffects:
-    """What the logs of a window do to holdings: fold these, read those."""
+    """The effects of a window's logs on holdings: balances to adjust by transfers, and holdings to read."""
 
     folds: tuple[Fold, ...]
     to_read: frozenset[str]
@@ -84,7 +87,8 @@ def window_effects(
     *,
     trusts_folding: bool,
 ) -> WindowEffects:
-    """Transfers are folded, but for holders whose parts may have changed: their transfers may be no transfers.
+    """Adds up transfers. Holders whose parts may have changed are read instead, as their transfers may not be real
+    ones.
 
     Locking and freezing tell a transfer to nobody though the supply stays (docs/contract-surprises.md#15). A
     transfer from or to nobody is believed only if the token tells of an issue or a redemption in the same
@@ -109,7 +113,7 @@ def window_effects(
 
 
 def _without_counterpart(transfers: Sequence[Transfer], supply_changes: Sequence[SupplyChange]) -> set[str]:
-    """Whose transfers from or to nobody and whose issues and redemptions are not one and one of an amount."""
+    """Returns holders whose transfers from or to nobody do not match their issues and redemptions one to one."""
     told = Counter((each.log.transaction_hash, each.holder, each.amount) for each in supply_changes)
     without = set()
     for transfer in transfers:
@@ -128,7 +132,7 @@ def _without_counterpart(transfers: Sequence[Transfer], supply_changes: Sequence
 def _told_by_partition_alone(
     transfers: Sequence[Transfer], partition_transfers: Sequence[PartitionTransfer]
 ) -> set[str]:
-    """The parties of movements that a partition tells and no transfer does."""
+    """Returns the parties of movements that a partition's log tells but no transfer does."""
     told = Counter(_movement(each) for each in transfers)
     alone = set()
     for each in partition_transfers:
@@ -145,7 +149,7 @@ def _movement(told: Transfer | PartitionTransfer) -> tuple[str, str, str, int]:
 
 
 def without_repeated_snapshots(facts: Sequence[Fact]) -> list[Fact]:
-    """Each snapshot once. Version 2 tells of one that was taken on request that it was triggered, too."""
+    """Returns each snapshot once. Version 2 of the asset also reports a requested snapshot as a triggered one."""
     taken = {_snapshot(fact) for fact in facts if _is_snapshot(fact, scheduled="false")}
     return [fact for fact in facts if not (_is_snapshot(fact, scheduled="true") and _snapshot(fact) in taken)]
 
@@ -159,7 +163,7 @@ def _snapshot(fact: Fact) -> tuple[str, str]:
 
 
 def _net(transfers: Iterable[Transfer]) -> list[Fold]:
-    """The net change of every holder, ordered by holder; who came out even is left out.
+    """Returns the net change of every holder, ordered by holder. Holders without a change are left out.
 
     Issues and redemptions change one holder only: the zero address is nobody. Every other transfer takes from
     one what it gives to another, so without issues and redemptions the changes sum to zero.

@@ -1,4 +1,4 @@
-"""What follows one asset's contracts: how far, on which fork, what it is doing, what the world was told."""
+"""The listener that follows one asset's contracts: its position, its fork, its state and what it has published."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
@@ -15,7 +15,7 @@ MAX_CHANGES_PER_EVENT = 1000
 
 
 class ListenerState(StrEnum):
-    """What a listener is doing. All states are owned by the follow worker; a stopped listener keeps its state."""
+    """The states of a listener. The follow worker owns all of them; a stopped listener keeps its state."""
 
     LISTING = "LISTING"
     BACKFILLING = "BACKFILLING"
@@ -38,14 +38,14 @@ LEGAL_TRANSITIONS: Mapping[ListenerState, frozenset[ListenerState]] = {
 
 
 class HolderSource(StrEnum):
-    """Where the holders of a new asset come from."""
+    """Where the holders of a new asset are read from."""
 
     LOGS = "LOGS"
     LIST = "LIST"
 
 
 class Doubt(StrEnum):
-    """How far a reading has gone to make holdings and supply agree; each step is taken once."""
+    """How much has been tried to make holdings and supply agree; each step is taken once."""
 
     NONE = "NONE"
     EVERYBODY_READ = "EVERYBODY_READ"
@@ -53,12 +53,12 @@ class Doubt(StrEnum):
 
 
 class IllegalTransitionError(Exception):
-    """A defect: a transition that the table does not allow."""
+    """A transition that the table does not allow. It is a defect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contracts:
-    """What a listener follows."""
+    """The contracts that a listener follows."""
 
     token: EvmAddress
     lifecycle_contract: EvmAddress | None = None
@@ -67,7 +67,7 @@ class Contracts:
 
 @dataclass(frozen=True, slots=True)
 class HolderBalancesChanged:
-    """Domain event: a part of what changed in a range of blocks, to be applied in sequence.
+    """Domain event: some of the balances that changed in a range of blocks. Events are applied in sequence.
 
     Where `to_block` lies before what was announced earlier, a reorg took blocks back.
     """
@@ -82,7 +82,7 @@ class HolderBalancesChanged:
 
 @dataclass(frozen=True, slots=True)
 class ListingProgress:
-    """How far the token's list of holders is copied, at the listener's position."""
+    """How much of the token's list of holders has been copied, at the listener's position."""
 
     _: KW_ONLY
     next_page: int = 0
@@ -92,7 +92,7 @@ class ListingProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Aggregate. Its verbs return the listener afterwards; `version` counts changes and guards each write.
+    """The aggregate. Each verb returns the changed listener; `version` counts changes and guards each write.
 
     `position` is the last block whose logs were turned into events, None before the first window;
     `announced_block` the last block that an event named. `total_base_units` is the sum of all holdings as they
@@ -136,7 +136,7 @@ class Listener:
         window_blocks: int,
         now: datetime,
     ) -> "Listener":
-        """A listener that follows from the logs of `start_block`, or from the list of holders that there is."""
+        """Returns a new listener, which begins with the logs of `start_block` or the token's list of holders."""
         is_listed = holder_source is HolderSource.LIST
         return cls(
             asset_id=asset_id,
@@ -166,26 +166,32 @@ class Listener:
 
     @property
     def floor_block(self) -> BlockNumber:
-        """The block before the first whose logs count. The genesis block has no logs, so 0 serves for 0 too."""
+        """The block before the first whose logs count.
+
+        It is 0 when counting begins at 0, as the genesis block has no logs.
+        """
         return BlockNumber(max(self.start_block - 1, 0))
 
     @property
     def reads_windows(self) -> bool:
-        """True while it reads logs; false while it lists or reads holdings at its position."""
+        """True while the listener reads logs; False while it lists or reads holdings at its position."""
         return self.state in (ListenerState.BACKFILLING, ListenerState.FOLLOWING)
 
     @property
     def is_replaying(self) -> bool:
-        """True while logs are read for a second time."""
+        """True while logs are read for the second time."""
         return self.replay_until is not None
 
     def window_size(self, *, safe_block: BlockNumber, position_block: BlockNumber, max_window_blocks: int) -> int:
-        """How many blocks the next window has; less than 1: nothing to read. A replay ends with a window."""
+        """Returns the number of blocks in the next window; less than 1 means nothing to read.
+
+        A replay ends with a window.
+        """
         last = safe_block if self.replay_until is None else min(safe_block, self.replay_until)
         return min(self.window_blocks, max_window_blocks, last - position_block)
 
     def needs_supply(self, end_block: BlockNumber, has_found: bool, position_event_blocks: int) -> bool:
-        """True if a position at that block is to be announced, so that its holdings are compared with the supply.
+        """Returns True if a position at that block will be published: holdings are then compared with the supply.
 
         It is where anything was seen, where a range is still to be completed, where a backfill ends, and now and
         then although nothing happens: balances can change without any log
@@ -207,7 +213,7 @@ class Listener:
         max_window_blocks: int,
         now: datetime,
     ) -> tuple["Listener", list[HolderBalancesChanged]]:
-        """The window up to `end` is read. Returns the listener behind it, and the events to publish.
+        """Records that the window up to `end` was read. Returns the listener and the events to publish.
 
         Once it has caught up the range is complete if nothing is stale and the holdings sum to the supply, where
         that was asked; else READING comes next. A window without changes is announced when the backfill ends, and
@@ -240,7 +246,7 @@ class Listener:
     def read_some(
         self, changes: Sequence[HoldingChange], *, now: datetime
     ) -> tuple["Listener", list[HolderBalancesChanged]]:
-        """Some stale holdings were read at the position; others are still stale."""
+        """Records that some stale holdings were read at the position while others are still stale."""
         self._require(ListenerState.READING)
         return replace(self.with_changes(changes), last_error="", due_time=now)._told(
             changes, completes=False, now=now
@@ -249,7 +255,8 @@ class Listener:
     def read_all(
         self, changes: Sequence[HoldingChange], supply_base_units: int | None, *, now: datetime
     ) -> tuple["Listener", list[HolderBalancesChanged], "NextReading"]:
-        """The last stale holdings were read at the position. Returns what else must be read, if anything.
+        """Records that the last stale holdings were read at the position. Returns what else must be read, if
+        anything.
 
         Holdings that do not sum to the supply are all read, then the token is asked for its holders; what does
         not help then either is kept as a named gap.
@@ -271,7 +278,7 @@ class Listener:
         return (*given_up._told(changes, completes=True, now=now), NextReading.NONE)
 
     def begin_listing(self, pinned: Block, holder_count: int, *, now: datetime) -> "Listener":
-        """The import by list begins at this block: earlier logs do not count."""
+        """Begins the import by list at this block. Earlier logs do not count."""
         self._require(ListenerState.LISTING)
         return self._changed(
             now,
@@ -283,7 +290,7 @@ class Listener:
         )
 
     def list_page(self, *, count: int, holder_count: int, is_last: bool, now: datetime) -> "Listener":
-        """A page of the token's holders is copied."""
+        """Records that a page of the token's holders was copied."""
         self._require(ListenerState.LISTING)
         listed = self._changed(
             now,
@@ -298,7 +305,7 @@ class Listener:
         return listed._to(ListenerState.READING) if is_last else listed
 
     def refresh(self, *, list_again: bool, now: datetime) -> "Listener":
-        """Holdings were marked to be read again; a listener that is busy comes to them by itself."""
+        """Begins reading holdings that were marked. A busy listener reads them later by itself."""
         is_still = self.state is ListenerState.FOLLOWING or (self.state is ListenerState.READING and list_again)
         if not is_still or self.position is None:
             return self._changed(now)
@@ -306,7 +313,7 @@ class Listener:
         return self._changed(now, listing=ListingProgress(), doubt=Doubt.NONE, due_time=now)._to(state)
 
     def leave_position(self, error: str, *, due_time: datetime) -> "Listener":
-        """The source does not have the position's state any more: what is stale is read at a later block.
+        """Leaves a position whose state the source no longer has. What is stale is read at a later block.
 
         An import by list begins again.
         """
@@ -318,7 +325,8 @@ class Listener:
         return left._to(ListenerState.FOLLOWING)
 
     def rewind(self, ancestor: BlockRef | None, *, has_stale: bool, now: datetime) -> "Listener":
-        """The blocks behind `ancestor` left the chain; None: all that were read did.
+        """Goes back to `ancestor`, because the blocks behind it left the chain. None: all blocks that were read
+        did.
 
         What they touched is read at the ancestor. Where an event had named a block beyond it, one for the ancestor
         follows, after the holdings there were compared with the supply.
@@ -358,11 +366,11 @@ class Listener:
         )
 
     def stop(self, now: datetime) -> "Listener":
-        """Stands still from now on."""
+        """Stops following."""
         return self if self.is_stopped else self._changed(now, is_stopped=True)
 
     def start(self, now: datetime) -> "Listener":
-        """Goes on from where it stopped."""
+        """Continues where it stopped."""
         return self._changed(now, is_stopped=False, last_error="", due_time=now) if self.is_stopped else self
 
     def follow(self, contracts: Contracts, now: datetime) -> "Listener":
@@ -379,27 +387,27 @@ class Listener:
         return self._changed(now, contracts=contracts, start_block=start_block)
 
     def obey(self, contracts: Contracts, *, is_enabled: bool, asset_version: int, now: datetime) -> "Listener":
-        """As an event of the asset says, unless a newer one was carried out before."""
+        """Starts or stops as an event of the asset says, unless a newer event was carried out before."""
         if asset_version <= self.asset_version:
             return self
         followed = replace(self.follow(contracts, now), asset_version=asset_version)
         return followed.start(now) if is_enabled else followed.stop(now)
 
     def with_window(self, window_blocks: int, *, error: str, due_time: datetime) -> "Listener":
-        """Other windows from now on, because the source refused these or serves them easily."""
+        """Changes the size of windows, because the source refused the old size or serves it easily."""
         return self._changed(None, window_blocks=max(window_blocks, 1), last_error=error, due_time=due_time)
 
     def due_at(self, due_time: datetime, *, error: str = "") -> "Listener":
-        """To be looked at again then; `error` says what went wrong now."""
+        """Sets when the listener is looked at again. `error` says what went wrong now."""
         return self._changed(None, last_error=error, due_time=due_time)
 
     def next_fact_sequences(self, count: int) -> tuple["Listener", range]:
-        """Takes sequence numbers for events other than changes of holdings."""
+        """Allocates sequence numbers for events that are not changes of holdings."""
         first = self.fact_sequence + 1
         return replace(self, fact_sequence=self.fact_sequence + count), range(first, first + count)
 
     def is_total_doubtful(self, supply_base_units: int | None) -> bool:
-        """True if holdings and supply differ, other than by a gap that is known already."""
+        """Returns True if holdings and supply differ by something else than a known gap."""
         return supply_base_units is not None and self._gap(supply_base_units) != self.supply_gap_base_units
 
     @property
@@ -411,7 +419,7 @@ class Listener:
         return supply_base_units - self.total_base_units
 
     def with_changes(self, changes: Sequence[HoldingChange]) -> "Listener":
-        """The listener with the total after these changes."""
+        """Returns the listener with the total after these changes."""
         return replace(self, total_base_units=self.total_base_units + sum(each.total_delta for each in changes))
 
     def _told(
@@ -445,7 +453,10 @@ class Listener:
         ]
 
     def _grown_window(self) -> int:
-        """By a quarter: halved at once but grown slowly, few requests go to waste where the node has a limit."""
+        """Returns a window a quarter larger.
+
+        Windows halve at once but grow slowly, so that few requests are refused.
+        """
         return self.window_blocks + max(self.window_blocks // 4, 1)
 
     def _require(self, state: ListenerState) -> None:
@@ -460,13 +471,13 @@ class Listener:
         return replace(self, state=state)
 
     def _changed(self, now: datetime | None, **values: object) -> "Listener":
-        """With a new version; without a time nothing happened that a reader of the status would call a change."""
+        """Returns the listener with a new version. Without a time, nothing happened that shows in the status."""
         changed = replace(self, version=self.version + 1, **values)  # type: ignore[arg-type]
         return changed if now is None else replace(changed, update_time=now)
 
 
 class NextReading(StrEnum):
-    """Whose holdings must be read before a reading is done."""
+    """Which holdings must be read before a reading is complete."""
 
     NONE = "NONE"
     EVERYBODY = "EVERYBODY"

@@ -1,4 +1,7 @@
-"""Coupons whose rate was pending when they were announced. No log tells that it was set: the token is asked."""
+"""Coupons that were announced without a rate.
+
+No log tells when the rate is set, so the token is asked repeatedly.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,7 +14,7 @@ _LONGEST_DELAY = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class PendingRate:
-    """One of them: the announcement, and when to ask next, by the chain's clock."""
+    """A coupon with a pending rate: its announcement, and when to ask next, by the chain's clock."""
 
     announcement: Fact
     ask_time: datetime
@@ -23,13 +26,16 @@ class PendingRate:
         return int(self.announcement.details["action_id"])
 
     def asked_in_vain(self, block_time: datetime) -> "PendingRate":
-        """Asked less and less often: a token whose kind of rate changed never tells one."""
+        """Returns the rate with a later time to ask.
+
+        The interval grows, as a token that changed its kind of rate never answers.
+        """
         longer = min(self.delay * 2, _LONGEST_DELAY)
         return replace(self, ask_time=block_time + self.delay, delay=longer)
 
 
 def pending_rate(fact: Fact, fixing_time: datetime) -> PendingRate | None:
-    """What is to be asked for after an announcement; None where nothing is pending."""
+    """Returns the pending rate of an announcement; None when its rate is not pending."""
     is_pending = (
         fact.kind is FactKind.CORPORATE_ACTION_ANNOUNCED
         and fact.details["kind"] == "COUPON"

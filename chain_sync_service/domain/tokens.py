@@ -1,4 +1,4 @@
-"""What tokens tell of themselves, and which of it can be believed."""
+"""Descriptions of security tokens and payment tokens, and checks on what tokens say about themselves."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -12,7 +12,7 @@ _MAX_INT64 = 2**63 - 1
 
 
 class SecurityType(Enum):
-    """Kind of security, as the lifecycle contract treats it: everything but an equity is a bond."""
+    """The kinds of security for the lifecycle contract: everything but an equity is a bond."""
 
     EQUITY = 1
     BOND = 2
@@ -20,7 +20,7 @@ class SecurityType(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenDescription:
-    """A security token at one block. Supply in base units; `hedera_id` is empty where there is none."""
+    """A security token at one block. The supply is in base units; `hedera_id` is empty where there is none."""
 
     chain_id: int
     token: EvmAddress
@@ -42,7 +42,7 @@ class TokenDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentTokenDescription:
-    """A payment token."""
+    """A payment token and its properties."""
 
     chain_id: int
     token: EvmAddress
@@ -56,16 +56,16 @@ class PaymentTokenDescription:
 
 
 def security_type(code: int) -> SecurityType:
-    """The kind behind the number that the token tells; 1 is an equity."""
+    """Returns the kind for the number that the token reports; 1 is an equity."""
     return SecurityType.EQUITY if code == 1 else SecurityType.BOND
 
 
 def has_sane_decimals(decimals: int) -> bool:
-    """True if amounts of a token with so many decimals can be written."""
+    """Returns True if amounts of a token with so many decimals can be written."""
     return 0 <= decimals <= MAX_DECIMALS
 
 
 def clean_text(text: str) -> str:
-    """A token's text as it can be stored and shown: no control characters, one line, bounded."""
+    """Returns a token's text fit to be stored and shown: one line, no control characters, limited in length."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(printable.split())[:MAX_TEXT_LENGTH].rstrip()

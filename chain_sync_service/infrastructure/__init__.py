@@ -1,1 +1,1 @@
-"""Adapters: PostgreSQL, the EVM node, protobuf."""
+"""Implements the ports of chain_sync_service: PostgreSQL, the EVM node, the Hedera mirror node."""

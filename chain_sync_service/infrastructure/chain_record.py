@@ -1,4 +1,4 @@
-"""Table chain."""
+"""Stores in PostgreSQL which chain is followed, and what the last look at it showed."""
 
 from datetime import datetime
 
@@ -12,13 +12,12 @@ from chain_sync_service.infrastructure.tables import chain
 
 
 class SqlChainRecord:
-    """See the port."""
+    """Keeps in PostgreSQL which chain the service follows, and its last look at it."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def record_identity(self, identity: ChainIdentity) -> ChainIdentity:
-        """See the port."""
         identity_columns = {"chain_id": identity.chain_id, "genesis_hash": identity.genesis_hash}
         # The row may exist without an identity: the node may have been away at the first look.
         await self._connection.execute(
@@ -32,7 +31,6 @@ class SqlChainRecord:
         return ChainIdentity(row.chain_id, row.genesis_hash)
 
     async def record_look(self, look: ChainLook, now: datetime) -> None:
-        """See the port."""
         look_columns = {"head_block": look.head_block, "last_error": look.error, "look_time": now}
         if look.head_block is None:
             del look_columns["head_block"]
@@ -43,6 +41,5 @@ class SqlChainRecord:
         )
 
     async def last_look(self) -> ChainLook:
-        """See the port."""
         row = (await self._connection.execute(select(chain.c.head_block, chain.c.last_error))).one_or_none()
         return ChainLook(row.head_block, row.last_error) if row else ChainLook(None, "")

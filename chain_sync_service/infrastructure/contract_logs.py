@@ -1,4 +1,4 @@
-"""What a log means to an asset, by which of its contracts told it."""
+"""Decides what a log means for an asset, from the role of the contract that emitted it."""
 
 from chain_sync_service.domain.facts import ContractRole, LogMeaning, RawLog, SupplyChange
 from chain_sync_service.domain.listener import Contracts
@@ -14,7 +14,10 @@ _SUPPLY_CHANGES = {
 
 
 def read_asset_log(contracts: Contracts, log: RawLog) -> LogMeaning | None:
-    """None for what tells nothing that matters to the asset. A contract in two roles is the token first."""
+    """Returns what a log tells about the asset; None if nothing.
+
+    A contract in two roles is treated as the token.
+    """
     if log.contract == contracts.token.value:
         event = _SUPPLY_CHANGES.get(log.topics[0]) if log.topics else None
         return _supply_change(event, log) if event else read_log(ContractRole.TOKEN, log)
@@ -25,7 +28,7 @@ def read_asset_log(contracts: Contracts, log: RawLog) -> LogMeaning | None:
 
 
 def _supply_change(event: Event, log: RawLog) -> LogMeaning | None:
-    """Of another layout it explains no transfer, whose holder is then read."""
+    """Reads a supply change. A log of another layout explains no transfer, so that the holder is read instead."""
     try:
         values = event.decode(log.topics, log.data)
     except UndecodableError:

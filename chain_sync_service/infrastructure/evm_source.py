@@ -1,4 +1,4 @@
-"""The chain as an EVM node tells it, over JSON-RPC."""
+"""Reads the chain from an EVM node, over JSON-RPC."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ _MAX_ANSWER_BYTES = 13_000_000
 
 
 class EvmSource:
-    """See the port. A JSON-RPC error is no answer, except where a method says what it means."""
+    """A JSON-RPC error is treated as no answer, unless a method says otherwise."""
 
     kind = "evm"
 
@@ -34,7 +34,6 @@ class EvmSource:
         self._rpc = rpc
 
     async def identity(self) -> ChainIdentity:
-        """See the port."""
         try:
             chain_id = await self._rpc.chain_id()
         except RpcRefusedError as error:
@@ -45,14 +44,12 @@ class EvmSource:
         return ChainIdentity(chain_id, genesis.hash)
 
     async def head(self) -> Block:
-        """See the port."""
         try:
             return _block(await self._rpc.latest_block())
         except RpcRefusedError as error:
             raise _no_answer(error) from error
 
     async def blocks(self, numbers: Sequence[BlockNumber]) -> list[Block | None]:
-        """See the port."""
         try:
             headers = await self._rpc.blocks(numbers)
         except RpcRefusedError as error:
@@ -63,7 +60,7 @@ class EvmSource:
         return [_block(header) if header else None for header in headers]
 
     async def logs(self, query: LogQuery, *, from_block: BlockNumber, to_block: BlockNumber) -> list[RawLog]:
-        """See the port: one request for all contracts, one more for deposits."""
+        """It makes one request for all contracts, and one more for deposits."""
         found: list[Log] = []
         if query.contracts:
             found += await self._logs(sorted(query.contracts), [], from_block, to_block)
@@ -85,7 +82,6 @@ class EvmSource:
         return [log for log in logs if len(log.topics) > 2 and (log.address, log.topics[2]) in pairs]
 
     async def call_many(self, calls: Sequence[ContractCall], block_number: BlockNumber) -> list[bytes | None]:
-        """See the port."""
         block = hex(block_number)
         parameters = [({"to": call.contract.value, "data": "0x" + call.data.hex()}, block) for call in calls]
         try:
@@ -114,14 +110,13 @@ class EvmSource:
         return True
 
     async def has_code(self, address: EvmAddress) -> bool:
-        """See the port."""
         try:
             return bool(await self._rpc.code(address.value))
         except RpcRefusedError as error:
             raise _no_answer(error) from error
 
     async def resolve(self, hedera_id: HederaId, field_name: str) -> EvmAddress:
-        """See the port: a node knows no ids."""
+        """An EVM node knows no Hedera ids."""
         raise AppError(
             Reason.HEDERA_ID_NEEDS_MIRROR_NODE,
             f"{hedera_id} is a Hedera id, and no mirror node is configured that could resolve it: give the EVM "
@@ -130,7 +125,7 @@ class EvmSource:
         )
 
     async def hedera_id(self, address: EvmAddress) -> str:
-        """See the port: a node knows no ids."""
+        """An EVM node knows no Hedera ids."""
         return ""
 
     async def _logs(
@@ -156,7 +151,7 @@ class EvmSource:
 
 
 def _each_once(logs: Sequence[Log]) -> list[RawLog]:
-    """Ordered; a log that came twice is taken once. Raises WindowRefusedError when the two differ."""
+    """Returns the logs in order, each once. Raises WindowRefusedError when two copies of a log differ."""
     by_place: dict[tuple[str, int], Log] = {}
     for log in logs:
         if by_place.setdefault((log.transaction_hash, log.log_index), log) != log:

@@ -1,4 +1,4 @@
-"""Tables fact and pending_rate."""
+"""Stores the facts that logs told, and the coupons whose rate is pending, in PostgreSQL."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -30,13 +30,12 @@ _ASK_AGAIN = text(
 
 
 class SqlFacts:
-    """See the port."""
+    """Keeps facts and pending rates in PostgreSQL."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def known_places(self, asset_id: UUID, facts: Sequence[Fact]) -> set[tuple[str, str, int]]:
-        """See the port."""
         hashes = {fact.log.transaction_hash for fact in facts}
         rows = await self._connection.execute(
             select(table.c.kind, table.c.transaction_hash, table.c.log_index).where(
@@ -46,12 +45,10 @@ class SqlFacts:
         return {(row.kind, row.transaction_hash, row.log_index) for row in rows}
 
     async def add(self, asset_id: UUID, seen: Sequence[SeenFact], now: datetime) -> None:
-        """See the port."""
         if seen:
             await self._connection.execute(insert(table), [_values(asset_id, each, now) for each in seen])
 
     async def take_back(self, asset_id: UUID, block_number: BlockNumber | None) -> list[SeenFact]:
-        """See the port."""
         statement = delete(table).where(table.c.asset_id == asset_id)
         if block_number is not None:
             statement = statement.where(table.c.block_number > block_number)
@@ -60,7 +57,6 @@ class SqlFacts:
     async def take_back_unseen(
         self, asset_id: UUID, *, from_block: BlockNumber, to_block: BlockNumber, seen: Sequence[Fact]
     ) -> list[SeenFact]:
-        """See the port."""
         blocks = {
             (each.kind.value, each.log.transaction_hash, each.log.log_index): each.log.block_hash for each in seen
         }
@@ -96,7 +92,6 @@ class SqlFacts:
         after: tuple[int, int] | None,
         limit: int,
     ) -> list[tuple[SeenFact, tuple[int, int]]]:
-        """See the port."""
         conditions = [table.c.asset_id == asset_id, table.c.block_number >= from_block]
         if to_block is not None:
             conditions.append(table.c.block_number <= to_block)
@@ -111,7 +106,6 @@ class SqlFacts:
         return [(_seen(row), (row.block_number, row.place)) for row in rows]
 
     async def add_pending_rates(self, asset_id: UUID, rates: Sequence[PendingRate]) -> None:
-        """See the port."""
         for rate in rates:
             await self._connection.execute(
                 postgresql.insert(pending_rate)
@@ -129,7 +123,6 @@ class SqlFacts:
     async def due_pending_rates(
         self, asset_ids: Sequence[UUID], block_time: datetime, limit: int
     ) -> list[tuple[UUID, PendingRate]]:
-        """See the port."""
         rows = await self._connection.execute(
             select(table, pending_rate.c.ask_time, pending_rate.c.delay_seconds)
             .join_from(
@@ -152,7 +145,6 @@ class SqlFacts:
         ]
 
     async def save_pending_rate(self, asset_id: UUID, rate: PendingRate) -> None:
-        """See the port."""
         await self._connection.execute(
             update(pending_rate)
             .where(*_is_of(asset_id, rate))
@@ -160,7 +152,6 @@ class SqlFacts:
         )
 
     async def remove_pending_rate(self, asset_id: UUID, rate: PendingRate) -> None:
-        """See the port."""
         await self._connection.execute(delete(pending_rate).where(*_is_of(asset_id, rate)))
 
     async def _taken_back(self, asset_id: UUID, rows: Sequence[Row[Any]]) -> list[SeenFact]:

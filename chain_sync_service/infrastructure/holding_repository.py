@@ -1,4 +1,4 @@
-"""Table holding: a handful of statements for any number of rows."""
+"""Stores holdings in PostgreSQL. A handful of statements handles any number of rows."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -74,13 +74,12 @@ _AMOUNTS = ("balance", "frozen", "locked", "held", "cleared")
 
 
 class SqlHoldings:
-    """See the port."""
+    """Keeps the holdings of listeners in PostgreSQL."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def fold(self, asset_id: UUID, folds: Sequence[Fold], as_of_block: BlockNumber) -> list[HoldingChange]:
-        """See the port."""
         rows = await self._connection.execute(
             _FOLD,
             {
@@ -96,7 +95,6 @@ class SqlHoldings:
     async def mark_stale(
         self, asset_id: UUID, holders: Sequence[str], *, reads_parts: bool, must_tell: bool = False
     ) -> None:
-        """See the port."""
         await self._connection.execute(
             _MARK,
             {
@@ -108,26 +106,22 @@ class SqlHoldings:
         )
 
     async def mark_everybody_stale(self, asset_id: UUID, *, must_tell: bool = False) -> None:
-        """See the port."""
         values: dict[str, Any] = {"stale": _READ_PARTS}
         if must_tell:
             values["must_tell"] = True
         await self._connection.execute(update(holding).where(holding.c.asset_id == asset_id).values(values))
 
     async def mark_stale_behind(self, asset_id: UUID, block_number: BlockNumber | None) -> None:
-        """See the port."""
         statement = update(holding).where(holding.c.asset_id == asset_id).values(stale=_READ_PARTS)
         if block_number is not None:
             statement = statement.where(holding.c.as_of_block > block_number)
         await self._connection.execute(statement)
 
     async def count_stale(self, asset_id: UUID) -> int:
-        """See the port."""
         statement = select(func.count()).where(holding.c.asset_id == asset_id, holding.c.stale > 0)
         return int((await self._connection.execute(statement)).scalar_one())
 
     async def stale_among(self, asset_ids: Sequence[UUID]) -> set[UUID]:
-        """See the port."""
         has_one = exists().where(holding.c.asset_id == listener.c.asset_id, holding.c.stale > 0)
         rows = await self._connection.execute(
             select(listener.c.asset_id).where(listener.c.asset_id.in_(asset_ids), has_one)
@@ -135,7 +129,6 @@ class SqlHoldings:
         return {row.asset_id for row in rows}
 
     async def stale(self, asset_id: UUID, limit: int) -> list[StaleHolding]:
-        """See the port."""
         rows = await self._connection.execute(
             select(holding)
             .where(holding.c.asset_id == asset_id, holding.c.stale > 0)
@@ -155,7 +148,6 @@ class SqlHoldings:
     async def record_read(
         self, asset_id: UUID, holders: Sequence[str], holdings: Sequence[Holding], as_of_block: BlockNumber
     ) -> None:
-        """See the port."""
         amounts = {name: [Decimal(getattr(each, name)) for each in holdings] for name in _AMOUNTS}
         await self._connection.execute(
             _RECORD_READ,

@@ -1,4 +1,4 @@
-"""Table listener."""
+"""Stores listeners in PostgreSQL."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,13 +26,12 @@ _AT_ONE_BLOCK = (ListenerState.LISTING.value, ListenerState.READING.value)
 
 
 class SqlListeners:
-    """See the port."""
+    """Keeps listeners in PostgreSQL."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def add(self, listener: Listener) -> Listener:
-        """See the port."""
         added = await self._connection.execute(
             postgresql.insert(table)
             .values(asset_id=listener.asset_id, **_values(listener))
@@ -47,12 +46,10 @@ class SqlListeners:
         return present
 
     async def find(self, asset_id: UUID) -> Listener | None:
-        """See the port."""
         row = (await self._connection.execute(select(table).where(table.c.asset_id == asset_id))).one_or_none()
         return _listener(row) if row else None
 
     async def page(self, after: UUID | None, limit: int) -> list[Listener]:
-        """See the port."""
         statement = select(table).order_by(table.c.asset_id).limit(limit)
         if after is not None:
             statement = statement.where(table.c.asset_id > after)
@@ -61,7 +58,7 @@ class SqlListeners:
     async def claim_due(
         self, *, last_block: BlockNumber, now: datetime, lease_until: datetime, limit: int
     ) -> list[Listener]:
-        """See the port. Others' claims are skipped instead of waited for, so replicas share the work."""
+        """It skips the claims of others instead of waiting for them, so that replicas share the work."""
         columns = table.c
         is_due = and_(
             columns.is_stopped.is_(False),
@@ -102,19 +99,17 @@ class SqlListeners:
         return claimed
 
     async def lock(self, asset_id: UUID) -> Listener | None:
-        """See the port."""
         locked = await self.lock_many([asset_id])
         return locked[0] if locked else None
 
     async def lock_many(self, asset_ids: Sequence[UUID]) -> list[Listener]:
-        """See the port. Always in the same order, so that two workers cannot wait for each other."""
+        """It always locks in the same order, so that two workers cannot wait for each other."""
         rows = await self._connection.execute(
             select(table).where(table.c.asset_id.in_(asset_ids)).order_by(table.c.asset_id).with_for_update()
         )
         return [_listener(row) for row in rows]
 
     async def save(self, listeners: Sequence[Listener]) -> None:
-        """See the port."""
         if not listeners:
             return
         names = _values(listeners[0])

@@ -1,4 +1,4 @@
-"""What a log of an asset's contracts means: pure, for both sources.
+"""Decodes the logs of an asset's contracts into transfers and facts. Pure functions, used for both sources.
 
 The same topic may come in different layouts (versions 7 and 8 index other fields): each known one is tried. A log
 never stops anybody: what cannot be read becomes a fact of kind UNKNOWN with the reason.
@@ -48,12 +48,15 @@ _Reader = Callable[[RawLog, _Values], Fact]
 
 
 class _UnreadableError(Exception):
-    """The log is not understood. The message says why; it is empty for a topic that is not known."""
+    """A log cannot be read. The message says why; it is empty for an unknown topic."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """A layout of an event and how it is read; without a reader it tells nothing that matters."""
+    """One layout of an event and the function that reads it.
+
+    Without a function, the event tells nothing that matters.
+    """
 
     event: Event
     read: _Reader | None
@@ -62,7 +65,7 @@ class _Layout:
 def read_log(
     role: ContractRole, log: RawLog, lifecycle_contracts: Collection[str] = ()
 ) -> Transfer | PartitionTransfer | Fact | None:
-    """What a log of an asset's contract in this role tells; None if nothing that matters to the asset.
+    """Returns what a log of an asset's contract in this role tells; None if nothing that matters to the asset.
 
     `lifecycle_contracts` are lower-case addresses: of a payment token's logs only transfers to them matter. A
     transfer from nobody to nobody, which tells of an old adjustment, changes nothing: None.
@@ -93,7 +96,7 @@ def _read_token_log(log: RawLog) -> Transfer | PartitionTransfer | Fact | None:
 
 
 def _read_payment_token_log(log: RawLog, lifecycle_contracts: Collection[str]) -> Fact | None:
-    """A deposit, or None; other logs of a payment token are nobody's concern here."""
+    """Returns a deposit, or None. Other logs of a payment token do not matter here."""
     if not _is_transfer(log):
         return None
     transfer = _transfer(log)
@@ -117,7 +120,7 @@ def _is_transfer(log: RawLog) -> bool:
 
 
 def _transfer(log: RawLog) -> Transfer:
-    """Reads by hand what TRANSFER.decode reads: six times as fast, and most logs are transfers.
+    """Reads a Transfer by hand, six times as fast as TRANSFER.decode, because most logs are transfers.
 
     Raises _UnreadableError.
     """
@@ -129,7 +132,8 @@ def _transfer(log: RawLog) -> Transfer:
 
 
 def _partition_transfer(log: RawLog) -> PartitionTransfer:
-    """Reads by hand what matters of it, as there is one with every transfer. Raises _UnreadableError.
+    """Reads by hand what matters of a partition's transfer, because every transfer has one. Raises
+    _UnreadableError.
 
     Of its data, (operator, value, data, operator data), the value is the second word.
     """
@@ -152,7 +156,7 @@ def _address(word: bytes) -> str:
 
 
 def _read_by_layouts(known: Mapping[bytes, Sequence[_Layout]], log: RawLog) -> Fact | None:
-    """Reads by the first layout that fits. Raises _UnreadableError, with what the last one did not like."""
+    """Reads a log by the first layout that fits. Raises _UnreadableError with the complaint of the last one."""
     problem = ""
     for layout in known.get(log.topics[0], ()) if log.topics else ():
         try:
@@ -163,7 +167,10 @@ def _read_by_layouts(known: Mapping[bytes, Sequence[_Layout]], log: RawLog) -> F
 
 
 def _read_by_layout(layout: _Layout, log: RawLog) -> Fact | None:
-    """Of a log that tells nothing that matters only the number of topics is compared."""
+    """Reads a log by one layout.
+
+    If the event tells nothing that matters, only the number of topics is compared.
+    """
     if layout.read is not None:
         return layout.read(log, layout.event.decode(log.topics, log.data))
     if len(log.topics) != 1 + sum(layout.event.indexed):
@@ -184,17 +191,17 @@ def _unknown(
 
 
 def _named_accounts(log: RawLog) -> list[str]:
-    """Accounts that the log names: what is not understood may have changed their holdings."""
+    """Returns the accounts that the log names. A log that is not understood may have changed their holdings."""
     return [address for address in named_addresses(log) if int(address, 16) > _LAST_RESERVED_ADDRESS]
 
 
 def _holders(accounts: Iterable[str]) -> tuple[str, ...]:
-    """Each once, without the zero address."""
+    """Returns each holder once, without the zero address."""
     return tuple(account for account in dict.fromkeys(accounts) if account != ZERO_ADDRESS.value)
 
 
 def _fact(kind: FactKind, log: RawLog, /, *, touched: Iterable[str] = (), **details: str) -> Fact:
-    """A fact with all details of its kind, those that are not given being empty."""
+    """Makes a fact with all details of its kind. Details that are not given are empty."""
     return Fact(kind, log, {name: details.get(name, "") for name in DETAILS[kind]}, _holders(touched))
 
 
@@ -202,14 +209,14 @@ def _fact(kind: FactKind, log: RawLog, /, *, touched: Iterable[str] = (), **deta
 
 
 def _number(value: int, what: str) -> str:
-    """An identifier. Raises _UnreadableError for what no event can carry."""
+    """Reads an identifier. Raises _UnreadableError for a number that no event can carry."""
     if value > _MAX_NUMBER:
         raise _UnreadableError(f"{what} {value} is out of range")
     return str(value)
 
 
 def _time(value: int, what: str) -> str:
-    """Seconds since 1970. Raises _UnreadableError for a time after the year 9999."""
+    """Reads seconds since 1970. Raises _UnreadableError for a time after the year 9999."""
     if value > LATEST_TIME_SECONDS:
         raise _UnreadableError(f"{what} {value} is no time")
     return str(value)
@@ -256,7 +263,7 @@ def _read_coupon(log: RawLog, values: _Values) -> Fact:
 
 
 def _read_coupon_of_version_2(log: RawLog, values: _Values) -> Fact:
-    """Its rate is always given, and there is no fixing date."""
+    """Reads a coupon of version 2. Its rate is always given, and there is no fixing date."""
     _, coupon_id, _, record_time, execution_time, rate, rate_decimals, _ = values
     return _fact(
         FactKind.CORPORATE_ACTION_ANNOUNCED,
@@ -312,7 +319,7 @@ def _read_amortization(log: RawLog, values: _Values) -> Fact:
 
 
 def _read_failed_task(log: RawLog, values: _Values) -> Fact:
-    """What failed may have been an adjustment, which balances showed before it ran."""
+    """Reads a failed scheduled task. It may have been an adjustment that balances showed before it ran."""
     _, _, scheduled_time = values
     return _unknown(log, f"the task scheduled for {scheduled_time} failed", touches_everybody=True)
 
@@ -378,7 +385,7 @@ def _read_transferred_and_locked(log: RawLog, values: _Values) -> Fact:
 
 
 def _read_held(log: RawLog, values: _Values) -> Fact:
-    """Also holds that await clearing, whose fields are the same up to the hold."""
+    """Reads a hold, or a hold that awaits clearing, which has the same fields up to the hold."""
     _, holder, _, _, (amount, *_), *_ = values
     return _restriction(log, TOKENS_HELD, holder, restricted=True, amount=amount, touched=[holder])
 
@@ -409,7 +416,7 @@ def _read_amortization_hold_released(log: RawLog, values: _Values) -> Fact:
 
 
 def _read_cleared_transfer(log: RawLog, values: _Values) -> Fact:
-    """The receiver is read, too, so that it is known: version 2 does not name it when the transfer is approved."""
+    """Reads a cleared transfer. The receiver is noted too, as version 2 does not name it at the approval."""
     _, holder, receiver, _, _, amount, *_ = values
     return _restriction(log, TOKENS_HELD, holder, restricted=True, amount=amount, touched=[holder, receiver])
 
@@ -420,14 +427,14 @@ def _read_cleared_redemption(log: RawLog, values: _Values) -> Fact:
 
 
 def _read_clearing_approved(log: RawLog, values: _Values) -> Fact:
-    """Where the tokens went, a Transfer tells. An approved hold goes on as a hold."""
+    """Reads an approved clearing. A Transfer tells where the tokens went. An approved hold goes on as a hold."""
     _, holder, _, _, operation, _ = values
     still_held = operation == interfaces.CLEARING_OF_HOLD
     return _restriction(log, TOKENS_HELD, holder, restricted=still_held, touched=[holder])
 
 
 def _read_clearing_approved_of_version_2(log: RawLog, values: _Values) -> Fact:
-    """No log tells where the tokens of a transfer went: everybody is read."""
+    """Reads an approved clearing of version 2. No log tells where the tokens went, so everybody is read."""
     _, holder, _, _, operation = values
     still_held = operation == interfaces.CLEARING_OF_HOLD
     fact = _restriction(log, TOKENS_HELD, holder, restricted=still_held, touched=[holder])
@@ -435,7 +442,7 @@ def _read_clearing_approved_of_version_2(log: RawLog, values: _Values) -> Fact:
 
 
 def _read_clearing_ended(log: RawLog, values: _Values) -> Fact:
-    """Cancelled, or reclaimed after its time."""
+    """Reads a clearing that was cancelled, or reclaimed after its time."""
     _, holder, _, _, _ = values
     return _restriction(log, TOKENS_HELD, holder, restricted=False, touched=[holder])
 
@@ -450,7 +457,10 @@ def _read_adjustment(log: RawLog, values: _Values) -> Fact:
 
 
 def _read_scheduled_adjustment(log: RawLog, values: _Values) -> Fact:
-    """Nothing changes yet, but from then on balances do without a log, until something triggers what is due."""
+    """Reads a scheduled adjustment.
+
+    From its time on balances change without a log, until something triggers it.
+    """
     _, _, _, execution_time, factor, decimals = values
     return _unknown(
         log,
@@ -460,7 +470,7 @@ def _read_scheduled_adjustment(log: RawLog, values: _Values) -> Fact:
 
 
 def _read_force_cancelled_adjustment(log: RawLog, values: _Values) -> Fact:
-    """Possible after its time, when balances showed it already."""
+    """Reads a cancelled adjustment. It can be cancelled after its time, when balances already showed it."""
     adjustment_id, _ = values
     return _unknown(
         log, f"the scheduled balance adjustment {adjustment_id} was cancelled by force", touches_everybody=True
@@ -476,7 +486,8 @@ def _read_recovery(log: RawLog, values: _Values) -> Fact:
 
 
 def _read_execution(log: RawLog, values: _Values, *, event: Event, has_reference: bool) -> Fact:
-    """The last three values are those that were not paid, those that were, and how much each of these got.
+    """Reads an execution. The last three values are the failed payees, the paid ones, and the amount each of these
+    got.
 
     The zero address among them is padding. A cash-out has no reference.
     """

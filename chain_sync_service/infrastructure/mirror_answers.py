@@ -1,4 +1,4 @@
-"""What a mirror node is asked for and answered: blocks between timestamps, and pages of logs, read strictly."""
+"""Builds queries for a mirror node and parses its answers strictly: blocks, and pages of logs."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _TRANSFER_TOPIC = TRANSFER.topic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedBlock:
-    """A block and the consensus timestamps of its first and its last transaction."""
+    """A block with the consensus timestamps of its first and its last transaction."""
 
     block: Block
     from_nanoseconds: int
@@ -47,7 +47,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The logs of one contract, of at most seven days, as one chain of pages.
+    """A search for the logs of one contract over at most seven days. Its answer is one chain of pages.
 
     `receivers` are the only ones whose Transfer logs are searched, None for all logs; `spellings` how each may
     be written, and how it is asked for.
@@ -61,7 +61,7 @@ class Search:
     to_nanoseconds: int = 0
 
     def split(self, window: Window) -> list["Search"]:
-        """The searches that make up a window."""
+        """Returns the searches that make up a window."""
         starts = range(window.from_nanoseconds, window.to_nanoseconds + 1, _LONGEST_SEARCH_NANOSECONDS)
         return [
             replace(
@@ -74,7 +74,7 @@ class Search:
 
     @property
     def parameters(self) -> list[tuple[str, str]]:
-        """The question as the API has it."""
+        """Returns the query parameters of the search for the mirror node's API."""
         parameters = [
             ("timestamp", f"gte:{timestamp_text(self.from_nanoseconds)}"),
             ("timestamp", f"lte:{timestamp_text(self.to_nanoseconds)}"),
@@ -87,7 +87,7 @@ class Search:
         return parameters
 
     def asks_for(self, topics: Sequence[bytes]) -> bool:
-        """True if a log with these topics was searched."""
+        """Returns True if the search asked for a log with these topics."""
         if self.receivers is None:
             return True
         return len(topics) > 2 and topics[0] == _TRANSFER_TOPIC and topics[2] in self.receivers
@@ -95,20 +95,20 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A log with its place in the order of consensus."""
+    """A log with its place in the consensus order."""
 
     timestamp_nanoseconds: int
     log: RawLog
 
     @property
     def place(self) -> tuple[int, int]:
-        """Logs of one transaction share its timestamp."""
+        """The place in the consensus order. Logs of one transaction share its timestamp."""
         return self.timestamp_nanoseconds, self.log.log_index
 
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of one search as its pages come, each row once.
+    """Collects the rows of one search from its pages, each row once.
 
     A page may begin with rows of the one before. Raises WindowRefusedError for what cannot be a part of an honest
     answer.
@@ -132,7 +132,7 @@ class Rows:
         self.last_page_rows = len(rows)
 
     def _is_edge(self, places: list[tuple[int, int]], before: list[tuple[int, int]]) -> bool:
-        """True if a page that brought nothing new repeats only the end of the one before."""
+        """Returns True if a page that brought nothing new only repeats the end of the one before."""
         return not places or (len(places) < self.last_page_rows and places == before[-len(places) :])
 
     def _take_row(self, row: Row) -> None:
@@ -154,7 +154,10 @@ class Rows:
 
 
 def each_once(rows: Sequence[Row]) -> list[Row]:
-    """In the order of consensus. Raises WindowRefusedError where two rows have one transaction and index."""
+    """Returns the rows in the order of consensus.
+
+    Raises WindowRefusedError where two rows have the same transaction and index.
+    """
     by_key = {(row.log.transaction_hash, row.log.log_index): row for row in rows}
     if len(by_key) != len(rows):
         raise WindowRefusedError("the mirror node answered two different logs for one place")
@@ -162,7 +165,10 @@ def each_once(rows: Sequence[Row]) -> list[Row]:
 
 
 def _read_row(told: object, search: Search) -> Row:
-    """Raises MirrorUnavailableError for what is malformed, WindowRefusedError for another contract's log."""
+    """Reads a row.
+
+    Raises MirrorUnavailableError if it is malformed, WindowRefusedError for another contract's log.
+    """
     if not isinstance(told, dict):
         raise misplaced(told, "a log")
     try:
@@ -189,7 +195,7 @@ def _read_row(told: object, search: Search) -> Row:
 
 
 def _with_known_receiver(log: RawLog, search: Search) -> RawLog:
-    """The log with the receiver as it was asked for, if it is a transfer to one."""
+    """Returns the log with the receiver spelled as it was asked for, if it is a transfer to one of those."""
     topics = log.topics
     if len(topics) < 3 or topics[0] != _TRANSFER_TOPIC or topics[2] not in search.spellings:
         return log
@@ -197,7 +203,7 @@ def _with_known_receiver(log: RawLog, search: Search) -> RawLog:
 
 
 def read_block(told: object) -> TimedBlock:
-    """A block as the API has it. Raises MirrorUnavailableError for anything else."""
+    """Reads a block of the API. Raises MirrorUnavailableError for anything else."""
     if not isinstance(told, dict):
         raise misplaced(told, "a block")
     try:
@@ -214,7 +220,10 @@ def read_block(told: object) -> TimedBlock:
 
 
 def _time(nanoseconds: int) -> datetime:
-    """To the microsecond before. In integers: a float cannot hold a time to the nanosecond."""
+    """Returns a time, rounded down to the microsecond.
+
+    Computed in integers, as a float cannot hold nanoseconds.
+    """
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=nanoseconds // _NANOSECONDS_PER_MICROSECOND)
 
 
@@ -225,14 +234,14 @@ def _read_number(told: object) -> int:
 
 
 def read_hash(told: object) -> str:
-    """A hash of 32 or 48 bytes, in lower case. Raises MirrorUnavailableError for anything else."""
+    """Reads a hash of 32 or 48 bytes, in lower case. Raises MirrorUnavailableError for anything else."""
     if isinstance(told, str) and _HASH.fullmatch(told.lower()):
         return told.lower()
     raise misplaced(told, "a hash")
 
 
 def read_bytes(told: object) -> bytes:
-    """Bytes in hexadecimal. Raises MirrorUnavailableError for anything else."""
+    """Reads bytes in hexadecimal. Raises MirrorUnavailableError for anything else."""
     match = _BYTES.fullmatch(told.lower()) if isinstance(told, str) else None
     if match is None:
         raise misplaced(told, "bytes")
@@ -240,7 +249,7 @@ def read_bytes(told: object) -> bytes:
 
 
 def read_address(told: object) -> EvmAddress:
-    """An address, with or without 0x. Raises MirrorUnavailableError for anything else."""
+    """Reads an address, with or without 0x. Raises MirrorUnavailableError for anything else."""
     match = _ADDRESS.fullmatch(told.lower()) if isinstance(told, str) else None
     if match is None:
         raise misplaced(told, "an address")
@@ -248,21 +257,21 @@ def read_address(told: object) -> EvmAddress:
 
 
 def _address_of(told_id: object) -> EvmAddress | None:
-    """The long-zero address of an entity."""
+    """Returns the long-zero address of an entity."""
     hedera_id = HederaId.parse(told_id) if isinstance(told_id, str) else None
     return long_zero(hedera_id) if hedera_id is not None else None
 
 
 def misplaced(told: object, what: str) -> MirrorUnavailableError:
-    """The error for something else than what belongs there."""
+    """Returns the error for a value of the wrong form."""
     return MirrorUnavailableError(f"the mirror node answered {str(told)[:60]!r} where there should be {what}")
 
 
 def long_zero(hedera_id: HederaId) -> EvmAddress:
-    """The address that an entity has by its number."""
+    """Returns the address that an entity has by its number."""
     return EvmAddress(f"0x{hedera_id.num:040x}")
 
 
 def word(address: EvmAddress) -> bytes:
-    """An address as a topic."""
+    """Returns an address as a topic."""
     return bytes.fromhex(address.value[2:]).rjust(32, b"\0")

@@ -1,4 +1,4 @@
-"""The chain as a Hedera mirror node tells it, over REST.
+"""Reads the chain from a Hedera mirror node, over REST.
 
 A mirror node speaks of consensus timestamps, the port of blocks: a window of blocks is asked for by the timestamps
 that bound it. What a mirror node shows may be repeated, or not be all there yet
@@ -72,7 +72,7 @@ _HTTP_BAD_REQUEST = 400
 
 
 class MirrorSource:
-    """See the port. `chain_id` is the configured one, which a mirror node does not tell.
+    """`chain_id` is the configured one, because a mirror node does not report it.
 
     A contract's logs in a window are one chain of pages, at most `most_pages` of 100 logs. The order of logs is
     that of consensus timestamp and index: the index counts within a transaction.
@@ -88,14 +88,12 @@ class MirrorSource:
         self._ids_of_receivers = _Recent[EvmAddress, str]()
 
     async def identity(self) -> ChainIdentity:
-        """See the port."""
         (genesis,) = await self.blocks([BlockNumber(0)])
         if genesis is None:
             raise MirrorUnavailableError("the mirror node does not have the first block")
         return ChainIdentity(self._chain_id, genesis.hash)
 
     async def head(self) -> Block:
-        """See the port."""
         newest = await self._find("blocks", [("order", "desc"), ("limit", "1")])
         blocks = newest.get("blocks") if newest is not None else None
         if not isinstance(blocks, list) or len(blocks) != 1:
@@ -103,12 +101,11 @@ class MirrorSource:
         return read_block(blocks[0]).block
 
     async def blocks(self, numbers: Sequence[BlockNumber]) -> list[Block | None]:
-        """See the port: one request for each run of up to a hundred numbers that follow each other."""
+        """It makes one request for each run of up to a hundred consecutive numbers."""
         found = await self._timed_blocks(numbers)
         return [found[number].block if number in found else None for number in numbers]
 
     async def logs(self, query: LogQuery, *, from_block: BlockNumber, to_block: BlockNumber) -> list[RawLog]:
-        """See the port."""
         window = await self._window(from_block, to_block)
         searches = [search for each in await self._searches(query) for search in each.split(window)]
         found = await _all(self._search(search, window) for search in searches)
@@ -118,15 +115,12 @@ class MirrorSource:
         return [replace(row.log, has_result=resolved[row.log.transaction_hash]) for row in rows]
 
     async def call_many(self, calls: Sequence[ContractCall], block_number: BlockNumber) -> list[bytes | None]:
-        """See the port."""
         return await _all(self._call(call, block_number) for call in calls)
 
     async def has_code(self, address: EvmAddress) -> bool:
-        """See the port."""
         return bool(await self.hedera_id(address))
 
     async def resolve(self, hedera_id: HederaId, field_name: str) -> EvmAddress:
-        """See the port."""
         for kind in ("contracts", "accounts"):
             entity = await self._living(f"{kind}/{hedera_id}")
             if entity is not None and entity.get("evm_address") is not None:
@@ -136,7 +130,6 @@ class MirrorSource:
         raise AppError(Reason.NOT_A_CONTRACT, f"the mirror node knows no {hedera_id}", field=field_name)
 
     async def hedera_id(self, address: EvmAddress) -> str:
-        """See the port."""
         entity, name = await self._living(f"contracts/{address}"), "contract_id"
         if entity is None and address.is_long_zero:
             entity, name = await self._living(f"tokens/0.0.{int(address.value, 16)}"), "token_id"
@@ -150,7 +143,7 @@ class MirrorSource:
     # ------------------------------------------------------------------------------ blocks
 
     async def _timed_blocks(self, numbers: Iterable[BlockNumber]) -> dict[BlockNumber, TimedBlock]:
-        """The blocks that there are, by number."""
+        """Returns the blocks that exist, by number."""
         found = await _all(self._run_of_blocks(first, last) for first, last in _runs(numbers))
         return {timed.block.number: timed for run in found for timed in run}
 
@@ -203,7 +196,7 @@ class MirrorSource:
         return searches
 
     async def _spellings(self, receivers: Iterable[EvmAddress]) -> dict[bytes, bytes]:
-        """How the receivers may be written as a topic, and how they are asked for.
+        """Returns how the receivers may be written as a topic, and how they are asked for.
 
         A transfer of a native token that no contract made may name a contract by its number, as long-zero address.
         """
@@ -217,7 +210,7 @@ class MirrorSource:
         return spellings
 
     async def _id_of_receiver(self, receiver: EvmAddress) -> str:
-        """Its id does not change once it has one."""
+        """Returns the receiver's id. It does not change once it has one."""
         known = self._ids_of_receivers.get(receiver)
         if known is not None:
             return known
@@ -241,7 +234,7 @@ class MirrorSource:
         return list(rows.taken.values())
 
     async def _has_result(self, transaction_hash: str) -> bool:
-        """True if the mirror node finds the transaction by its hash.
+        """Returns True if the mirror node finds the transaction by its hash.
 
         One that no contract made, a transfer of a native token say, has no contract result: its logs are looked
         up by its hash instead.
@@ -286,7 +279,7 @@ class MirrorSource:
         return read_bytes(answer.get("result")) or None
 
     async def _living(self, path: str) -> dict[str, Any] | None:
-        """An entity that is not deleted. A number that is too large for an id is nobody's."""
+        """Returns an entity unless it is deleted. A number that is too large for an id belongs to no entity."""
         try:
             entity = await self._mirror.find(path)
         except MirrorRefusedError as error:
@@ -307,7 +300,7 @@ def _refused(error: MirrorRefusedError) -> MirrorUnavailableError:
 
 
 def _runs(numbers: Iterable[BlockNumber]) -> list[tuple[BlockNumber, BlockNumber]]:
-    """First and last of each run of numbers that follow each other, at most a page long."""
+    """Returns the first and last of each run of consecutive numbers, at most a page long."""
     runs: list[tuple[BlockNumber, BlockNumber]] = []
     for number in sorted(set(numbers)):
         if runs and number == runs[-1][1] + 1 and number - runs[-1][0] < MOST_ROWS_A_PAGE:
@@ -318,7 +311,7 @@ def _runs(numbers: Iterable[BlockNumber]) -> list[tuple[BlockNumber, BlockNumber
 
 
 async def _all(questions: Iterable[Coroutine[Any, Any, _Value]]) -> list[_Value]:
-    """The answers, in order. The first that fails ends the others, so that nothing goes on unobserved."""
+    """Returns the answers in order. The first failure cancels the rest, so that no task goes on unobserved."""
     tasks = [asyncio.create_task(question) for question in questions]
     try:
         return await asyncio.gather(*tasks)
@@ -329,20 +322,20 @@ async def _all(questions: Iterable[Coroutine[Any, Any, _Value]]) -> list[_Value]
 
 
 class _Recent(Generic[_Key, _Value]):
-    """What was used last, of bounded size."""
+    """A cache of the most recently used values, of bounded size."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[_Key, _Value] = OrderedDict()
 
     def get(self, key: _Key) -> _Value | None:
-        """None where it is not (any more) known."""
+        """Returns a value; None if it is not known, or not any more."""
         if key not in self._values:
             return None
         self._values.move_to_end(key)
         return self._values[key]
 
     def put(self, key: _Key, value: _Value) -> None:
-        """Forgets the one that was not used for longest when there are too many."""
+        """Stores a value. When there are too many, the one that was unused longest is dropped."""
         self._values[key] = value
         self._values.move_to_end(key)
         if len(self._values) > _MOST_CACHED:

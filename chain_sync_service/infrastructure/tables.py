@@ -1,4 +1,4 @@
-"""Tables of schema chain_sync. Hashes and addresses are lower-case text, as the node tells them."""
+"""The tables of the schema `chain_sync`. Hashes and addresses are stored in lower case."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""What tokens tell, each answer read at one block."""
+"""Asks tokens for their descriptions, supplies, holdings, holders and coupons, each at one block."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -34,14 +34,13 @@ Question = tuple[EvmAddress, Function, tuple[object, ...]]
 
 
 class SourceTokenReader:
-    """See the port."""
+    """Describes tokens by asking the chain."""
 
     def __init__(self, source: Source, chain_id: int) -> None:
         self._source = source
         self._chain_id = chain_id
 
     async def describe_token(self, token: EvmAddress) -> TokenDescription:
-        """See the port."""
         block_number = await self._block_with_code(token)
         metadata, supply, holders, is_paused, is_paused_v8 = await self._ask_now(
             token,
@@ -74,7 +73,6 @@ class SourceTokenReader:
             raise _not_a_security_token(token) from None
 
     async def describe_payment_token(self, token: EvmAddress) -> PaymentTokenDescription:
-        """See the port."""
         block_number = await self._block_with_code(token)
         decimals, symbol = await self._ask_now(token, block_number, interfaces.DECIMALS, interfaces.SYMBOL)
         (balance,) = await self._ask([(token, interfaces.BALANCE_OF, (_ANYBODY,))], block_number)
@@ -93,14 +91,12 @@ class SourceTokenReader:
             raise _not_a_payment_token(token) from None
 
     async def supplies(self, tokens: Sequence[EvmAddress], block_number: BlockNumber) -> list[int | None]:
-        """See the port."""
         answers = await self._ask([(token, interfaces.TOTAL_SUPPLY, ()) for token in tokens], block_number)
         return [None if answer is None else int(answer[0]) for answer in answers]
 
     async def holdings(
         self, token: EvmAddress, holders: Sequence[str], block_number: BlockNumber, *, with_parts: Iterable[str]
     ) -> list[Holding]:
-        """See the port."""
         balances = await self._ask([(token, interfaces.BALANCE_OF, (holder,)) for holder in holders], block_number)
         for holder, balance in zip(holders, balances, strict=True):
             if balance is None:
@@ -124,14 +120,12 @@ class SourceTokenReader:
         ]
 
     async def holder_count(self, token: EvmAddress, block_number: BlockNumber) -> int | None:
-        """See the port."""
         (answer,) = await self._ask([(token, interfaces.GET_TOTAL_SECURITY_HOLDERS, ())], block_number)
         return None if answer is None else int(answer[0])
 
     async def holder_page(
         self, token: EvmAddress, *, page_index: int, page_size: int, block_number: BlockNumber
     ) -> list[str] | None:
-        """See the port."""
         (answer,) = await self._ask(
             [(token, interfaces.GET_SECURITY_HOLDERS, (page_index, page_size))], block_number
         )
@@ -140,7 +134,6 @@ class SourceTokenReader:
     async def coupons(
         self, asked: Sequence[tuple[EvmAddress, int]], block_number: BlockNumber
     ) -> list[Coupon | None]:
-        """See the port."""
         answers = await self._ask(
             [(token, interfaces.GET_COUPON, (action_id,)) for token, action_id in asked], block_number
         )
@@ -155,7 +148,7 @@ class SourceTokenReader:
             raise AppError(Reason.CHAIN_UNAVAILABLE, str(error)) from error
 
     async def _ask(self, questions: Sequence[Question], block_number: BlockNumber) -> list[tuple[Any, ...] | None]:
-        """Decoded answers; None where a call reverts or answers something else."""
+        """Returns decoded answers; None where a call reverts or the answer has another shape."""
         if not questions:
             return []
         calls = [
@@ -168,7 +161,10 @@ class SourceTokenReader:
         ]
 
     async def _block_with_code(self, token: EvmAddress) -> BlockNumber:
-        """Number of the newest block, at which the address has code. Raises AppError NOT_A_CONTRACT."""
+        """Returns the number of the newest block, at which the address has code.
+
+        Raises AppError NOT_A_CONTRACT.
+        """
         head = await self._source.head()
         if not await self._source.has_code(token):
             raise AppError(

@@ -1,4 +1,4 @@
-"""The service's transaction."""
+"""The unit of work of chain_sync_service: one database transaction with its repositories and outbox."""
 
 from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID, uuid4
@@ -24,7 +24,7 @@ from libs.persistence.unit_of_work import SqlUnitOfWork
 
 
 class ChainSyncUnitOfWork(SqlUnitOfWork):
-    """See the port."""
+    """One transaction of PostgreSQL with the repositories of the service."""
 
     def __init__(
         self,
@@ -44,13 +44,11 @@ class ChainSyncUnitOfWork(SqlUnitOfWork):
         self.window_ends = SqlWindowEnds(self.connection)
 
     def publish(self, events: Sequence[HolderBalancesChanged]) -> None:
-        """See the port."""
         for event in events:
             payload = holder_balances_changed_message(event).SerializeToString()
             self._add("holder_balances_changed", event.asset_id, event.sequence, payload)
 
     def publish_facts(self, asset_id: UUID, facts: Sequence[SeenFact]) -> None:
-        """See the port."""
         for seen in facts:
             if seen.sequence:
                 name = seen.fact.kind.value.lower()
@@ -58,7 +56,6 @@ class ChainSyncUnitOfWork(SqlUnitOfWork):
                 self._add(name, asset_id, seen.sequence, payload)
 
     def publish_retractions(self, asset_id: UUID, retracted: Sequence[SeenFact], sequences: Iterable[int]) -> None:
-        """See the port."""
         for seen, sequence in zip(retracted, sequences, strict=True):
             payload = retraction_message(asset_id, seen, sequence).SerializeToString()
             self._add("chain_event_retracted", asset_id, sequence, payload)

@@ -1,4 +1,4 @@
-"""Table window_end."""
+"""Stores the last blocks of recent windows in PostgreSQL, so that a reorg's common ancestor can be found."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -25,13 +25,12 @@ _FORGET = text(
 
 
 class SqlWindowEnds:
-    """See the port."""
+    """Keeps the last block of each window in PostgreSQL."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def add(self, asset_ids: Sequence[UUID], end: BlockRef, keep: int) -> None:
-        """See the port."""
         statement = postgresql.insert(window_end)
         await self._connection.execute(
             statement.on_conflict_do_update(
@@ -43,7 +42,6 @@ class SqlWindowEnds:
         await self._connection.execute(_FORGET, {"asset_ids": list(asset_ids), "keep": keep})
 
     async def newest_first(self, asset_id: UUID) -> list[BlockRef]:
-        """See the port."""
         rows = await self._connection.execute(
             select(window_end.c.block_number, window_end.c.block_hash)
             .where(window_end.c.asset_id == asset_id)
@@ -52,7 +50,6 @@ class SqlWindowEnds:
         return [BlockRef(row.block_number, row.block_hash) for row in rows]
 
     async def remove_behind(self, asset_id: UUID, block_number: BlockNumber | None) -> None:
-        """See the port."""
         statement = delete(window_end).where(window_end.c.asset_id == asset_id)
         if block_number is not None:
             statement = statement.where(window_end.c.block_number > block_number)

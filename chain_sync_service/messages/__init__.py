@@ -1,1 +1,1 @@
-"""What the chain told, as protobuf messages, for answers and for events."""
+"""Converts what the chain told to protobuf messages, for answers and events."""

@@ -1,4 +1,4 @@
-"""What leaves as events, as protobuf."""
+"""Builds the events that chain_sync_service publishes."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ Values = Mapping[str, Any]
 
 
 def holder_balances_changed_message(event: HolderBalancesChanged) -> events_pb2.HolderBalancesChanged:
-    """Changes of holdings."""
+    """Returns the message for changes of holdings."""
     return events_pb2.HolderBalancesChanged(
         asset_id=str(event.asset_id),
         sequence=event.sequence,
@@ -39,7 +39,7 @@ def holder_balances_changed_message(event: HolderBalancesChanged) -> events_pb2.
 
 
 def holding_message(holding: Holding) -> pb.Holding:
-    """What a holder has."""
+    """Returns the message for a holding."""
     return pb.Holding(
         balance_base_units=str(holding.balance),
         frozen_base_units=str(holding.frozen),
@@ -50,7 +50,7 @@ def holding_message(holding: Holding) -> pb.Holding:
 
 
 def retraction_message(asset_id: UUID, seen: SeenFact, sequence: int) -> events_pb2.ChainEventRetracted:
-    """What takes an event back."""
+    """Returns the message that takes an event back."""
     return events_pb2.ChainEventRetracted(
         asset_id=str(asset_id),
         sequence=sequence,
@@ -61,7 +61,7 @@ def retraction_message(asset_id: UUID, seen: SeenFact, sequence: int) -> events_
 
 
 def fact_event_message(asset_id: UUID, seen: SeenFact) -> Message:
-    """The event of a fact."""
+    """Returns the event for a fact."""
     event, values = _EVENTS[seen.fact.kind]
     return event(
         asset_id=str(asset_id),
@@ -72,7 +72,7 @@ def fact_event_message(asset_id: UUID, seen: SeenFact) -> Message:
 
 
 def kind_of(kind: FactKind) -> str:
-    """The name of the kind on the wire, which protobuf takes for its number."""
+    """Returns the name of a kind on the wire, in the type that protobuf declares for its number."""
     return f"KIND_{kind.value}"
 
 
@@ -183,5 +183,5 @@ def _action_kind(name: str) -> str:
 
 
 def _int64(text: str) -> int:
-    """Ids count from 1 by one; a token that tells one beyond the wire's integers is shown the largest."""
+    """Limits an id to the wire's integers. Ids count from 1, so a token that reports more is shown the largest."""
     return min(int(text), 2**63 - 1)

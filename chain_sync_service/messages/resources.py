@@ -1,4 +1,4 @@
-"""Domain to protobuf, for answers."""
+"""Converts domain objects to protobuf, for answers."""
 
 from masspayout.chain_sync.v1 import chain_sync_service_pb2 as pb
 from masspayout.type.v1 import address_pb2

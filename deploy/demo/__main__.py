@@ -35,7 +35,7 @@ _SCENARIOS: Mapping[Scenario, Callable[[Scene], Awaitable[Outcome]]] = {
 
 
 def main() -> int:
-    """Runs the demo; the process's exit status."""
+    """Runs the demo. Returns the process's exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
     # Without a terminal (a pipe, a CI log) wide enough for whole transaction hashes.
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)

@@ -1,4 +1,4 @@
-"""How many payees payout_service puts into one batch, by kind of payout, when each costs what it does for real.
+"""Measures how many payees payout_service puts into one batch, per kind of payout, at realistic gas costs.
 
 The devnet burns as much gas per payee as was measured with real tokens (docs/facts-contracts.md#gas).
 `python -m deploy.demo.batch_sizes` prints the table; tests/system/test_batch_sizes.py checks it.
@@ -53,12 +53,12 @@ class BatchSizes:
 
     @property
     def most_holders(self) -> int:
-        """The size that was chosen while there were payees enough."""
+        """The size chosen while there were enough payees."""
         return max(self.holders)
 
     @property
     def ran_out_of_gas(self) -> bool:
-        """True if a batch did not end settled within its limit."""
+        """True if a batch was not settled within its gas limit."""
         within = all(used <= limit for used, limit in zip(self.gas_used, self.gas_limits, strict=True))
         return not within or set(self.states) != {BatchState.SETTLED}
 
@@ -114,7 +114,10 @@ class _Measuring:
         return await self._ready(token, holder_count)
 
     async def _ready(self, token: ChecksumAddress, holder_count: int) -> _Asset:
-        """Issued, imported, with money; each payment burns gas, and each payee holds the payment token already."""
+        """Issues and imports an asset with money.
+
+        Each payment burns gas, and each payee already holds the payment token.
+        """
         devnet = self._devnet
         holders = dict(seeded_holders(holder_count, _SEED))
         payment_token = await devnet.deploy_payment_token()
@@ -132,7 +135,7 @@ class _Measuring:
         return _Asset(name, token, contract)
 
     async def _announce(self, equity: _Asset, bond: _Asset, few: _Asset) -> tuple[int, int]:
-        """A dividend and a coupon whose dates have come; of the `few` only the snapshot is wanted."""
+        """Announces a dividend and a coupon whose dates have come. Of the `few`, only the snapshot is wanted."""
         now = await self._devnet.chain_time()
         day = now + DAY_SECONDS
         dividend_id = await self._devnet.set_dividend(equity.token, Dividend(day, day, 4321, 4))
@@ -160,7 +163,7 @@ class _Measuring:
 
 
 def table_of(sizes: Sequence[BatchSizes]) -> Table:
-    """The measurement for people."""
+    """Returns the measurement as a table for people."""
     table = Table(
         "payout", "batches of", "gas used by the largest", "its gas limit", title=f"cap {MAX_BATCH_GAS:,} gas"
     )
@@ -181,7 +184,7 @@ async def _measure_on(settings: DemoSettings, stack: Stack, console: Console) ->
 
 
 def main() -> int:
-    """Measures on a stack of its own; the exit status is 1 if a batch ran out of gas."""
+    """Measures on a stack of its own. Returns 1 as the exit status if a batch ran out of gas."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     environment = {"payout_service": {"PAYOUT_SERVICE_MAX_BATCH_GAS": str(MAX_BATCH_GAS)}}
     try:

@@ -1,4 +1,4 @@
-"""The bond of the scenarios coupon and redemption: 100.00 a token."""
+"""Issues the bond of the scenarios coupon and redemption: its nominal value is 100.00 a token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ YEAR_SECONDS = 365 * DAY_SECONDS
 
 
 async def issue_bond(scene: Scene, *, starts: int, matures: int) -> Listing:
-    """A bond with holders, imported; `starts` and `matures` in seconds since 1970."""
+    """Issues a bond with holders and imports it. `starts` and `matures` are in seconds since 1970."""
     count = scene.settings.holder_count
     scene.tell("Issuing", f"a bond of 100.00 a token to {count:,} holders (seed {scene.settings.seed})")
     payment_token = await scene.devnet.deploy_payment_token()

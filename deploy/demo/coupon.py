@@ -1,4 +1,4 @@
-"""SCENARIO=coupon: a bond's coupon, whose rate the issuer sets after the record date."""
+"""SCENARIO=coupon: pays a bond's coupon, whose rate the issuer sets after the record date."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EXECUTION_SECONDS = 20
 
 
 async def pay_coupon(scene: Scene) -> Outcome:
-    """Tells and checks it."""
+    """Runs the scenario: shows each step and checks the result."""
     now = await scene.devnet.chain_time()
     listing = await issue_bond(scene, starts=now - _PERIOD_SECONDS, matures=now + YEAR_SECONDS)
     ledger = TokenLedger(scene.devnet, listing.token, listing.holders)
@@ -75,7 +75,7 @@ async def pay_coupon(scene: Scene) -> Outcome:
 
 
 async def _trade(scene: Scene, ledger: TokenLedger) -> None:
-    """After the record date the largest holder sells everything to somebody who had nothing."""
+    """Lets the largest holder sell everything to a newcomer, after the record date."""
     seller = ledger.largest()
     sold = ledger.balances[seller]
     await ledger.move(seller, newcomer("after the record date"), sold)
@@ -85,7 +85,7 @@ async def _trade(scene: Scene, ledger: TokenLedger) -> None:
 
 
 def _interest(scene: Scene, balances: Mapping[ChecksumAddress, int]) -> dict[ChecksumAddress, int]:
-    """Balance x nominal value x rate x period / year, rounded down to a base unit of the payment token."""
+    """Returns balance x nominal value x rate x period / year, rounded down to a base unit of the payment token."""
     terms = BondTerms(NOMINAL_VALUE, NOMINAL_VALUE_DECIMALS, starting_date=0, maturity_date=0)
     return {
         holder: interest_due(balance, terms, _RATE, _RATE_DECIMALS, _PERIOD_SECONDS, scene.settings.version)

@@ -1,4 +1,4 @@
-"""SCENARIO=dividend: a dividend is announced on the asset, and paid to who held it at the record date.
+"""SCENARIO=dividend: announces a dividend on the asset and pays it to the holders at the record date.
 
 A second, small one is paid by rules: an excluded holder, and a minimum below which payments are deferred.
 """
@@ -34,7 +34,7 @@ _SMALL_RECORD_SECONDS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Announced:
-    """A dividend on the asset, in seconds of the chain's clock."""
+    """A dividend announced on the asset; times in seconds of the chain's clock."""
 
     dividend_id: int
     record_date: int
@@ -42,7 +42,7 @@ class _Announced:
 
 
 async def pay_dividend(scene: Scene) -> Outcome:
-    """Tells and checks it."""
+    """Runs the scenario: shows each step and checks the result."""
     listing, ledger = await _issue(scene)
     due = _owed(scene, listing.holders, _PER_SHARE, _PER_SHARE_DECIMALS)
     total = sum(due.values())
@@ -108,7 +108,7 @@ async def _announce(
 
 
 async def _trade(scene: Scene, ledger: TokenLedger) -> None:
-    """After the record date the largest holder sells half of his shares to somebody who had none."""
+    """Lets the largest holder sell half of their shares to a newcomer, after the record date."""
     seller, buyer = ledger.largest(), newcomer("after the record date")
     sold = max(1, ledger.balances[seller] // 2)
     await ledger.move(seller, buyer, sold)
@@ -119,14 +119,14 @@ async def _trade(scene: Scene, ledger: TokenLedger) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _PaidByRules:
-    """What a distribution with rules paid each holder, and what was deposited for it, base units."""
+    """What a distribution with rules paid each holder, and what was deposited for it, in base units."""
 
     paid: dict[ChecksumAddress, int]
     deposited_base_units: int
 
 
 async def _pay_by_rules(scene: Scene, listing: Listing, ledger: TokenLedger) -> _PaidByRules:
-    """A small dividend: the largest holder is excluded, and who is due less than the minimum waits."""
+    """Pays a small dividend by rules: excludes the largest holder and defers amounts below the minimum."""
     seconds = _SMALL_RECORD_SECONDS
     announced = await _announce(scene, listing, (_SMALL_PER_SHARE, _SMALL_PER_SHARE_DECIMALS), seconds, seconds)
     holding = {holder: balance for holder, balance in ledger.balances.items() if balance}
@@ -163,7 +163,7 @@ async def _pay_by_rules(scene: Scene, listing: Listing, ledger: TokenLedger) -> 
 def _owed(
     scene: Scene, balances: Mapping[ChecksumAddress, int], per_share: int, per_share_decimals: int
 ) -> dict[ChecksumAddress, int]:
-    """What each holder is owed."""
+    """Returns what each holder is owed."""
     return {
         holder: dividend_due(balance, per_share, per_share_decimals, scene.settings.version)
         for holder, balance in balances.items()

@@ -1,4 +1,4 @@
-"""Follows a distribution to its end: shows how far it is, and lets the story wait for what is seen."""
+"""Follows a distribution to its end, shows its progress, and lets a scenario wait for a certain state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.1
 
 
 class Following:
-    """One watch of a distribution; use as an async context manager.
+    """Watches one distribution. Use it as an async context manager.
 
     Every new thing that the distribution waits for is told, by name.
     """
@@ -50,7 +50,10 @@ class Following:
         self._progress.stop()
 
     async def until(self, is_so: Callable[[Distribution], bool], what: str) -> Distribution:
-        """The distribution once it is so. Raises DemoError if it ends otherwise, AppError when time is up."""
+        """Waits until the distribution meets a condition.
+
+        Raises DemoError if it ends otherwise, AppError when time is up.
+        """
         while not is_so(self._latest):
             if self._watching.done():
                 self._watching.result()
@@ -59,11 +62,14 @@ class Following:
         return self._latest
 
     async def waits_for(self, name: str) -> None:
-        """Returns once the distribution waits for what has this name. Raises as `until`."""
+        """Waits until the distribution waits for the thing of this name. Raises as `until`."""
         await self.until(lambda seen: seen.waiting_for.startswith(name), f"it waits for {name}")
 
     async def end(self, *expected: DistributionState) -> PaidDistribution:
-        """The distribution at its end. Raises DemoError unless it ends in an expected state."""
+        """Waits for the end of the distribution and returns it.
+
+        Raises DemoError unless it ends in an expected state.
+        """
         await self._watching
         if self._latest.state not in expected:
             raise DemoError(f"the distribution {_ended_as(self._latest)}")

@@ -1,4 +1,4 @@
-"""What a scenario hands back, and how it is shown."""
+"""The result of a scenario, and how it is printed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SHOWN_BATCHES = 20
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The distribution that the scenario is about, and what the chain says of everything that was paid."""
+    """The distribution of the scenario, and what the chain says about everything that was paid."""
 
     paid: PaidDistribution
     total_base_units: int
     verification: Verification
 
     def result(self, settings: DemoSettings, seconds: float) -> dict[str, object]:
-        """The figures of .run/demo.json."""
+        """Returns the figures of .run/demo.json."""
         progress = progress_of(self.paid.payout)
         return {
             "holders": settings.holder_count,
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def print_batches(paid: PaidDistribution, console: Console) -> None:
-    """The batches of a payout with their transactions, gas and amounts."""
+    """Prints the batches of a payout with their transactions, gas and amounts."""
     transaction = Column("transaction", overflow="fold")
     table = Table("batch", transaction, "gas", "holders", "amount", title=paid.payout.name)
     for batch in paid.batches[:_SHOWN_BATCHES]:

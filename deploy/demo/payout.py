@@ -1,4 +1,4 @@
-"""The main job, as a user of the published client does it."""
+"""The steps of paying holders through the published client: import an asset, preview, create, list payments."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _PREVIEW_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class PaidDistribution:
-    """A distribution at its end, with its payout and batches."""
+    """A distribution with its payout and batches."""
 
     distribution: Distribution
     payout: Payout
@@ -51,13 +51,13 @@ class PaidDistribution:
 
 
 async def import_asset(client: MassPayoutClient, token: ChecksumAddress, payment_token: ChecksumAddress) -> Asset:
-    """Imports; payout_service deploys the lifecycle contract."""
+    """Imports an asset. payout_service deploys its lifecycle contract."""
     request = ImportAssetRequest(request_id=str(uuid4()), token=token, payment_token=payment_token)
     return await client.call(client.assets.import_asset, request)
 
 
 async def wait_until_active(client: MassPayoutClient, name: str) -> Asset:
-    """The asset once all its readiness conditions hold. Raises DemoError naming those that stay open."""
+    """Waits until all readiness conditions hold and returns the asset. Raises DemoError that names the others."""
     deadline = asyncio.get_running_loop().time() + _ACTIVE_SECONDS
     while True:
         asset = await client.call(client.assets.get_asset, GetAssetRequest(name=name))
@@ -70,7 +70,7 @@ async def wait_until_active(client: MassPayoutClient, name: str) -> Asset:
 
 
 async def wait_for_register(client: MassPayoutClient, name: str, holder_count: int) -> int:
-    """Seconds until the register knows every holder. Raises DemoError when it does not get there."""
+    """Waits until the register knows every holder and returns the seconds. Raises DemoError if it does not."""
     began = asyncio.get_running_loop().time()
     while True:
         page = await client.call(client.assets.list_holders, ListHoldersRequest(parent=name, page_size=1))
@@ -88,7 +88,7 @@ def terms_of_total(base_units: int, rules: PayeeRules | None = None) -> PayoutTe
 
 
 async def preview(client: MassPayoutClient, asset: str, terms: PayoutTerms) -> PreviewDistributionResponse:
-    """What would be paid now."""
+    """Returns what would be paid now."""
     request = PreviewDistributionRequest(asset=asset, terms=terms)
     return await client.call(client.distributions.preview_distribution, request, timeout_seconds=_PREVIEW_SECONDS)
 
@@ -100,14 +100,14 @@ async def create(client: MassPayoutClient, asset: str, terms: PayoutTerms) -> Di
 
 
 async def paid_distribution(client: MassPayoutClient, name: str) -> PaidDistribution:
-    """A distribution as it is now, with its payout and batches."""
+    """Returns a distribution as it is now, with its payout and batches."""
     distribution = await client.call(client.distributions.get_distribution, GetDistributionRequest(name=name))
     payout = await client.call(client.payouts.get_payout, GetPayoutRequest(name=distribution.payout))
     return PaidDistribution(distribution, payout, await list_batches(client, distribution.payout))
 
 
 async def list_batches(client: MassPayoutClient, payout: str) -> list[Batch]:
-    """All batches of a payout."""
+    """Returns all batches of a payout."""
     batches: list[Batch] = []
     token = ""
     while True:
@@ -120,7 +120,7 @@ async def list_batches(client: MassPayoutClient, payout: str) -> list[Batch]:
 
 
 async def list_payments(client: MassPayoutClient, payout: str) -> list[Payment]:
-    """All payments of a payout."""
+    """Returns all payments of a payout."""
     payments: list[Payment] = []
     token = ""
     while True:

@@ -1,4 +1,4 @@
-"""SCENARIO=redemption: a bond matures, every holder gets the principal, also who trades meanwhile.
+"""SCENARIO=redemption: pays the principal of a matured bond to every holder, while some of them still trade.
 
 One holder is on the control list: the contract would refuse any call with this holder in it. It is found and
 named, the others are paid; taken off the list, it is paid too.
@@ -40,7 +40,7 @@ _POLL_SECONDS = 0.25
 
 
 async def redeem(scene: Scene) -> Outcome:
-    """Tells and checks it."""
+    """Runs the scenario: shows each step and checks the result."""
     starts = await scene.devnet.chain_time()
     maturity = starts + YEAR_SECONDS
     listing = await issue_bond(scene, starts=starts, matures=maturity)
@@ -77,7 +77,7 @@ async def redeem(scene: Scene) -> Outcome:
 async def _trade_between_batches(
     scene: Scene, following: Following, distribution: Distribution, ledger: TokenLedger, listed: ChecksumAddress
 ) -> None:
-    """Pauses after a batch, lets holders trade, and resumes. Of few holders all may be paid by then."""
+    """Pauses after a batch, lets holders trade, and resumes. With few holders, all may be paid by then."""
     await following.until(lambda seen: seen.progress is not None and _settled(seen) > 0, "a first batch is paid")
     request = PausePayoutRequest(request_id=str(uuid4()), name=distribution.payout)
     try:
@@ -100,7 +100,7 @@ def _settled(distribution: Distribution) -> int:
 
 
 async def _batches_are_settled(scene: Scene, payout: str) -> None:
-    """Waits until nothing of a paused payout is under way. Raises DemoError when it stays so."""
+    """Waits until nothing of a paused payout is under way. Raises DemoError if that takes too long."""
     deadline = asyncio.get_running_loop().time() + _QUIET_SECONDS
     under_way = (BatchState.PLANNED, BatchState.IN_FLIGHT)
     while any(batch.state in under_way for batch in await list_batches(scene.client, payout)):
@@ -110,7 +110,7 @@ async def _batches_are_settled(scene: Scene, payout: str) -> None:
 
 
 async def _trade(scene: Scene, payout: str, ledger: TokenLedger, listed: ChecksumAddress) -> None:
-    """Holders that are not paid yet sell: to one that is, to somebody new, to one that is not."""
+    """Lets holders that are not paid yet sell: to a paid one, to a newcomer, to an unpaid one."""
     payments = [
         (to_checksum_address(payment.holder.evm_address), payment.state)
         for payment in await list_payments(scene.client, payout)
@@ -132,7 +132,7 @@ async def _trade(scene: Scene, payout: str, ledger: TokenLedger, listed: Checksu
 
 
 async def _name_the_blocked(scene: Scene, incomplete: PaidDistribution, listed: ChecksumAddress) -> None:
-    """Exactly the listed holder is not paid, by name. Raises DemoError otherwise."""
+    """Checks that exactly the blocked holder is not paid, with the reason. Raises DemoError otherwise."""
     payments = await list_payments(scene.client, incomplete.payout.name)
     failed = [payment for payment in payments if payment.state is PaymentState.FAILED]
     names = [payment.holder.evm_address for payment in failed if payment.holder]
@@ -153,7 +153,7 @@ async def _retry(
 
 
 async def _going_on(scene: Scene, name: str) -> Distribution:
-    """The distribution once it knows of the retry, which is payout_service's to tell it. Raises DemoError."""
+    """Waits until the distribution shows the retry, which payout_service reports. Raises DemoError."""
     deadline = asyncio.get_running_loop().time() + _QUIET_SECONDS
     request = GetDistributionRequest(name=name)
     while True:

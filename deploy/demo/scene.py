@@ -1,4 +1,4 @@
-"""What every scenario acts with: the chain, the services, a console, and an asset ready to be paid."""
+"""What every scenario works with: the chain, the services, a console, and an asset that is ready to be paid."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ class Scene:
         self.console = console
 
     def holders(self) -> dict[ChecksumAddress, int]:
-        """Who is issued how much."""
+        """The holders and the balances issued to them."""
         return dict(seeded_holders(self.settings.holder_count, self.settings.seed))
 
     def tell(self, verb: str, what: str) -> None:
-        """A step of the story."""
+        """Prints a step of the story."""
         self.console.print(f"[bold]{verb}[/] {what}")
 
     def note(self, what: str) -> None:
-        """A detail of the step before."""
+        """Prints a detail of the step before."""
         self.console.print(f"  {what}", style="dim")
 
     async def import_token(
@@ -89,7 +89,7 @@ class Scene:
         return Listing(asset.name, token, payment_token, contract, holders)
 
     async def deposit(self, listing: Listing, base_units: int) -> None:
-        """Money for the lifecycle contract."""
+        """Deposits money in the lifecycle contract."""
         await self.devnet.mint_payment_token(listing.payment_token, listing.contract, base_units)
 
     async def clock_passes(self, unix_seconds: int) -> None:
@@ -103,7 +103,7 @@ class Scene:
 
 
 class TokenLedger:
-    """Who holds how many tokens (base units), kept beside the chain by plain integers."""
+    """The tokens (base units) of each holder, tracked beside the chain in plain integers."""
 
     def __init__(self, devnet: Devnet, token: ChecksumAddress, issued: Mapping[ChecksumAddress, int]) -> None:
         self._devnet = devnet
@@ -111,23 +111,23 @@ class TokenLedger:
         self.balances = dict(issued)
 
     async def move(self, sender: ChecksumAddress, to: ChecksumAddress, base_units: int) -> None:
-        """A transfer, on the chain and here."""
+        """Transfers tokens, on the chain and in this ledger."""
         await self._devnet.transfer(self._token, sender, to, base_units)
         self.balances[sender] -= base_units
         self.balances[to] = self.balances.get(to, 0) + base_units
 
     def largest(self) -> ChecksumAddress:
-        """Who holds most."""
+        """Returns the holder with the most tokens."""
         return max(self.balances, key=lambda holder: self.balances[holder])
 
 
 def newcomer(name: str) -> ChecksumAddress:
-    """An account that has held nothing so far; nobody has its key."""
+    """Returns an account that has held nothing so far. Nobody has its key."""
     return to_checksum_address(keccak(text=f"mass-payout demo newcomer {name}")[-20:])
 
 
 def decimal(base_units: int) -> str:
-    """An amount of the payment token or of a security for people, in whole tokens."""
+    """Formats an amount of the payment token or of a security in whole tokens."""
     return format_decimal_amount(base_units, decimals=DECIMALS)
 
 

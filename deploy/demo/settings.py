@@ -1,4 +1,4 @@
-"""What the demo is asked to do, from the environment."""
+"""Reads the demo's settings from the environment."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _REDEMPTION_SETTINGS = {
 
 
 class DemoError(Exception):
-    """The demo cannot run, or what it found is not right; the message says why."""
+    """The demo cannot run, or what it found is wrong. The message says why."""
 
 
 class Scenario(StrEnum):
-    """What is paid."""
+    """The scenarios of the demo, by what they pay."""
 
     SNAPSHOT = "snapshot"
     DIVIDEND = "dividend"
@@ -51,7 +51,10 @@ class DemoSettings:
 
     @classmethod
     def load(cls) -> DemoSettings:
-        """Reads them from the environment. Raises DemoError naming a wrong one, or a chain that is not ours."""
+        """Reads the settings from the environment.
+
+        Raises DemoError that names a wrong one, or a chain that is not ours.
+        """
         if os.environ.get(RPC_URL_VARIABLE):
             raise DemoError(
                 f"{RPC_URL_VARIABLE} is set: the demo makes contracts and money, so it needs its own embedded "
@@ -67,18 +70,18 @@ class DemoSettings:
 
     @property
     def total_base_units(self) -> int:
-        """What a snapshot payout pays: 40.02 tokens (6 decimals) a holder, so that rounding leaves dust."""
+        """The total of a snapshot payout: 40.02 tokens (6 decimals) a holder, so that rounding leaves dust."""
         return self.holder_count * 40_020_000 + 7
 
     @property
     def max_batch_gas(self) -> int:
-        """A cap that makes at least 3 batches (of 3 or more holders)."""
+        """A gas cap that makes at least 3 batches (of 3 or more holders)."""
         payees = max(1, self.holder_count // 4)
         return min(_LARGEST_BATCH_GAS, _BASE_GAS + _GAS_PER_PAYEE * payees)
 
     @property
     def payout_service_environment(self) -> dict[str, str]:
-        """What payout_service is started with."""
+        """Returns the settings with which payout_service is started."""
         more = _REDEMPTION_SETTINGS if self.scenario is Scenario.REDEMPTION else {}
         return {
             "PAYOUT_SERVICE_MAX_BATCH_GAS": str(self.max_batch_gas),

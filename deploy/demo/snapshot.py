@@ -1,4 +1,4 @@
-"""SCENARIO=snapshot: a total is split over the holders at a snapshot that payout_service takes."""
+"""SCENARIO=snapshot: splits a total over the holders at a snapshot that payout_service takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 
 
 async def pay_snapshot(scene: Scene) -> Outcome:
-    """Tells and checks it."""
+    """Runs the scenario: shows each step and checks the result."""
     settings, total = scene.settings, scene.settings.total_base_units
     scene.tell("Issuing", f"an equity token to {settings.holder_count:,} holders (seed {settings.seed})")
     payment_token = await scene.devnet.deploy_payment_token()

@@ -1,4 +1,4 @@
-"""The check that trusts no service: plain web3, the chain's own figures, and the balances that the demo issued."""
+"""Verifies payments without trusting the services: reads the chain with web3, compares it with what was issued."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What the chain says. `differences` are sentences; none means verified."""
+    """The result of the check against the chain. `differences` are sentences; none means verified."""
 
     paid_holder_count: int
     paid_base_units: int
@@ -33,7 +33,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What ought to be on the chain, in base units: tokens and money of each account, and what was deposited."""
+    """What should be on the chain, in base units: tokens and money of each account, and what was deposited."""
 
     token: ChecksumAddress
     payment_token: ChecksumAddress
@@ -60,7 +60,7 @@ async def verify(
 
 
 async def verify_claim(rpc_url: str, claim: Claim, artifacts_dir: Path = DEFAULT_ARTIFACTS_DIR) -> Verification:
-    """Compares every account's tokens and money, the supply, and that what was paid and what is left add up."""
+    """Compares every account's tokens and money, and the supply. Checks that payments and what is left add up."""
     web3 = AsyncWeb3(AsyncHTTPProvider(rpc_url, request_kwargs={"timeout": 60}))
     try:
         payment = web3.eth.contract(claim.payment_token, abi=load_contract("PaymentToken", artifacts_dir).abi)

@@ -1,1 +1,1 @@
-"""The embedded chain's own contracts, their compiler run and the helpers that deploy and fill them."""
+"""The contracts of the embedded chain: compiles them, deploys them, and fills them with holders and money."""

@@ -1,4 +1,4 @@
-"""The compiled devnet contracts: running the compiler, and reading what it wrote."""
+"""Compiles the devnet contracts and reads the compiler's output."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ class ContractArtifact:
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """A creation; its arguments are literals, `${operator}`, `${initialize_call}` or `${<earlier name>}`."""
+    """A contract creation.
+
+    Its arguments are literals, `${operator}`, `${initialize_call}` or `${<earlier name>}`.
+    """
 
     name: str
     abi: Abi
@@ -56,7 +59,7 @@ class Creation:
 
 @dataclass(frozen=True, slots=True)
 class LifecycleArtifact:
-    """What importing an asset deploys: creations in their order, and which of them is the contract."""
+    """The contracts that importing an asset deploys, in order, and which of them is the lifecycle contract."""
 
     name: str
     devnet_only: bool
@@ -99,7 +102,7 @@ def load_contract(name: str, artifacts_dir: Path = DEFAULT_ARTIFACTS_DIR) -> Con
 
 
 def lifecycle_artifact_path(version: AssetVersion, artifacts_dir: Path = DEFAULT_ARTIFACTS_DIR) -> Path:
-    """Where the artifact lies from which the lifecycle contract of an asset of this version is deployed.
+    """Returns the path of the artifact that deploys the lifecycle contract for an asset of this version.
 
     That for version 7 imitates the published contract. It can do everything with an asset of version 8, too, but
     redeem a bond.

@@ -1,4 +1,4 @@
-"""Deploys and fills the embedded chain: payment token, security tokens, lifecycle contract, holders, money.
+"""Deploys tokens and lifecycle contracts on the embedded chain, and fills them with holders and money.
 
 Only for the embedded chain (see node.py). Amounts are base units of the token named; gas money is wei.
 """
@@ -28,7 +28,7 @@ PAYMENT_TOKEN = "PaymentToken"
 
 
 class Devnet(SecurityTokens):
-    """The embedded chain as its deployer sees it; use as an async context manager.
+    """Deploys contracts on the embedded chain and fills them. Use it as an async context manager.
 
     The verbs on security tokens stand in SecurityTokens, what any contract needs in DevnetNode.
     """

@@ -1,4 +1,4 @@
-"""What the contracts pay a holder, in integers (docs/facts-contracts.md#amounts).
+"""Computes what the contracts pay a holder, in integers (docs/facts-contracts.md#amounts).
 
 Asset and payment token have 6 decimals each. Amounts and balances are base units.
 """
@@ -14,7 +14,7 @@ _YEAR_SECONDS: Final = 365 * 24 * 60 * 60
 
 
 def dividend_due(balance: int, amount: int, amount_decimals: int, version: AssetVersion) -> int:
-    """A dividend of amount / 10**amount_decimals for each whole token of `balance`.
+    """Returns a dividend of amount / 10**amount_decimals for each whole token of `balance`.
 
     Version 8 rounds down to as many decimals as the dividend has, then the payment token's count.
     """
@@ -26,7 +26,7 @@ def dividend_due(balance: int, amount: int, amount_decimals: int, version: Asset
 def interest_due(
     balance: int, bond: BondTerms, rate: int, rate_decimals: int, period_seconds: int, version: AssetVersion
 ) -> int:
-    """A coupon's interest on the nominal value of `balance` at rate / 10**rate_decimals a year.
+    """Returns a coupon's interest on the nominal value of `balance` at rate / 10**rate_decimals a year.
 
     Version 8 rounds the nominal value down to a base unit first.
     """

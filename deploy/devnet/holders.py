@@ -1,4 +1,4 @@
-"""Holders made up from a seed."""
+"""Makes up holders and their balances from a seed."""
 
 import random
 

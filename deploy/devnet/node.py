@@ -1,4 +1,4 @@
-"""The embedded chain as a sender of transactions sees it.
+"""Sends transactions to the embedded chain, after making sure that it is the embedded chain.
 
 Only for the embedded chain, which is known by the hash of its genesis block: anything else is refused.
 Transactions are sent from the node's own unlocked accounts, so no key is held, read or printed here.
@@ -41,11 +41,11 @@ PRIORITY_FEE: Final = Wei(10**9)
 
 
 class DevnetError(Exception):
-    """Something about the embedded chain is not as it must be."""
+    """Something about the embedded chain is wrong."""
 
 
 class NotTheEmbeddedChainError(DevnetError):
-    """The node behind the URL is not the embedded chain; nothing was sent to it."""
+    """The node at the URL is not the embedded chain. Nothing was sent to it."""
 
     def __init__(self, expected: HexBytes, found: HexBytes) -> None:
         """Keep both genesis hashes."""
@@ -58,7 +58,7 @@ class NotTheEmbeddedChainError(DevnetError):
 
 
 class TransactionFailedError(DevnetError):
-    """A transaction was mined, and reverted."""
+    """A transaction was mined and reverted."""
 
     def __init__(self, transaction_hash: HexBytes) -> None:
         """Keep the hash."""
@@ -67,7 +67,7 @@ class TransactionFailedError(DevnetError):
 
 
 class ReceiptTimeoutError(DevnetError):
-    """A transaction was not mined in time; it still may be."""
+    """A transaction was not mined in time. It still may be."""
 
     def __init__(self, transaction_hash: HexBytes, timeout_s: float) -> None:
         """Keep the hash and the seconds waited."""
@@ -77,7 +77,7 @@ class ReceiptTimeoutError(DevnetError):
 
 
 class DevnetNode:
-    """A node of the embedded chain; use as an async context manager.
+    """A node of the embedded chain. Use it as an async context manager.
 
     One at a time may send from an account: anvil 1.7 drops a transaction for good if it still fits the
     block but the one numbered before it does not. Calls of one object therefore wait for each other, and
@@ -96,7 +96,7 @@ class DevnetNode:
         artifacts_dir: Path = DEFAULT_ARTIFACTS_DIR,
         receipt_timeout_s: float = DEFAULT_RECEIPT_TIMEOUT_S,
     ) -> None:
-        """Touch neither network nor files; `expected_genesis_hash` is what the chain's launcher recorded."""
+        """Touch neither network nor files. `expected_genesis_hash` is what the chain's launcher recorded."""
         provider = AsyncHTTPProvider(rpc_url, request_kwargs={"timeout": REQUEST_TIMEOUT_S})
         self.web3: AsyncWeb3[AsyncHTTPProvider] = AsyncWeb3(provider)
         self._expected_genesis_hash = HexBytes(expected_genesis_hash)
@@ -108,7 +108,7 @@ class DevnetNode:
         self._factories: dict[str, type[AsyncContract]] = {}
 
     async def __aenter__(self) -> Self:
-        """Make sure of the chain."""
+        """Check that the node is the embedded chain."""
         try:
             await self.admin()
         except BaseException:
@@ -273,7 +273,7 @@ class DevnetNode:
 
 
 def encode_call(contract: type[AsyncContract], function: str, arguments: Sequence[Any]) -> HexStr:
-    """The data of a call of `function`."""
+    """Return the data of a call of `function`."""
     data: HexStr = contract.encode_abi(function, args=list(arguments))
     return data
 

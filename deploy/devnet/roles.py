@@ -1,4 +1,4 @@
-"""Roles of the lifecycle contract and of the security tokens (docs/facts-contracts.md#roles)."""
+"""The ids of the roles of the lifecycle contract and of the security tokens (docs/facts-contracts.md#roles)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ OPERATOR_ROLES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AssetRoles:
-    """What a version of the asset calls the roles that payouts need."""
+    """The names that one version of the asset uses for the roles that payouts need."""
 
     snapshot: HexBytes
     corporate_action: HexBytes

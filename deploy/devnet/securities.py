@@ -1,4 +1,7 @@
-"""What can be done with the devnet's security tokens. Amounts are base units of the token named."""
+"""Operates the devnet's security tokens: issue, transfer, freeze, announce.
+
+Amounts are base units of the token named.
+"""
 
 from __future__ import annotations
 
@@ -42,18 +45,18 @@ GAS_BURN_LIKE_REAL: Final[Mapping[GasBurn, int]] = MappingProxyType(
 
 
 class SecurityTokens(DevnetNode):
-    """Verbs on equities and bonds; the sender is the admin unless said. Errors are those of DevnetNode.
+    """Operations on equities and bonds. The admin sends them unless stated. Errors are those of DevnetNode.
 
     The admin may issue, freeze, lock, adjust, pause, grant roles, keep the control list and announce
     dividends and coupons.
     """
 
     async def version_of(self, token: ChecksumAddress) -> AssetVersion:
-        """Which version of the asset a token imitates."""
+        """Return the version of the asset that a token imitates."""
         return AssetVersion(await self.contract(SECURITY, token).functions.assetVersion().call())
 
     async def roles_of(self, token: ChecksumAddress) -> AssetRoles:
-        """What the token calls its roles."""
+        """Return the names that the token uses for its roles."""
         return ASSET_ROLES[await self.version_of(token)]
 
     # ------------------------------------------------------------------------------ issuing, redeeming

@@ -1,4 +1,4 @@
-"""What is announced on the devnet's security tokens. Dates are seconds since 1970."""
+"""The terms of bonds, dividends and coupons on the devnet's security tokens. Dates are seconds since 1970."""
 
 from __future__ import annotations
 

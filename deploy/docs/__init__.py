@@ -1,1 +1,1 @@
-"""Makes the parts of docs/ that repeat what the code says."""
+"""Generates the parts of docs/ that repeat what the code says."""

@@ -1,4 +1,4 @@
-"""docs/api.md: services, RPCs, messages and fields."""
+"""Generates docs/api.md: services, RPCs, messages and fields."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Calls that change something take a `request_id`: the same id with the same conte
 
 
 def api_reference(files: Sequence[ProtoFile]) -> str:
-    """The page."""
+    """Returns the text of docs/api.md."""
     shown = [each for each in files if not each.path.endswith("/events.proto")]
     names = {message.full_name for each in shown for message in each.messages}
     names |= {enum.full_name for each in shown for message in each.messages for enum in message.enums}

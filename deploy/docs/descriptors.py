@@ -1,4 +1,4 @@
-"""The protos with their comments, as protoc tells them."""
+"""Reads the protos with their comments, using protoc."""
 
 from __future__ import annotations
 
@@ -100,12 +100,12 @@ class ProtoFile:
 
     @property
     def context(self) -> str:
-        """The middle of the package: `asset` of `masspayout.asset.v1`."""
+        """The context in the package's name: `asset` of `masspayout.asset.v1`."""
         return self.package.split(".")[1]
 
 
 def load(protos: Path = PROTOS) -> list[ProtoFile]:
-    """Our protos in the order of their paths. Raises ProtocError."""
+    """Returns our protos in the order of their paths. Raises ProtocError."""
     sources = sorted(path.relative_to(protos).as_posix() for path in (protos / "masspayout").rglob("*.proto"))
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "descriptors"
@@ -215,6 +215,6 @@ def _oneof(each: FieldDescriptorProto, message: DescriptorProto) -> str:
 
 
 def _plain(comment: str) -> str:
-    """A comment with its lines joined, its paragraphs kept apart by an empty line."""
+    """Returns a comment with its lines joined and an empty line between its paragraphs."""
     paragraphs = "\n".join(line.strip() for line in comment.splitlines()).strip().split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

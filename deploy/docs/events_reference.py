@@ -1,4 +1,4 @@
-"""docs/events.md and docs/asyncapi.yaml: what is published on NATS, by whom, for whom."""
+"""Generates docs/events.md and docs/asyncapi.yaml: which events are published on NATS, by whom and for whom."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def events(files: Sequence[ProtoFile], consumers: Mapping[tuple[str, str], Seque
 
 
 def events_reference(found: Sequence[Event]) -> str:
-    """docs/events.md."""
+    """Returns the text of docs/events.md."""
     lines = [
         "# Events",
         "",
@@ -138,7 +138,7 @@ def _streams() -> Iterator[tuple[str, str, str]]:
 
 
 def asyncapi(found: Sequence[Event], version: str) -> str:
-    """docs/asyncapi.yaml."""
+    """Returns the text of docs/asyncapi.yaml."""
     channels: dict[str, object] = {}
     operations: dict[str, object] = {}
     messages: dict[str, object] = {}
@@ -187,7 +187,7 @@ def asyncapi(found: Sequence[Event], version: str) -> str:
 
 
 def _yaml(value: object, indent: str) -> Iterator[str]:
-    """A mapping or list as YAML; scalars are written as JSON strings, which YAML contains."""
+    """Writes a mapping or list as YAML. Scalars are written as JSON strings, which YAML allows."""
     if isinstance(value, dict):
         for key, inner in value.items():
             name = key if _SIMPLE_KEY.fullmatch(key) else json.dumps(key)

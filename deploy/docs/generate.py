@@ -1,4 +1,4 @@
-"""`python -m deploy.docs.generate`: writes what docs/ repeats of the code; `--check` only compares."""
+"""`python -m deploy.docs.generate`: writes the generated pages of docs/; with `--check` it only compares them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOCS = REPOSITORY / "docs"
 
 
 def render() -> dict[str, str]:
-    """Every generated page by its name in docs/. Raises ProtocError and SubjectMissingError."""
+    """Returns every generated page by its name in docs/. Raises ProtocError and SubjectMissingError."""
     files = descriptors.load()
     found = events(files, consumers())
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -44,7 +44,7 @@ def outdated(pages: dict[str, str]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the script; the process's exit status."""
+    """Runs the script. Returns the process's exit status."""
     parser = argparse.ArgumentParser(description="Write the generated pages of docs/.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is out of date")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Small pieces of Markdown."""
+"""Helpers that write small pieces of Markdown: tables, cells, anchors."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ _PLACED = re.compile(r"<a id=\"([^\"]+)\"></a>")
 
 
 def generated_note(source: str) -> str:
-    """The line under the title of a generated page."""
+    """Returns the line under the title of a generated page."""
     return f"<!-- Made from {source} by `python -m deploy.docs.generate`. Do not edit. -->"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table's lines, and an empty one behind it."""
+    """Returns a table's lines, followed by an empty one."""
     lines = [_row(header), _row(["---"] * len(header))]
     lines += [_row([cell(each) for each in row]) for row in rows]
     return [*lines, ""]
 
 
 def cell(text: str) -> str:
-    """Text that may stand in a table's cell."""
+    """Returns text that may stand in a table's cell."""
     return text.replace("\n\n", "<br>").replace("\n", " ").replace("|", "\\|")
 
 
 def anchor(heading: str) -> str:
-    """The anchor that Markdown viewers give to a heading of letters, digits, dots and underscores."""
+    """Returns the anchor that Markdown viewers give to a heading of letters, digits, dots and underscores."""
     return heading.lower().replace(".", "").replace(" ", "-").replace("`", "")
 
 
 def anchors(text: str) -> set[str]:
-    """What a link into a page may name: its headings, and the anchors that it places itself."""
+    """Returns the anchors that a link into a page may name: its headings, and those that it places itself."""
     headings = {re.sub(r"[^\w -]", "", anchor(heading)) for heading in _HEADING.findall(text)}
     return headings | set(_PLACED.findall(text))
 
 
 def document(lines: Iterable[str]) -> str:
-    """A file's text."""
+    """Returns a file's text."""
     return "\n".join(lines).rstrip() + "\n"
 
 

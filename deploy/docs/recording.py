@@ -45,22 +45,22 @@ _INDENTATION: Final = 2
 
 
 class SessionError(Exception):
-    """A command did not do what the page is to show."""
+    """A command did not do what the page should show."""
 
 
 def preparation(settings: Mapping[str, str], *more: str) -> str:
-    """What a reader types once: the settings of the stack, more lines, and the tools."""
+    """Returns what a reader types once: the stack's settings, more lines, and the tools."""
     return "\n".join([*(f"export {name}={value}" for name, value in settings.items()), *more, _TOOLS])
 
 
 def call(address: str, method: str, request: Mapping[str, object]) -> str:
-    """The command line of a call."""
+    """Returns the command line of a call."""
     return f"call -d '{json.dumps(request)}' \\\n    {address}/{method}"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command printed, both streams, and its exit status."""
+    """The output of a command (both streams) and its exit status."""
 
     status: int
     output: str
@@ -78,7 +78,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """How a JSON answer is written down: as many fields on a line as fit, `...` for what is left out.
+    """Formats a JSON answer: as many fields on a line as fit, `...` for what is left out.
 
     `fields` are paths with dots, such as `holders.name`: lists do not count, and a field is kept with all that is
     in it. No fields: all of them.
@@ -87,7 +87,7 @@ class Excerpt:
     fields: Collection[str] = ()
 
     def lines(self, answer: Answer) -> list[str]:
-        """The lines. Raises SessionError for an answer that is not JSON."""
+        """Returns the formatted lines. Raises SessionError for an answer that is not JSON."""
         return self._text(answer.json(), "", 0).splitlines()
 
     def _text(self, value: object, path: str, margin: int) -> str:
@@ -103,7 +103,7 @@ class Excerpt:
         return json.dumps(value, ensure_ascii=False)
 
     def _keeps(self, path: str) -> bool:
-        """Whether the path is one that is kept, lies in one, or leads to one."""
+        """Returns whether the path is to be kept, lies in one that is, or leads to one."""
         inside = f"{path}."
         return not self.fields or any(
             inside.startswith(f"{each}.") or each.startswith(inside) for each in self.fields
@@ -133,7 +133,7 @@ def _fits(text: str, margin: int) -> bool:
 
 @dataclass
 class Session:
-    """Runs commands, each in a prepared shell of its own, and writes down what was typed and printed."""
+    """Runs commands, each in a prepared shell of its own, and records what was typed and printed."""
 
     preparation: str
     lines: list[str] = field(default_factory=list)
@@ -155,18 +155,18 @@ class Session:
         return self.write(command, self.run(command), excerpt, expect_failure=False)
 
     def show_refusal(self, command: str, excerpt: Excerpt | None = None) -> None:
-        """Runs a call that is to be refused, and tells the reason. Raises SessionError when it is not."""
+        """Runs a call that must be refused, and returns the reason. Raises SessionError when it is not."""
         answer = self.write(command, self.run(command), excerpt, expect_failure=True)
         info = _error_info(answer)
         metadata = "".join(f", {name} `{value}`" for name, value in sorted(info.metadata.items()))
         self.say(f"`ErrorInfo`: reason `{info.reason}`, domain `{info.domain}`{metadata}.")
 
     def show_when(self, command: str, is_so: Callable[[Answer], bool], excerpt: Excerpt | None = None) -> Answer:
-        """Repeats a command until it is so, and writes down the last time. Raises SessionError."""
+        """Repeats a command until its answer is as expected, and writes down the last run. Raises SessionError."""
         return self.write(command, self.wait(command, is_so), excerpt, expect_failure=False)
 
     def wait(self, command: str, is_so: Callable[[Answer], bool]) -> Answer:
-        """Repeats a command until it is so, and writes nothing down. Raises SessionError."""
+        """Repeats a command until its answer is as expected, and writes nothing down. Raises SessionError."""
         deadline = time.monotonic() + WAIT_SECONDS
         while not is_so(answer := self.run(command)):
             if time.monotonic() > deadline:
@@ -177,7 +177,7 @@ class Session:
     def write(
         self, command: str, answer: Answer, excerpt: Excerpt | None = None, *, expect_failure: bool
     ) -> Answer:
-        """Writes a command and its answer down. Raises SessionError when it ended otherwise than expected."""
+        """Writes down a command and its answer. Raises SessionError when it did not end as expected."""
         if (answer.status != 0) is not expect_failure:
             raise SessionError(f"{command}\nstatus {answer.status}\n{answer.output}")
         shown = excerpt.lines(answer) if excerpt else answer.output.rstrip().splitlines()

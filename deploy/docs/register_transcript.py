@@ -69,7 +69,7 @@ _TOTALS: Final = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the script; the process's exit status."""
+    """Runs the script. Returns the process's exit status."""
     parser = argparse.ArgumentParser(description="Write docs/operations-register.md from a real session.")
     parser.add_argument("--keep-file", action="store_true", help="run the session, write nothing")
     options = parser.parse_args(arguments)
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Recording:
-    """The session: one method for each section of the page."""
+    """Records the session, with one method for each section of the page."""
 
     def __init__(self, scene: _Scene) -> None:
         self._scene = scene
@@ -99,7 +99,7 @@ class _Recording:
         self._asset = ""
 
     def record(self) -> list[str]:
-        """Runs the session; the page's lines. Raises SessionError."""
+        """Runs the session. Returns the page's lines. Raises SessionError."""
         self._introduce()
         self._import_asset()
         self._read_holders()
@@ -361,7 +361,7 @@ class _Recording:
 
 
 class _Scene:
-    """What the session is about: contracts on the embedded chain of a running stack, and its database.
+    """The contracts that the session uses, on the embedded chain of a running stack, and the stack's database.
 
     `holders` of the token come with their first balances in base units, the largest first. Raises SessionError for
     a stack without an embedded chain, and what Devnet raises.
@@ -385,7 +385,7 @@ class _Scene:
             await devnet.issue(self.watched_token, dict(seeded_holders(_HOLDERS, 2)))
 
     async def grant_snapshot_role(self) -> None:
-        """Grants what the import waits for."""
+        """Grants the role that the import waits for."""
         signer = self._endpoints.signer_address
         if not signer:
             raise SessionError("the stack has no signer of its own")
@@ -393,7 +393,7 @@ class _Scene:
             await devnet.grant_snapshot_role(self.token, to_checksum_address(signer))
 
     async def do_business(self, lifecycle_contract: ChecksumAddress) -> None:
-        """Lets something of each kind happen to the token."""
+        """Makes one movement of each kind happen to the token."""
         first, second, third, fourth, _ = (holder for holder, _ in self.holders)
         async with self._devnet() as devnet:
             now = await devnet.chain_time()
@@ -405,7 +405,7 @@ class _Scene:
             await devnet.mint_payment_token(self.payment_token, lifecycle_contract, _DEPOSIT)
 
     async def falsify(self, asset_id: UUID) -> None:
-        """Makes the register wrong, in one holding and in its total."""
+        """Makes the register wrong in one holding and in its total."""
         connection = await asyncpg.connect(self._endpoints.database_urls[ASSET.schema])
         try:
             async with connection.transaction():

@@ -1,4 +1,4 @@
-"""docs/settings.md: every setting of every service, from the classes that read them."""
+"""Generates docs/settings.md: every setting of every service, from the classes that read them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ its name and without its value; the exit status is then 2. Secrets appear in no 
 
 
 def settings_reference() -> str:
-    """The page."""
+    """Returns the text of docs/settings.md."""
     lines = ["# Settings", "", generated_note("the services' config.py"), "", _INTRODUCTION, ""]
     prefixes = ", ".join(f"`{prefix_of(settings)}`" for settings in _SERVICES.values())
     lines += ["## Every service", "", f"Before each name stands the service's prefix: {prefixes}.", ""]
@@ -47,7 +47,7 @@ def settings_reference() -> str:
 
 
 def prefix_of(settings: type[ServiceSettings]) -> str:
-    """What the names of a service's settings begin with."""
+    """Returns the prefix of the names of a service's settings."""
     return str(settings.model_config["env_prefix"])
 
 
@@ -93,7 +93,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _number(value: object) -> str:
-    """Powers that nobody can count are written as such."""
+    """Writes large powers as powers, because nobody can count their digits."""
     if isinstance(value, int) and value > 10**12:
         exponent = len(str(value)) - 1
         if value == 10**exponent:

@@ -1,4 +1,4 @@
-"""docs/state-machines.md: drawn from the tables of legal transitions in the code."""
+"""Generates docs/state-machines.md from the tables of legal transitions in the code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _COMMENTED_STATE = re.compile(r"((?:^ +# .*\n)+) +([A-Z_]+) = ", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class _Machine:
-    """A state machine. `enum` is the proto enum whose comments explain the states; without one the code's do."""
+    """A state machine.
+
+    `enum` names the proto enum whose comments explain the states; without it the code's comments do.
+    """
 
     title: str
     source: str
@@ -42,7 +45,7 @@ class _Machine:
 
 
 def state_machines(files: Sequence[ProtoFile]) -> str:
-    """The page."""
+    """Returns the text of docs/state-machines.md."""
     comments = {
         (enum.full_name, value.name.removeprefix(f"{_upper_snake(enum.full_name)}_")): value.comment
         for file in files
@@ -174,12 +177,12 @@ def _machines() -> list[_Machine]:
 
 
 def _upper_snake(full_name: str) -> str:
-    """An enum's name as the prefix of its values has it: `masspayout.asset.v1.Asset.PauseState`: `PAUSE_STATE`."""
+    """Returns the prefix of an enum's values: `PAUSE_STATE` for `masspayout.asset.v1.Asset.PauseState`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", full_name.rpartition(".")[2]).upper()
 
 
 def _generic(transitions: Mapping[State, frozenset[State]]) -> Mapping[StrEnum, frozenset[StrEnum]]:
-    """The table without its own enum in its type."""
+    """Returns the table with a type that does not depend on its enum."""
     return cast(Mapping[StrEnum, frozenset[StrEnum]], transitions)
 
 
@@ -208,7 +211,7 @@ def _section(machine: _Machine, comments: Mapping[tuple[str, str], str]) -> Iter
 
 
 def _comments(enum: type[StrEnum]) -> Mapping[str, str]:
-    """The comment lines above each member of an enum."""
+    """Returns the comment lines above each member of an enum."""
     return {
         name: " ".join(line.strip().removeprefix("# ") for line in lines.splitlines())
         for lines, name in _COMMENTED_STATE.findall(inspect.getsource(enum))

@@ -1,4 +1,4 @@
-"""Which service consumes which event: asked of the services' own code."""
+"""Finds out which service consumes which event, from the services' own code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOTHING = cast(Any, None)
 
 
 def consumers() -> Mapping[tuple[str, str], list[str]]:
-    """Consuming services by (context, event name)."""
+    """Returns the consuming services by (context, event name)."""
     found: dict[tuple[str, str], list[str]] = {}
     for service, subscriptions in asyncio.run(_subscriptions()).items():
         for subscription in subscriptions:
@@ -42,7 +42,10 @@ async def _subscriptions() -> Mapping[str, Iterable[Subscription]]:
 
 
 async def _of_asset_service() -> Iterable[Subscription]:
-    """Assembled without a network: engine and channels connect at first use."""
+    """Returns the subscriptions of asset_service.
+
+    It is built without a network: engine and channels connect at first use.
+    """
     settings = AssetServiceSettings(
         database_url=SecretStr("postgresql://unused"),
         nats_url=SecretStr("nats://unused"),

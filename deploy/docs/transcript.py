@@ -44,7 +44,7 @@ _SOME_ADDRESS = "0x000000000000000000000000000000000000dEaD"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the script; the process's exit status."""
+    """Runs the script. Returns the process's exit status."""
     parser = argparse.ArgumentParser(description="Write docs/transcript.md from a real session.")
     parser.add_argument("--keep-file", action="store_true", help="run the session, write nothing")
     options = parser.parse_args(arguments)
@@ -93,7 +93,7 @@ def _record(session: Session) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """Tokens on the embedded chain."""
+    """The tokens of the session on the embedded chain."""
 
     token: ChecksumAddress
     payment_token: ChecksumAddress

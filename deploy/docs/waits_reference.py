@@ -1,4 +1,4 @@
-"""docs/waits.md: what is waited for, and why something was given up or failed, from the enums in the code."""
+"""Generates docs/waits.md from the enums in the code: what is waited for, and why work was given up or failed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ create a new distribution, or sweep again. A payout also fails for these reasons
 
 
 def waits_reference() -> str:
-    """The page."""
+    """Returns the text of docs/waits.md."""
     waits = {each.name: each.value for each in WaitFor if each is not WaitFor.OTHER}
     voided = [(f"`{each.name}`", each.value) for each in VoidedBecause if each is not VoidedBecause.OTHER]
     failed = [(f"`{each.name}`", each.value) for each in FailedBecause]

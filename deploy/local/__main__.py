@@ -1,4 +1,4 @@
-"""``python -m deploy.local up|down|status|logs|destroy``: the stack for a person at a shell."""
+"""Runs the local stack from a shell: ``python -m deploy.local up|down|status|logs|destroy``."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ LOG_LINES = 20
 
 
 class Interrupted(BaseException):
-    """SIGTERM or SIGHUP: like KeyboardInterrupt for Ctrl-C, it ends the work after cleaning up."""
+    """SIGTERM or SIGHUP arrived. Like KeyboardInterrupt for Ctrl-C, it ends the work after cleaning up."""
 
 
 def main(arguments: list[str] | None = None, services: tuple[ServiceSpec, ...] = SERVICES) -> int:
-    """Run one command on a stack with these services; the process's exit status."""
+    """Run one command on a stack with these services. Return the process's exit status."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description="The local Mass Payout stack.")
     parser.add_argument(
         "--base-dir", type=Path, default=REPOSITORY / ".run", help="state and logs (default: .run)"
@@ -146,7 +146,7 @@ def _logs(stack: Stack, names: list[str], *, follow: bool) -> int:
 
 
 def _print_new(name: str, path: Path, position: int) -> int:
-    """Print the whole lines after ``position``; where to go on."""
+    """Print the whole lines after ``position``. Return the position to go on from."""
     if not path.exists():
         return 0
     size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""Embedded EVM chain: anvil, with a genesis block that only this stack's chain has.
+"""Runs the embedded EVM chain: anvil, with a genesis block that only this stack's chain has.
 
 The devnet contracts may be deployed on no other chain, and a chain id proves nothing, so the launcher records
 the hash of the genesis block it made. The chain is saved every few seconds and at the end, and continued at
@@ -33,7 +33,7 @@ BASE_FEE_WEI = 1_000_000_000
 
 
 class Anvil(Component):
-    """The embedded chain."""
+    """The embedded EVM chain."""
 
     port_variable = ANVIL_PORT_VARIABLE
     stop_seconds = 30.0
@@ -43,12 +43,12 @@ class Anvil(Component):
 
     @property
     def folder(self) -> Path:
-        """Where the chain is kept."""
+        """The folder in which the chain is kept."""
         return self.context.settings.base_dir / ANVIL
 
     @property
     def state_path(self) -> Path:
-        """The saved chain."""
+        """The file with the saved chain."""
         return self.folder / "state.json"
 
     @property
@@ -136,9 +136,9 @@ class Anvil(Component):
         return str(rpc(self.endpoint, "web3_clientVersion")).rpartition("/")[2].removeprefix("v")
 
     def set_balance(self, address: str, wei: int) -> None:
-        """Give an account gas money. Raises OSError."""
+        """Set an account's gas money. Raises OSError."""
         rpc(self.endpoint, "anvil_setBalance", address, hex(wei))
 
     def balance(self, address: str) -> int:
-        """An account's balance in wei. Raises OSError."""
+        """Return an account's balance in wei. Raises OSError."""
         return int(rpc(self.endpoint, "eth_getBalance", address, "latest"), 16)

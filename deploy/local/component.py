@@ -1,4 +1,4 @@
-"""What every part of the stack has in common: start, readiness, stop, kill, restart."""
+"""The base class of every part of the stack: start, readiness, stop, kill, restart."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ComponentStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether it says that all is well."""
+        """Whether the component reports that all is well."""
         return self.health in ("ok", "SERVING")
 
 
@@ -94,7 +94,7 @@ class Component(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make files and folders that the process needs. The ports are known."""
+        """Create the files and folders that the process needs. The ports are known."""
 
     @abstractmethod
     def launch(self) -> ManagedProcess:
@@ -102,19 +102,19 @@ class Component(ABC):
 
     @abstractmethod
     def probe(self) -> str | None:
-        """None when ready, otherwise what is still missing. Must return within about a second."""
+        """Return None when ready, otherwise what is still missing. Must return within about a second."""
 
     @abstractmethod
     def version(self) -> str:
-        """The version it reports; may raise OSError when it does not answer."""
+        """Return the version that the component reports. May raise OSError when it does not answer."""
 
     @property
     @abstractmethod
     def endpoint(self) -> str:
-        """Where it is reached, without credentials."""
+        """Return the address at which it is reached, without credentials."""
 
     def settled(self) -> None:  # noqa: B027 most components have nothing to do then
-        """Called when it has become ready."""
+        """Do what is due once it has become ready."""
 
     # ------------------------------------------------------------------------------------------- lifecycle
 
@@ -133,7 +133,7 @@ class Component(ABC):
 
     @property
     def log_path(self) -> Path:
-        """Where its output goes."""
+        """The file that its output goes to."""
         return self.context.folder.logs / f"{self.name}.log"
 
     @property
@@ -230,7 +230,7 @@ class Component(ABC):
         self.settled()
 
     def request_stop(self) -> None:
-        """Ask it to end, without waiting."""
+        """Ask it to end, without waiting for that."""
         process = self.process
         if process is not None:
             process.send(self.stop_signal)
@@ -269,7 +269,7 @@ class Component(ABC):
     # ---------------------------------------------------------------------------------------------- status
 
     def status(self) -> ComponentStatus:
-        """Its present state; asks the component itself, and takes a few seconds at most."""
+        """Return its present state. Asks the component itself, which takes a few seconds at most."""
         state = self.run_state
         endpoint = self.endpoint if self.record.port is not None else "-"
         if state is not RunState.RUNNING:
@@ -291,7 +291,7 @@ class Component(ABC):
 
 
 def guarded(question: Callable[[], str], otherwise: str) -> str:
-    """The answer, or ``otherwise`` when asking fails."""
+    """Return the answer, or ``otherwise`` when asking fails."""
     with contextlib.suppress(Exception):  # a status line never fails as a whole
         return question()
     return otherwise

@@ -1,4 +1,4 @@
-"""One database for the four services: a role and a schema each, and nothing for anybody else.
+"""Prepares one database for the four services: each gets a role and a schema, and nobody else gets access.
 
 A service's role owns its schema and has no right on another's; PostgreSQL refuses, not a convention.
 Everything here may be run again at any time, by several processes at once.
@@ -42,11 +42,11 @@ class DatabaseSpec:
     role_prefix: str = "masspayout"
 
     def role(self, schema: str) -> str:
-        """The name of a schema's role."""
+        """Return the name of a schema's role."""
         return f"{self.role_prefix}_{schema}"
 
     def url(self, admin_url: str, schema: str) -> str:
-        """The URL with which this schema's service connects (contains its password)."""
+        """Return the URL with which this schema's service connects (contains its password)."""
         return database_url(admin_url, self.name, self.role(schema), self.passwords[schema])
 
     def urls(self, admin_url: str) -> dict[str, str]:
@@ -59,12 +59,12 @@ class DatabaseError(StackError):
 
 
 def new_passwords(schemas: Sequence[str] = SCHEMAS) -> dict[str, str]:
-    """A fresh random password per schema."""
+    """Return a new random password per schema."""
     return {schema: secrets.token_urlsafe(24) for schema in schemas}
 
 
 def database_url(admin_url: str, name: str, role: str, password: str) -> str:
-    """``admin_url`` with another database, role and password; host, port and options stay."""
+    """Return ``admin_url`` with another database, role and password. Host, port and options stay."""
     parts = urlsplit(admin_url)
     place = parts.netloc.rpartition("@")[2]
     credentials = f"{quote(role, safe='')}:{quote(password, safe='')}"
@@ -72,7 +72,7 @@ def database_url(admin_url: str, name: str, role: str, password: str) -> str:
 
 
 async def ensure_database(admin_url: str, spec: DatabaseSpec, *, template: str | None = None) -> None:
-    """Create what is missing of the database, its roles and schemas, and set every right as it has to be.
+    """Create what is missing of the database, its roles and schemas, and set every right as required.
 
     ``admin_url`` belongs to a superuser, or to a role with CREATEDB and CREATEROLE. With ``template`` a new
     database starts as a copy of that one, to which nobody may be connected meanwhile.
@@ -99,7 +99,7 @@ async def ensure_database(admin_url: str, spec: DatabaseSpec, *, template: str |
 
 
 async def drop_database(admin_url: str, name: str) -> None:
-    """Drop a database and whoever is connected to it; no error when there is none. Roles stay."""
+    """Drop a database and disconnect everybody from it. No error when there is none. Roles stay."""
     async with _connected(admin_url) as admin:
         await admin.execute(f"DROP DATABASE IF EXISTS {_name(name)} WITH (FORCE)")
 
@@ -112,14 +112,14 @@ async def drop_roles(admin_url: str, spec: DatabaseSpec) -> None:
 
 
 async def close_to_public(admin_url: str, databases: Sequence[str]) -> None:
-    """Take from PUBLIC every right on these databases: for a server that is ours alone."""
+    """Revoke every right of PUBLIC on these databases, on a server that is ours alone."""
     async with _connected(admin_url) as admin:
         for name in databases:
             await admin.execute(f"REVOKE ALL ON DATABASE {_name(name)} FROM PUBLIC")
 
 
 async def server_version(admin_url: str) -> str:
-    """The server's version ("18.4"). Raises OSError, TimeoutError or asyncpg.PostgresError."""
+    """Return the server's version ("18.4"). Raises OSError, TimeoutError or asyncpg.PostgresError."""
     async with _connected(admin_url) as admin:
         return str(await admin.fetchval("SHOW server_version"))
 
@@ -189,7 +189,7 @@ async def _ensure_schemas(connection: asyncpg.Connection[Any], spec: DatabaseSpe
 
 
 def scram_verifier(password: str) -> str:
-    """What PostgreSQL stores for a password (SCRAM-SHA-256), so that no statement holds the password.
+    """Return what PostgreSQL stores for a password (SCRAM-SHA-256), so that no statement holds the password.
 
     The password must be ASCII: others would need SASLprep.
     """

@@ -1,4 +1,4 @@
-"""Errors of the local stack. Every message is one a person can act on, and none holds a secret."""
+"""The errors of the local stack. Every message says what to do about it, and none holds a secret."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LOG_TAIL_LINES = 25
 
 
 class StackError(Exception):
-    """Something about the local stack that its user has to know; shown without a traceback."""
+    """An error about the local stack that is shown to its user without a traceback."""
 
 
 class SettingError(StackError):
@@ -20,7 +20,7 @@ class SettingError(StackError):
 
 
 class PortTakenError(StackError):
-    """A port that the user asked for is in use by somebody else."""
+    """Another process uses a port that the user asked for."""
 
     def __init__(self, variable: str, port: int, holder: str | None) -> None:
         by = holder or "another process (of another user, so it cannot be named)"
@@ -43,7 +43,7 @@ class StackBusyError(StackError):
 
 
 def log_excerpt(log_path: Path, lines: int = LOG_TAIL_LINES) -> str:
-    """The last ``lines`` lines of a log, under a line that says where the log is."""
+    """Return the last ``lines`` lines of a log, under a line that says where the log is."""
     tail = log_tail(log_path, lines)
     if not tail:
         return f"  (its log {log_path} is empty)"
@@ -52,7 +52,7 @@ def log_excerpt(log_path: Path, lines: int = LOG_TAIL_LINES) -> str:
 
 
 def log_tail(log_path: Path, lines: int) -> list[str]:
-    """The last ``lines`` lines of a file, read from its last 64 KiB; empty when there is no file."""
+    """Return the last ``lines`` lines of a file, read from its last 64 KiB; empty when there is no file."""
     try:
         with log_path.open("rb") as log:
             log.seek(0, 2)

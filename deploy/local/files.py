@@ -1,4 +1,4 @@
-"""Files of the local stack: private, and never half written."""
+"""Writes the files of the local stack so that only the owner can read them and none is ever half written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write_private(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def exclusive_lock(path: Path, seconds: float) -> Iterator[None]:
-    """Hold a lock file, waiting for it for at most ``seconds``. Raises StackBusyError after that."""
+    """Hold a lock file. Wait for it at most ``seconds``, then raise StackBusyError."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""The few HTTP and JSON-RPC calls that the launcher makes, with the standard library."""
+"""Makes the few HTTP and JSON-RPC calls of the launcher, with the standard library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RpcError(OSError):
 
 
 def get_json(url: str) -> dict[str, Any]:
-    """The JSON object at a loopback URL, also of an answer with an error status. Raises OSError."""
+    """Return the JSON object at a loopback URL, also from an answer with an error status. Raises OSError."""
     try:
         with _opener.open(url, timeout=CALL_SECONDS) as reply:
             body = reply.read()
@@ -28,7 +28,7 @@ def get_json(url: str) -> dict[str, Any]:
 
 
 def rpc(url: str, method: str, *parameters: object, local: bool = True) -> Any:
-    """The result of a JSON-RPC call. Raises OSError (RpcError when the node refuses)."""
+    """Return the result of a JSON-RPC call. Raises OSError (RpcError when the node refuses)."""
     request = urllib.request.Request(
         url,
         json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)}).encode(),

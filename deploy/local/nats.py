@@ -1,4 +1,4 @@
-"""Embedded NATS server with JetStream on files."""
+"""Runs the embedded NATS server, with JetStream stored in files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Nats(Component):
 
     @property
     def monitor_url(self) -> str:
-        """Where it tells about itself over HTTP (loopback, no credentials needed)."""
+        """The URL of its monitoring over HTTP (loopback, no credentials needed)."""
         port = self.record.monitor_port
         if port is None:
             raise StackError("nats has not been started, so it has no port yet")

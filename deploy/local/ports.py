@@ -1,4 +1,4 @@
-"""Loopback ports: choosing free ones, and saying who holds a taken one."""
+"""Chooses free loopback ports, and tells which process holds a port that is taken."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ATTEMPTS = 500
 
 
 def pinned_port(environment: Mapping[str, str], variable: str) -> int | None:
-    """The port that ``variable`` asks for, or None when it is unset or empty.
+    """Return the port that ``variable`` asks for, or None when it is unset or empty.
 
     Raises SettingError when it is no port number.
     """
@@ -36,7 +36,7 @@ def pinned_port(environment: Mapping[str, str], variable: str) -> int | None:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this loopback port now."""
+    """Return whether a server could listen on this loopback port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # Servers set it too: a port whose last connections are in TIME_WAIT is usable.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -51,18 +51,21 @@ def is_free(port: int) -> bool:
 
 
 def require_free(port: int, variable: str) -> None:
-    """Raises PortTakenError, naming the variable, the port and where possible its holder."""
+    """Raise PortTakenError if the port is taken. It names the variable, the port and where possible its holder."""
     if not wait_free(port):
         raise PortTakenError(variable, port, holder_of(port))
 
 
 def wait_free(port: int) -> bool:
-    """Whether the port is free now or shortly: the system closes a killed process's sockets a little late."""
+    """Return whether the port is free now or shortly.
+
+    The system closes a killed process's sockets a little late.
+    """
     return wait_until(lambda: is_free(port), CLOSING_SECONDS)
 
 
 def choose_free(preferred: int | None, taken: set[int]) -> int:
-    """``preferred`` when it is free and not in ``taken``, otherwise a random free port not in ``taken``.
+    """Return ``preferred`` when it is free and not in ``taken``, otherwise a random free port not in ``taken``.
 
     The port is added to ``taken``. Raises StackError when none is found.
     """
@@ -81,7 +84,7 @@ def choose_free(preferred: int | None, taken: set[int]) -> int:
 
 
 def holder_of(port: int) -> str | None:
-    """Who listens on the port ("python3 (pid 123)"), or None when the system does not tell us."""
+    """Return who listens on the port ("python3 (pid 123)"), or None when the system does not tell us."""
     try:
         connections = psutil.net_connections(kind="tcp")
     except (psutil.Error, OSError):

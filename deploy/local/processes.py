@@ -1,4 +1,4 @@
-"""Processes that outlive the one that started them, and that are known again without mistake.
+"""Starts processes that outlive the launcher, and finds them again without mistaking another process for them.
 
 A process is known by its pid *and* the moment it was started, so that a pid given by the system to
 somebody else is never signalled.
@@ -36,14 +36,14 @@ class UnixUser:
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A pid and the start of its process, in a form that only that process has."""
+    """A pid and the start of its process. No other process ever has both."""
 
     pid: int
     started: str
 
 
 def identify(pid: int) -> ProcessIdentity | None:
-    """The identity of the live process with this pid; None when there is none (a zombie counts as none)."""
+    """Return the identity of the live process with this pid; None when there is none (a zombie counts as none)."""
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -79,7 +79,7 @@ class ManagedProcess:
         return _exit_codes.get(self.identity)
 
     def is_alive(self) -> bool:
-        """Whether the process that was started still runs (and not another one with its pid)."""
+        """Return whether the process that was started still runs (and not another one with its pid)."""
         _reap(self.identity)
         # A child of ours keeps its pid until it is reaped. Its leader is a zombie before its threads have
         # ended, so `identify` would give it up unreaped.
@@ -92,7 +92,7 @@ class ManagedProcess:
                 os.kill(self.pid, number)
 
     def wait_gone(self, seconds: float) -> bool:
-        """Whether the process has ended within ``seconds``."""
+        """Return whether the process has ended within ``seconds``."""
         return wait_until(lambda: not self.is_alive(), seconds)
 
     def kill(self) -> None:
@@ -161,7 +161,7 @@ _exit_codes: dict[ProcessIdentity, int] = {}
 
 
 def _reap(identity: ProcessIdentity) -> None:
-    """Take note of the end of a child, so that it does not stay as a zombie."""
+    """Collect the exit status of a child that ended, so that it does not stay as a zombie."""
     if identity not in _children:
         return
     try:
@@ -175,7 +175,7 @@ def _reap(identity: ProcessIdentity) -> None:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether ``condition`` became true within ``seconds``."""
+    """Return whether ``condition`` became true within ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= deadline:
@@ -186,7 +186,7 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 @contextlib.contextmanager
 def signals_deferred() -> Iterator[None]:
-    """Hold SIGINT, SIGTERM and SIGHUP back until the block is done, then let the first one have its effect.
+    """Hold SIGINT, SIGTERM and SIGHUP back until the block is done, then deliver the first one.
 
     Around starting a process and writing down that it was started (nothing may come between the two) and
     around cleaning up. Without effect outside the main thread, which is where Python handles signals.

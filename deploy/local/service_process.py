@@ -1,4 +1,4 @@
-"""A service of ours as a process of the stack."""
+"""Runs one of the four services as a process of the stack."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ServiceProcess(Component):
 
     @override
     def prepare(self) -> None:
-        """Nothing: a service has no files of its own."""
+        """Do nothing: a service has no files of its own."""
 
     @override
     def launch(self) -> ManagedProcess:
@@ -81,7 +81,7 @@ class ServiceProcess(Component):
 
     @override
     def version(self) -> str:
-        """The version of the checkout: a service is started from it."""
+        """Return the version of the checkout, from which a service is started."""
         text = (self.context.settings.repository / "pyproject.toml").read_text(encoding="utf-8")
         return str(tomllib.loads(text)["project"]["version"])
 

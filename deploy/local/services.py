@@ -1,4 +1,4 @@
-"""The four services, as the launcher needs to know them."""
+"""The names, ports and commands of the four services, for the launcher."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ServiceSpec:
 
     @property
     def environment_prefix(self) -> str:
-        """What the names of its settings begin with."""
+        """The prefix of the names of its settings."""
         return f"{self.name.upper()}_"
 
     @property
@@ -34,7 +34,7 @@ class ServiceSpec:
 
     @property
     def health_names(self) -> tuple[str, ...]:
-        """The names under which grpc.health.v1 has to answer SERVING."""
+        """The names for which grpc.health.v1 must answer SERVING."""
         return ("", self.grpc_service)
 
 

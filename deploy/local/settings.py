@@ -1,4 +1,4 @@
-"""What a stack is made of, given once by the environment, a test or the demo."""
+"""The settings of a stack, given by the environment, a test or the demo."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ INFRASTRUCTURE = (POSTGRES, NATS, ANVIL)
 
 
 class Mining(StrEnum):
-    """When the embedded chain makes a block."""
+    """When the embedded chain makes blocks."""
 
     INTERVAL = "interval"
     """every ``block_time_seconds``, also an empty one"""
@@ -95,7 +95,7 @@ class StackSettings:
         return self.environment.get(RPC_URL_VARIABLE) or None
 
     def embeds(self, part: str) -> bool:
-        """Whether this stack runs the part itself."""
+        """Return whether this stack runs the part itself."""
         external = {
             POSTGRES: self.external_database_url,
             NATS: self.external_nats_url,
@@ -104,10 +104,10 @@ class StackSettings:
         return part in self.infrastructure and external is None
 
     def command(self, service: ServiceSpec) -> tuple[str, ...]:
-        """The command line of a service."""
+        """Return the command line of a service."""
         return service.command or (sys.executable, "-m", service.name)
 
     def process_environment(self) -> dict[str, str]:
-        """The inherited environment without anything that belongs to one service or to the launcher."""
+        """Return the inherited environment without anything that belongs to one service or to the launcher."""
         prefixes = ("MASSPAYOUT_", *(service.environment_prefix for service in SERVICES))
         return {key: value for key, value in self.environment.items() if not key.startswith(prefixes)}

@@ -1,4 +1,4 @@
-"""The key with which payout_service signs on the embedded chain: random, of no use anywhere else.
+"""Makes the key with which payout_service signs on the embedded chain: random, and worthless anywhere else.
 
 The key is written to a file that only its owner can read; it is never printed, logged or passed on.
 """
@@ -19,7 +19,7 @@ SIGNER_FUNDS_WEI = 10_000 * 10**18
 
 
 def ensure_signer(path: Path) -> str:
-    """The address of the key in ``path``, which is made when it is missing ("0x" and 64 hex digits)."""
+    """Return the address of the key in ``path``. The key is made when it is missing ("0x" and 64 hex digits)."""
     if not path.exists():
         write_private(path, f"0x{1 + secrets.randbelow(_GROUP_ORDER - 1):064x}\n")
     try:
@@ -31,7 +31,7 @@ def ensure_signer(path: Path) -> str:
 
 
 def _checksummed(digits: str) -> str:
-    """EIP-55."""
+    """Return the EIP-55 spelling of an address."""
     mask = keccak(digits.encode("ascii")).hex()
     return "0x" + "".join(
         digit.upper() if int(mark, 16) >= 8 else digit for digit, mark in zip(digits, mask, strict=False)

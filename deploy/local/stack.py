@@ -1,4 +1,4 @@
-"""The whole stack: what `make up`, the demo and the tests start.
+"""Starts and stops the whole stack, for `make up`, the demo and the tests.
 
     with Stack(StackSettings(base_dir=tmp_path, fsync=False)) as stack:
         stack.endpoints.services["asset_service"]      # "127.0.0.1:23456"
@@ -54,7 +54,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where everything is reached. URLs with credentials are kept out of the repr.
+    """The addresses of all parts. URLs with credentials are kept out of the repr.
 
     ``database_urls`` is by schema, ``services`` (host:port) by service name; ``chain_id`` is None when there
     is no chain, ``genesis_hash``, ``signer_address`` and ``signer_key_file`` unless the chain is embedded.
@@ -182,12 +182,12 @@ class Stack:
 
     @property
     def running(self) -> bool:
-        """Whether every part of it runs (not: is healthy)."""
+        """Whether every part of it runs (which does not mean that it is healthy)."""
         return all(component.running for component in [*self.infrastructure, *self.services.values()])
 
     @property
     def endpoints(self) -> Endpoints:
-        """Where the parts are that have been started (or given)."""
+        """Return the addresses of the parts that have been started (or given)."""
         admin = self._admin_database_url()
         urls = self._database_spec().urls(admin) if admin else {}
         nats_known = self.nats is not None and self.nats.record.port is not None
@@ -211,7 +211,7 @@ class Stack:
         )
 
     def service_environment(self, name: str) -> dict[str, str]:
-        """What a service's process is given, but for its own address (contains its secrets)."""
+        """Return the environment of a service's process, except its own address (contains its secrets)."""
         settings = self.settings
         spec = self.services[name].spec
         prefix = spec.environment_prefix
@@ -245,7 +245,7 @@ class Stack:
         }
 
     def status(self) -> list[ComponentStatus]:
-        """The present state of every part, asked of the parts themselves (a few seconds at most)."""
+        """Return the present state of every part. Asks the parts themselves, which takes a few seconds at most."""
         self._context.reload()
         return [*self._external_status(), *self._status_of([*self.infrastructure, *self._all_services()])]
 
@@ -364,7 +364,7 @@ class Stack:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Exclude other processes, and begin with what they have recorded."""
+        """Exclude other processes, and first load what they have recorded."""
         self._context.folder.create()
         with exclusive_lock(self._context.folder.lock_path, self.settings.lock_seconds):
             self._context.reload()
@@ -397,6 +397,6 @@ class Stack:
 
 
 def _place(url: str) -> str:
-    """Host and port of a URL: credentials, path and query (where API keys are) left out."""
+    """Return host and port of a URL, without credentials, path and query (which may hold API keys)."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

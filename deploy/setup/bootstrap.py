@@ -1,4 +1,4 @@
-"""Set-up: from a fresh clone to everything that the stack, the checks and the tests need.
+"""Installs everything that the stack, the checks and the tests need, starting from a fresh clone.
 
     python3 deploy/setup/bootstrap.py        (`make setup`, on which every other target depends)
 
@@ -49,19 +49,19 @@ REQUIREMENTS = REPOSITORY / "requirements.lock"
 
 
 class SetupError(Exception):
-    """Set-up cannot go on; the message is one line for the user."""
+    """Set-up cannot go on. The message is one line for the user."""
 
 
 class StepFailedError(SetupError):
-    """A program that set-up runs has failed; its output is at the end of the log."""
+    """A program that set-up runs has failed. Its output is at the end of the log."""
 
 
 class Interrupted(BaseException):
-    """SIGTERM or SIGHUP."""
+    """SIGTERM or SIGHUP arrived."""
 
 
 def main() -> int:
-    """Run every step that is due; the process's exit status."""
+    """Run every step that is due. Return the process's exit status."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -87,7 +87,7 @@ def main() -> int:
 
 
 def missing_prerequisites() -> list[str]:
-    """What this machine lacks, a line each; empty when nothing is missing."""
+    """Return what this machine lacks, one per line; empty when nothing is missing."""
     problems = []
     if sys.version_info < OLDEST_PYTHON:
         problems.append(
@@ -120,7 +120,7 @@ def missing_prerequisites() -> list[str]:
 
 
 def steps() -> None:
-    """Every step in order; each is skipped when its stamp holds."""
+    """Return every step in order. Each is skipped when its stamp is valid."""
     base_python = f"{platform.python_version()} {Path(sys.executable).resolve()}"
     _step(
         "python environment",
@@ -160,7 +160,7 @@ def steps() -> None:
 
 
 def make_environment() -> None:
-    """Create .venv and put uv into it; one that is broken or of another Python is made anew."""
+    """Create .venv and put uv into it. A broken one, or one of another Python, is made anew."""
     if not _environment_works():
         shutil.rmtree(VENV, ignore_errors=True)
         run("venv", [sys.executable, "-m", "venv", VENV], PIP_SECONDS)
@@ -205,7 +205,7 @@ def install_node_tools() -> None:
 
 
 def uv_environment() -> dict[str, str]:
-    """Our environment, with pip's settings on where packages come from in uv's terms (uv does not read pip's).
+    """Return our environment, with pip's settings for package sources in uv's terms (uv does not read pip's).
 
     uv's own variables win. Several indexes are searched as pip does; the hashes decide what is accepted.
     """
@@ -236,12 +236,12 @@ def uv_environment() -> dict[str, str]:
 
 
 def node() -> list[str | Path]:
-    """The command line that runs Node."""
+    """Return the command line that runs Node."""
     return [NODE_WHEEL / "bin" / "node"]
 
 
 def node_environment() -> dict[str, str]:
-    """Our environment, with that Node first on the path."""
+    """Return our environment, with that Node first on the path."""
     path = os.pathsep.join([str(NODE_WHEEL / "bin"), os.environ.get("PATH", os.defpath)])
     return {**os.environ, "PATH": path}
 
@@ -249,7 +249,7 @@ def node_environment() -> dict[str, str]:
 def run_with_retries(
     name: str, command: Sequence[str | Path], seconds: float, environment: dict[str, str] | None = None
 ) -> None:
-    """``run`` a step that needs the network, up to ATTEMPTS times."""
+    """Run a step that needs the network, up to ATTEMPTS times."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             run(name, command, seconds, environment)
@@ -349,7 +349,7 @@ def _take(lock: IO[str]) -> None:
 
 
 def _digest(paths: Iterable[Path], *more: str) -> str:
-    """A hash of these files' names and contents, and of ``more``. A missing file counts as empty."""
+    """Return a hash of these files' names and contents, and of ``more``. A missing file counts as empty."""
     whole = hashlib.sha256()
     for path in sorted(paths):
         content = path.read_bytes() if path.is_file() else b""

@@ -1,4 +1,4 @@
-"""`make check`: every static check, a line each when it is fine and its output when it is not.
+"""`make check`: runs every static check. Prints one line for a check that passes, the output of one that fails.
 
 .venv/bin/python -m deploy.setup.check PACKAGE...
 """
@@ -27,7 +27,7 @@ class Check:
 
 
 def checks(packages: Sequence[str]) -> list[Check]:
-    """What is checked, in order: the quick ones first."""
+    """Return all checks in order: the quick ones first."""
     scripts = Path(sysconfig.get_path("scripts"))
     ruff = str(scripts / "ruff")
     buf = str(REPOSITORY / "node_modules" / ".bin" / "buf")
@@ -41,7 +41,7 @@ def checks(packages: Sequence[str]) -> list[Check]:
 
 
 def main(packages: Sequence[str]) -> int:
-    """Run every check, also after one has failed; 1 if any failed."""
+    """Run every check, even after one has failed. Return 1 if any failed."""
     failed = False
     for check in checks(packages):
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""`make clean`: stop the local stack, delete its data and all that is generated (not .venv and node_modules).
+"""`make clean`: stops the local stack, deletes its data and all generated files (not .venv and node_modules).
 
 Standard library only.
 """
@@ -26,7 +26,7 @@ MADE = (
 
 
 def main() -> int:
-    """Clean; 1 when the stack could not be stopped, in which case nothing is deleted."""
+    """Clean up. Return 1 when the stack could not be stopped, in which case nothing is deleted."""
     python = REPOSITORY / ".venv" / "bin" / "python"
     if (REPOSITORY / ".run").is_dir() and python.exists():
         command = [str(python), "-m", "deploy.local", "destroy", "--shared"]

@@ -1,4 +1,4 @@
-"""`python -m deploy.setup.draw_stages`: draws docs/stages.svg, which stage of a payout imports which.
+"""`python -m deploy.setup.draw_stages`: draws docs/stages.svg: which stage of a payout imports which.
 
 Rows are the layers of the import-linter contract in pyproject.toml; an arrow means that at least one module of the
 upper stage imports one of the lower, and the more do, the thicker it is. The test of the docs compares the file
@@ -23,21 +23,21 @@ _PALE, _STRONG = "c8ccd4", "3b5b8c"
 
 
 def main() -> None:
-    """Writes the picture and says what is on it."""
+    """Writes the picture and prints what is on it."""
     arrows = read_arrows()
     PICTURE.write_text(draw(read_layers(), arrows), encoding="utf-8")
     print(f"{PICTURE.relative_to(ROOT)}: {len(_stages(read_layers()))} stages, {len(arrows)} arrows")
 
 
 def read_layers() -> list[list[str]]:
-    """The stages, row by row, as the contract in pyproject.toml has them."""
+    """Returns the stages, row by row, as the contract in pyproject.toml has them."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (contract,) = (each for each in settings["tool"]["importlinter"]["contracts"] if each["name"] == _CONTRACT)
     return [[stage.strip() for stage in row.split("|")] for row in contract["layers"]]
 
 
 def read_arrows() -> Counter[tuple[str, str]]:
-    """Pairs of stages of which the first imports the second, with the number of imports."""
+    """Returns pairs of stages of which the first imports the second, with the number of imports."""
     graph = grimp.build_graph("payout_service")
     arrows: Counter[tuple[str, str]] = Counter()
     for importer in graph.find_descendants(_PACKAGE):
@@ -50,7 +50,7 @@ def read_arrows() -> Counter[tuple[str, str]]:
 
 
 def draw(layers: Sequence[Sequence[str]], arrows: Counter[tuple[str, str]]) -> str:
-    """An SVG."""
+    """Returns the picture as SVG."""
     places = {
         stage: _place(layers, row, column)
         for row, names in enumerate(layers)
@@ -78,7 +78,7 @@ def _stages(layers: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _place(layers: Sequence[Sequence[str]], row: int, column: int) -> tuple[float, float]:
-    """The middle of a box. Single boxes step aside by turns, so that arrows past them can be seen."""
+    """Returns the middle of a box. Single boxes step aside by turns, so that arrows past them can be seen."""
     count = len(layers[row])
     if count > 1:
         return _WIDTH * (2 * column + 1) / (2 * count), (row + 0.5) * _ROW

@@ -1,4 +1,4 @@
-"""Generate the protocol code from protos/: `wire` with grpcio-tools, `typed` with betterproto2.
+"""Generates the protocol code from protos/: `wire` with grpcio-tools, `typed` with betterproto2.
 
     .venv/bin/python deploy/setup/generate_protos.py [--protos DIR] [--out DIR]
 
@@ -32,7 +32,7 @@ class GenerationError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the script; the process's exit status."""
+    """Run the script. Return the process's exit status."""
     parser = argparse.ArgumentParser(description="Generate the protocol code from protos/.")
     parser.add_argument("--protos", type=Path, default=REPOSITORY / "protos", help="folder of the definitions")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "libs" / "protogen", help="where to generate")
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def generate(protos: Path, out: Path) -> list[str]:
-    """Generate ``out/wire`` and ``out/typed``; the names of those that have changed.
+    """Generate ``out/wire`` and ``out/typed``. Return the names of those that have changed.
 
     Raises GenerationError, after which ``out`` is as it was.
     """
@@ -95,7 +95,7 @@ def _protoc(protos: Path, sources: Sequence[str], outputs: Sequence[str]) -> Non
 
 
 def _replace(old: Path, new: Path, scratch: Path) -> bool:
-    """Put ``new`` where ``old`` is; False, and nothing touched, when they are the same."""
+    """Put ``new`` where ``old`` is. Return False, and touch nothing, when they are the same."""
     if old.is_dir() and _contents(old) == _contents(new):
         same = all(filecmp.cmp(old / name, new / name, shallow=False) for name in _contents(new))
         if same:

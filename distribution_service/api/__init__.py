@@ -1,1 +1,1 @@
-"""gRPC servicer, event consumers, watches."""
+"""Receives gRPC calls and events, hands them to the use cases, and streams changes to watchers."""

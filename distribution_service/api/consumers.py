@@ -1,4 +1,4 @@
-"""Events of other services: read strictly, handed to a use case."""
+"""Reads the events of other services strictly and hands each to its use case."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""Reads what is particular to this service's requests."""
+"""Parses the requests of DistributionService: terms, rules, page tokens."""
 
 from datetime import datetime
 from uuid import UUID
@@ -30,7 +30,7 @@ def _decimal_amount(amount: amount_pb2.AmountInput) -> DecimalAmount | None:
 
 
 def list_scope(asset_id: UUID | None) -> str:
-    """What a page token of ListDistributions is bound to: the method and its filter."""
+    """Returns the scope of a page token of ListDistributions: the method and its filter."""
     return f"ListDistributions/{asset_id or ''}"
 
 

@@ -1,4 +1,4 @@
-"""DistributionService over gRPC: reads the request, calls the use case, shows the result."""
+"""The gRPC servicer of DistributionService: reads requests, calls use cases, writes answers."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -16,7 +16,7 @@ from libs.grpc_kit.requests import next_page_token, parse_page, parse_request_ke
 
 
 class DistributionServicer(pb_grpc.DistributionServiceServicer):
-    """See the proto for what each method promises."""
+    """Answers the RPCs of DistributionService; protos/ says what each of them promises."""
 
     def __init__(
         self,
@@ -29,7 +29,6 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
         self._watches = watches
 
     async def CreateDistribution(self, request: pb.CreateDistributionRequest, context: Context) -> pb.Distribution:
-        """See the proto."""
         command = CreateDistributionCommand(
             key=parse_request_key(request, "CreateDistribution"),
             asset_id=parse_resource_name(request.asset, "assets", "asset"),
@@ -39,14 +38,12 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
         return distribution_message(await self._create_distribution(command))
 
     async def GetDistribution(self, request: pb.GetDistributionRequest, context: Context) -> pb.Distribution:
-        """See the proto."""
         distribution_id = parse_resource_name(request.name, "distributions", "name")
         return distribution_message(await self._queries.get(distribution_id))
 
     async def ListDistributions(
         self, request: pb.ListDistributionsRequest, context: Context
     ) -> pb.ListDistributionsResponse:
-        """See the proto."""
         asset_id = parse_resource_name(request.asset, "assets", "asset") if request.asset else None
         scope = list_scope(asset_id)
         page = parse_page(request, scope)
@@ -62,16 +59,13 @@ class DistributionServicer(pb_grpc.DistributionServiceServicer):
     async def PreviewDistribution(
         self, request: pb.PreviewDistributionRequest, context: Context
     ) -> pb.PreviewDistributionResponse:
-        """See the proto."""
         asset_id = parse_resource_name(request.asset, "assets", "asset")
         return preview_message(await self._queries.preview(asset_id, parse_written_terms(request.terms)))
 
     async def WatchDistribution(
         self, request: pb.WatchDistributionRequest, context: Context
     ) -> AsyncIterator[pb.WatchDistributionResponse]:
-        """See the proto.
-
-        Ends with OK after COMPLETED, CANCELLED and FAILED, and also after INCOMPLETE and DEFERRED: nothing more
+        """Ends with OK after COMPLETED, CANCELLED and FAILED, and also after INCOMPLETE and DEFERRED: nothing more
         happens soon by itself then, an operator or a later payout is needed. It goes on in PAUSED: what has left
         is still being settled. Changes that follow each other faster than they are read are sent as one.
         """

@@ -1,4 +1,4 @@
-"""Streams of a distribution's changes, fed by one query for all of them."""
+"""Streams the changes of distributions to watchers. One query finds the changes for all of them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -92,13 +92,13 @@ class _Watch:
         self._woken = asyncio.Event()
 
     def offer(self, distribution: Distribution) -> None:
-        """Here is a version; ignored when it was sent already."""
+        """Offers a version. It is ignored when it was sent already."""
         if distribution.version > self.seen_version:
             self._newest = distribution
             self._woken.set()
 
     def stop(self) -> None:
-        """No more."""
+        """Ends the stream."""
         self._stopping = True
         self._woken.set()
 

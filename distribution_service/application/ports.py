@@ -1,4 +1,4 @@
-"""What the use cases need of the outside."""
+"""The ports of the use cases: repositories, readers and payout_service."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

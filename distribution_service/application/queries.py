@@ -1,4 +1,4 @@
-"""Reads."""
+"""Answers questions about distributions, and previews new ones, without changing anything."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What both creating and previewing do first: know the asset, and read decimal amounts in its payment token."""
+"""Checks terms as a caller wrote them, and converts them to the payment token, for creating and previewing."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID

@@ -1,1 +1,1 @@
-"""Distributions, their states and what changes them. Imports nothing but the standard library."""
+"""The rules for distributions. Imports the standard library only."""

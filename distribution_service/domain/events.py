@@ -1,4 +1,4 @@
-"""What happened to a distribution that others may want to know. The aggregate of that version is the content."""
+"""The events of a distribution. Each carries the distribution in the version that caused it."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class DistributionReleased:
-    """It may be paid."""
+    """The distribution may be paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class DistributionCompleted:
 
 @dataclass(frozen=True, slots=True)
 class DistributionIncomplete:
-    """Some payees failed; an operator is needed."""
+    """Some payees could not be paid. An operator is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class DistributionCancelled:
 
 @dataclass(frozen=True, slots=True)
 class DistributionDeferred:
-    """Everybody is paid but those whose payment is below the minimum; theirs are made later."""
+    """Everybody is paid except those below the minimum, who are paid later."""
 
 
 DomainEvent: TypeAlias = (

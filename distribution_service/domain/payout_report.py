@@ -1,4 +1,4 @@
-"""What payout_service tells about the payout of a distribution."""
+"""The state of a distribution's payout, as payout_service reports it."""
 
 from dataclasses import dataclass, fields
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""States of a distribution, and the one table of the changes that are legal."""
+"""The states of a distribution, and the one table of legal changes between them."""
 
 from collections.abc import Mapping
 from enum import StrEnum

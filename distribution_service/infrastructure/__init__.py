@@ -1,1 +1,1 @@
-"""Adapters of the ports: PostgreSQL, payout_service, and the mapping to protobuf."""
+"""Implements the ports of distribution_service: PostgreSQL and the client of payout_service."""

@@ -1,4 +1,4 @@
-"""AssetRepository on PostgreSQL."""
+"""Stores the local copy of assets in PostgreSQL."""
 
 from uuid import UUID
 
@@ -19,7 +19,6 @@ class SqlAssetRepository:
         self._connection = connection
 
     async def find(self, asset_id: UUID) -> KnownAsset | None:
-        """See the port."""
         statement = select(known_assets).where(known_assets.c.asset_id == asset_id)
         row = (await self._connection.execute(statement)).one_or_none()
         if row is None:
@@ -36,7 +35,7 @@ class SqlAssetRepository:
         )
 
     async def keep_if_newer(self, asset: KnownAsset) -> bool:
-        """See the port. The guard is in the statement, so it holds whoever else writes at the same time."""
+        """The guard is in the statement, so it holds whoever else writes at the same time."""
         content = {
             "version": asset.version,
             "chain_id": asset.chain_id,

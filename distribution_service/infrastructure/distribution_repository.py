@@ -1,4 +1,4 @@
-"""DistributionRepository and DistributionReader on PostgreSQL."""
+"""Stores and reads distributions in PostgreSQL."""
 
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
@@ -33,22 +33,19 @@ class SqlDistributionRepository:
         self._add_event = add_event
 
     async def add(self, distribution: Distribution) -> None:
-        """See the port."""
         await self._connection.execute(insert(distributions).values(**all_values(distribution)))
         self._add_recorded_events(distribution)
 
     async def find(self, distribution_id: UUID) -> Distribution | None:
-        """See the port."""
         return await _find(self._connection, distribution_id)
 
     async def find_for_update(self, distribution_id: UUID) -> Distribution | None:
-        """See the port. The lock makes the outbox's order the order of commits of this distribution."""
+        """The lock makes the outbox's order the order of commits of this distribution."""
         statement = select(distributions).where(distributions.c.distribution_id == distribution_id)
         row = (await self._connection.execute(statement.with_for_update())).one_or_none()
         return distribution_of(row) if row else None
 
     async def update(self, distribution: Distribution) -> None:
-        """See the port."""
         statement = (
             update(distributions)
             .where(distributions.c.distribution_id == distribution.distribution_id)
@@ -70,12 +67,11 @@ class SqlDistributionReader:
         self._engine = engine
 
     async def find(self, distribution_id: UUID) -> Distribution | None:
-        """See the port."""
         async with self._engine.connect() as connection:
             return await _find(connection, distribution_id)
 
     async def page(self, asset_id: UUID | None, after: ListPosition | None, limit: int) -> Sequence[Distribution]:
-        """See the port. Keyset pagination: each page costs the same, wherever it is."""
+        """Keyset pagination: each page costs the same, wherever it is."""
         key = tuple_(distributions.c.create_time, distributions.c.distribution_id)
         statement = select(distributions).order_by(*key.clauses).limit(limit)
         if asset_id is not None:
@@ -86,7 +82,7 @@ class SqlDistributionReader:
             return [distribution_of(row) for row in (await connection.execute(statement)).all()]
 
     async def newer_than(self, versions: Mapping[UUID, int]) -> Sequence[Distribution]:
-        """See the port. One statement, however many are asked for."""
+        """One statement, however many are asked for."""
         known = (
             func.unnest(
                 bindparam("ids", list(versions), ARRAY(Uuid)),

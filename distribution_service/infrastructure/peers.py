@@ -1,4 +1,4 @@
-"""payout_service over gRPC."""
+"""The gRPC client that asks payout_service for previews."""
 
 from uuid import UUID
 
@@ -31,7 +31,7 @@ class GrpcPayoutPeer:
         self._stub = pb_grpc.PayoutServiceStub(channel)
 
     async def preview(self, asset_id: UUID, terms: PayoutTerms, *, with_amounts: bool) -> PayoutPreview:
-        """See the port. Raises ValueError when the answer is malformed.
+        """Raises ValueError when the answer is malformed.
 
         A refusal names a field as payout_service has it; the terms of our callers have the same path.
         """

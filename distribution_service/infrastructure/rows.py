@@ -1,4 +1,4 @@
-"""Rows of `distributions` to aggregates and back."""
+"""Converts rows of `distributions` to aggregates and back."""
 
 from dataclasses import asdict
 from typing import Any

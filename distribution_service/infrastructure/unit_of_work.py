@@ -1,4 +1,4 @@
-"""UnitOfWork on PostgreSQL."""
+"""The unit of work of distribution_service: one database transaction with its repositories."""
 
 from collections.abc import Callable
 

@@ -1,1 +1,1 @@
-"""Distributions as protobuf messages, for answers and for events; and what other services send."""
+"""Converts distributions to protobuf messages, for answers and events, and reads what other services send."""

@@ -1,4 +1,4 @@
-"""Recorded domain events as the outbox takes them."""
+"""Builds the events of a distribution for the outbox."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""Aggregates as the protocol shows them; used by answers and by events."""
+"""Converts distributions and previews to protobuf, for answers and events."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -37,7 +37,7 @@ def distribution_message(distribution: Distribution) -> pb.Distribution:
 
 
 def preview_message(preview: DistributionPreview) -> pb.PreviewDistributionResponse:
-    """What a distribution would pay."""
+    """Returns the message for what a distribution would pay."""
     token, payout = preview.payment_token, preview.payout
     return pb.PreviewDistributionResponse(
         total_amount=token_amount(payout.total_base_units, token),

@@ -1,1 +1,1 @@
-"""Pure types of the chain: addresses, Hedera ids, amounts. No service, no network, no framework."""
+"""Pure types of the chain: addresses, Hedera ids, amounts. They need no service, network or framework."""

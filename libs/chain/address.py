@@ -24,7 +24,7 @@ class EvmAddress:
 
     @property
     def is_long_zero(self) -> bool:
-        """True for the form of Hedera's own entities, HTS tokens among them: 12 zero bytes and a number."""
+        """True for the addresses of Hedera's own entities, such as HTS tokens: 12 zero bytes and a number."""
         return self.value.startswith("0x" + "0" * 24)
 
 

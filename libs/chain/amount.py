@@ -64,7 +64,7 @@ def format_decimal_amount(amount_base_units: int, *, decimals: int) -> str:
 
 
 def pro_rata_floor(total_base_units: BaseUnits, *, balance: TokenUnits, supply: TokenUnits) -> BaseUnits:
-    """A holder's share as the lifecycle contract computes it: floor(total x balance / supply).
+    """Returns a holder's share as the lifecycle contract computes it: floor(total x balance / supply).
 
     Rounds down; what is left over stays in the contract (docs/contract-surprises.md#8). `supply` must be
     above zero.
@@ -86,7 +86,7 @@ def _bounded(amount: int, field: str) -> int:
 
 
 def parse_percentage(text: str, field: str) -> int:
-    """A percentage with at most two decimals as basis points (hundredths of a percent).
+    """Reads a percentage with at most two decimals as basis points (hundredths of a percent).
 
     Raises AppError INVALID_PERCENTAGE naming `field`.
     """
@@ -102,11 +102,14 @@ def parse_percentage(text: str, field: str) -> int:
 
 
 def format_percentage(basis_points: int) -> str:
-    """Basis points as a percentage without trailing zeros: 1250 is `12.5`."""
+    """Writes basis points as a percentage without trailing zeros: 1250 gives `12.5`."""
     whole, hundredths = divmod(basis_points, 100)
     return f"{whole}.{hundredths:02}".rstrip("0").rstrip(".") if hundredths else str(whole)
 
 
 def percentage_of(amount_base_units: BaseUnits, basis_points: int) -> BaseUnits:
-    """That share of an amount, rounded down: never more than is there. 0 of an amount that is not positive."""
+    """Returns this share of an amount, rounded down, so never more than there is.
+
+    It is 0 for an amount that is not positive.
+    """
     return BaseUnits(max(0, amount_base_units) * basis_points // WHOLE_BASIS_POINTS)

@@ -43,7 +43,7 @@ _LONGEST_RETRY_DELAY_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """host:port of each service."""
+    """The host:port of each service."""
 
     asset: str
     distribution: str
@@ -52,7 +52,7 @@ class Endpoints:
 
 
 class MassPayoutClient:
-    """Stubs of all services on one set of channels. Use in `async with`."""
+    """A client with stubs of all services on one set of channels. Use it in `async with`."""
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
@@ -172,5 +172,5 @@ def progress_of(resource: Distribution | Payout) -> PayoutProgress:
 
 
 def _as_sync(channel: grpc.aio.Channel) -> grpc.Channel:
-    """The type that the generated stubs ask for; they only use what both kinds of channel have."""
+    """Returns the channel as the type that the generated stubs ask for. They use only what both kinds have."""
     return cast(grpc.Channel, channel)

@@ -1,1 +1,4 @@
-"""Reading an EVM chain: JSON-RPC, the ABI fragments we use, decoding. For payout and chain_sync service."""
+"""Reads an EVM chain: JSON-RPC, the ABI fragments that we use, decoding.
+
+For payout_service and chain_sync_service.
+"""

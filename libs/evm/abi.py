@@ -1,4 +1,4 @@
-"""ABI fragments as plain values: selectors, encoding, decoding. No policy."""
+"""Encodes calls and decodes answers, logs and errors of contracts, from ABI fragments held as plain values."""
 
 import re
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ _ADDRESS_PADDING = bytes(12)
 
 
 class UndecodableError(Exception):
-    """The bytes do not have the shape that the fragment tells."""
+    """The bytes do not have the shape that the fragment describes."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """A contract function: name, canonical types of its inputs and outputs."""
+    """A contract function: its name and the canonical types of its inputs and outputs."""
 
     name: str
     inputs: tuple[str, ...]
@@ -30,23 +30,23 @@ class Function:
 
     @property
     def signature(self) -> str:
-        """Canonical signature, `name(type,...)`."""
+        """The canonical signature, `name(type,...)`."""
         return f"{self.name}({','.join(self.inputs)})"
 
     @cached_property
     def selector(self) -> bytes:
-        """First 4 bytes of the signature's keccak-256."""
+        """The first 4 bytes of the signature's keccak-256."""
         return keccak(text=self.signature)[:4]
 
     def encode(self, *arguments: object) -> bytes:
-        """Calldata of a call. Raises eth_abi's EncodingError for a value outside its type."""
+        """Returns the calldata of a call. Raises eth_abi's EncodingError for a value outside its type."""
         if self.inputs == _ONE_ADDRESS and _LOWER_ADDRESS.fullmatch(str(arguments[0])):
             # As eth_abi does it, in a sixtieth of the time: holdings are read by the hundred thousand.
             return self.selector + _ADDRESS_PADDING + bytes.fromhex(str(arguments[0])[2:])
         return self.selector + encode(self.inputs, arguments)
 
     def decode(self, data: bytes) -> tuple[Any, ...]:
-        """The returned values. Raises UndecodableError, also for an empty answer."""
+        """Returns the returned values. Raises UndecodableError, also for an empty answer."""
         if self.outputs == _ONE_INTEGER and len(data) == _WORD_BYTES:
             return (int.from_bytes(data, "big"),)
         return _decode(self.outputs, data, self.name)
@@ -54,7 +54,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Event:
-    """A contract event: name, canonical types in order, and which of them are indexed."""
+    """A contract event: its name, the canonical types in order, and which of them are indexed."""
 
     name: str
     inputs: tuple[str, ...]
@@ -62,16 +62,16 @@ class Event:
 
     @property
     def signature(self) -> str:
-        """Canonical signature, `Name(type,...)`."""
+        """The canonical signature, `Name(type,...)`."""
         return f"{self.name}({','.join(self.inputs)})"
 
     @cached_property
     def topic(self) -> bytes:
-        """topic0: keccak-256 of the signature."""
+        """topic0, the keccak-256 of the signature."""
         return keccak(text=self.signature)
 
     def decode(self, topics: Sequence[bytes], data: bytes) -> tuple[Any, ...]:
-        """The event's values in their order. Raises UndecodableError for a log of another layout."""
+        """Returns the event's values in their order. Raises UndecodableError for a log of another layout."""
         expected_topics = 1 + sum(self.indexed)
         if len(topics) != expected_topics or topics[0] != self.topic:
             raise UndecodableError(f"{self.name}: a log with {len(topics)} topics has another layout")
@@ -84,23 +84,23 @@ class Event:
 
 @dataclass(frozen=True)
 class ContractError:
-    """A contract's custom error: name and canonical types."""
+    """A contract's custom error: its name and canonical types."""
 
     name: str
     inputs: tuple[str, ...]
 
     @property
     def signature(self) -> str:
-        """Canonical signature, `Name(type,...)`."""
+        """The canonical signature, `Name(type,...)`."""
         return f"{self.name}({','.join(self.inputs)})"
 
     @cached_property
     def selector(self) -> bytes:
-        """First 4 bytes of the signature's keccak-256."""
+        """The first 4 bytes of the signature's keccak-256."""
         return keccak(text=self.signature)[:4]
 
     def decode(self, data: bytes) -> tuple[Any, ...]:
-        """The error's values from revert data with its selector. Raises UndecodableError."""
+        """Returns the error's values from revert data with its selector. Raises UndecodableError."""
         return _decode(self.inputs, data[4:], self.name)
 
 

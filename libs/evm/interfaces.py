@@ -1,10 +1,13 @@
-"""The on-chain interfaces that we speak. A test compares each with a table (docs/facts-contracts.md#interface)."""
+"""The contract functions and events that we use.
+
+A test compares each with a table (docs/facts-contracts.md#interface).
+"""
 
 from libs.evm.abi import ContractError, Event, Function
 
 
 def _event(name: str, *fields: str) -> Event:
-    """An event by the canonical types of its fields, each followed by ` indexed` where it is."""
+    """Makes an event from the canonical types of its fields. ` indexed` follows the type of an indexed field."""
     types = tuple(field.removesuffix(" indexed") for field in fields)
     return Event(name, types, tuple(field.endswith(" indexed") for field in fields))
 

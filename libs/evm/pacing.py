@@ -1,4 +1,4 @@
-"""When the next request may leave: the relay's limits per method, and the back-off that HTTP 429 asks for.
+"""Delays requests to a node: keeps the relay's limits per method, and backs off after HTTP 429.
 
 Nothing in here sends or repeats a request; it only makes one wait before it is sent.
 """
@@ -17,7 +17,7 @@ _BURST_SHARE = 10
 
 
 class MustWaitError(Exception):
-    """It would have to wait longer than it may; nothing was sent."""
+    """The request would have to wait longer than it may. Nothing was sent."""
 
     def __init__(self, wait_seconds: float, why: str) -> None:
         super().__init__(f"{why}: the wait would be {wait_seconds:.1f} s")
@@ -26,7 +26,10 @@ class MustWaitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Time as this module needs it; tests own it. `monotonic` is in seconds, `jitter` gives 0 to 1."""
+    """The clock, sleep and randomness of this module, which tests replace.
+
+    `monotonic` is in seconds, `jitter` 0 to 1.
+    """
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -34,7 +37,7 @@ class Timing:
 
 
 class MethodTier(Enum):
-    """How dear a method is to a Hedera JSON-RPC relay (docs/facts-hedera.md#relay-limits)."""
+    """The price classes of methods at a Hedera JSON-RPC relay (docs/facts-hedera.md#relay-limits)."""
 
     EXPENSIVE = 1
     MODERATE = 2
@@ -46,7 +49,7 @@ _RELAXED_PREFIXES = ("net_", "web3_")
 
 
 def tier_of(method: str) -> MethodTier:
-    """The tier of a method."""
+    """Returns the tier of a method."""
     if method in _EXPENSIVE_METHODS:
         return MethodTier.EXPENSIVE
     return MethodTier.RELAXED if method.startswith(_RELAXED_PREFIXES) else MethodTier.MODERATE
@@ -54,7 +57,7 @@ def tier_of(method: str) -> MethodTier:
 
 @dataclass(frozen=True, slots=True)
 class TierLimits:
-    """Calls a minute, per method of the tier. The defaults are the relay's own."""
+    """The calls per minute for each method of a tier. The defaults are the relay's own."""
 
     _: KW_ONLY
     expensive: int = 100
@@ -62,7 +65,7 @@ class TierLimits:
     relaxed: int = 1_600
 
     def of(self, tier: MethodTier) -> int:
-        """The limit of a tier, in calls a minute."""
+        """Returns the limit of a tier, in calls a minute."""
         return {
             MethodTier.EXPENSIVE: self.expensive,
             MethodTier.MODERATE: self.moderate,
@@ -71,7 +74,7 @@ class TierLimits:
 
 
 class TokenBucket:
-    """Lets through at most `calls_per_minute` (2 or more) in any minute; who takes more than there is waits."""
+    """Lets through at most `calls_per_minute` (2 or more) in any minute. Calls beyond that wait."""
 
     def __init__(self, calls_per_minute: int, timing: Timing) -> None:
         self.burst = max(1, calls_per_minute // _BURST_SHARE)
@@ -83,7 +86,7 @@ class TokenBucket:
         self._counted_at_seconds = timing.monotonic()
 
     async def take(self, calls: int, longest_wait_seconds: float) -> None:
-        """Returns when this many calls may leave, in the order of asking.
+        """Waits until this many calls may leave, in the order of asking.
 
         Raises MustWaitError, and takes nothing, if that is later than the longest wait; ValueError for more
         calls than the burst, which would break the limit however long they waited.
@@ -103,8 +106,9 @@ class TokenBucket:
 
 
 class MethodPacing:
-    """One bucket per method, as wide as its tier: the relay counts per address and method, so that a run of
-    reads does not hold up a transaction. Processes behind one address have to share the limits out.
+    """Paces each method by its own bucket, as the relay counts per address and method.
+
+    A run of reads does not hold up a transaction. Processes behind one address have to share the limits out.
     """
 
     def __init__(
@@ -116,11 +120,11 @@ class MethodPacing:
         self._buckets: dict[str, TokenBucket] = {}
 
     def most_at_once(self, method: str) -> int:
-        """How many calls of a method one batch may hold."""
+        """Returns how many calls of a method one batch may hold."""
         return self._bucket(method).burst
 
     async def take(self, method: str, calls: int) -> None:
-        """Returns when the calls may leave. Raises MustWaitError, and ValueError for more than `most_at_once`."""
+        """Waits until the calls may leave. Raises MustWaitError, and ValueError for more than `most_at_once`."""
         await self._bucket(method).take(calls, self._longest_wait_seconds)
 
     def _bucket(self, method: str) -> TokenBucket:
@@ -130,7 +134,7 @@ class MethodPacing:
 
 
 class Backoff:
-    """Holds all requests to a node after it has said that there were too many.
+    """Holds all requests to a node after it answered that there were too many.
 
     As long as the node says (Retry-After), else 1 s, doubled with each refusal up to a minute, less up to half
     of it by chance, so that several clients do not come back together.
@@ -147,7 +151,10 @@ class Backoff:
         self._next_seconds = self._FIRST_SECONDS
 
     def refused(self, retry_after: str | None) -> None:
-        """The node refused a request as one too many; `retry_after` is the header, read in its seconds form."""
+        """Records that the node refused a request as one too many.
+
+        `retry_after` is the header in its seconds form.
+        """
         now = self._timing.monotonic()
         if now < self._held_until_seconds and retry_after is None:
             # Sent before the hold began: it says nothing new.
@@ -161,12 +168,15 @@ class Backoff:
         self._held_until_seconds = max(self._held_until_seconds, now + hold_seconds)
 
     def answered(self) -> None:
-        """The node answered a request: the next refusal begins with a short hold again."""
+        """Records that the node answered a request. The next refusal begins with a short hold again."""
         if self._timing.monotonic() >= self._held_until_seconds:
             self._next_seconds = self._FIRST_SECONDS
 
     async def wait(self, longest_wait_seconds: float) -> None:
-        """Returns when there is no hold. Raises MustWaitError as soon as that is later than the longest wait."""
+        """Waits until there is no hold.
+
+        Raises MustWaitError at once if that takes longer than the longest wait.
+        """
         deadline = self._timing.monotonic() + longest_wait_seconds
         # The hold may have grown meanwhile, up to the deadline.
         while (now := self._timing.monotonic()) < self._held_until_seconds:
@@ -176,6 +186,6 @@ class Backoff:
 
 
 def _told_seconds(retry_after: str | None) -> int:
-    """Seconds of a Retry-After header; 0 where there is none, or a date."""
+    """Returns the seconds of a Retry-After header; 0 if there is none, or if it is a date."""
     text = (retry_after or "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

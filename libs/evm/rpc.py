@@ -1,4 +1,4 @@
-"""JSON-RPC to an EVM node: what it answered, or one of three kinds of error."""
+"""A JSON-RPC client for an EVM node. A request returns the node's answer or raises one of three kinds of error."""
 
 import asyncio
 import itertools
@@ -23,14 +23,14 @@ _TOO_MANY_REQUESTS_CODE = -32605
 
 
 class RpcUnavailableError(AppError):
-    """The node did not answer, or answered that it is overloaded. Whether it acted on the request is unknown."""
+    """The node did not answer, or is overloaded. It is unknown whether it acted on the request."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.CHAIN_UNAVAILABLE, message)
 
 
 class RpcRefusedError(Exception):
-    """The node answered with a JSON-RPC error. Its message comes from outside: never trust its wording alone."""
+    """The node answered with a JSON-RPC error. Its message comes from outside: never rely on its wording alone."""
 
     def __init__(self, code: int, message: str, data: bytes) -> None:
         super().__init__(f"{message} ({code})")
@@ -40,24 +40,24 @@ class RpcRefusedError(Exception):
 
 
 class AnswerTooLargeError(RpcRefusedError):
-    """The answer has more bytes than were to be read; what was read of it is dropped."""
+    """The answer has more bytes than allowed. What was read of it is dropped."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(0, f"the answer has more than {max_bytes} bytes", b"")
 
 
 class CallRevertedError(RpcRefusedError):
-    """A simulated call reverted; `data` is the revert data, `reason` its name as far as we know it."""
+    """A simulated call reverted. `data` is the revert data, `reason` its name as far as we know it."""
 
     @property
     def reason(self) -> str:
-        """The contract error's name and values, or the bare selector."""
+        """The contract error's name and values, or only the selector."""
         return describe_revert(self.data)
 
 
 @dataclass(frozen=True, slots=True)
 class BlockHeader:
-    """What we need of a block."""
+    """The fields of a block that we need."""
 
     number: BlockNumber
     hash: str
@@ -68,7 +68,7 @@ class BlockHeader:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A log entry, addresses and hashes in lower case."""
+    """A log entry; addresses and hashes in lower case."""
 
     address: str
     topics: tuple[bytes, ...]
@@ -80,7 +80,7 @@ class Log:
 
 
 class JsonRpc:
-    """A node. Every request has a timeout; nothing is retried in here, the engine decides that.
+    """A client of one node. Every request has a timeout. It retries nothing: the engine decides that.
 
     `max_concurrency` bounds the requests under way; `batch_size` how many calls share one HTTP request (1 for
     nodes that refuse batches). `pacing` keeps to a relay's limits. After HTTP 429 all requests wait as long as
@@ -113,13 +113,13 @@ class JsonRpc:
             await self._session.close()
 
     async def request(self, method: str, *parameters: object) -> Any:
-        """The result of one call. Raises RpcUnavailableError, RpcRefusedError or CallRevertedError."""
+        """Returns the result of one call. Raises RpcUnavailableError, RpcRefusedError or CallRevertedError."""
         return await self._request_one(method, parameters, allow_reverts=False)
 
     async def request_many(
         self, method: str, parameters: Sequence[Sequence[object]], *, allow_reverts: bool = False
     ) -> list[Any]:
-        """The results of many calls of one method, in order. Raises as `request`, for the first that fails.
+        """Returns the results of many calls of one method, in order. Raises as `request`, for the first failure.
 
         With `allow_reverts` a call that reverts has the result None.
         """
@@ -140,7 +140,7 @@ class JsonRpc:
     async def call(
         self, to: str, function: Function, *arguments: object, block: str = "latest"
     ) -> tuple[Any, ...]:
-        """The decoded answer of a contract function.
+        """Returns the decoded answer of a contract function.
 
         Raises RpcUnavailableError, CallRevertedError, RpcRefusedError, and UndecodableError where there is no
         such function.
@@ -152,46 +152,49 @@ class JsonRpc:
     async def call_many(
         self, to: str, function: Function, arguments: Sequence[Sequence[object]], block: str
     ) -> list[tuple[Any, ...]]:
-        """Decoded answers of one function for many arguments, in order, at one block. Raises as `call`."""
+        """Returns decoded answers of one function for many arguments, in order, at one block. Raises as `call`."""
         parameters = [({"to": to, "data": "0x" + function.encode(*each).hex()}, block) for each in arguments]
         answers = await self.request_many("eth_call", parameters)
         return [function.decode(_bytes(answer, function.name)) for answer in answers]
 
     async def chain_id(self) -> int:
-        """EIP-155 id that the node tells."""
+        """Returns the EIP-155 id that the node reports."""
         return quantity(await self.request("eth_chainId"))
 
     async def block(self, number: BlockNumber | str) -> BlockHeader | None:
-        """A block by number or tag; None where the node has none."""
+        """Returns a block by number or tag; None if the node has none."""
         tag = number if isinstance(number, str) else hex(number)
         answer = await self.request("eth_getBlockByNumber", tag, False)
         return _block_header(answer) if answer else None
 
     async def blocks(self, numbers: Sequence[BlockNumber]) -> list[BlockHeader | None]:
-        """Blocks by number, in order; None where the node has none."""
+        """Returns blocks by number, in order; None where the node has none."""
         answers = await self.request_many("eth_getBlockByNumber", [(hex(number), False) for number in numbers])
         return [_block_header(answer) if answer else None for answer in answers]
 
     async def latest_block(self) -> BlockHeader:
-        """The newest block. Raises RpcUnavailableError when the node has none."""
+        """Returns the newest block. Raises RpcUnavailableError when the node has none."""
         block = await self.block("latest")
         if block is None:
             raise RpcUnavailableError("the node has no latest block")
         return block
 
     async def code(self, address: str) -> bytes:
-        """Code of a contract; empty where there is none."""
+        """Returns the code of a contract; empty where there is none."""
         return _bytes(await self.request("eth_getCode", address, "latest"), "eth_getCode")
 
     async def eth_call_many(self, parameters: Sequence[Sequence[object]]) -> list[bytes | None]:
-        """Raw answers of calls, in order; None for one that reverts. Raises as `request` but for reverts."""
+        """Returns raw answers of calls, in order; None for one that reverts.
+
+        Raises as `request` but for reverts.
+        """
         answers = await self.request_many("eth_call", parameters, allow_reverts=True)
         return [None if answer is None else _bytes(answer, "eth_call") for answer in answers]
 
     async def logs(
         self, address: str, topics: Sequence[object], *, from_block: BlockNumber, to_block: BlockNumber
     ) -> list[Log]:
-        """Logs of a contract in a range of blocks, both ends included, ordered by block and index."""
+        """Returns a contract's logs in a range of blocks, both ends included, in order of block and index."""
         return await self.logs_of_many([address], topics, from_block=from_block, to_block=to_block)
 
     async def logs_of_many(
@@ -203,7 +206,10 @@ class JsonRpc:
         to_block: BlockNumber,
         max_bytes: int | None = None,
     ) -> list[Log]:
-        """Logs of any of these contracts, as `logs`. Also raises AnswerTooLargeError; None: however large."""
+        """Returns the logs of any of these contracts, as `logs`.
+
+        Also raises AnswerTooLargeError, unless the limit is None.
+        """
         wanted = {
             "address": addresses[0] if len(addresses) == 1 else list(addresses),
             "topics": topics,
@@ -267,7 +273,7 @@ class JsonRpc:
         return answer
 
     async def _wait_for_turn(self, body: dict[str, Any] | list[dict[str, Any]]) -> None:
-        """Waits until the request may leave. Raises RpcUnavailableError when that is too late; nothing is sent."""
+        """Waits until the request may leave. Raises RpcUnavailableError if that is too late; nothing is sent."""
         calls = body if isinstance(body, list) else [body]
         try:
             if self._pacing is not None:
@@ -278,7 +284,7 @@ class JsonRpc:
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int | None) -> bytes:
-    """The whole body. Raises AnswerTooLargeError as soon as it is longer, however much more would come."""
+    """Returns the whole body. Raises AnswerTooLargeError as soon as it is longer than allowed."""
     if max_bytes is None:
         return await response.read()
     read = bytearray()
@@ -290,7 +296,7 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int | None) -> byte
 
 
 def describe_revert(data: bytes) -> str:
-    """Names revert data: the error with its values where we know it, else its selector."""
+    """Describes revert data: the error with its values if we know it, otherwise its selector."""
     if len(data) < 4:
         return "reverted without a reason"
     known = KNOWN_ERRORS.get(data[:4]) or PAYMENT_TOKEN_ERRORS.get(data[:4])
@@ -305,7 +311,7 @@ def describe_revert(data: bytes) -> str:
 
 
 def quantity(answer: object) -> int:
-    """A JSON-RPC quantity. Raises RpcUnavailableError for anything else."""
+    """Reads a JSON-RPC quantity. Raises RpcUnavailableError for anything else."""
     if isinstance(answer, str):
         try:
             return int(answer, 16)
@@ -315,7 +321,7 @@ def quantity(answer: object) -> int:
 
 
 def parse_log(entry: dict[str, Any]) -> Log:
-    """A log as the node tells it. Raises RpcUnavailableError when a part is missing."""
+    """Reads a log from the node's answer. Raises RpcUnavailableError when a part is missing."""
     try:
         return Log(
             address=entry["address"].lower(),
@@ -363,7 +369,7 @@ def _result_or_revert(answer: dict[str, Any], method: str, allow_reverts: bool) 
 
 
 def _revert_data(data: object) -> bytes:
-    """Revert data as nodes wrap it: a hex string, or one inside an object."""
+    """Reads revert data in the forms that nodes use: a hex string, or one inside an object."""
     if isinstance(data, dict):
         data = data.get("data")
     if isinstance(data, str) and data.startswith("0x"):

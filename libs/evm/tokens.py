@@ -1,4 +1,4 @@
-"""What tokens tell of themselves: one dull typed function per question."""
+"""Asks tokens for their metadata and balances: one typed function per question."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ _NO_CONTRACT = "0x000000000000000000000000000000000000dEaD"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityTokenMetadata:
-    """Answer of getERC20Metadata()."""
+    """The answer of getERC20Metadata()."""
 
     name: str
     symbol: str
@@ -23,7 +23,7 @@ class SecurityTokenMetadata:
 
 
 async def security_token_metadata(rpc: JsonRpc, token: str, block: str) -> SecurityTokenMetadata | None:
-    """Metadata of a security token; None when the contract is not one. Raises RpcUnavailableError."""
+    """Returns a security token's metadata; None when the contract is not one. Raises RpcUnavailableError."""
     answer = await try_call(rpc, token, interfaces.GET_ERC20_METADATA, block=block)
     if answer is None:
         return None
@@ -36,7 +36,7 @@ async def security_token_metadata(rpc: JsonRpc, token: str, block: str) -> Secur
 async def try_call(
     rpc: JsonRpc, contract: str, function: Function, *arguments: object, block: str
 ) -> tuple[Any, ...] | None:
-    """The decoded answer of a function that a contract may not have; None when it has none.
+    """Returns the decoded answer of a function that a contract may not have; None when it has not.
 
     Raises RpcUnavailableError. A node that refuses the call without saying that it reverted is asked another
     question about the same block: if it answers that, the refusal was about the contract.
@@ -54,6 +54,6 @@ async def try_call(
 
 
 async def erc20_balance(rpc: JsonRpc, token: str, account: str, block: str = "latest") -> int:
-    """Balance of an ERC-20 token in base units. Raises as JsonRpc.call."""
+    """Returns the balance of an ERC-20 token in base units. Raises as JsonRpc.call."""
     (balance,) = await rpc.call(token, interfaces.BALANCE_OF, account, block=block)
     return int(balance)

@@ -1,1 +1,1 @@
-"""What every gRPC server of ours needs: assembly, errors, caller, pages, names."""
+"""What every gRPC server of ours needs: errors, callers, pages, names."""

@@ -1,4 +1,4 @@
-"""Accounts as callers write them and as answers show them."""
+"""Parses accounts that callers write, and formats accounts for answers."""
 
 import re
 from functools import lru_cache
@@ -14,7 +14,7 @@ _ZERO = "0x" + "0" * 40
 
 
 def parse_evm_account(text: str, field: str) -> EvmAddress:
-    """Reads an account where only the EVM notation can be resolved.
+    """Reads an account where a Hedera id cannot be resolved. Only the EVM notation is accepted.
 
     Mixed case must carry a right EIP-55 checksum. Raises AppError, naming `field`: REQUIRED_FIELD_MISSING for
     an empty text, HEDERA_ID_NEEDS_MIRROR_NODE for a well-formed Hedera id (its EVM address may be an alias
@@ -44,7 +44,7 @@ def parse_evm_account(text: str, field: str) -> EvmAddress:
 
 
 def checksummed(address: EvmAddress | str) -> str:
-    """EIP-55 spelling of an address: a digit is upper case where the keccak-256 of the digits has 8 or more."""
+    """Returns an address in EIP-55: a digit is upper case where the keccak-256 of the digits has 8 or more."""
     return _checksummed(str(address))
 
 
@@ -59,5 +59,5 @@ def _checksummed(address: str) -> str:
 
 
 def account_message(address: EvmAddress | str) -> address_pb2.AccountAddress:
-    """An account as answers and events show it."""
+    """Returns the message for an account, as answers and events show it."""
     return address_pb2.AccountAddress(evm_address=checksummed(address))

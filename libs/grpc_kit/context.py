@@ -1,4 +1,4 @@
-"""The type of a call's context, which grpc declares as generic only for type checkers."""
+"""The type of the context of a gRPC call. grpc declares it as generic only for type checkers."""
 
 from typing import Any, TypeAlias
 

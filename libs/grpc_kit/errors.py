@@ -1,4 +1,7 @@
-"""The one place where our errors become gRPC statuses, and a peer's statuses become our errors."""
+"""Converts our errors to gRPC statuses, and the statuses of other services to our errors.
+
+No other module does this.
+"""
 
 import logging
 
@@ -15,7 +18,9 @@ _log = logging.getLogger(__name__)
 
 
 def as_app_error(error: BaseException, method: str) -> AppError:
-    """What a caller is told of an error: itself when it is ours, else UNAVAILABLE or INTERNAL without details."""
+    """Returns the error that a caller may see: ours as it is, others as UNAVAILABLE or INTERNAL without
+    details.
+    """
     if isinstance(error, AppError):
         return error
     if is_database_unavailable(error):
@@ -26,7 +31,7 @@ def as_app_error(error: BaseException, method: str) -> AppError:
 
 
 def to_status(error: AppError) -> grpc.Status:
-    """A rich status: ErrorInfo always, BadRequest or PreconditionFailure where they fit (AIP-193)."""
+    """Returns a rich status with ErrorInfo, and BadRequest or PreconditionFailure where they fit (AIP-193)."""
     info = error_details_pb2.ErrorInfo(
         reason=error.reason.value, domain=ERROR_DOMAIN, metadata=dict(error.metadata or {})
     )
@@ -49,7 +54,7 @@ def to_status(error: AppError) -> grpc.Status:
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError, peer: str) -> AppError:
-    """A peer's refusal as our error, with its reason; PEER_UNAVAILABLE when the peer did not get to decide."""
+    """Returns another service's refusal as our error with its reason; PEER_UNAVAILABLE if it did not decide."""
     status = rpc_status.from_call(error)
     for detail in status.details if status else ():
         info = error_details_pb2.ErrorInfo()

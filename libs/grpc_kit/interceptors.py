@@ -1,4 +1,4 @@
-"""What happens around every call: the caller is set, errors become rich statuses."""
+"""Wraps every gRPC call: sets the caller, and turns errors into rich statuses."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias, cast
@@ -14,14 +14,14 @@ StreamBehaviour = Callable[..., AsyncIterator[Any]]
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Turns exceptions into statuses. Nothing unexpected leaves the process but INTERNAL without details."""
+    """Turns exceptions into statuses. An unexpected one leaves the process as INTERNAL without details."""
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
-        """Wraps unary and server-streaming methods; we have no others."""
+        """Wraps unary and server-streaming methods. We have no others."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None:

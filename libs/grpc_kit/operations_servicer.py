@@ -1,4 +1,4 @@
-"""OperationsService, the same in all four services."""
+"""The gRPC servicer of OperationsService, which is the same in all four services."""
 
 import logging
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ _SCOPE = "ListDeadLetters"
 
 
 class OperationsServicer(pb_grpc.OperationsServiceServicer):
-    """Dead letters and replays of one service."""
+    """Lists and replays the dead letters of one service, and replays its outbox."""
 
     def __init__(self, dead_letters: DeadLetters, engine: AsyncEngine, shared: SharedTables) -> None:
         self._dead_letters = dead_letters
@@ -29,7 +29,6 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
     async def ListDeadLetters(
         self, request: pb.ListDeadLettersRequest, context: Context
     ) -> pb.ListDeadLettersResponse:
-        """See the proto."""
         size, after = parse_number_page(request, _SCOPE)
         letters = await self._dead_letters.page(after_sequence=after, limit=size + 1)
         has_more = len(letters) > size
@@ -42,7 +41,6 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
     async def ReplayDeadLetters(
         self, request: pb.ReplayDeadLettersRequest, context: Context
     ) -> pb.ReplayDeadLettersResponse:
-        """See the proto."""
         key = parse_request_key(request, "ReplayDeadLetters")
         replayed, failed = await self._dead_letters.replay(request.stream_sequences)
         _log.info(
@@ -55,7 +53,6 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
         return pb.ReplayDeadLettersResponse(replayed_count=replayed, failed_count=failed)
 
     async def ReplayOutbox(self, request: pb.ReplayOutboxRequest, context: Context) -> pb.ReplayOutboxResponse:
-        """See the proto."""
         key = parse_request_key(request, "ReplayOutbox")
         from_time = datetime.min.replace(tzinfo=UTC)
         if request.HasField("from_time"):

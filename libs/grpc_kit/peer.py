@@ -1,4 +1,4 @@
-"""Calls to the other services."""
+"""Opens channels to the other services and calls them."""
 
 from collections.abc import Awaitable
 from typing import TypeVar
@@ -17,12 +17,12 @@ _OPTIONS = [
 
 
 def open_channel(address: str) -> grpc.aio.Channel:
-    """A channel to a peer; it connects when it is first used and reconnects by itself."""
+    """Opens a channel to another service. It connects at its first use and reconnects by itself."""
     return grpc.aio.insecure_channel(address, options=_OPTIONS)
 
 
 async def call_peer(call: Awaitable[Response], peer: str) -> Response:
-    """Awaits a call. Raises AppError: the peer's own reason, or PEER_UNAVAILABLE."""
+    """Awaits a call. Raises AppError with the other service's reason, or PEER_UNAVAILABLE."""
     try:
         return await call
     except grpc.aio.AioRpcError as error:

@@ -1,4 +1,4 @@
-"""Reads what is common to requests: names, ids, pages."""
+"""Parses what requests have in common: names, ids, pages."""
 
 import base64
 import binascii
@@ -25,18 +25,18 @@ class PagedRequest(Protocol):
 
     @property
     def page_size(self) -> int:
-        """At most this many; 0 for the default."""
+        """The largest number of entries on a page; 0 for the default."""
         ...
 
     @property
     def page_token(self) -> str:
-        """Where to go on; empty for the start."""
+        """The token of the page to continue with; empty for the first."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page that is asked for: its size, and the key behind which it begins (None for the first)."""
+    """A request for a page: its size, and the key behind which it begins (None for the first)."""
 
     size: int
     after: str | None
@@ -50,7 +50,7 @@ def require(value: str, field: str) -> str:
 
 
 def parse_resource_name(name: str, collection: str, field: str) -> UUID:
-    """The id in `collection/{uuid}`. Raises AppError REQUIRED_FIELD_MISSING or INVALID_RESOURCE_NAME."""
+    """Returns the id from `collection/{uuid}`. Raises AppError REQUIRED_FIELD_MISSING or INVALID_RESOURCE_NAME."""
     require(name, field)
     prefix, _, identifier = name.partition("/")
     uuid = _parse_uuid(identifier)
@@ -62,7 +62,7 @@ def parse_resource_name(name: str, collection: str, field: str) -> UUID:
 
 
 def parse_request_key(request: Message, method: str) -> RequestKey:
-    """The identity of a mutating call, from its `request_id` and a hash of the rest.
+    """Returns the identity of a changing call, from its `request_id` and a hash of the rest.
 
     Raises AppError INVALID_REQUEST_ID when the id is missing or no UUID.
     """
@@ -80,7 +80,7 @@ def parse_request_key(request: Message, method: str) -> RequestKey:
 
 
 def parse_page(request: PagedRequest, scope: str) -> Page:
-    """The page that is asked for. A token is good only for the `scope` (method and parent) that gave it.
+    """Returns the requested page. A token is valid only for the `scope` (method and parent) that gave it.
 
     Raises AppError INVALID_PAGE_SIZE or INVALID_PAGE_TOKEN.
     """
@@ -91,7 +91,10 @@ def parse_page(request: PagedRequest, scope: str) -> Page:
 
 
 def parse_number_page(request: PagedRequest, scope: str) -> tuple[int, int]:
-    """Like `parse_page` for lists ordered by a number from 1: the page's size and the number it begins behind."""
+    """Reads a page of a list ordered by a number from 1.
+
+    Returns its size and the number behind which it begins.
+    """
     page = parse_page(request, scope)
     after = page.after or "0"
     if not _NUMBER.fullmatch(after):
@@ -100,7 +103,7 @@ def parse_number_page(request: PagedRequest, scope: str) -> tuple[int, int]:
 
 
 def next_page_token(scope: str, last_key: str) -> str:
-    """The token that leads behind the row with `last_key`."""
+    """Returns the token of the page that begins behind the row with `last_key`."""
     return base64.urlsafe_b64encode(json.dumps([scope, last_key]).encode()).decode()
 
 
@@ -121,7 +124,7 @@ def _bad_token() -> AppError:
 
 
 def _parse_uuid(text: str) -> UUID | None:
-    """A UUID in its canonical spelling only, so that one resource has one name."""
+    """Reads a UUID in its canonical spelling only, so that one resource has one name."""
     try:
         uuid = UUID(text)
     except ValueError:

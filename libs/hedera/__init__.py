@@ -1,1 +1,1 @@
-"""Hedera's public services."""
+"""Clients of Hedera's public services."""

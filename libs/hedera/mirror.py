@@ -1,4 +1,4 @@
-"""A Hedera mirror node over REST: what it answered, or one of two kinds of error."""
+"""A REST client for a Hedera mirror node. A request returns the node's answer or raises a typed error."""
 
 import asyncio
 import json
@@ -26,18 +26,18 @@ Parameters = Sequence[tuple[str, str]]
 
 
 class MirrorUnavailableError(AppError):
-    """The mirror node did not answer, answered that it is overloaded, or answered nonsense."""
+    """The mirror node did not answer, is overloaded, or gave a malformed answer."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.CHAIN_UNAVAILABLE, message)
 
 
 class TooManyPagesError(MirrorUnavailableError):
-    """A list is longer than the caller would read."""
+    """A list is longer than the caller is willing to read."""
 
 
 class MirrorRefusedError(Exception):
-    """The mirror node answered that the request is wrong. `messages` are its own, without their details."""
+    """The mirror node refused the request as wrong. `messages` are its own, without their details."""
 
     def __init__(self, status: int, messages: Sequence[str], details: str) -> None:
         super().__init__(f"{'; '.join(messages)[:300]} {details} (HTTP {status})")
@@ -46,7 +46,7 @@ class MirrorRefusedError(Exception):
 
 
 class MirrorNode:
-    """A mirror node's REST API. Every request has a timeout.
+    """A client of a mirror node's REST API. Every request has a timeout.
 
     Only HTTP 429 is answered by sending the request again, a few times, after the pause that the node asks for;
     everything else is the caller's to decide. `max_concurrency` bounds the requests under way,
@@ -77,7 +77,7 @@ class MirrorNode:
             await self._session.close()
 
     async def find(self, path: str, parameters: Parameters = ()) -> dict[str, Any] | None:
-        """A resource; None where the mirror node has none. `path` follows /api/v1/.
+        """Returns a resource; None if the mirror node has none. `path` follows /api/v1/.
 
         Raises MirrorUnavailableError, and MirrorRefusedError for other refusals.
         """
@@ -91,7 +91,7 @@ class MirrorNode:
     async def pages(
         self, path: str, parameters: Parameters, rows_name: str, *, most_pages: int
     ) -> AsyncIterator[list[Any]]:
-        """The pages of a list, one after the other: the rows under `rows_name`, then `links.next` is followed.
+        """Yields the pages of a list: the rows under `rows_name`, then those of the page at `links.next`.
 
         To be asked with the limit MOST_ROWS_A_PAGE or less. It does not end early: links that go in a circle or
         break off raise MirrorUnavailableError, more than `most_pages` TooManyPagesError. Also raises
@@ -111,7 +111,7 @@ class MirrorNode:
         raise TooManyPagesError(f"the mirror node's list has more than {most_pages} pages")
 
     async def post(self, path: str, body: dict[str, object]) -> dict[str, Any]:
-        """The answer to a question with a body. Raises MirrorUnavailableError and MirrorRefusedError."""
+        """Returns the answer to a request with a body. Raises MirrorUnavailableError and MirrorRefusedError."""
         return await self._request("POST", self._url + _API + path, body)
 
     async def _get(self, path: str, parameters: Parameters = ()) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class MirrorNode:
         raise MirrorUnavailableError(f"the mirror node answered HTTP 429 {_MOST_TRIES} times: too many requests")
 
     async def _wait_for_turn(self) -> None:
-        """Waits until a request may leave. Raises MirrorUnavailableError, if that is too late."""
+        """Waits until a request may leave. Raises MirrorUnavailableError if that is too late."""
         try:
             if self._bucket is not None:
                 await self._bucket.take(1, self._timeout_seconds)
@@ -139,7 +139,7 @@ class MirrorNode:
             raise MirrorUnavailableError(f"the request was not sent: {error}") from error
 
     async def _send(self, method: str, url: str, body: dict[str, object] | None) -> tuple[int, str | None, str]:
-        """HTTP status, Retry-After and text of the answer."""
+        """Sends a request. Returns HTTP status, Retry-After and text of the answer."""
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
         try:
@@ -153,7 +153,7 @@ class MirrorNode:
 
 
 def parse_timestamp(told: object) -> int:
-    """A consensus timestamp, `seconds.nanoseconds`, in nanoseconds since 1970.
+    """Reads a consensus timestamp, `seconds.nanoseconds`, as nanoseconds since 1970.
 
     Raises MirrorUnavailableError for anything else.
     """
@@ -164,7 +164,7 @@ def parse_timestamp(told: object) -> int:
 
 
 def timestamp_text(nanoseconds: int) -> str:
-    """A time in nanoseconds since 1970 as the mirror node writes it."""
+    """Writes nanoseconds since 1970 in the notation of the mirror node."""
     seconds, rest = divmod(nanoseconds, _NANOSECONDS_PER_SECOND)
     return f"{seconds}.{rest:09d}"
 
@@ -186,7 +186,7 @@ def _answer(status: int, text: str) -> dict[str, Any]:
 
 
 def _told(answer: dict[str, Any], name: str) -> list[str]:
-    """What the API's error document says under one name."""
+    """Returns what the API's error document says under one name."""
     status = answer.get("_status")
     entries = status.get("messages") if isinstance(status, dict) else None
     told = [entry.get(name) for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
@@ -194,7 +194,7 @@ def _told(answer: dict[str, Any], name: str) -> list[str]:
 
 
 def _page(answer: dict[str, Any], rows_name: str) -> tuple[list[Any], str | None]:
-    """The rows, and the link to the next page."""
+    """Returns the rows and the link to the next page."""
     rows, links = answer.get(rows_name), answer.get("links")
     if not isinstance(rows, list) or not isinstance(links, dict) or "next" not in links:
         raise MirrorUnavailableError(f"the mirror node answered a page of {rows_name} without rows or links")

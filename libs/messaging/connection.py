@@ -1,4 +1,4 @@
-"""The connection to NATS: reconnects for ever, each wait bounded."""
+"""Connects to NATS, and reconnects for ever with bounded waits."""
 
 import logging
 
@@ -12,7 +12,10 @@ REQUEST_TIMEOUT_SECONDS = 5.0
 
 
 async def connect(settings: ServiceSettings, name: str) -> Client:
-    """Connects, and reconnects when the server goes away. Raises nats.errors.Error at the first failure."""
+    """Connects to NATS, and reconnects when the server goes away.
+
+    Raises nats.errors.Error if the first attempt fails.
+    """
 
     async def on_error(error: Exception) -> None:
         _log.warning("NATS: %s", repr(error))

@@ -1,4 +1,4 @@
-"""A service's durable consumers: in order, at least once; what cannot be processed becomes a dead letter."""
+"""Consumes events in order, at least once. An event that cannot be processed becomes a dead letter."""
 
 import asyncio
 import logging
@@ -35,14 +35,14 @@ EventHandler = Callable[[IncomingEvent], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What a service wants of one context: a handler for each event name."""
+    """The events of one context that a service handles: a handler for each event name."""
 
     context: str
     handlers: Mapping[str, EventHandler]
 
 
 class EventConsumer:
-    """Feeds one context's events to a service's handlers.
+    """Passes one context's events to a service's handlers.
 
     A handler records the event in its inbox in the transaction of its effect, so a redelivery is a no-op. A
     handler that fails because a part is away (database, peer, chain) holds the line until the part is back and
@@ -71,7 +71,7 @@ class EventConsumer:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Consumes until `stop`; outlives any failure."""
+        """Consumes until `stop`. No failure ends it."""
         delay_seconds = 0.2
         while not self._stopping.is_set():
             try:
@@ -85,7 +85,7 @@ class EventConsumer:
                 delay_seconds = min(delay_seconds * 2, _LONGEST_ERROR_DELAY_SECONDS)
 
     async def _consume_if_active(self) -> None:
-        """Consumes as long as this is the one active replica: two would take turns and break the order."""
+        """Consumes as long as this is the one active replica. Two would take turns and break the order."""
         async with session_lock(self._engine, f"consumer of {self._subscription.context}") as lock:
             if lock is None:
                 await self._pause(_STANDBY_SECONDS)
@@ -139,7 +139,7 @@ class EventConsumer:
         return await jetstream.pull_subscribe_bind(durable, stream_name(context))
 
     async def _take_over(self, jetstream: JetStreamContext) -> None:
-        """Has everything behind the last gapless acknowledgement delivered again, at once and in order.
+        """Has all events behind the last acknowledgement without gaps delivered again, at once and in order.
 
         What a dead predecessor had fetched would otherwise come back only after its ack wait, behind later
         events. The inbox makes what was processed already a no-op.
@@ -155,7 +155,7 @@ class EventConsumer:
             await subscription.unsubscribe()
 
     async def _process(self, message: Msg, jetstream: JetStreamContext) -> None:
-        """Handles one message to its end: acknowledged, to be redelivered, or dead."""
+        """Handles one message until it is acknowledged, to be redelivered, or a dead letter."""
         try:
             event = incoming_event(message.subject, message.headers or {}, message.data)
             handler = self._subscription.handlers[event.event_name]
@@ -219,7 +219,7 @@ class EventConsumer:
 
 
 class _StoppedWhileWaitingError(Exception):
-    """The service stops while a handler waits for a part that is away."""
+    """The service stopped while a handler was waiting for another part that was unavailable."""
 
 
 def incoming_event(subject: str, headers: Mapping[str, str], payload: bytes) -> IncomingEvent:

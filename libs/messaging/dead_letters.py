@@ -1,4 +1,4 @@
-"""Reads and replays what a service could not process."""
+"""Lists and replays the events that a service could not process."""
 
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -33,7 +33,7 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """The dead letters of one service. `handlers` are its handlers by event subject's context and name."""
+    """The dead letters of one service. `handlers` are its handlers by context and name in the event's subject."""
 
     def __init__(self, client: Client, service: str, handlers: Mapping[tuple[str, str], EventHandler]) -> None:
         self._client = client
@@ -41,7 +41,10 @@ class DeadLetters:
         self._handlers = handlers
 
     async def page(self, *, after_sequence: int, limit: int) -> list[DeadLetter]:
-        """At most `limit` dead letters behind a position, oldest first. Raises AppError MESSAGING_UNAVAILABLE."""
+        """Returns at most `limit` dead letters behind a position, oldest first.
+
+        Raises AppError MESSAGING_UNAVAILABLE.
+        """
         letters = []
         async for message in self._messages(after_sequence):
             letters.append(_dead_letter(message))
@@ -50,7 +53,7 @@ class DeadLetters:
         return letters
 
     async def replay(self, sequences: Sequence[int]) -> tuple[int, int]:
-        """Processes dead letters again, all when `sequences` is empty, oldest first, at most 1,000.
+        """Processes dead letters again, oldest first, at most 1,000; all of them when `sequences` is empty.
 
         Returns how many were processed and removed, and how many failed again and stay.
         Raises AppError MESSAGING_UNAVAILABLE.

@@ -1,4 +1,4 @@
-"""Reads an event's payload strictly: it must speak of what its subject and headers speak of.
+"""Reads an event's payload strictly: it must agree with the event's subject and headers.
 
 What does not is a defect of the sender, or no service has sent it: ValueError, and the consumer makes it a dead
 letter.
@@ -18,7 +18,7 @@ _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def read_event(event: IncomingEvent, payload_type: type[_Payload]) -> _Payload:
-    """The payload. Raises ValueError when it is none of this type, or contradicts the envelope."""
+    """Returns the payload. Raises ValueError when it is not of this type or contradicts the envelope."""
     descriptor = payload_type.DESCRIPTOR
     _, context, _ = descriptor.file.package.split(".")
     subject = event_subject(context, event_name_of(payload_type), str(event.aggregate_id))
@@ -33,7 +33,7 @@ def read_event(event: IncomingEvent, payload_type: type[_Payload]) -> _Payload:
 
 
 def event_name_of(payload_type: type[Message]) -> str:
-    """The message's name in snake case, as subjects have it."""
+    """Returns the message's name in snake case, as it appears in subjects."""
     return _WORD.sub("_", payload_type.DESCRIPTOR.name).lower()
 
 

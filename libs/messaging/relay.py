@@ -1,4 +1,4 @@
-"""Publishes outbox rows to JetStream, in order, by one active relay per schema."""
+"""Publishes the outbox rows of a schema to JetStream, in order. Only one relay per schema is active."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ _PAGE = 500
 
 
 class OutboxRelay:
-    """One step publishes a page of what is unpublished, then marks it.
+    """Publishes the outbox. One step publishes a page of unpublished rows, then marks them.
 
     An advisory lock lets one relay per schema work, so the events of an aggregate leave in the order of their
     commits. It reads by `publish_time IS NULL`, never by `position > last`: a slow transaction commits a lower
@@ -70,7 +70,7 @@ class OutboxRelay:
         return (await connection.execute(statement)).all()
 
     async def _publish(self, rows: Sequence[Row[tuple[object, ...]]]) -> None:
-        """Pipelined: all are sent in order on one connection, then all acknowledgements are awaited."""
+        """Sends all events in order on one connection, then awaits all acknowledgements."""
         jetstream = self._client.jetstream(timeout=REQUEST_TIMEOUT_SECONDS, publish_async_max_pending=_PAGE)
         acknowledgements = [
             await jetstream.publish_async(
@@ -85,7 +85,7 @@ class OutboxRelay:
 
 
 def _cloud_event_headers(row: Row[tuple[object, ...]], service: str) -> dict[str, str]:
-    """CloudEvents 1.0 attributes in the NATS binding's `ce-` headers, and JetStream's id for deduplication."""
+    """Returns CloudEvents 1.0 attributes as `ce-` headers (NATS binding), and JetStream's id to deduplicate."""
     return {
         "Nats-Msg-Id": str(row.event_id),
         "ce-specversion": "1.0",

@@ -1,4 +1,4 @@
-"""The JetStream streams, made by whoever comes first."""
+"""Creates the JetStream streams that are missing; any service may be the first to do so."""
 
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StorageType, StreamConfig
@@ -13,22 +13,22 @@ _STREAM_NAME_IN_USE = 10058
 
 
 def stream_name(context: str) -> str:
-    """Name of the stream that holds the events of a context."""
+    """Returns the name of the stream with the events of a context."""
     return f"MASSPAYOUT_{context.upper()}"
 
 
 def dead_letter_stream_name(service: str) -> str:
-    """Name of the stream that holds what a service could not process."""
+    """Returns the name of the stream with what a service could not process."""
     return f"MASSPAYOUT_DEAD_LETTER_{service.upper()}"
 
 
 def dead_letter_subject(service: str) -> str:
-    """Subject on which a service publishes what it could not process."""
+    """Returns the subject on which a service publishes what it could not process."""
     return f"masspayout_dead_letter.{service}"
 
 
 async def ensure_streams(jetstream: JetStreamContext, contexts: tuple[str, ...], service: str) -> None:
-    """Makes the streams of `contexts` and the service's dead-letter stream where they are missing."""
+    """Creates the missing streams of `contexts`, and the service's dead-letter stream."""
     for context in contexts:
         await _ensure(
             jetstream,

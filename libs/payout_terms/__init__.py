@@ -1,1 +1,1 @@
-"""The terms of a payout, which all services speak of alike: as values, as messages, and as columns."""
+"""The terms of a payout as values, as messages and as columns, for all services."""

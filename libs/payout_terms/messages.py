@@ -1,4 +1,4 @@
-"""Terms between the wire and the domain. The path that an error names is the same in every request."""
+"""Reads and writes the terms and rules of payouts in requests, resources and events of several services."""
 
 import re
 from collections.abc import Container, Sequence
@@ -209,7 +209,7 @@ def _parse_new_holder(text: str, known: Container[HolderAddress], field: str) ->
 
 
 def _parse_rate(text: str, field: str) -> int:
-    """Basis points, 0 included: a holder may be spared what is withheld from the others."""
+    """Reads basis points. 0 is allowed: a holder may be exempt from what is withheld from others."""
     if not text:
         raise AppError(Reason.REQUIRED_FIELD_MISSING, f"{field} is required", field=field)
     if _ZERO_PERCENT.fullmatch(text):

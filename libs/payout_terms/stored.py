@@ -1,4 +1,4 @@
-"""Terms as the columns of a table and back. Both services that store terms have the same columns for them."""
+"""Converts terms to the columns of a table and back. Both services that store terms have the same columns."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a payout pays, and by which rules per payee."""
+"""The terms of a payout: a share of a total, a dividend, a coupon or the principal; and rules per payee."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -10,7 +10,7 @@ from libs.chain.quantities import BaseUnits, HolderAddress
 
 
 class PayoutKind(StrEnum):
-    """Which amounts are paid, and by which call of the lifecycle contract."""
+    """The kinds of payout. The kind decides the amounts and the call of the lifecycle contract."""
 
     # A total, split by the balances at a snapshot of our own.
     SNAPSHOT = "SNAPSHOT"
@@ -22,7 +22,7 @@ class PayoutKind(StrEnum):
 
     @property
     def is_corporate_action(self) -> bool:
-        """True where an action of the asset tells who is owed what."""
+        """True for a kind whose amounts a dividend or coupon of the asset determines."""
         return self in (PayoutKind.DIVIDEND, PayoutKind.COUPON)
 
 
@@ -86,7 +86,7 @@ WhatIsPaid: TypeAlias = FixedTotal | ShareOfAvailable | Dividend | Coupon | Rede
 
 
 class ExcludedShare(StrEnum):
-    """What becomes of the share of excluded holders."""
+    """What happens to the share of excluded holders."""
 
     # Stays in the lifecycle contract.
     KEEP = "KEEP"

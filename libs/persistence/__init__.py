@@ -1,1 +1,1 @@
-"""PostgreSQL as all services use it: engine, unit of work, outbox, inbox, request log, migrations."""
+"""PostgreSQL for all services: engine, unit of work, outbox, inbox, request log, migrations."""

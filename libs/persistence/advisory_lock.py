@@ -1,4 +1,4 @@
-"""One active worker per schema and name, by a lock that dies with its session."""
+"""Makes sure that only one worker per schema and name is active, by a lock that ends with its database session."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ _ARGUMENTS = "hashtext(current_schema()), hashtext(:name)"
 
 @asynccontextmanager
 async def session_lock(engine: AsyncEngine, name: str) -> AsyncIterator[AsyncConnection | None]:
-    """Holds the schema's lock `name` while the block runs; gives None when another session has it.
+    """Holds the schema's lock `name` while the block runs. Yields None when another session has it.
 
     The connection is in autocommit: no transaction stays open while the holder waits for a network. The lock
     is lost with the connection, so the holder must use it now and then and stop when that fails.

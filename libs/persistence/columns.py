@@ -1,4 +1,4 @@
-"""Column types that all services share."""
+"""The column types that all services share."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""The database engine of a service."""
+"""Creates the database engine of a service."""
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -7,7 +7,7 @@ from libs.config import ServiceSettings
 
 
 def create_engine(settings: ServiceSettings, application_name: str) -> AsyncEngine:
-    """An engine on asyncpg with a bounded pool and a timeout on connecting, statements and locks."""
+    """Creates an engine on asyncpg with a bounded pool and timeouts for connecting, statements and locks."""
     url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
     timeout_milliseconds = str(int(settings.database_timeout_seconds * 1000))
     return create_async_engine(

@@ -1,4 +1,4 @@
-"""Which database errors pass by themselves."""
+"""Tells which database errors are temporary."""
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -10,7 +10,7 @@ _TRANSIENT_STATES = frozenset({"40P01", "40001", "55P03", "57014"})
 
 
 def is_database_unavailable(error: BaseException) -> bool:
-    """True if the database did not answer, or refused for a reason that passes by itself."""
+    """Returns True if the database did not answer, or refused for a temporary reason."""
     if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError | ConnectionError | TimeoutError):
         return True
     if isinstance(error, DBAPIError):
@@ -19,7 +19,7 @@ def is_database_unavailable(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """True if the same work may succeed later without anybody changing it."""
+    """Returns True if the same work may succeed later without anybody changing it."""
     if isinstance(error, AppError):
         return error.code is Code.UNAVAILABLE
     return is_database_unavailable(error) or isinstance(error, OSError)

@@ -13,7 +13,7 @@ _REVISION = re.compile(r'^(revision|down_revision) = "([^"]+)"$', re.MULTILINE)
 
 
 async def migrate(engine: AsyncEngine, migrations_folder: Path, schema: str, *, attempts: int = 60) -> None:
-    """Runs the migrations in `migrations_folder` in the role's own `schema` under an advisory lock.
+    """Runs the migrations in `migrations_folder` in the role's own `schema`, under an advisory lock.
 
     A schema that has the newest version already is left alone. Raises TimeoutError when another replica holds
     the lock for longer than `attempts` half seconds.
@@ -37,7 +37,7 @@ async def migrate(engine: AsyncEngine, migrations_folder: Path, schema: str, *, 
 
 
 def newest_versions(migrations_folder: Path) -> set[str]:
-    """The versions that no other one builds on: one, unless two branches were merged."""
+    """Returns the versions on which no other builds: one, unless two branches were merged."""
     found: dict[str, set[str]] = {"revision": set(), "down_revision": set()}
     for file in (migrations_folder / "versions").glob("*.py"):
         for kind, version in _REVISION.findall(file.read_text(encoding="utf-8")):
@@ -46,7 +46,7 @@ def newest_versions(migrations_folder: Path) -> set[str]:
 
 
 async def _version(connection: AsyncConnection, schema: str) -> str | None:
-    """What the schema has been brought to; None for an empty one."""
+    """Returns the schema's version; None for an empty schema."""
     name = "alembic_version"
     if await connection.scalar(text("SELECT to_regclass(:name)"), {"name": f'"{schema}".{name}'}) is None:
         return None

@@ -1,4 +1,4 @@
-"""DDL of the shared tables, for the services' migrations. A version never changes once it has been released."""
+"""The DDL of the shared tables, for the services' migrations. A released version never changes."""
 
 SHARED_TABLES_V1 = (
     """

@@ -1,4 +1,4 @@
-"""Tables that every service keeps in its own schema: outbox, inbox, request log."""
+"""The tables that every service keeps in its own schema: outbox, inbox, request log."""
 
 from dataclasses import dataclass
 

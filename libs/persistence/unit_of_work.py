@@ -1,4 +1,4 @@
-"""One transaction: what is not committed is rolled back, events leave only with what caused them."""
+"""The base class of the services' units of work: one transaction, which also stores the events it causes."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -17,7 +17,7 @@ from libs.persistence.tables import SharedTables
 
 
 class SqlUnitOfWork:
-    """A transaction on the service's database, with outbox, inbox and request log. Use once, in `async with`.
+    """One transaction on the service's database, with outbox, inbox and request log. Use it once, in `async with`.
 
     Services derive from it and add their repositories in `_open`. Leaving the block without `commit()` rolls
     back. Network waits do not belong inside.
@@ -54,10 +54,10 @@ class SqlUnitOfWork:
         await self._stack.aclose()
 
     def _open(self) -> None:
-        """For services: makes the repositories on `self.connection`."""
+        """Creates the repositories on `self.connection`. Services override it."""
 
     def add_event(self, event: OutgoingEvent) -> None:
-        """Puts an event into the outbox with the commit."""
+        """Puts an event into the outbox; it leaves with the commit."""
         self._outgoing.append(event)
 
     async def commit(self) -> None:
@@ -84,7 +84,7 @@ class SqlUnitOfWork:
             self._on_outbox_commit()
 
     async def record_incoming(self, event: IncomingEvent) -> bool:
-        """Records that an event is processed by this transaction; False when it was processed before."""
+        """Records that this transaction processes an event. Returns False when it was processed before."""
         statement = (
             postgresql.insert(self._shared.inbox)
             .values(event_id=event.event_id, subject=event.subject, process_time=self._clock.now())
@@ -94,7 +94,7 @@ class SqlUnitOfWork:
         return (await self.connection.execute(statement)).scalar_one_or_none() is not None
 
     async def find_request(self, request_id: UUID) -> LoggedRequest | None:
-        """The call with this id, if it was carried out before."""
+        """Returns the call with this id, if it was carried out before."""
         log = self._shared.request_log
         row = (
             await self.connection.execute(
@@ -106,7 +106,7 @@ class SqlUnitOfWork:
         return LoggedRequest(RequestKey(*row[:4]), row[4]) if row else None
 
     async def add_request(self, key: RequestKey, resource_id: UUID) -> bool:
-        """Records a call with its effect; False when another transaction has recorded the same id.
+        """Records a call with its effect. Returns False when another transaction has recorded the same id.
 
         Waits for a transaction that is recording the same id just now, so the answer is final.
         """

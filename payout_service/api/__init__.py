@@ -1,1 +1,1 @@
-"""gRPC calls and NATS events, translated into use cases."""
+"""Receives gRPC calls and NATS events, and hands them to the use cases."""

@@ -1,4 +1,7 @@
-"""Answers of PayoutService that no event carries; what events carry too is in resource_mapping."""
+"""Builds the answers of PayoutService that no event carries.
+
+Those that events carry too are in messages/resources.py.
+"""
 
 from uuid import UUID
 
@@ -19,7 +22,7 @@ from payout_service.messages.resources import amount_message, condition_messages
 
 
 def preview_message(preview: PayoutPreview) -> pb.PreviewPayoutResponse:
-    """What a payout would pay."""
+    """Returns the message for what a payout would pay."""
     plan = preview.plan
     return pb.PreviewPayoutResponse(
         total_base_units=str(preview.total_base_units),
@@ -52,7 +55,7 @@ def preview_message(preview: PayoutPreview) -> pb.PreviewPayoutResponse:
 
 
 def batch_message(payout_id: UUID, batch: BatchView, contract: LifecycleContract) -> pb.Batch:
-    """A batch with its transaction."""
+    """Returns the message for a batch with its transaction."""
     return pb.Batch(
         name=f"payouts/{payout_id}/batches/{batch.number}",
         state=f"STATE_{batch.state.value}",
@@ -72,7 +75,7 @@ def batch_message(payout_id: UUID, batch: BatchView, contract: LifecycleContract
 
 
 def payment_message(payout_id: UUID, payment: PaymentView, contract: LifecycleContract) -> pb.Payment:
-    """What one holder is owed and what became of it."""
+    """Returns the message for one payment: what the holder is owed and what became of it."""
     batch, rate = payment.batch_number, payment.withholding_basis_points
     return pb.Payment(
         name=_payment_name(payout_id, payment),
@@ -95,7 +98,7 @@ def payment_message(payout_id: UUID, payment: PaymentView, contract: LifecycleCo
 
 
 def treasury_message(asset_id: UUID, view: TreasuryView) -> pb.Treasury:
-    """What money a lifecycle contract holds, and to whom it is promised."""
+    """Returns the message for the money of a lifecycle contract and to whom it is promised."""
     contract = view.contract
     return pb.Treasury(
         name=f"assets/{asset_id}/treasury",
@@ -111,7 +114,7 @@ def treasury_message(asset_id: UUID, view: TreasuryView) -> pb.Treasury:
 
 
 def sweep_message(sweep: Sweep, contract: LifecycleContract) -> pb.Sweep:
-    """Money moved out of a lifecycle contract."""
+    """Returns the message for a sweep: money moved out of a lifecycle contract."""
     return pb.Sweep(
         name=f"sweeps/{sweep.sweep_id}",
         asset=f"assets/{sweep.asset_id}",
@@ -127,7 +130,7 @@ def sweep_message(sweep: Sweep, contract: LifecycleContract) -> pb.Sweep:
 
 
 def signer_message(signer: SignerView) -> pb.Signer:
-    """A signer's lane."""
+    """Returns the message for a signer and its lane of nonces."""
     return pb.Signer(
         name=f"signers/{checksummed(signer.address)}",
         address=account_message(signer.address),
@@ -140,7 +143,7 @@ def signer_message(signer: SignerView) -> pb.Signer:
 
 
 def foreign_message(transaction: ForeignTransaction) -> pb.ForeignTransaction:
-    """A transaction of a signer that the journal did not make."""
+    """Returns the message for a signer's transaction that the journal did not make."""
     payout_id = transaction.payout_id
     return pb.ForeignTransaction(
         nonce=transaction.nonce,
@@ -156,7 +159,10 @@ def _gross_base_units(plan: PlanTotals) -> int:
 
 
 def _payment_name(payout_id: UUID, payment: PaymentView) -> str:
-    """The holder's address names it; of a redemption's later rounds the round, too."""
+    """Returns the name of a payment.
+
+    It holds the holder's address, and from a redemption's second round on the round.
+    """
     name = f"payouts/{payout_id}/payments/{checksummed(payment.holder)}"
     return f"{name}-{payment.round_number}" if payment.round_number > 1 else name
 

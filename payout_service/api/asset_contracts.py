@@ -1,4 +1,4 @@
-"""The lifecycle contracts that answers need: how to write an amount of the asset's payment token."""
+"""Looks up the lifecycle contracts that an answer needs in order to show amounts of their payment tokens."""
 
 from uuid import UUID
 
@@ -7,14 +7,14 @@ from payout_service.domain.lifecycle import LifecycleContract
 
 
 class AssetContracts:
-    """For one answer: each asset's contract is read once."""
+    """The contracts that one answer needs. Each asset's contract is read once."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._found: dict[UUID, LifecycleContract] = {}
 
     async def of(self, asset_id: UUID) -> LifecycleContract:
-        """The contract of an asset that something here refers to, so it must exist."""
+        """Returns the contract of an asset. It must exist, because something stored here refers to it."""
         if asset_id not in self._found:
             async with self._engine.unit_of_work() as work:
                 contract = await work.lifecycle.get(asset_id)

@@ -1,4 +1,4 @@
-"""Events that payout_service acts on."""
+"""Handles the events of other services that payout_service acts on."""
 
 from datetime import UTC
 from uuid import UUID
@@ -55,7 +55,7 @@ class PayoutConsumers:
         await register_asset(self._engine, command, event)
 
     async def on_asset_pause_requested(self, event: IncomingEvent) -> None:
-        """Pauses or unpauses its lifecycle contract."""
+        """Stores the request to pause or unpause the asset's lifecycle contract."""
         message = read_event(event, asset_events.AssetPauseRequested)
         command = RequestPause(event.aggregate_id, message.version, message.paused)
         await request_pause(self._engine, command, event)
@@ -73,7 +73,7 @@ class PayoutConsumers:
 
 
 def _asset_of(message: distribution_events.DistributionReleased) -> UUID:
-    """The asset that is paid. Raises ValueError when the event names two."""
+    """Returns the asset that is paid. Raises ValueError when the event names two."""
     asset_id = read_resource_id(message.distribution.asset, "assets")
     if message.asset_id != str(asset_id):
         raise ValueError(f"the event is of asset {message.asset_id}, its distribution of {asset_id}")

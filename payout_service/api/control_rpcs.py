@@ -1,4 +1,4 @@
-"""Calls by which an operator steers a payout."""
+"""Answers the gRPC calls with which an operator controls a payout: pause, resume, cancel, retry."""
 
 from masspayout.payout.v1 import payout_service_pb2 as pb
 
@@ -18,7 +18,7 @@ from payout_service.messages.resources import payout_message
 
 
 class ControlRpcs:
-    """See the proto."""
+    """Answers the calls that control a payout. See the proto for what each promises."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -49,7 +49,7 @@ class ControlRpcs:
         return await self._message(await retry_payments(self._engine, key, payout_id, holders))
 
     async def settle(self, request: pb.SettlePaymentRequest) -> pb.Payment:
-        """SettlePayment: two identities are needed, and nobody can prove theirs yet."""
+        """SettlePayment is always refused: it needs two identities, and nobody can prove theirs yet."""
         parse_request_key(request, "SettlePayment")
         parse_payment_name(request.name)
         require(request.evidence, "evidence")

@@ -1,4 +1,4 @@
-"""Payments as CSV (RFC 4180), piece by piece, so that memory is flat in their number."""
+"""Exports payments as CSV (RFC 4180), in pieces, so that memory use does not grow with the number of payments."""
 
 import csv
 import io
@@ -40,7 +40,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @dataclass(frozen=True, slots=True)
 class CsvPiece:
-    """Whole rows, and the number of the last one, from 1; 0 when there is only the header."""
+    """Whole rows of the CSV, and the number of the last row (from 1; 0 when there is only the header)."""
 
     content: bytes
     last_row: int
@@ -49,7 +49,7 @@ class CsvPiece:
 async def csv_pieces(
     pages: AsyncIterator[Sequence[PaymentView]], contract: LifecycleContract, *, with_header: bool
 ) -> AsyncGenerator[CsvPiece, None]:
-    """A piece for each page of payments, more for pages of long rows; the header stands before the first row.
+    """Yields at least one piece for each page of payments, more for pages of long rows. The header comes first.
 
     Without payments the header alone is a piece.
     """
@@ -68,7 +68,7 @@ async def csv_pieces(
 
 
 class _Piece:
-    """Rows that are being collected."""
+    """Collects rows for one piece."""
 
     def __init__(self, contract: LifecycleContract) -> None:
         self._contract = contract
@@ -78,15 +78,15 @@ class _Piece:
 
     @property
     def size_bytes(self) -> int:
-        """About that; exact for ASCII, which all but some details are."""
+        """The approximate size. It is exact for ASCII, which everything but some details is."""
         return self._buffer.tell()
 
     def add_header(self) -> None:
-        """The names of the columns."""
+        """Adds the row with the names of the columns."""
         self._writer.writerow(COLUMNS)
 
     def add(self, payment: PaymentView) -> None:
-        """One payment."""
+        """Adds the row of one payment."""
         self._last_row = payment.ordinal + 1
         self._writer.writerow(
             (
@@ -114,7 +114,7 @@ class _Piece:
         return format_decimal_amount(amount_base_units, decimals=self._contract.payment_token_decimals)
 
     def take(self) -> CsvPiece:
-        """What was collected; collecting begins anew."""
+        """Returns what was collected and starts anew."""
         content = self._buffer.getvalue().encode()
         self._buffer.seek(0)
         self._buffer.truncate()
@@ -122,7 +122,7 @@ class _Piece:
 
 
 def without_formula(text: str) -> str:
-    """Text from the chain, with an apostrophe before what a spreadsheet would run as a formula."""
+    """Returns text from the chain, with an apostrophe before what a spreadsheet would run as a formula."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 

@@ -1,4 +1,4 @@
-"""Calls that read payouts, their batches and their payments, or tell what would be paid. They change nothing."""
+"""Answers the gRPC calls that read payouts, batches and payments, or preview a payout. They change nothing."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -20,7 +20,7 @@ from payout_service.messages.resources import condition_messages, payout_message
 
 
 class PayoutRpcs:
-    """See the proto."""
+    """Answers the calls that read payouts. See the proto for what each promises."""
 
     def __init__(self, engine: Engine, queries: PayoutReads) -> None:
         self._engine = engine
@@ -115,7 +115,7 @@ class PayoutRpcs:
 
 
 def _require_row(after_row: int, row_count: int) -> None:
-    """Raises AppError INVALID_ROW."""
+    """Checks the number of a row. Raises AppError INVALID_ROW."""
     if not 0 <= after_row <= row_count:
         raise AppError(
             Reason.INVALID_ROW, f"after_row must be 0 to {row_count}, the number of payments", field="after_row"

@@ -1,4 +1,4 @@
-"""Calls that compare plan, ledger and chain, and those that account for a signer's transactions."""
+"""Answers the gRPC calls that reconcile payouts with the chain, and a signer's transactions with the journal."""
 
 from masspayout.payout.v1 import payout_service_pb2 as pb
 
@@ -15,7 +15,7 @@ from payout_service.messages.resources import discrepancy_message
 
 
 class ReconciliationRpcs:
-    """See the proto."""
+    """Answers the calls that reconcile payouts and signers. See the proto for what each promises."""
 
     def __init__(self, engine: Engine, queries: PayoutReads, alarms: DiscrepancyAlarms) -> None:
         self._engine = engine

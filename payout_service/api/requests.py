@@ -1,4 +1,4 @@
-"""What the requests of PayoutService say: names, addresses, amounts."""
+"""Reads names, addresses and amounts in requests of PayoutService."""
 
 import re
 from collections.abc import Awaitable, Sequence
@@ -21,12 +21,12 @@ _PAYMENT_FORM = "payouts/<uuid>/payments/<evm address>[-<round>]"
 
 
 def parse_amount(text: str, field: str) -> BaseUnits:
-    """Base units above zero. Raises AppError INVALID_AMOUNT, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE."""
+    """Returns base units above zero. Raises AppError INVALID_AMOUNT, AMOUNT_NOT_POSITIVE, AMOUNT_TOO_LARGE."""
     return BaseUnits(require_positive(parse_base_units(text, field), field))
 
 
 def parse_holders(holders: Sequence[str]) -> tuple[HolderAddress, ...]:
-    """EVM addresses of holders in lower case, each once.
+    """Returns the EVM addresses of holders in lower case, each once.
 
     Raises AppError TOO_MANY_HOLDERS, or of the first that is wrong REQUIRED_FIELD_MISSING, INVALID_ADDRESS,
     HEDERA_ID_NEEDS_MIRROR_NODE.
@@ -40,7 +40,7 @@ def parse_holders(holders: Sequence[str]) -> tuple[HolderAddress, ...]:
 
 
 def parse_treasury_name(name: str) -> UUID:
-    """The asset's id in `assets/{asset_id}/treasury`.
+    """Returns the asset's id from `assets/{asset_id}/treasury`.
 
     Raises AppError REQUIRED_FIELD_MISSING, INVALID_RESOURCE_NAME.
     """
@@ -51,7 +51,7 @@ def parse_treasury_name(name: str) -> UUID:
 
 
 def parse_payment_name(name: str) -> tuple[UUID, EvmAddress, int]:
-    """Payout, payee and round in `payouts/{distribution_id}/payments/{evm_address}[-{round}]`.
+    """Returns payout, payee and round from `payouts/{distribution_id}/payments/{evm_address}[-{round}]`.
 
     Raises AppError REQUIRED_FIELD_MISSING, INVALID_RESOURCE_NAME.
     """
@@ -66,7 +66,7 @@ def parse_payment_name(name: str) -> tuple[UUID, EvmAddress, int]:
 
 
 def parse_signer_name(name: str) -> EvmAddress:
-    """The address in `signers/{evm_address}`.
+    """Returns the address from `signers/{evm_address}`.
 
     Raises AppError REQUIRED_FIELD_MISSING, INVALID_RESOURCE_NAME, INVALID_ADDRESS.
     """
@@ -77,7 +77,7 @@ def parse_signer_name(name: str) -> EvmAddress:
 
 
 async def on_our_chain(answer: Awaitable[_Answer]) -> _Answer:
-    """The answer. Raises AppError CHAIN_UNAVAILABLE when the node is on another chain."""
+    """Returns the awaited answer. Raises AppError CHAIN_UNAVAILABLE when the node is on another chain."""
     try:
         return await answer
     except WrongChainError as error:

@@ -1,4 +1,4 @@
-"""PayoutService: each call goes to the group that it belongs to."""
+"""The gRPC servicer of PayoutService: passes each call to the class that answers it."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -17,7 +17,7 @@ from payout_service.application.ports.reads import PayoutReads
 
 
 class PayoutServicer(pb_grpc.PayoutServiceServicer):
-    """See the proto for what each method promises."""
+    """Answers the RPCs of PayoutService; protos/ says what each of them promises."""
 
     def __init__(self, engine: Engine, queries: PayoutReads, alarms: DiscrepancyAlarms) -> None:
         self._payouts = PayoutRpcs(engine, queries)
@@ -26,93 +26,73 @@ class PayoutServicer(pb_grpc.PayoutServiceServicer):
         self._reconciliation = ReconciliationRpcs(engine, queries, alarms)
 
     async def PreviewPayout(self, request: pb.PreviewPayoutRequest, context: Context) -> pb.PreviewPayoutResponse:
-        """See the proto."""
         return await self._payouts.preview(request)
 
     async def CheckReadiness(
         self, request: pb.CheckReadinessRequest, context: Context
     ) -> pb.CheckReadinessResponse:
-        """See the proto."""
         return await self._payouts.check_readiness(request)
 
     async def GetPayout(self, request: pb.GetPayoutRequest, context: Context) -> pb.Payout:
-        """See the proto."""
         return await self._payouts.get(request)
 
     async def ListPayouts(self, request: pb.ListPayoutsRequest, context: Context) -> pb.ListPayoutsResponse:
-        """See the proto."""
         return await self._payouts.list(request)
 
     async def ListBatches(self, request: pb.ListBatchesRequest, context: Context) -> pb.ListBatchesResponse:
-        """See the proto."""
         return await self._payouts.list_batches(request)
 
     async def ListPayments(self, request: pb.ListPaymentsRequest, context: Context) -> pb.ListPaymentsResponse:
-        """See the proto."""
         return await self._payouts.list_payments(request)
 
     async def ExportPayments(
         self, request: pb.ExportPaymentsRequest, context: Context
     ) -> AsyncIterator[pb.ExportPaymentsResponse]:
-        """See the proto."""
         async with aclosing(self._payouts.export_payments(request)) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def PausePayout(self, request: pb.PausePayoutRequest, context: Context) -> pb.Payout:
-        """See the proto."""
         return await self._control.pause(request)
 
     async def ResumePayout(self, request: pb.ResumePayoutRequest, context: Context) -> pb.Payout:
-        """See the proto."""
         return await self._control.resume(request)
 
     async def CancelPayout(self, request: pb.CancelPayoutRequest, context: Context) -> pb.Payout:
-        """See the proto."""
         return await self._control.cancel(request)
 
     async def RetryPayments(self, request: pb.RetryPaymentsRequest, context: Context) -> pb.Payout:
-        """See the proto."""
         return await self._control.retry(request)
 
     async def SettlePayment(self, request: pb.SettlePaymentRequest, context: Context) -> pb.Payment:
-        """See the proto."""
         return await self._control.settle(request)
 
     async def GetTreasury(self, request: pb.GetTreasuryRequest, context: Context) -> pb.Treasury:
-        """See the proto."""
         return await self._treasury.get(request)
 
     async def SweepLeftover(self, request: pb.SweepLeftoverRequest, context: Context) -> pb.Sweep:
-        """See the proto."""
         return await self._treasury.sweep_leftover(request)
 
     async def GetSweep(self, request: pb.GetSweepRequest, context: Context) -> pb.Sweep:
-        """See the proto."""
         return await self._treasury.get_sweep(request)
 
     async def ListSweeps(self, request: pb.ListSweepsRequest, context: Context) -> pb.ListSweepsResponse:
-        """See the proto."""
         return await self._treasury.list_sweeps(request)
 
     async def ReconcilePayout(
         self, request: pb.ReconcilePayoutRequest, context: Context
     ) -> pb.ReconcilePayoutResponse:
-        """See the proto."""
         return await self._reconciliation.reconcile_payout(request)
 
     async def ListDiscrepancies(
         self, request: pb.ListDiscrepanciesRequest, context: Context
     ) -> pb.ListDiscrepanciesResponse:
-        """See the proto."""
         return await self._reconciliation.list_discrepancies(request)
 
     async def ListSigners(self, request: pb.ListSignersRequest, context: Context) -> pb.ListSignersResponse:
-        """See the proto."""
         return await self._reconciliation.list_signers(request)
 
     async def ReconcileSigner(
         self, request: pb.ReconcileSignerRequest, context: Context
     ) -> pb.ReconcileSignerResponse:
-        """See the proto."""
         return await self._reconciliation.reconcile_signer(request)

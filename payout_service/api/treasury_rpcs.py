@@ -1,4 +1,4 @@
-"""Calls about the money of lifecycle contracts."""
+"""Answers the gRPC calls about the money in lifecycle contracts: treasuries and sweeps."""
 
 from masspayout.payout.v1 import payout_service_pb2 as pb
 
@@ -15,7 +15,7 @@ from payout_service.domain.sweep import Sweep
 
 
 class TreasuryRpcs:
-    """See the proto."""
+    """Answers the calls about treasuries and sweeps. See the proto for what each promises."""
 
     def __init__(self, engine: Engine, queries: PayoutReads) -> None:
         self._engine = engine

@@ -1,1 +1,1 @@
-"""Use cases of paying, and the ports that they need."""
+"""The use cases of payout_service, and the ports that they need."""

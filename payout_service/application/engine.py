@@ -1,4 +1,4 @@
-"""What every step of the engine shares."""
+"""The ports, settings and signers that every step of the payout engine shares."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,12 +21,12 @@ from payout_service.domain.waits import Wait, WaitFor
 
 
 def _nobody() -> None:
-    """Nobody waits for a nudge."""
+    """Does nothing, because nobody waits for a nudge."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The ports but the keys, the settings, and the addresses that sign. Steps await nothing but ports.
+    """All ports except the keys, the settings, and the addresses that sign. Steps await nothing but ports.
 
     `signers` share the batches of payouts, a nonce lane each; the first also deploys, takes snapshots and sweeps.
     `nudge` tells the workers that there may be work at once; they find it without, a poll later.
@@ -49,16 +49,16 @@ class Engine:
 
     @property
     def signer(self) -> EvmAddress:
-        """The signer of everything but batches."""
+        """The signer of everything except batches."""
         return self.signers[0]
 
     def signer_of_batch(self, number: int) -> EvmAddress:
-        """The signer of a payout's batch: each in turn."""
+        """Returns the signer of a payout's batch. Signers take turns."""
         return self.signers[number % len(self.signers)]
 
     @property
     def max_open_batches(self) -> int:
-        """Batches of one payout at once: as many as the lanes can have under way."""
+        """The number of batches that one payout may have open: as many as the lanes can have under way."""
         return self.settings.max_in_flight_transactions * len(self.signers)
 
     def new_intent(
@@ -71,7 +71,10 @@ class Engine:
         signer: EvmAddress | None = None,
         gas_limit: int = 0,
     ) -> TransactionIntent:
-        """An intent to be journaled, of the first signer where none is named. Gas 0: estimated before signing."""
+        """Returns an intent to be journaled, of the first signer if none is named.
+
+        With gas 0 it is estimated before signing.
+        """
         return TransactionIntent(
             intent_id=self.ids.new(),
             key=key,
@@ -86,11 +89,11 @@ class Engine:
         )
 
     async def final_block(self) -> BlockNumber:
-        """The newest block that no reorg is expected to take back. Raises AppError CHAIN_UNAVAILABLE."""
+        """Returns the newest block that no reorg is expected to take back. Raises AppError CHAIN_UNAVAILABLE."""
         return self.final_block_at(await self.rail.head())
 
     def final_block_at(self, head: Head) -> BlockNumber:
-        """The same when the newest block was this one."""
+        """Returns the final block for the time when this block was the newest."""
         return BlockNumber(max(0, head.number - self.settings.confirmations))
 
     def now(self) -> datetime:
@@ -103,7 +106,7 @@ class Engine:
 
 
 def what_it_waits_for(engine: Engine, intent: TransactionIntent) -> Wait | None:
-    """Why a transaction is not getting on, for whoever waits for it; None when it is."""
+    """Returns why a transaction is not making progress, for its owner; None when it is."""
     if intent.chain_id != engine.chain_id or intent.signer not in engine.signers:
         # Its lane is driven only by a service that has its key.
         detail = f"{intent.key} belongs to {intent.signer} on chain {intent.chain_id}"
@@ -113,7 +116,7 @@ def what_it_waits_for(engine: Engine, intent: TransactionIntent) -> Wait | None:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """When to look again, and what is waited for; None when nothing is wrong."""
+    """The result of a step: when to look again, and what is waited for (None when nothing is wrong)."""
 
     delay_seconds: float
     waiting_for: Wait | None = None

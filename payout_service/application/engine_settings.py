@@ -1,4 +1,4 @@
-"""Bounds and rhythms of the engine."""
+"""The settings of the payout engine: limits, intervals and timeouts."""
 
 from dataclasses import KW_ONLY, dataclass, field
 
@@ -9,7 +9,7 @@ from payout_service.domain.retry import RetryPolicy
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Bounds and rhythms of the engine; seconds unless named otherwise."""
+    """The settings of the engine. Times are in seconds unless named otherwise."""
 
     confirmations: int
     batch_limits: BatchLimits

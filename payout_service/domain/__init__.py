@@ -1,1 +1,1 @@
-"""What a payout is, in plain Python: no framework, no network, no clock."""
+"""The rules for payouts, in plain Python: no framework, no network, no clock."""

@@ -1,4 +1,4 @@
-"""How many payees fit into one call: a line through two estimates on the chain at hand, never a constant."""
+"""Computes how many payees fit into one call, from two gas estimates on the present chain."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ _CALLDATA_BYTES_PER_PAYEE = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:
-    """Caps of one call. `gas_margin_percent` is kept free below the gas cap when a batch is sized.
+    """The caps of one call. `gas_margin_percent` is kept free below the gas cap when a batch is sized.
 
     Child records count only where the payment token is one of Hedera's own (HTS): at most 50 in a transaction, and
     reads may count too (docs/facts-hedera.md#limits-of-a-transaction).
@@ -25,14 +25,14 @@ class BatchLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GasModel:
-    """gas(n) = base + n x per_payee, from two probes."""
+    """Estimated gas as a line: gas(n) = base + n x per_payee, from two probes."""
 
     base_gas: int
     gas_per_payee: int
 
     @classmethod
     def fit(cls, *, small_count: int, small_gas: int, large_count: int, large_gas: int) -> "GasModel":
-        """The line through two probes. With one payee only, all of it counts as per payee."""
+        """Returns the line through two probes. With only one payee, all gas counts as per payee."""
         if large_count == small_count:
             return cls(base_gas=0, gas_per_payee=-(-large_gas // large_count))
         # Rounded up: a slope too small would make batches too large.
@@ -40,7 +40,7 @@ class GasModel:
         return cls(base_gas=max(0, small_gas - per_payee * small_count), gas_per_payee=per_payee)
 
     def payees_within(self, limits: BatchLimits, *, makes_child_records: bool = False) -> int:
-        """The most payees that all caps allow; 0 when not even one fits."""
+        """Returns the most payees that all caps allow; 0 when not even one fits."""
         usable_gas = limits.max_gas * (100 - limits.gas_margin_percent) // 100
         by_gas = (usable_gas - self.base_gas) // self.gas_per_payee
         by_bytes = (limits.max_calldata_bytes - _CALLDATA_BASE_BYTES) // _CALLDATA_BYTES_PER_PAYEE
@@ -51,12 +51,12 @@ class GasModel:
 
 
 def fits(estimated_gas: int, limits: BatchLimits) -> bool:
-    """True if an estimate leaves the margin free below the gas cap."""
+    """Returns True if an estimate leaves the margin free below the gas cap."""
     return estimated_gas * (100 + limits.gas_margin_percent) // 100 <= limits.max_gas
 
 
 def gas_limit(*, estimated_gas: int, max_gas: int) -> int:
-    """The limit to sign: the estimate and a tenth, at most the cap. Hedera refunds only a part of what is unused.
+    """Returns the gas limit to sign: the estimate and a tenth, capped. Hedera refunds only a part of unused gas.
 
     Raises ValueError when the estimate alone is above the cap: such a transaction would run out of gas.
     """

@@ -1,4 +1,5 @@
-"""Which tokens a transaction has burned, by the asset's logs. Versions of the asset tell a burn differently.
+"""Computes from the asset's logs how many tokens a transaction burned. Versions of the asset log a burn
+differently.
 
 A burn is told by RedeemedByPartition, once for each partition of the holder (versions 7 and 8, npm package 2.0.0).
 Version 7 tells a TransferByPartition to nobody beside each, version 8 an ERC-20 Transfer to nobody. A lock and a
@@ -14,7 +15,7 @@ from libs.chain.quantities import HolderAddress, TokenUnits
 
 
 class BurnForm(Enum):
-    """The event that a log is."""
+    """The kinds of events in which a burn is logged."""
 
     REDEEMED_BY_PARTITION = "RedeemedByPartition"
     # To nobody.
@@ -24,7 +25,7 @@ class BurnForm(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BurnLog:
-    """One log of the asset; the amount in base units of the security token."""
+    """One log of the asset about a burn. The amount is in base units of the security token."""
 
     form: BurnForm
     holder: HolderAddress
@@ -32,7 +33,7 @@ class BurnLog:
 
 
 def burned_tokens(logs: Iterable[BurnLog]) -> Mapping[HolderAddress, TokenUnits | None]:
-    """Tokens burned, by holder, each burn counted once however many forms tell it.
+    """Returns the tokens burned, by holder. Each burn counts once, however many logs report it.
 
     None where the logs contradict each other: fewer tokens went to nobody than were redeemed.
     """

@@ -1,4 +1,4 @@
-"""A difference between plan, ledger and chain: an alarm with a name, never silently mended."""
+"""A difference between plan, ledger and chain. It raises an alarm and is never repaired silently."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 
 class DiscrepancyKind(StrEnum):
-    """What differs. Stable names; docs/errors.md explains each and what to do."""
+    """The kinds of differences. The names are stable; docs/errors.md explains each and what to do."""
 
     # The stored plan is not the one that was frozen: its hash differs.
     PLAN_CHANGED = "PLAN_CHANGED"
@@ -35,7 +35,7 @@ class DiscrepancyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A difference as one look found it. `subject` tells it from others of its kind: a holder, a hash."""
+    """A difference found by one look. `subject` (a holder, a hash) tells it from others of its kind."""
 
     kind: DiscrepancyKind
     subject: str
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """A difference that was found, open until a later look does not find it any more.
+    """A difference that was found. It is open until a later look does not find it any more.
 
     `payout_id` is None for one of the lifecycle contract as a whole.
     """

@@ -1,4 +1,4 @@
-"""Why a transaction was given up, and why a payout or a sweep failed. docs/waits.md is made from these tables.
+"""The reasons why a transaction was given up, and why a payout or sweep failed. docs/waits.md is made from them.
 
 Whoever decides by a reason asks `reason.what`. The text, `NAME: details`, is made where it is stored or shown.
 """
@@ -11,7 +11,7 @@ from libs.errors import Reason
 
 @unique
 class VoidedBecause(Enum):
-    """Why a transaction shall not happen any more. A member's value explains it, in Markdown."""
+    """The reasons why a transaction was given up. A member's value explains it, in Markdown."""
 
     STALE = "It waited too long for its signature."
     WOULD_REVERT = "The node says that it would revert by now, and why."
@@ -19,7 +19,7 @@ class VoidedBecause(Enum):
     NEVER_FITS = "No block can hold it; its nonce went to a no-op, its payees go into smaller batches."
     PAUSED = "An operator paused the payout before the batch had left."
     CANCELLED = "An operator cancelled the payout."
-    NOT_WANTED = "Of a pause: the contract is so already, or shall not be so any more."
+    NOT_WANTED = "A pause or unpause is not needed: the contract is so already, or the request was replaced."
     OTHER = "Not shown: a text that was stored by another version. It is shown as it is."
 
     def __repr__(self) -> str:
@@ -28,7 +28,7 @@ class VoidedBecause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class VoidReason:
-    """Why, and the details for people. Its text is what is stored and shown."""
+    """A reason to give up a transaction, with details for people. Its text is what is stored and shown."""
 
     what: VoidedBecause
     detail: str
@@ -38,7 +38,7 @@ class VoidReason:
 
 
 def read_void_reason(text: str) -> VoidReason | None:
-    """The reason that a stored text tells; None for an empty one. OTHER keeps a text that no name begins."""
+    """Returns the reason in a stored text; None for an empty text. OTHER keeps a text without a known name."""
     name, colon, detail = text.partition(": ")
     if colon and name in VoidedBecause.__members__ and name != VoidedBecause.OTHER.name:
         return VoidReason(VoidedBecause[name], detail)
@@ -47,18 +47,21 @@ def read_void_reason(text: str) -> VoidReason | None:
 
 @unique
 class FailedBecause(Enum):
-    """Why a payout never pays, or a sweep never moves anything. A member's value explains it, in Markdown."""
+    """The reasons why a payout never pays or a sweep never moves anything.
+
+    A member's value explains it, in Markdown.
+    """
 
     NO_HOLDERS = "Nobody holds the asset at the snapshot, or the rules exclude every holder."
-    NOTHING_AVAILABLE = "A percentage of nothing: the lifecycle contract has no money that is not promised."
+    NOTHING_AVAILABLE = "The percentage is of 0: the lifecycle contract has no money that is not promised."
     SNAPSHOT_REVERTED = "The transaction that takes or triggers the snapshot reverted."
     SNAPSHOT_VOIDED = "The transaction that takes or triggers the snapshot was given up."
     SNAPSHOT_WITHOUT_EVENT = "The snapshot's receipt lacks the snapshot's event."
     LIFECYCLE_CONTRACT_FAILED = "The lifecycle contract could not be deployed."
     ACTION_HAS_PAYOUT = "Another payout has paid the same dividend, coupon or redemption."
-    TRANSACTION_REVERTED = "Of a sweep: its transaction reverted."
-    TRANSACTION_VOIDED = "Of a sweep: its transaction was given up."
-    TRANSACTION_NONCE_LOST = "Of a sweep: a transaction that is not ours used its nonce."
+    TRANSACTION_REVERTED = "The sweep's transaction reverted."
+    TRANSACTION_VOIDED = "The sweep's transaction was given up."
+    TRANSACTION_NONCE_LOST = "A transaction that is not ours used the nonce of the sweep's transaction."
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}.{self.name}"
@@ -66,7 +69,7 @@ class FailedBecause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why, and the details for people. Its text is what is stored and shown."""
+    """A reason for failing, with details for people. Its text is what is stored and shown."""
 
     what: FailedBecause | Reason
     detail: str

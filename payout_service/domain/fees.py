@@ -1,4 +1,4 @@
-"""What to offer per gas, first and when a transaction is replaced. Pure: the chain's quote in, fees out."""
+"""Computes the fees per gas to offer, at first and for a replacement, from what the chain asks for."""
 
 from dataclasses import KW_ONLY, dataclass
 
@@ -9,7 +9,7 @@ _BUMP_NUMERATOR, _BUMP_DENOMINATOR = 9, 8
 
 
 class FeeCapReachedError(Exception):
-    """The chain asks for more per gas than the configured cap: what is signed now would not be mined."""
+    """The chain asks for more per gas than the configured cap. A transaction signed now would not be mined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,18 @@ class FeeQuote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fees:
-    """What a transaction offers, in wei per gas. Without a priority fee it is a legacy transaction (EIP-155)."""
+    """The fees that a transaction offers, in wei per gas.
+
+    Without a priority fee it is a legacy transaction (EIP-155).
+    """
 
     max_fee_per_gas_wei: Wei
     max_priority_fee_per_gas_wei: Wei | None
 
 
 def first_fees(quote: FeeQuote, cap_wei: Wei) -> Fees:
-    """Twice the base fee and a tip, so that six full blocks may follow before it is too little (EIP-1559 raises
-    the base fee by at most an eighth per block); a legacy price as it is asked for. At most the cap.
+    """Returns the fees to offer first: twice the base fee and a tip, or a legacy price as quoted; at most the cap.
+    EIP-1559 raises the base fee by at most an eighth per block, so the offer suffices for six full blocks.
 
     Raises FeeCapReachedError.
     """
@@ -51,7 +54,7 @@ def first_fees(quote: FeeQuote, cap_wei: Wei) -> Fees:
 
 
 def replacement_fees(previous: Fees, quote: FeeQuote, cap_wei: Wei) -> Fees:
-    """What replaces an attempt: every field raised by an eighth, and at least what the chain asks for now.
+    """Returns the fees to replace an attempt: raised by an eighth, and at least what the chain asks for now.
 
     Raises FeeCapReachedError: the attempt that is out stays, and is sent again.
     """
@@ -62,7 +65,7 @@ def replacement_fees(previous: Fees, quote: FeeQuote, cap_wei: Wei) -> Fees:
 
 
 def no_op_fees(previous: Fees, quote: FeeQuote, cap_wei: Wei) -> Fees:
-    """What a no-op offers in the place of an attempt: as a replacement, but never more than the cap.
+    """Returns the fees of a no-op that replaces an attempt: as for any replacement, but never above the cap.
 
     At the cap a node may refuse it as underpriced; then the attempt that is out decides.
     """
@@ -93,7 +96,7 @@ def _raised(previous: Fees, asked: Fees) -> Fees:
 
 
 def _bumped(wei: Wei) -> Wei:
-    """An eighth more, rounded up, and always more."""
+    """Returns an eighth more, rounded up, and always more."""
     return Wei(max(wei + 1, -(-wei * _BUMP_NUMERATOR // _BUMP_DENOMINATOR)))
 
 

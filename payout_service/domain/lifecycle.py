@@ -1,4 +1,4 @@
-"""The lifecycle contract of an asset: deployed or attached, then watched for what paying needs."""
+"""An asset's lifecycle contract: deployed by us or attached, then checked for what paying needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from payout_service.domain.waits import Wait, WaitFor, told
 
 
 class LifecycleState(StrEnum):
-    """Where the contract is in its life."""
+    """The states of a lifecycle contract."""
 
     DEPLOYING = "DEPLOYING"
     NOT_READY = "NOT_READY"
@@ -30,7 +30,7 @@ LIFECYCLE_TRANSITIONS: Mapping[LifecycleState, frozenset[LifecycleState]] = {
 
 
 class ConditionKind(StrEnum):
-    """What must hold before an asset can be paid."""
+    """The kinds of conditions that the chain must meet before an asset can be paid."""
 
     LIFECYCLE_CONTRACT_EXISTS = WaitFor.LIFECYCLE_CONTRACT_EXISTS.name
     PAYMENT_TOKEN_MATCHES = WaitFor.PAYMENT_TOKEN_MATCHES.name
@@ -49,7 +49,7 @@ class ConditionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition, what was seen, and who can make it hold."""
+    """One condition, what was seen, and who can satisfy it."""
 
     kind: ConditionKind
     is_satisfied: bool
@@ -58,13 +58,16 @@ class Condition:
 
     @property
     def wait(self) -> Wait:
-        """What a payout waits for while the condition does not hold."""
+        """What a payout waits for while the condition is not satisfied."""
         return Wait(WaitFor[self.kind.name], f"{self.detail}; {self.remedy}")
 
 
 @dataclass(frozen=True, slots=True)
 class PauseRequest:
-    """What asset_service wants of the contract. `version` is the asset's at the request: the newest one wins."""
+    """What asset_service wants of the contract.
+
+    `version` is the asset's version at the request; the newest request wins.
+    """
 
     version: int
     paused: bool
@@ -102,7 +105,7 @@ class LifecycleContract:
 
     @property
     def exists(self) -> bool:
-        """True if a lifecycle contract was there at the last look."""
+        """True if there was a lifecycle contract at the last look."""
         return self._was(ConditionKind.LIFECYCLE_CONTRACT_EXISTS, satisfied=True)
 
     @property
@@ -111,7 +114,7 @@ class LifecycleContract:
         return self._was(ConditionKind.LIFECYCLE_CONTRACT_NOT_PAUSED, satisfied=False)
 
     def record_creation(self, name: str, address: EvmAddress, is_the_contract: bool, now: datetime) -> None:
-        """A creation is final. The one that is the contract itself ends the deployment."""
+        """Records that a creation is final. The creation of the contract itself ends the deployment."""
         if self.state is not LifecycleState.DEPLOYING or name in self.created:
             raise ValueError(f"creation {name} of {self.asset_id} does not belong here")
         self.created[name] = address
@@ -121,7 +124,7 @@ class LifecycleContract:
         self._changed(now)
 
     def observe(self, readiness: tuple[Condition, ...], now: datetime) -> bool:
-        """The conditions at a fresh look. Returns False when nothing changed."""
+        """Records the conditions at a fresh look. Returns False when nothing changed."""
         if self.state is LifecycleState.FAILED:
             raise ValueError(f"the contract of {self.asset_id} is {self.state}: there is nothing to observe")
         is_ready = all(condition.is_satisfied for condition in readiness)
@@ -138,7 +141,7 @@ class LifecycleContract:
         return True
 
     def fail(self, reason: str, now: datetime) -> None:
-        """The contract could not be deployed."""
+        """Records that the contract could not be deployed."""
         self._move_to(LifecycleState.FAILED)
         self.failure_reason = reason
         if self.pause_request:
@@ -146,7 +149,7 @@ class LifecycleContract:
         self._changed(now)
 
     def request_pause(self, request: PauseRequest, now: datetime) -> bool:
-        """Keeps a request to be carried out. Returns False for one that is no newer than what is known."""
+        """Stores a request to be carried out. Returns False if it is not newer than the last known one."""
         newest_version = self.pause_request.version if self.pause_request else self.pause_request_version
         if request.version <= newest_version:
             return False
@@ -156,17 +159,20 @@ class LifecycleContract:
         return True
 
     def begin_pause(self, intent_key: str) -> None:
-        """A transaction is journaled that does what the request wants. Nobody but us needs to know yet."""
+        """Records that a transaction for the request is journaled. This is not published."""
         if self.pause_request is None or self.pause_intent_key:
             raise ValueError(f"the contract of {self.asset_id}: nothing asks for {intent_key}")
         self.pause_intent_key = intent_key
 
     def end_pause_transaction(self) -> None:
-        """The transaction has its final outcome, whatever that is: the chain is looked at again."""
+        """Records that the transaction is final, whatever its outcome. The chain is then looked at again."""
         self.pause_intent_key = ""
 
     def note_pause_problem(self, problem: Wait | None, now: datetime) -> bool:
-        """Why the request does not get on; None when it does. Returns False when that is known."""
+        """Records why the request makes no progress; None when it does.
+
+        Returns False when that is known already.
+        """
         if told(problem) == self.pause_problem:
             return False
         self.pause_problem = told(problem)
@@ -174,7 +180,7 @@ class LifecycleContract:
         return True
 
     def finish_pause(self, final_block: BlockNumber, now: datetime) -> None:
-        """By a final block the contract is as the request wants, by our transaction or somebody else's."""
+        """Records that the contract is as the request wants by a final block, whoever made it so."""
         if self.pause_request is None or self.pause_intent_key or self.is_paused is not self.pause_request.paused:
             raise ValueError(f"the contract of {self.asset_id}: no request is carried out")
         self.pause_request_version = self.pause_request.version

@@ -1,4 +1,4 @@
-"""States of a payment and of a batch, and the reasons why a payee was not paid."""
+"""The states of payments and batches, and the reasons why a payee was not paid."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -11,7 +11,7 @@ from payout_service.domain.proof import PaidProof
 
 
 class PaymentState(StrEnum):
-    """Where a payment is in its life."""
+    """The states of a payment."""
 
     PLANNED = "PLANNED"
     IN_FLIGHT = "IN_FLIGHT"
@@ -54,7 +54,7 @@ OPEN_STATES = frozenset({_S.PLANNED, _S.IN_FLIGHT, _S.WAITING, _S.FAILED, _S.DIS
 
 
 class BatchState(StrEnum):
-    """Where a batch is in its life; between PLANNED and a final state its transaction decides."""
+    """The states of a batch. Between PLANNED and a final state, its transaction decides."""
 
     PLANNED = "PLANNED"
     IN_FLIGHT = "IN_FLIGHT"
@@ -64,7 +64,7 @@ class BatchState(StrEnum):
 
 
 class FailureReason(StrEnum):
-    """Why a payee was not paid. Stable names; docs/errors.md explains each."""
+    """The reasons why a payee was not paid. The names are stable; docs/errors.md explains each."""
 
     # The contract had too little of the payment token when it was the payee's turn.
     UNFUNDED = "UNFUNDED"
@@ -95,7 +95,7 @@ RETRIABLE_REASONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PaymentOutcome:
-    """What became of one payee.
+    """The outcome for one payee.
 
     `transaction_hash` is set where another transaction than the batch's has paid; `retry_time` where the payee is
     tried again by itself. `amount_base_units` is set where it may differ from the plan's: a redemption pays the
@@ -116,7 +116,7 @@ class PaymentOutcome:
 
     @classmethod
     def paid(cls, holder: HolderAddress, proof: PaidProof, transaction_hash: str = "") -> Self:
-        """PAID. The hash names the transaction where it is not the batch's own."""
+        """Returns the outcome PAID. The hash names the transaction if it is not the batch's own."""
         amount = proof.transferred_base_units
         return cls(
             holder,
@@ -143,7 +143,7 @@ class PaymentOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Payments, what they are due together, and what of it has moved to disputed payees already."""
+    """A number of payments, the sum due, and how much of it has already moved to disputed payees."""
 
     count: int = 0
     _: KW_ONLY
@@ -159,7 +159,7 @@ class Tally:
 
     @property
     def promised_base_units(self) -> BaseUnits:
-        """What is promised to payees in an open state: money that has moved is not there to be promised."""
+        """The sum that is promised to payees in an open state, without money that has already moved."""
         return BaseUnits(self.amount_base_units - self.moved_base_units)
 
 
@@ -168,14 +168,17 @@ Tallies = Mapping[PaymentState, Tally]
 
 
 def tally_of(tallies: Tallies, *states: PaymentState) -> Tally:
-    """The payments in these states together."""
+    """Returns the sum of the tallies of these states."""
     return sum((tallies.get(state, Tally()) for state in states), Tally())
 
 
 def tally_outcomes(
     outcomes: Sequence[PaymentOutcome], owed_base_units: Mapping[HolderAddress, BaseUnits]
 ) -> Tallies:
-    """The outcomes by state. `owed_base_units`, by holder, counts where an outcome has no amount of its own."""
+    """Returns the tallies of outcomes by state.
+
+    `owed_base_units`, by holder, serves where an outcome has no amount.
+    """
     tallies: dict[PaymentState, Tally] = {}
     for each in outcomes:
         amount = owed_base_units[each.holder] if each.amount_base_units is None else each.amount_base_units
@@ -186,7 +189,7 @@ def tally_outcomes(
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """Payees of one call, by number within the payout. `settled_state` is set once its transaction is final."""
+    """The payees of one call, numbered within the payout. `settled_state` is set once its transaction is final."""
 
     number: int
     holder_count: int

@@ -30,7 +30,7 @@ _EXECUTIONS: Mapping[PayoutKind, ExecutionKind] = {
 
 
 class PayoutState(StrEnum):
-    """Where a payout is in its life; see TRANSITIONS."""
+    """The states of a payout; see TRANSITIONS."""
 
     REQUESTED = "REQUESTED"
     SNAPSHOTTING = "SNAPSHOTTING"
@@ -95,7 +95,7 @@ SETTLING_STATES = frozenset({_S.EXECUTING, _S.PAUSED, _S.CANCELLING})
 
 
 def reconciliation_rest(unchanged_for: timedelta, failed_count: int) -> timedelta:
-    """How long a payout need not be compared that has not changed for a while: a tenth of that while.
+    """Returns how long an unchanged payout need not be compared: a tenth of the time since its last change.
 
     With failed payments, disputed ones among them, an hour at most: evidence may settle them any time.
     """
@@ -104,12 +104,12 @@ def reconciliation_rest(unchanged_for: timedelta, failed_count: int) -> timedelt
 
 
 class IllegalTransitionError(Exception):
-    """A verb was used in a state that does not allow it. A defect, or a lost race with another replica."""
+    """A verb was used in a state that does not allow it. It is a defect, or another replica was faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The snapshot that a plan is made from; every read of the plan is pinned to the block.
+    """The snapshot that a plan is made from. Every read of the plan uses its block.
 
     Of a snapshot payout out of our own receipt's event; of a corporate action the one of its record date; of a
     redemption the id is 0 and the block is where the live holders of the present round were listed.
@@ -187,12 +187,12 @@ class Payout:
         return self.terms.rules
 
     def begin_snapshot(self, now: datetime) -> None:
-        """The snapshot transaction is journaled in the same transaction as this."""
+        """Records that the snapshot's transaction is journaled, in the same database transaction."""
         self._require(PayoutState.REQUESTED)
         self._move_to(PayoutState.SNAPSHOTTING, now)
 
     def fix_total(self, total_base_units: BaseUnits) -> None:
-        """A percentage becomes an amount, once. Raises ValueError when there is nothing to fix or to pay."""
+        """Turns a percentage into an amount, once. Raises ValueError when there is nothing to fix or to pay."""
         if self.terms.percentage_basis_points is None or self.total_base_units or total_base_units <= 0:
             raise ValueError(f"payout {self.payout_id}: {total_base_units} cannot become the total")
         self.total_base_units = total_base_units
@@ -206,7 +206,7 @@ class Payout:
         *,
         excluded_balance: TokenUnits = TokenUnits(0),
     ) -> None:
-        """The snapshot is final. Raises ValueError for a snapshot that cannot be planned from."""
+        """Records the final snapshot. Raises ValueError for a snapshot that cannot be planned from."""
         is_redemption = self.kind is PayoutKind.REDEMPTION
         if (snapshot.snapshot_id <= 0) is not is_redemption or holder_count <= 0 or total_supply <= 0:
             raise ValueError("a plan needs a snapshot with holders and supply")
@@ -220,7 +220,7 @@ class Payout:
         self._move_to(PayoutState.PLANNING, now)
 
     def begin_round(self, listing: Snapshot, holder_count: int, now: datetime) -> None:
-        """A redemption lists the live holders once more. Raises ValueError when it did so too often."""
+        """Begins a redemption's next listing of live holders. Raises ValueError when it did so too often."""
         self._require(PayoutState.EXECUTING)
         if self.kind is not PayoutKind.REDEMPTION or not self.may_begin_round:
             raise ValueError(f"payout {self.payout_id} cannot begin round {self.round_number + 1}")
@@ -233,7 +233,7 @@ class Payout:
 
     @property
     def may_begin_round(self) -> bool:
-        """False after the last round that the bound allows."""
+        """Returns False after the last round that the bound allows."""
         return self.round_number < self.round_limit
 
     @property
@@ -242,7 +242,7 @@ class Payout:
         return self.kind is PayoutKind.REDEMPTION and self.is_listing_stale
 
     def new_plan_sum(self) -> PlanSum:
-        """An empty sum of the payout's rows."""
+        """Returns an empty sum of the payout's rows."""
         if self.kind is PayoutKind.SNAPSHOT:
             return PlanSum(
                 self.kind,
@@ -253,17 +253,17 @@ class Payout:
         return PlanSum(self.kind, None, self.total_supply)
 
     def store_page(self, *, listed_count: int, row_count: int) -> None:
-        """So many more holders of the list were looked at, and so many rows of the plan were stored."""
+        """Records how many more holders were looked at and how many rows of the plan were stored."""
         self._require(PayoutState.PLANNING)
         self.listed_count += listed_count
         self.planned_count += row_count
 
     def drop_unfrozen_rows(self) -> None:
-        """The rows of a round that was never frozen were forgotten; those of the frozen plan stay."""
+        """Records that the rows of a round that was never frozen were deleted. Those of the frozen plan stay."""
         self.planned_count = self.plan.holder_count if self.plan else 0
 
     def freeze_plan(self, plan: PlanTotals, implementation: EvmAddress | None, now: datetime) -> None:
-        """Every holder is in the plan; from here on amounts are never computed again, but for a redemption's.
+        """Freezes the plan, which has every holder. From here on amounts stay as they are, except a redemption's.
 
         Moves to WAITING_FOR_FUNDS, to COMPLETED when nobody is due a base unit, or on to EXECUTING when another
         round of a redemption found nobody new.
@@ -288,7 +288,10 @@ class Payout:
 
     @property
     def call_total_base_units(self) -> BaseUnits:
-        """What a snapshot payout's calls split before withholding: more than the total with REDISTRIBUTE."""
+        """The total that a snapshot payout's calls split before withholding.
+
+        With REDISTRIBUTE it is more than the total.
+        """
         if not spreads(self.rules) or not self.total_supply:
             return self.total_base_units
         return spread_total(
@@ -296,7 +299,10 @@ class Payout:
         )
 
     def execution_of(self, holders: Sequence[HolderAddress], withholding_basis_points: int) -> Execution:
-        """The call that pays these holders, who share a withholding rate. Raises ValueError before the plan."""
+        """Returns the call that pays these holders, who share a withholding rate.
+
+        Raises ValueError before the plan.
+        """
         if self.snapshot is None:
             raise ValueError(f"payout {self.payout_id} pays without a snapshot")
         total = net_total(self.call_total_base_units, withholding_basis_points)
@@ -314,18 +320,18 @@ class Payout:
 
     @property
     def reference_id(self) -> int:
-        """What the contract pays by and remembers: the snapshot's id, or the dividend's or coupon's; else 0."""
+        """The id by which the contract pays and remembers: the snapshot's, dividend's or coupon's; else 0."""
         if self.kind is PayoutKind.SNAPSHOT and self.snapshot is not None:
             return self.snapshot.snapshot_id
         return self.action_id
 
     def begin_execution(self, now: datetime) -> None:
-        """The money is committed in the same transaction as this."""
+        """Records that the money is committed, in the same database transaction."""
         self._require(PayoutState.WAITING_FOR_FUNDS)
         self._move_to(PayoutState.EXECUTING, now)
 
     def add_batch(self, now: datetime) -> int:
-        """Another batch was made. Returns its number, from 1."""
+        """Records another batch. Returns its number, from 1."""
         self._require(PayoutState.EXECUTING)
         self.progress = replace(self.progress, batch_count=self.progress.batch_count + 1)
         self.is_listing_stale = True
@@ -334,14 +340,14 @@ class Payout:
         return self.progress.batch_count
 
     def settle_batch(self, entered: Tallies, now: datetime) -> None:
-        """A batch is final: its payees entered these states (PLANNED: they go into another batch)."""
+        """Records that a batch is final, and the new states of its payees (PLANNED: for another batch)."""
         self._require(*SETTLING_STATES)
         progress = self.progress.moved(entered, {})
         self.progress = replace(progress, final_batch_count=progress.final_batch_count + 1)
         self._changed(now)
 
     def reprice(self, delta_base_units: BaseUnits, now: datetime) -> None:
-        """Payments of a redemption are due more or less than was thought: live balances have moved."""
+        """Changes what payments of a redemption are due, because live balances have moved."""
         if not delta_base_units:
             return
         if self.kind is not PayoutKind.REDEMPTION or self.plan is None:
@@ -352,18 +358,18 @@ class Payout:
         self._changed(now)
 
     def tokens_moved(self) -> None:
-        """Live balances are not those of the listing any more: somebody may hold tokens who is not in it."""
+        """Records that live balances have changed since the listing. Somebody who is not in it may hold tokens."""
         self.is_listing_stale = True
 
     def found_nothing_due(self, count: int) -> None:
-        """So many payments of a redemption became ZERO_DUE after the plan: their holders' tokens are elsewhere."""
+        """Records payments of a redemption that became ZERO_DUE: their holders' tokens are elsewhere."""
         if self.plan is None:
             raise ValueError(f"payout {self.payout_id} has no plan")
         self.is_listing_stale = True
         self.plan = replace(self.plan, zero_due_count=self.plan.zero_due_count + count)
 
     def release_deferred(self, tally: Tally, now: datetime) -> None:
-        """These deferred payments go back into the plan: their holders' deferrals reach the minimum."""
+        """Puts deferred payments back into the plan, because their holders' deferrals reach the minimum."""
         self._require(*RELEASING_STATES)
         self.progress = self.progress.moved({}, {PaymentState.DEFERRED: tally})
         if self.state is PayoutState.EXECUTING:
@@ -372,13 +378,13 @@ class Payout:
             self._move_to(PayoutState.EXECUTING, now)
 
     def move_payments(self, entered: Tallies, left: Tallies, now: datetime) -> None:
-        """Payments changed outside of a batch: resumed after a wait, or found to make every call revert."""
+        """Records payments that changed outside of a batch: resumed, or found to make every call revert."""
         self._require(*SETTLING_STATES)
         self.progress = self.progress.moved(entered, left)
         self._changed(now)
 
     def settle_again(self, entered: Tallies, left: Tallies, now: datetime) -> None:
-        """Evidence has settled payments after all: disputed ones, or deferred ones that somebody else has paid.
+        """Records payments that evidence settled after all: disputed, or deferred and paid by somebody else.
 
         An INCOMPLETE payout in which nothing has failed any more goes back to EXECUTING, where it is finished; so
         does a DEFERRED one. Amounts of a redemption become what was paid.
@@ -399,20 +405,20 @@ class Payout:
 
     @property
     def may_be_settled_again(self) -> bool:
-        """Whether evidence may settle single payments now."""
+        """Returns whether evidence may settle single payments now."""
         state = self.paused_from or self.state
         # Of a redemption's later round the money of the earlier ones is promised, whatever becomes of this one.
         is_later_round = self.round_number > 1 and state in (PayoutState.PLANNING, PayoutState.WAITING_FOR_FUNDS)
         return self.plan is not None and (state in SETTLED_AGAIN_STATES or is_later_round)
 
     def give_up(self, left: Tallies, now: datetime) -> None:
-        """Payments of a CANCELLED payout that turned out not to be paid are cancelled with the others."""
+        """Cancels payments of a CANCELLED payout that turned out not to be paid."""
         self._require(PayoutState.CANCELLED)
         self.progress = self.progress.moved({PaymentState.CANCELLED: sum(left.values(), Tally())}, left)
         self._changed(now)
 
     def finish(self, open_base_units: BaseUnits, now: datetime, *, are_tokens_left: bool = False) -> None:
-        """No payment is under way any more. Asserts the identity of docs/architecture.md#accounting-identity.
+        """Ends a payout without payments under way. Asserts docs/architecture.md#accounting-identity.
 
         `open_base_units` is what failed, disputed and deferred payments are still owed. `are_tokens_left`: a
         redemption has paid all that it could, and tokens are still there; it is INCOMPLETE then.
@@ -438,13 +444,13 @@ class Payout:
         return PayoutState.DEFERRED if self.progress.deferred_count else PayoutState.COMPLETED
 
     def pause(self, now: datetime) -> None:
-        """Nothing new is begun; what has left is settled. Raises IllegalTransitionError."""
+        """Pauses. Nothing new begins; what was sent is settled. Raises IllegalTransitionError."""
         self._require(*PAUSABLE_STATES)
         self.paused_from = self.state
         self._move_to(PayoutState.PAUSED, now)
 
     def resume(self, now: datetime) -> None:
-        """Goes on where it was. Raises IllegalTransitionError."""
+        """Resumes where it was. Raises IllegalTransitionError."""
         self._require(PayoutState.PAUSED)
         if self.paused_from is None:
             raise ValueError(f"payout {self.payout_id} is paused and does not know from where")
@@ -452,14 +458,14 @@ class Payout:
         self._move_to(state, now)
 
     def cancel(self, entered: Tallies, left: Tallies, now: datetime) -> None:
-        """Gives up what has provably not left: these payments. Raises IllegalTransitionError."""
+        """Cancels, and gives up these payments, which were provably not sent. Raises IllegalTransitionError."""
         self._require(*CANCELLABLE_STATES)
         self.paused_from = None
         self.progress = self.progress.moved(entered, left)
         self._move_to(PayoutState.CANCELLING, now)
 
     def retry(self, left: Tallies, now: datetime) -> None:
-        """An operator wants these payments tried, or paid, now. Raises IllegalTransitionError.
+        """Has these payments tried, or paid, now, as an operator wants. Raises IllegalTransitionError.
 
         A redemption lists the live holders once more: tokens may have moved to holders that nothing names.
         """
@@ -473,7 +479,7 @@ class Payout:
             self._changed(now)
 
     def fail(self, reason: Failure, now: datetime) -> None:
-        """Nothing was paid and nothing will be."""
+        """Fails. Nothing was paid and nothing will be."""
         self.failure_reason = str(reason)
         self._move_to(PayoutState.FAILED, now)
 

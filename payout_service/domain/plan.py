@@ -1,4 +1,4 @@
-"""The frozen plan: what each holder is owed, and the proof that the parts make the whole."""
+"""Computes the plan of a payout, what each holder is owed, and checks that the parts add up to the total."""
 
 import hashlib
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from payout_service.domain.payments import PaymentState
 
 
 class AccountingIdentityError(Exception):
-    """The parts of a payout do not make its declared total. Money is never moved on such books."""
+    """The parts of a payout do not add up to its declared total. No money is moved then."""
 
 
 class Treatment(StrEnum):
-    """What the rules make of a payee."""
+    """How the rules treat a payee."""
 
     PAY = "PAY"
     # Left out; its share stays in the contract or is spread.
@@ -29,7 +29,7 @@ class Treatment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """What the asset says that a holder is owed; balance in base units of the security token.
+    """What the asset says that a holder is owed. The balance is in base units of the security token.
 
     `obstacle`: why a redemption must not be sent for the holder, empty when it may: some tokens are not free.
     Version 7 of the asset would redeem the others and drop the holder from its list; version 8 would pay for all
@@ -49,7 +49,7 @@ class Entitlement:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPayment:
-    """One row of a plan. `ordinal` is its place in the plan, from 0; `amount_base_units` is what is paid (net).
+    """One row of a plan. `ordinal` is its place, from 0; `amount_base_units` is what is paid (net).
 
     `tries` counts the batches that it was in since the plan or an operator's retry; it is no part of the plan.
     """
@@ -70,7 +70,7 @@ class PlannedPayment:
 
     @property
     def gross_base_units(self) -> BaseUnits:
-        """Before anything is withheld or excluded."""
+        """The amount before anything is withheld or excluded."""
         return BaseUnits(self.amount_base_units + self.withheld_base_units + self.excluded_base_units)
 
     @property
@@ -85,7 +85,7 @@ class PlannedPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanTotals:
-    """The frozen plan's sums, base units of the payment token.
+    """The sums of the frozen plan, in base units of the payment token.
 
     declared = payable + rounding_dust + frozen_share + excluded + withheld; deferred is a part of payable. The
     frozen share is what the contract withholds because it divides by the total supply, while frozen tokens count
@@ -112,7 +112,7 @@ class PlanTotals:
         open_base_units: BaseUnits,
         cancelled_base_units: BaseUnits = BaseUnits(0),
     ) -> None:
-        """Paid + dust + frozen share + excluded + withheld + open + cancelled = declared.
+        """Checks that paid + dust + frozen share + excluded + withheld + open + cancelled = declared.
 
         What is deferred is open. Raises AccountingIdentityError.
         """
@@ -139,7 +139,7 @@ def plan_payments(
     total_supply: TokenUnits,
     rules: PayeeRules = NO_RULES,
 ) -> list[PlannedPayment]:
-    """Rows of a snapshot payout in the snapshot's order; amounts as the contract will compute them (rounded down).
+    """Returns the rows of a snapshot payout in order. Amounts are rounded down as the contract will do.
 
     `call_total_base_units` is what is split: the declared total, or with REDISTRIBUTE the spread one. A payee with
     a withholding rate is paid by a call with the net total of that rate.
@@ -170,7 +170,7 @@ def plan_payments(
 def plan_entitlements(
     first_ordinal: int, entitlements: Iterable[Entitlement], rules: PayeeRules = NO_RULES, *, round_number: int = 1
 ) -> list[PlannedPayment]:
-    """Rows of a dividend, a coupon or a redemption: the amounts are the asset's."""
+    """Returns the rows of a dividend, coupon or redemption, with the amounts that the asset computes."""
     return [
         _excluded(ordinal, each.holder, each.balance, each.amount_base_units)
         if each.holder in rules.excluded
@@ -201,7 +201,7 @@ def _treatment(amount_base_units: BaseUnits, rules: PayeeRules) -> Treatment:
 def spread_total(
     total_base_units: BaseUnits, *, total_supply: TokenUnits, excluded_balance: TokenUnits
 ) -> BaseUnits:
-    """The total to call with so that the excluded share goes to the others (docs/adr/0014-rules-per-payee.md).
+    """Returns the total to call with so that others get the excluded share (docs/adr/0014-rules-per-payee.md).
 
     floor(total x supply / (supply - excluded)); what the others get together stays within the total. Raises
     ValueError when nobody else holds anything.
@@ -212,12 +212,12 @@ def spread_total(
 
 
 def net_total(total_base_units: BaseUnits, withholding_basis_points: int) -> BaseUnits:
-    """The total to call with for payees of whom so much is withheld: rounded down."""
+    """Returns the total to call with for payees from whom this share is withheld, rounded down."""
     return BaseUnits(total_base_units * (WHOLE_BASIS_POINTS - withholding_basis_points) // WHOLE_BASIS_POINTS)
 
 
 class PlanSum:
-    """Adds up a plan row by row, in order, so that a plan of any size is summed without holding it.
+    """Adds up a plan row by row, in order, so that a plan of any size need not be held in memory.
 
     Of a snapshot payout `declared_base_units` is split, and `call_total_base_units` is what the contract is called
     with (None: the same). Of the other kinds the rows make the total: both are None.
@@ -244,7 +244,7 @@ class PlanSum:
         self._deferred_count = self._deferred = 0
 
     def add(self, payment: PlannedPayment) -> None:
-        """The next row. Raises AccountingIdentityError when an ordinal is missing or doubled."""
+        """Adds the next row. Raises AccountingIdentityError when an ordinal is missing or doubled."""
         if payment.ordinal != self._count:
             raise AccountingIdentityError(f"ordinal {payment.ordinal} stands where {self._count} belongs")
         self._digest.update(self._hashed(payment).encode())
@@ -260,7 +260,7 @@ class PlanSum:
             self._deferred += payment.amount_base_units
 
     def totals(self) -> PlanTotals:
-        """The sums. Raises AccountingIdentityError when the parts exceed the whole."""
+        """Returns the sums. Raises AccountingIdentityError when the parts exceed the whole."""
         frozen_share, dust = self._frozen_share_and_dust()
         return PlanTotals(
             holder_count=self._count,
@@ -277,7 +277,10 @@ class PlanSum:
         )
 
     def _hashed(self, payment: PlannedPayment) -> str:
-        """What of a row never changes. A redemption pays live balances: who is paid is fixed, not how much."""
+        """Returns the part of a row that never changes.
+
+        For a redemption, it is fixed who is paid but not how much.
+        """
         if self._kind is PayoutKind.REDEMPTION:
             return f"{payment.ordinal},{payment.holder},{payment.round_number}\n"
         row = f"{payment.ordinal},{payment.holder},{payment.balance},{payment.amount_base_units}"

@@ -1,4 +1,4 @@
-"""What proves that a payee was paid. A payment becomes PAID by a proof, and a proof cannot be made of less.
+"""The proof that a payee was paid. A payment becomes PAID only by such a proof.
 
 The lifecycle contract's event and the payment token's Transfer logs of one transaction say the same amount, and
 that amount is what was due (docs/adr/0017-proofs-and-disputes.md).
@@ -12,18 +12,18 @@ from libs.chain.quantities import BaseUnits, TokenUnits
 
 @dataclass(frozen=True, slots=True)
 class FixedDue:
-    """What the frozen plan owes."""
+    """The amount that the frozen plan owes."""
 
     amount_base_units: BaseUnits
 
     def allows(self, paid_base_units: BaseUnits) -> bool:
-        """Whether this is the amount."""
+        """Returns whether this is the amount owed."""
         return paid_base_units == self.amount_base_units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrincipalDue:
-    """What a redemption owes: the principal of the tokens that its transaction has burned.
+    """The amount that a redemption owes: the principal of the tokens that its transaction has burned.
 
     `balance_before` and `principal_base_units` are the payee's tokens, and their worth, in the block before.
     `per_token_base_units` is the worth of one token before any rounding; None where the asset did not tell it.
@@ -35,7 +35,7 @@ class PrincipalDue:
     per_token_base_units: Fraction | None = None
 
     def allows(self, paid_base_units: BaseUnits) -> bool:
-        """Exactly, where the worth of a token is known, or no token moved in between.
+        """Compares exactly where the worth of a token is known, or no token moved in between.
 
         Else in proportion, give or take what two roundings leave: before it was rounded, the balance was worth the
         principal or more, and less than one base unit more.
@@ -58,7 +58,8 @@ Due = FixedDue | PrincipalDue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidProof:
-    """That one final, successful transaction has paid one payee. Raises ValueError where its sources disagree.
+    """The proof that one final, successful transaction paid one payee. Raises ValueError where its sources
+    disagree.
 
     `event_base_units` is what the contract's event says, `transferred_base_units` the sum of the token's Transfer
     logs from the contract to the payee. Nothing is never paid: who is due nothing is ZERO_DUE.
@@ -80,7 +81,7 @@ class PaidProof:
 def prove_paid(
     *, event_base_units: BaseUnits | None, transferred_base_units: BaseUnits, due: Due
 ) -> PaidProof | None:
-    """The proof, or None where there is none. `event_base_units` None: the event does not list the payee."""
+    """Returns the proof, or None if there is none. `event_base_units` None: the event does not list the payee."""
     agrees = event_base_units is not None and event_base_units == transferred_base_units > 0
     if event_base_units is None or not agrees or not due.allows(transferred_base_units):
         return None

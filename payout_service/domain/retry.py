@@ -1,4 +1,4 @@
-"""When a payee that was not paid is tried again by itself: later each time, a bounded number of times."""
+"""Computes when an unpaid payee is tried again: after growing delays, a bounded number of times."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,14 +15,17 @@ _MOST_DOUBLINGS = 30
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`max_tries` counts the batches that a payee was in since the plan or an operator's RetryPayments."""
+    """When to try payees again.
+
+    `max_tries` counts a payee's batches since the plan or an operator's RetryPayments.
+    """
 
     max_tries: int = 5
     first_delay_seconds: float = 30.0
     longest_delay_seconds: float = 3600.0
 
     def next_try(self, reason: FailureReason, tries: int, now: datetime, payee: HolderAddress) -> datetime | None:
-        """When to try a payee again after `tries`; None when it needs an operator.
+        """Returns when to try a payee again after `tries`; None when it needs an operator.
 
         The delay doubles, and up to a quarter comes on top, spread by the payee's name, so that payees that failed
         together do not all come back together.

@@ -1,4 +1,7 @@
-"""What a final receipt proves about each payee of a batch (docs/architecture.md#evidence). Pure functions."""
+"""Decides from a batch's final receipt what became of each payee (docs/architecture.md#evidence).
+
+Pure functions.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +16,7 @@ from payout_service.domain.retry import RetryPolicy
 
 
 class ExecutionKind(StrEnum):
-    """Which of the lifecycle contract's calls by addresses it is."""
+    """The lifecycle contract's kinds of calls by addresses."""
 
     # executeAmountSnapshotByAddresses: a share of a total, one paid flag per snapshot and holder.
     AMOUNT_SNAPSHOT = "AMOUNT_SNAPSHOT"
@@ -25,7 +28,7 @@ class ExecutionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A call by addresses, and what its event repeats of it.
+    """A call by addresses, as far as its event repeats it.
 
     `reference_id` is the snapshot's or the dividend's or coupon's id, 0 for a cash-out; `total_base_units` is what
     a snapshot payout splits, 0 for the others.
@@ -38,13 +41,13 @@ class Execution:
     holders: tuple[HolderAddress, ...]
 
     def is_of(self, kind: ExecutionKind, reference_id: int) -> bool:
-        """True if it pays from the same snapshot, dividend or coupon; all cash-outs are of one kind."""
+        """Returns True if it pays from this snapshot, dividend or coupon. All cash-outs count as one kind."""
         return self.kind is kind and self.reference_id == reference_id
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionEvent:
-    """The contract's own event of a call by addresses, zero padding removed (docs/contract-surprises.md#4)."""
+    """The contract's event of a call by addresses, without zero padding (docs/contract-surprises.md#4)."""
 
     execution: Execution
     failed: tuple[HolderAddress, ...]
@@ -53,7 +56,7 @@ class ExecutionEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedPayment:
-    """What one execution on the chain has paid a payee, by its event and the token's Transfer log.
+    """What one execution on the chain paid a payee, by its event and the token's Transfer log.
 
     Of a cash-out also the tokens that it burned (None: the asset's logs contradict each other), and what the asset
     said that the payee was owed in the block before.
@@ -70,7 +73,7 @@ class RecordedPayment:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a payee that is not marked as paid was not paid, by a look at the chain after the batch."""
+    """The reason why a payee was not paid, found by a look at the chain after the batch."""
 
     reason: FailureReason
     detail: str
@@ -78,7 +81,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class BatchEvidence:
-    """What the final, successful receipt of a batch holds: the event and the token's transfers to payees.
+    """The content of a batch's final, successful receipt: the event, and the token's transfers to payees.
 
     `transferred` is the sum of the payment token's Transfer logs from the lifecycle contract, by receiver. For
     each payee listed as failed either `paid_flags` is true, with the execution that paid it in `recorded` if one
@@ -98,7 +101,7 @@ class BatchEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedBatch:
-    """What the batch was made to do."""
+    """What the batch should have done."""
 
     execution: Execution
     # In the order of the call.
@@ -108,7 +111,7 @@ class ExpectedBatch:
 def settle(
     expected: ExpectedBatch, evidence: BatchEvidence, policy: RetryPolicy, now: datetime
 ) -> list[PaymentOutcome]:
-    """One outcome per payee, in the order of the call.
+    """Returns one outcome per payee, in the order of the call.
 
     PAID only where event and Transfer log both say exactly what the plan says. Where they disagree with each
     other or with the plan, the payee is DISPUTED: not paid again, and shown to an operator. A redemption pays what
@@ -133,14 +136,14 @@ def settle(
 def refused(
     payee: PlannedPayment, tries: int, refusal: Refusal, policy: RetryPolicy, now: datetime
 ) -> PaymentOutcome:
-    """A payee that was not paid after so many tries: WAITING for the next, or FAILED when it needs an operator."""
+    """Returns the outcome of an unpaid payee after so many tries: WAITING, or FAILED if it needs an operator."""
     retry_time = policy.next_try(refusal.reason, tries, now, payee.holder)
     state = PaymentState.FAILED if retry_time is None else PaymentState.WAITING
     return PaymentOutcome(payee.holder, state, refusal.reason, refusal.detail, retry_time=retry_time)
 
 
 def redeemed(holder: HolderAddress, seen: RecordedPayment) -> PaymentOutcome:
-    """What a cash-out has made of a payee. The amount is the event's.
+    """Returns the outcome of a cash-out for a payee. The amount is the event's.
 
     It must be what the token transferred, and the principal of what was burned. ZERO_DUE where all was sold, or
     redeemed, before the call came, or where what was left is worth less than a base unit.
@@ -175,7 +178,7 @@ def redeemed(holder: HolderAddress, seen: RecordedPayment) -> PaymentOutcome:
 
 
 def paid_elsewhere(payee: PlannedPayment, recorded: RecordedPayment | None) -> PaymentOutcome:
-    """A payee whose paid flag is set, by the execution that has paid it as far as one is found."""
+    """Returns the outcome of a payee whose paid flag is set, by the execution that paid it if one is found."""
     if recorded is None:
         return PaymentOutcome(
             payee.holder,
@@ -201,7 +204,7 @@ def paid_elsewhere(payee: PlannedPayment, recorded: RecordedPayment | None) -> P
 
 
 def _seen(holder: HolderAddress, event: ExecutionEvent, evidence: BatchEvidence) -> RecordedPayment:
-    """What the batch's own transaction shows of a payee."""
+    """Returns what the batch's own transaction shows of a payee."""
     return RecordedPayment(
         transaction_hash="",
         event_base_units=event.paid.get(holder),
@@ -212,7 +215,7 @@ def _seen(holder: HolderAddress, event: ExecutionEvent, evidence: BatchEvidence)
 
 
 def _of_planned(payee: PlannedPayment, seen: RecordedPayment) -> PaymentOutcome:
-    """Listed as paid: what the plan owes, or disputed."""
+    """Returns the outcome of a payee that is listed as paid: PAID if it is what the plan owes, else disputed."""
     proof = prove_paid(
         event_base_units=seen.event_base_units,
         transferred_base_units=seen.transferred_base_units,
@@ -224,7 +227,7 @@ def _of_planned(payee: PlannedPayment, seen: RecordedPayment) -> PaymentOutcome:
 def _of_failed(
     payee: PlannedPayment, event: ExecutionEvent, evidence: BatchEvidence, policy: RetryPolicy, now: datetime
 ) -> PaymentOutcome:
-    """Listed as failed: refused or paid before. Disputed where something was paid all the same."""
+    """Returns the outcome of a payee listed as failed: refused, paid before, or disputed if something was paid."""
     seen = _seen(payee.holder, event, evidence)
     if seen.event_base_units is not None or seen.transferred_base_units:
         return _disputed_as_paid(payee, seen)
@@ -265,7 +268,7 @@ def _disputed(
 def strip_padding(
     failed: Sequence[HolderAddress], succeeded: Sequence[HolderAddress], paid_amounts: Sequence[BaseUnits]
 ) -> tuple[tuple[HolderAddress, ...], dict[HolderAddress, BaseUnits]]:
-    """The payees in the three padded arrays of an execution event: those failed, and what each other got.
+    """Removes the zero padding of an execution event's arrays. Returns failed payees and others' amounts.
 
     `paid_amounts[i]` belongs to `succeeded[i]`; the rest of each array is filled with zeros
     (docs/contract-surprises.md#4).

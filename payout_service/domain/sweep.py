@@ -1,4 +1,4 @@
-"""A sweep: what is left over in a lifecycle contract goes to the treasurer, never below what is promised."""
+"""A sweep: moves money left over in a lifecycle contract to the treasurer, never money that is promised."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from payout_service.domain.waits import Wait, told
 
 
 class SweepState(StrEnum):
-    """Where a sweep is in its life."""
+    """The states of a sweep."""
 
     SENDING = "SENDING"
     SUCCEEDED = "SUCCEEDED"
@@ -30,7 +30,7 @@ SWEEP_TRANSITIONS: Mapping[SweepState, frozenset[SweepState]] = {
 
 @dataclass(slots=True)
 class Sweep:
-    """The aggregate. While it is SENDING its amount is committed, so that no payout promises it too."""
+    """The aggregate. Its amount is committed while it is SENDING, so that no payout promises it too."""
 
     sweep_id: UUID
     asset_id: UUID
@@ -46,21 +46,21 @@ class Sweep:
 
     @property
     def intent_key(self) -> str:
-        """Key of its transaction in the journal."""
+        """The key of its transaction in the journal."""
         return f"sweep/{self.sweep_id}"
 
     def succeed(self, transaction_hash: str, now: datetime) -> None:
-        """Its transaction is final."""
+        """Records that its transaction is final."""
         self.transaction_hash = transaction_hash
         self._move_to(SweepState.SUCCEEDED, now)
 
     def fail(self, reason: Failure, transaction_hash: str, now: datetime) -> None:
-        """Nothing was moved and nothing will be."""
+        """Records that nothing was moved and nothing will be."""
         self.failure_reason, self.transaction_hash = str(reason), transaction_hash
         self._move_to(SweepState.FAILED, now)
 
     def wait_for(self, what: Wait | None) -> None:
-        """Names what it waits for while it is under way; None when it is getting on."""
+        """Records what it waits for while it is under way; None when it makes progress."""
         if self.state is SweepState.SENDING:
             self.waiting_for = told(what)
 

@@ -1,4 +1,4 @@
-"""The journal: what we mean to do on the chain (intent), and the signed bytes that may do it (attempts)."""
+"""The journal of transactions: what shall happen on the chain (intents), and signed bytes for it (attempts)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from payout_service.domain.waits import Wait, WaitFor
 
 
 class IntentState(StrEnum):
-    """Where an intent is in its life; see INTENT_TRANSITIONS."""
+    """The states of an intent; see INTENT_TRANSITIONS."""
 
     # Recorded; no nonce, no bytes.
     CREATED = "CREATED"
@@ -59,7 +59,7 @@ FINAL_STATES = frozenset({_S.SUCCEEDED, _S.REVERTED, _S.VOIDED, _S.NONCE_LOST})
 
 
 class Purpose(StrEnum):
-    """What a transaction is for."""
+    """The purposes of transactions."""
 
     CONTRACT_CREATION = "CONTRACT_CREATION"
     SNAPSHOT = "SNAPSHOT"
@@ -70,7 +70,7 @@ class Purpose(StrEnum):
 
 
 class OwnerKind(StrEnum):
-    """Whose worker waits for the outcome."""
+    """The kinds of owners, whose workers wait for a transaction's outcome."""
 
     PAYOUT = "PAYOUT"
     LIFECYCLE_CONTRACT = "LIFECYCLE_CONTRACT"
@@ -90,7 +90,7 @@ OWNER_OF: Mapping[Purpose, OwnerKind] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class ContractCall:
-    """What to send. `to` is None for a contract creation. No value is ever sent."""
+    """A call to send. `to` is None for a contract creation. No native currency is ever sent."""
 
     to: EvmAddress | None
     data: bytes
@@ -101,13 +101,13 @@ NO_OP_GAS = 21_000
 
 
 def no_op(signer: EvmAddress) -> ContractCall:
-    """A transaction that uses a nonce and does nothing: nothing sent to oneself."""
+    """Returns a call that uses a nonce and does nothing: it sends nothing to oneself."""
     return ContractCall(signer, b"")
 
 
 @dataclass(frozen=True, slots=True)
 class SignedTransaction:
-    """Bytes ready to be sent, and their hash."""
+    """Signed bytes ready to be sent, and their hash."""
 
     raw: bytes
     transaction_hash: str
@@ -115,7 +115,7 @@ class SignedTransaction:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One set of signed bytes for an intent. Any attempt may be the one that is mined.
+    """One version of the signed bytes for an intent. Any attempt may be the one that is mined.
 
     A no-op attempt has the intent's nonce and does nothing: mined, it proves that the intent never happens.
     """
@@ -131,7 +131,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The final receipt's figures."""
+    """The figures of the final receipt."""
 
     transaction_hash: str
     block_number: BlockNumber
@@ -142,7 +142,7 @@ class Outcome:
 
 @dataclass(slots=True, kw_only=True)
 class TransactionIntent:
-    """Something that shall happen on the chain at most once. `key` is unique: one intent per purpose and owner."""
+    """Something to do on the chain at most once. `key` is unique: one intent per purpose and owner."""
 
     intent_id: UUID
     key: str
@@ -166,7 +166,7 @@ class TransactionIntent:
 
     @property
     def is_final(self) -> bool:
-        """True when nothing more can come of it."""
+        """True when the outcome cannot change any more."""
         return self.state in FINAL_STATES
 
     def has_attempt(self, transaction_hash: str) -> bool:
@@ -174,7 +174,7 @@ class TransactionIntent:
         return any(attempt.transaction_hash == transaction_hash for attempt in self.attempts)
 
     def sign(self, nonce: Nonce, gas_limit: int, attempt: Attempt) -> None:
-        """The bytes become durable with the same commit as this."""
+        """Adds the first signed bytes. They are committed together with the new state."""
         self._move_to(IntentState.SIGNED)
         self.nonce = nonce
         self.gas_limit = gas_limit
@@ -182,7 +182,7 @@ class TransactionIntent:
         self.problem = None
 
     def replace_with(self, attempt: Attempt) -> None:
-        """Other bytes with the same nonce become durable; the older ones may still be mined."""
+        """Adds other signed bytes with the same nonce. The older ones may still be mined."""
         if self.state not in IN_FLIGHT_STATES or attempt.number != len(self.attempts) + 1:
             raise ValueError(f"intent {self.key} is {self.state}: attempt {attempt.number} does not belong to it")
         if self.void_reason and not attempt.is_no_op:
@@ -190,21 +190,21 @@ class TransactionIntent:
         self.attempts.append(attempt)
 
     def mark_broadcast(self, attempt_number: int, problem: Wait | None, now: datetime) -> None:
-        """The bytes were sent, or sent again because no receipt is to be seen any more; the node answered."""
+        """Records that the node answered to the bytes, sent for the first time or again without a receipt."""
         self._sent(IntentState.BROADCAST, attempt_number, problem, now)
 
     def mark_unknown(self, attempt_number: int, problem: Wait, now: datetime) -> None:
-        """The bytes were sent, and whether they arrived is not known."""
+        """Records that the bytes were sent, but not whether they arrived."""
         self._sent(IntentState.UNKNOWN, attempt_number, problem, now)
 
     def mined(self) -> None:
-        """A receipt was seen that is not final yet."""
+        """Records that a receipt was seen that is not final yet."""
         if self.state is not IntentState.MINED:
             self._move_to(IntentState.MINED)
         self.problem = None
 
     def conclude(self, succeeded: bool, outcome: Outcome) -> None:
-        """The receipt is final. That of a no-op proves that the intent never happens."""
+        """Records the final receipt. That of a no-op proves that the intent never happens."""
         if self._attempt_with(outcome.transaction_hash).is_no_op:
             self._move_to(IntentState.VOIDED)
         else:
@@ -213,7 +213,10 @@ class TransactionIntent:
         self.problem = None
 
     def void(self, reason: VoidReason) -> bool:
-        """It shall not happen any more. True if that is so at once; else a no-op tries to use its nonce first."""
+        """Gives the intent up.
+
+        Returns True if that is final at once; otherwise a no-op must use its nonce first.
+        """
         if self.state is IntentState.CREATED:
             self._move_to(IntentState.VOIDED)
             self.problem = None
@@ -223,14 +226,14 @@ class TransactionIntent:
         return self.state is IntentState.VOIDED
 
     def lose_nonce(self) -> None:
-        """Another transaction has finally used the nonce."""
+        """Records that another transaction has finally used the nonce."""
         self._move_to(IntentState.NONCE_LOST)
         self.problem = Wait(
             WaitFor.SIGNER_NEEDS_RECONCILIATION, f"nonce {self.nonce} was used by a transaction that is not ours"
         )
 
     def adopt(self, outcome: Outcome) -> None:
-        """A transaction of a signer that the journal did not know turns out to be this one (ReconcileSigner).
+        """Takes over a signer's transaction that is not in the journal but did this (ReconcileSigner).
 
         Its nonce stays with the ForeignTransaction: another intent of the journal may claim the same.
         """
@@ -240,7 +243,7 @@ class TransactionIntent:
         self.outcome, self.problem = outcome, None
 
     def move_outcome(self, outcome: Outcome) -> None:
-        """A reorg deeper than the confirmations put the same transaction into another block."""
+        """Records that a reorg deeper than the confirmations moved the same transaction to another block."""
         if self.outcome is None or self.outcome.transaction_hash != outcome.transaction_hash:
             raise ValueError(f"intent {self.key}: the outcome is of another transaction")
         self.outcome = outcome
@@ -265,7 +268,7 @@ class TransactionIntent:
 
 @dataclass(slots=True)
 class NonceLane:
-    """A signer's line of nonces on one chain. `halted_because` stops all signing until an operator reconciles."""
+    """The nonces of one signer on one chain. `halted_because` stops all signing until an operator reconciles."""
 
     chain_id: int
     signer: EvmAddress
@@ -274,7 +277,7 @@ class NonceLane:
     halted_because: Wait | None = None
 
     def allocate(self) -> Nonce:
-        """The next nonce. Raises LaneHaltedError."""
+        """Returns the next nonce and moves on. Raises LaneHaltedError."""
         if self.halted_because:
             raise LaneHaltedError(str(self.halted_because))
         nonce = self.next_nonce
@@ -282,12 +285,15 @@ class NonceLane:
         return nonce
 
     def halt(self, reason: Wait) -> Wait:
-        """Stops signing; the first reason stays, and is returned."""
+        """Stops signing. Returns the reason, which is the first one if it was stopped before."""
         self.halted_because = self.halted_because or reason
         return self.halted_because
 
     def resume_at(self, next_nonce: Nonce) -> None:
-        """Every nonce below is accounted for: signing goes on. Raises ValueError for a nonce given away before."""
+        """Lets signing go on, as every nonce below is accounted for.
+
+        Raises ValueError for a nonce already given away.
+        """
         if next_nonce < self.next_nonce:
             raise ValueError(f"nonce {next_nonce} of {self.signer} was given away")
         self.next_nonce = next_nonce
@@ -300,7 +306,7 @@ class LaneHaltedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ForeignTransaction:
-    """A transaction of one of our signers that the journal did not make: found on the chain by its nonce.
+    """A transaction of one of our signers that is not in the journal, found on the chain by its nonce.
 
     `account` tells what it was, for people; `payout_id` the payout that it belongs to, if any.
     """

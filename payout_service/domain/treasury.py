@@ -1,4 +1,4 @@
-"""Which money pays an asset's holders: that of a lifecycle contract, in one payment token."""
+"""Identifies a treasury: the money in one lifecycle contract, in one payment token."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from payout_service.domain.waits import Wait, WaitFor
 
 @dataclass(frozen=True, slots=True)
 class TreasuryKey:
-    """Money in one lifecycle contract, of one payment token."""
+    """Identifies a treasury: the money in one lifecycle contract, in one payment token."""
 
     chain_id: int
     lifecycle_contract: EvmAddress
@@ -18,13 +18,13 @@ class TreasuryKey:
 
 
 def treasury_key(contract: LifecycleContract) -> TreasuryKey:
-    """The treasury that pays an asset's holders. The contract must be deployed."""
+    """Returns the treasury that pays an asset's holders. The contract must be deployed."""
     if contract.address is None:
         raise RuntimeError(f"asset {contract.asset_id} has no lifecycle contract yet")
     return TreasuryKey(contract.chain_id, contract.address, contract.payment_token)
 
 
 def money_lacks(key: TreasuryKey, base_units: BaseUnits) -> Wait:
-    """The treasury needs so much more before what is due can be promised or paid."""
+    """Returns the wait for this much more money, without which what is due can be neither promised nor paid."""
     detail = f"{key.lifecycle_contract} needs {base_units} more base units of {key.payment_token}"
     return Wait(WaitFor.INSUFFICIENT_FUNDS, detail)

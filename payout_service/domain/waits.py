@@ -1,4 +1,5 @@
-"""What payouts, sweeps, pause requests and transactions wait for. docs/waits.md is made from the table below.
+"""The names of everything that payouts, sweeps, pause requests and transactions wait for. docs/waits.md is made
+from them.
 
 Whoever decides by a wait asks `wait.what`. The text, `NAME: details`, is made where it is stored or shown.
 """
@@ -24,7 +25,7 @@ class EndedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a name means, who or what ends the wait, and how; for docs/waits.md, in Markdown."""
+    """Explains a name in docs/waits.md, in Markdown: what it means, who or what ends the wait, and how."""
 
     meaning: str
     ended_by: EndedBy
@@ -241,7 +242,7 @@ class WaitFor(Enum):
         "The bytes were sent without a reply.", EndedBy.ITSELF, "Nothing: the outcome is being looked for."
     )
     NOT_MINED = Explanation(
-        "The transaction was sent and is not mined for long.",
+        "The transaction was sent but has not been mined for a long time.",
         EndedBy.NODE,
         "Its fee is raised as far as the cap allows; look at the node.",
     )
@@ -253,7 +254,7 @@ class WaitFor(Enum):
         "Use another node.",
     )
     WRONG_CHAIN = Explanation(
-        "The node is on another chain than settings or journal.",
+        "The node is on another chain than the settings or the journal.",
         EndedBy.OPERATOR,
         "Mend `PAYOUT_SERVICE_RPC_URL`.",
     )
@@ -298,7 +299,7 @@ class WaitFor(Enum):
         "Nothing: the contract is looked at again.",
     )
     PAUSE_TRIED_TOO_OFTEN = Explanation(
-        "In `pause_problem`: 16 transactions did not do it.",
+        "In `pause_problem`: 16 transactions have not paused (or unpaused) the contract.",
         EndedBy.OPERATOR,
         "Find out who works against it; then ask again.",
     )
@@ -322,7 +323,7 @@ REASONS_WAITED_FOR: Mapping[Reason, Explanation] = {
         "`CancelPayout` gives up.",
     ),
     Reason.CORPORATE_ACTION_NOT_FOUND: Explanation(
-        "The asset has the dividend or coupon no more; nothing more is sent.",
+        "The asset no longer has the dividend or coupon; nothing more is sent.",
         EndedBy.OPERATOR,
         "Look at the asset and at the node; `CancelPayout` gives up.",
     ),
@@ -342,7 +343,7 @@ REASONS_WAITED_FOR: Mapping[Reason, Explanation] = {
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What is waited for, and the details for people. Its text is what is stored and shown."""
+    """What is waited for, with details for people. Its text is what is stored and shown."""
 
     what: WaitFor | Reason
     detail: str
@@ -352,12 +353,12 @@ class Wait:
 
 
 def signer_stopped(why: WaitFor, detail: str) -> Wait:
-    """A signer that stopped until ReconcileSigner, with the name of why."""
+    """Returns the wait for a signer that stopped until ReconcileSigner, with the name of the reason."""
     return Wait(WaitFor.SIGNER_NEEDS_RECONCILIATION, str(Wait(why, detail)))
 
 
 def read_wait(text: str) -> Wait | None:
-    """The wait that a stored text tells; None for an empty one. OTHER keeps a text that no name begins."""
+    """Returns the wait in a stored text; None for an empty text. OTHER keeps a text without a known name."""
     name, colon, detail = text.partition(": ")
     if colon and name in WaitFor.__members__ and name != WaitFor.OTHER.name:
         return Wait(WaitFor[name], detail)
@@ -365,5 +366,5 @@ def read_wait(text: str) -> Wait | None:
 
 
 def told(reason: object | None) -> str:
-    """The text of a wait, or of another reason of this kind; empty for none."""
+    """Returns the text of a wait or of a similar reason; empty for None."""
     return "" if reason is None else str(reason)

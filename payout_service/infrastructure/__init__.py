@@ -1,1 +1,1 @@
-"""PostgreSQL, the EVM chain and signing behind the application's ports."""
+"""Implements the ports of payout_service: PostgreSQL, the EVM chain, signing."""

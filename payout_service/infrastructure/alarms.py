@@ -1,4 +1,4 @@
-"""Differences between plan, ledger and chain, made heard: a log line, a counter by kind, a gauge of open ones."""
+"""Reports differences between plan, ledger and chain: a log line, a counter by kind, a gauge of open ones."""
 
 import logging
 

@@ -1,1 +1,1 @@
-"""Payouts as protobuf messages, for answers and for events."""
+"""Converts payouts to protobuf messages, for answers and events."""

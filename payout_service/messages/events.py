@@ -1,4 +1,4 @@
-"""The service's events, as they go into the outbox."""
+"""Builds the events of payout_service for the outbox."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -36,7 +36,7 @@ _PROGRESSED = ("payout_progressed", events_pb2.PayoutProgressed)
 
 
 def payout_event(payout: Payout, contract: LifecycleContract) -> OutgoingEvent:
-    """The event of a payout's present version, its whole state in it."""
+    """Returns the event of a payout's present version, with its whole state."""
     name, message_type = _SETTLED_EVENTS.get(payout.state, _PROGRESSED)
     message = message_type(
         payout_id=str(payout.payout_id),
@@ -56,7 +56,7 @@ def payout_event(payout: Payout, contract: LifecycleContract) -> OutgoingEvent:
 
 
 def lifecycle_event(contract: LifecycleContract) -> OutgoingEvent:
-    """The event of a lifecycle contract's present version, its whole state in it."""
+    """Returns the event of a lifecycle contract's present version, with its whole state."""
     message = events_pb2.LifecycleContractChanged(
         asset_id=str(contract.asset_id),
         version=contract.version,
@@ -80,14 +80,14 @@ def lifecycle_event(contract: LifecycleContract) -> OutgoingEvent:
 
 
 def discrepancy_found_event(discrepancy: Discrepancy) -> OutgoingEvent:
-    """A difference was found for the first time."""
+    """Returns the event that a difference was found for the first time."""
     return _discrepancy_event(
         discrepancy, events_pb2.DiscrepancyFound, "discrepancy_found", 1, discrepancy.find_time
     )
 
 
 def discrepancy_resolved_event(discrepancy: Discrepancy) -> OutgoingEvent:
-    """A difference is not found any more. Raises ValueError for one that is open."""
+    """Returns the event that a difference does not exist any more. Raises ValueError for one that is open."""
     if discrepancy.resolve_time is None:
         raise ValueError(f"discrepancy {discrepancy.discrepancy_id} is open")
     return _discrepancy_event(
@@ -120,5 +120,5 @@ def _discrepancy_event(
 
 
 def _event_id(aggregate_id: UUID, kind: str, version: int) -> UUID:
-    """One version, one event: an id made twice is refused by the outbox's key."""
+    """Returns the id of a version's event. The same id made twice is refused by the outbox's key."""
     return uuid5(aggregate_id, f"{kind}/{version}")

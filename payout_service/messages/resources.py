@@ -1,4 +1,4 @@
-"""Domain to protobuf, for answers and for events."""
+"""Converts domain objects to protobuf, for answers and events."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from payout_service.domain.payout import Payout
 
 
 def payout_message(payout: Payout, contract: LifecycleContract) -> pb.Payout:
-    """A payout as answers and events show it."""
+    """Returns the message for a payout, as answers and events show it."""
     plan, snapshot = payout.plan, payout.snapshot
     is_redemption = payout.kind is PayoutKind.REDEMPTION
     message = pb.Payout(
@@ -70,7 +70,7 @@ def _progress(payout: Payout, contract: LifecycleContract) -> progress_pb2.Payou
 
 
 def discrepancy_message(discrepancy: Discrepancy) -> pb.Discrepancy:
-    """A difference as answers and events show it."""
+    """Returns the message for a difference, as answers and events show it."""
     finding, payout_id = discrepancy.finding, discrepancy.payout_id
     return pb.Discrepancy(
         name=f"discrepancies/{discrepancy.discrepancy_id}",
@@ -88,7 +88,7 @@ def discrepancy_message(discrepancy: Discrepancy) -> pb.Discrepancy:
 
 
 def amount_message(amount_base_units: int, contract: LifecycleContract) -> amount_pb2.TokenAmount:
-    """An amount of the asset's payment token."""
+    """Returns the message for an amount of the asset's payment token."""
     return amount_pb2.TokenAmount(
         base_units=str(amount_base_units),
         decimal_amount=format_decimal_amount(amount_base_units, decimals=contract.payment_token_decimals),
@@ -99,7 +99,7 @@ def amount_message(amount_base_units: int, contract: LifecycleContract) -> amoun
 
 
 def condition_messages(conditions: tuple[Condition, ...]) -> list[readiness_pb2.ReadinessCondition]:
-    """Readiness conditions."""
+    """Returns the messages for readiness conditions."""
     return [
         readiness_pb2.ReadinessCondition(
             kind=f"KIND_{each.kind.value}",
@@ -112,7 +112,7 @@ def condition_messages(conditions: tuple[Condition, ...]) -> list[readiness_pb2.
 
 
 def timestamp(moment: datetime) -> Timestamp:
-    """A time."""
+    """Returns the message for a time."""
     message = Timestamp()
     message.FromDatetime(moment)
     return message

@@ -33,7 +33,7 @@ _NOT_HERE = ("tests/ats/",)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Finds the tests and hands them to pytest, with `arguments`; its exit status."""
+    """Finds the tests and passes them to pytest with `arguments`. Returns its exit status."""
     changed = changed_files(REPOSITORY)
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     tests, unknown = tests_of(graph, changed)
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def changed_files(repository: Path, branch: str = _MAIN) -> list[str]:
-    """Paths that differ from where this branch left `branch`, deleted and new ones too."""
+    """Returns the paths that differ from where this branch left `branch`, including deleted and new ones."""
 
     def ask(*arguments: str) -> list[str]:
         command = ["git", "-C", str(repository), *arguments]
@@ -57,7 +57,7 @@ def changed_files(repository: Path, branch: str = _MAIN) -> list[str]:
 
 
 def tests_of(graph: grimp.ImportGraph, changed: Collection[str]) -> tuple[list[str], list[str]]:
-    """The test files that import a changed one, and the changed files that no import leads to."""
+    """Returns the test files that import a changed file, and the changed files that no test imports."""
     found: set[str] = set()
     unknown: list[str] = []
     for path in changed:
@@ -79,7 +79,7 @@ def tests_of(graph: grimp.ImportGraph, changed: Collection[str]) -> tuple[list[s
 
 
 def _modules(graph: grimp.ImportGraph, path: str) -> set[str]:
-    """A file's module; all of the nearest package's for a file that is none."""
+    """Returns a file's module, or all modules of the nearest package for a file that is not a module."""
     if path.startswith("docs/") or path == "README.md":
         return {module for package in _DOCS_TESTS for module in graph.find_descendants(package)}
     name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")

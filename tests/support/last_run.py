@@ -1,4 +1,4 @@
-"""What a run of the tests took: the slowest, every folder, every worker; and `.run/last-test.json`."""
+"""Reports how long a test run took, by test, folder and worker, and writes `.run/last-test.json`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GIT_SECONDS = 10
 
 
 class LastRun:
-    """Listens to the reports of one run, in the process that has them all: xdist's controller."""
+    """Listens to the reports of one run, in the process that receives them all: xdist's controller."""
 
     def __init__(self, file: Path = FILE) -> None:
         self._file = file
@@ -30,12 +30,12 @@ class LastRun:
         self._workers: dict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Adds what one phase of a test took."""
+        """Adds the duration of one phase of a test."""
         self._tests[report.nodeid] += report.duration
         self._workers[getattr(report, "worker_id", "one process")] += report.duration
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Prints and writes."""
+        """Prints the report and writes the file."""
         if not self._tests:
             return
         seconds = time.monotonic() - self._began
@@ -47,7 +47,7 @@ class LastRun:
 
 
 def folders(tests: Mapping[str, float]) -> list[tuple[str, float, int]]:
-    """Seconds and number of tests by folder, the longest first."""
+    """Returns seconds and number of tests by folder, the longest first."""
     seconds: Counter[str] = Counter()
     numbers: Counter[str] = Counter()
     for test, taken in tests.items():
@@ -58,12 +58,12 @@ def folders(tests: Mapping[str, float]) -> list[tuple[str, float, int]]:
 
 
 def rounded(tests: Mapping[str, float]) -> dict[str, float]:
-    """Seconds by folder."""
+    """Returns rounded seconds by folder."""
     return {folder: round(seconds, 1) for folder, seconds, _ in folders(tests)}
 
 
 def lines(tests: Mapping[str, float], workers: Mapping[str, float]) -> Iterable[str]:
-    """What is printed."""
+    """Returns the lines to print."""
     slowest = sorted(tests.items(), key=lambda each: -each[1])[:_SLOWEST]
     yield from (f"{seconds:8.2f} s  {test}" for test, seconds in slowest)
     yield ""
@@ -73,14 +73,14 @@ def lines(tests: Mapping[str, float], workers: Mapping[str, float]) -> Iterable[
 
 
 def commit() -> dict[str, object]:
-    """The commit, and whether the working tree differs from it; null where git has no answer."""
+    """Returns the commit and whether the working tree differs from it; None where git has no answer."""
     head = _git(["rev-parse", "HEAD"])
     status = _git(["status", "--porcelain"])
     return {"commit": head, "changed": None if status is None else bool(status)}
 
 
 def write(file: Path, told: Mapping[str, object]) -> None:
-    """Replaces the file by one with this."""
+    """Replaces the file's content with this."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = file.with_suffix(".new")
     fresh.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")

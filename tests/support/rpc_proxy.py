@@ -1,4 +1,4 @@
-"""A real HTTP proxy in front of an EVM node that fails as nodes, relays and networks fail.
+"""A real HTTP proxy in front of an EVM node that can fail in the ways that nodes, relays and networks fail.
 
 It runs in threads of its own, so that it goes on while a test's event loop is busy. Every knob may be turned at
 any time, from any thread.
@@ -33,7 +33,7 @@ class SeenRequest:
 
 @dataclass(slots=True)
 class _Fault:
-    """For these methods (none: all), so many times (None: always)."""
+    """A fault for these methods (none: all), this many times (None: always)."""
 
     methods: frozenset[str]
     times: int | None
@@ -68,11 +68,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that are killed reset their connections; everything else fails the test by itself."""
+        """Ignores connections that killed clients reset. Everything else fails the test by itself."""
 
 
 class RpcProxy:
-    """Forwards to `target`. A good node until a knob is turned; `heal` makes it one again."""
+    """Forwards to `target`. It behaves well until a test makes it fail; `heal` repairs it."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -88,7 +88,7 @@ class RpcProxy:
 
     @property
     def url(self) -> str:
-        """Where it listens, all its life."""
+        """The URL at which it listens, which never changes."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def start(self) -> None:
@@ -96,7 +96,7 @@ class RpcProxy:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it, and whatever it is delaying."""
+        """Stops serving, and everything that it is delaying."""
         self.heal()
         self._server.shutdown()
         self._server.server_close()
@@ -105,23 +105,23 @@ class RpcProxy:
     # ------------------------------------------------------------------------------ knobs
 
     def heal(self) -> None:
-        """A good node again, for what is being delayed too; what was counted stays."""
+        """Makes it behave well again, also for what is being delayed. What was counted stays."""
         with self._lock:
             self._faults.is_healed.set()
             self._faults = _Faults(swallowed_calls=self._faults.swallowed_calls)
 
     def swallow_replies(self, *methods: str, times: int | None = None) -> None:
-        """The node gets the request and acts on it; the connection then closes without an answer."""
+        """Lets the node act on requests, but closes the connections without an answer."""
         with self._lock:
             self._faults.swallowed = _Fault(frozenset(methods), times)
 
     def refuse_nonce_gaps(self) -> None:
-        """A transaction whose nonce is above the account's (pending) nonce is refused as a Hedera relay does."""
+        """Refuses a transaction whose nonce is above the account's pending nonce, as a Hedera relay does."""
         with self._lock:
             self._faults.refuses_nonce_gaps = True
 
     def refuse_first_nonce(self, *, retry_after_seconds: int) -> None:
-        """HTTP 429 to the transaction that is sent next, and to all with its nonce, until `accept_first_nonce`."""
+        """Answers HTTP 429 to the next transaction and all with its nonce, until `accept_first_nonce`."""
         with self._lock:
             self._faults.refuses_first_nonce, self._faults.first_nonce = True, None
             self._faults.retry_after_seconds = retry_after_seconds
@@ -132,7 +132,7 @@ class RpcProxy:
             self._faults.refuses_first_nonce = False
 
     def go_away(self, *, refuse_connections: bool = False) -> None:
-        """HTTP 503 to everything, or connections that close without an answer; the node sees nothing."""
+        """Answers HTTP 503 to everything, or closes connections without an answer. The node sees nothing."""
         with self._lock:
             self._faults.is_away = not refuse_connections
             self._faults.refuses_connections = refuse_connections
@@ -145,13 +145,13 @@ class RpcProxy:
     def answer_too_many_requests(
         self, *methods: str, times: int | None = None, retry_after_seconds: int | None = None
     ) -> None:
-        """HTTP 429, with Retry-After if it is given; the node does not see the request."""
+        """Answers HTTP 429, with Retry-After if it is given. The node does not see the request."""
         with self._lock:
             self._faults.too_many = _Fault(frozenset(methods), times)
             self._faults.retry_after_seconds = retry_after_seconds
 
     def delay(self, seconds: float, *methods: str, times: int | None = None) -> None:
-        """Requests wait before they go to the node."""
+        """Delays requests before they go to the node."""
         with self._lock:
             self._faults.delayed = _Fault(frozenset(methods), times)
             self._faults.delay_seconds = seconds
@@ -159,23 +159,23 @@ class RpcProxy:
     # ------------------------------------------------------------------------------ what was seen
 
     def requests(self, method: str = "") -> list[SeenRequest]:
-        """The calls that arrived, in order, those inside batches too; of one method if it is named."""
+        """Returns the calls that arrived, in order, also those inside batches; of one method if it is named."""
         with self._lock:
             return [each for each in self._requests if method in ("", each.method)]
 
     def count(self, method: str = "") -> int:
-        """How many calls arrived; of one method if it is named."""
+        """Returns how many calls arrived; of one method if it is named."""
         return len(self.requests(method))
 
     def swallowed(self, method: str = "") -> int:
-        """How many calls were forwarded and not answered; of one method if it is named."""
+        """Returns how many calls were forwarded and not answered; of one method if it is named."""
         with self._lock:
             return sum(method in ("", each) for each in self._faults.swallowed_calls)
 
     # ------------------------------------------------------------------------------ internals
 
     def _answer(self, body: bytes) -> tuple[int, dict[str, str], bytes] | None:
-        """Status, headers and body; None: close the connection without an answer."""
+        """Returns status, headers and body. None means: close the connection without an answer."""
         request = json.loads(body)
         calls = request if isinstance(request, list) else [request]
         methods = [call["method"] for call in calls]
@@ -208,14 +208,14 @@ class RpcProxy:
         return status, {}, answer
 
     def _is_first_nonce(self, calls: Sequence[dict[str, Any]]) -> bool:
-        """Whether one of them sends the nonce that was sent first; called with the lock held."""
+        """Returns whether one of the transactions has the nonce sent first. Called with the lock held."""
         nonces = [_nonce_of(bytes.fromhex(call["params"][0][2:])) for call in calls if call["method"] == SEND]
         if self._faults.first_nonce is None and nonces:
             self._faults.first_nonce = nonces[0]
         return self._faults.first_nonce in nonces
 
     def _refuse_gap(self, calls: Sequence[dict[str, Any]]) -> tuple[int, bytes] | None:
-        """A relay's answer to a transaction that it cannot execute yet; None when there is no gap."""
+        """Returns a relay's answer to a transaction that cannot be executed yet; None when there is no gap."""
         for call in calls:
             if call["method"] == SEND:
                 raw = bytes.fromhex(call["params"][0][2:])
@@ -279,6 +279,9 @@ class RpcProxy:
 
 
 def _nonce_of(raw: bytes) -> int:
-    """The nonce of a signed transaction: typed ones (EIP-2718) begin with a small byte, then the chain id."""
+    """Returns the nonce of a signed transaction.
+
+    Typed ones (EIP-2718) begin with a small byte, then the chain id.
+    """
     fields = rlp.decode(raw[1:] if raw[0] < 0x80 else raw)
     return int.from_bytes(fields[1] if raw[0] < 0x80 else fields[0], "big")

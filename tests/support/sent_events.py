@@ -1,4 +1,4 @@
-"""Events as other services send them: the envelope is made from the message."""
+"""Builds events as other services send them: a message in its envelope."""
 
 from uuid import UUID, uuid4
 
@@ -9,7 +9,7 @@ from libs.messaging.reading import event_name_of
 
 
 def event_headers(subject: str, version: int, event_id: UUID | None = None) -> dict[str, str]:
-    """Without JetStream's id: it would drop the duplicates that a test wants to see."""
+    """Returns the headers without JetStream's id, which would drop the duplicates that a test wants to see."""
     event_type, _, aggregate_id = subject.rpartition(".")
     return {
         "ce-id": str(event_id or uuid4()),
@@ -20,7 +20,7 @@ def event_headers(subject: str, version: int, event_id: UUID | None = None) -> d
 
 
 def sent(aggregate_id: UUID, message: Message) -> IncomingEvent:
-    """A message as an event, in the envelope that it is sent in."""
+    """Returns a message as an event, in the envelope in which it is sent."""
     descriptor = message.DESCRIPTOR
     context, version = descriptor.file.package.split(".")[1], descriptor.fields_by_number[2].name
     name = event_name_of(type(message))

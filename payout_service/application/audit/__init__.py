@@ -1,1 +1,1 @@
-"""Compares plan, ledger and chain, and names what differs."""
+"""Compares plan, ledger and chain, and records each difference by name."""

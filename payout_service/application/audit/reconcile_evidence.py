@@ -1,4 +1,4 @@
-"""Compares the ledger's payments with what the chain proves, row by row: PAID means evidence, and evidence PAID.
+"""Checks each payment in the ledger against the chain: a payment is PAID exactly if the chain proves it.
 
 Memory holds one small entry per settled batch, and the evidence of a few; never all payments at once.
 """
@@ -40,7 +40,7 @@ _KINDS_OF_A_PAYMENT = (
 
 @dataclass(slots=True)
 class _Settled:
-    """The transaction that settled a batch, and how many payees the chain and the ledger say it paid."""
+    """The transaction that settled a batch, and how many payees chain and ledger say that it paid."""
 
     intent_id: UUID
     outcome: Outcome
@@ -55,7 +55,7 @@ class _Settled:
 
 
 async def compare_evidence(engine: Engine, payout: Payout, contract: LifecycleContract, look: Look) -> None:
-    """PAYMENT_WITHOUT_EVIDENCE, EVIDENCE_WITHOUT_PAYMENT, PAYMENT_DISPUTED, SETTLED_TRANSACTION_GONE.
+    """Finds PAYMENT_WITHOUT_EVIDENCE, EVIDENCE_WITHOUT_PAYMENT, PAYMENT_DISPUTED, SETTLED_TRANSACTION_GONE.
 
     A transaction that a reorg put into another block, with the same evidence, is no difference: the journal is
     told its new place. Raises AppError CHAIN_UNAVAILABLE, also when the node lags behind what is recorded.
@@ -88,7 +88,7 @@ class _Comparison:
         self._head_number = 0
 
     async def run(self) -> None:
-        """The whole comparison."""
+        """Runs the whole comparison."""
         await self._load_settled()
         async for page in recorded_pages(self._engine, self._payout_id):
             for row in page:
@@ -121,7 +121,7 @@ class _Comparison:
             after = batches[-1].number
 
     def _transaction_of(self, row: RecordedState) -> str:
-        """The transaction that can prove what the row says; empty when there is none."""
+        """Returns the transaction that can prove what the row says; empty when there is none."""
         if row.state in (PaymentState.PAID, PaymentState.DISPUTED):
             return row.transaction_hash
         return self._hash_of_batch.get(row.batch_number, "") if row.batch_number is not None else ""
@@ -153,7 +153,7 @@ class _Comparison:
     # ------------------------------------------------------------------------------------ the chain's side
 
     async def _evidence(self, transaction_hash: str) -> ReceiptEvidence | None:
-        """What a transaction proves; None for one that settled a batch and is gone."""
+        """Returns what a transaction proves; None if it settled a batch and is gone from the chain."""
         if transaction_hash in self._kept:
             self._kept.move_to_end(transaction_hash)
             return self._kept[transaction_hash]
@@ -181,7 +181,10 @@ class _Comparison:
         )
 
     async def _is_final_and_succeeded(self, transaction_hash: str) -> bool:
-        """Of a transaction that settled no batch of this payout; asked for again, since a node may lag."""
+        """Looks at a transaction that settled no batch of this payout.
+
+        It is asked for again, as a node may lag.
+        """
         for _ in range(_MOST_QUESTIONS):
             receipt = await self._engine.rail.find_receipt(transaction_hash)
             if receipt is not None:
@@ -189,7 +192,10 @@ class _Comparison:
         return False
 
     async def _is_where_recorded(self, settled: _Settled) -> bool:
-        """Also True where it has moved to: another block, final, with success. False: it is gone."""
+        """Returns True if the transaction is still on the chain, even in another block, final and successful.
+
+        False: it is gone.
+        """
         recorded = settled.outcome
         receipt = await self._engine.rail.find_receipt(recorded.transaction_hash)
         if receipt and receipt.succeeded and receipt.outcome.block_hash == recorded.block_hash:
@@ -226,14 +232,17 @@ class _Comparison:
         )
 
     def _paid_by(self, evidence: ReceiptEvidence) -> dict[HolderAddress, BaseUnits]:
-        """Payees that got something, by the contract's event of an execution for this payout."""
+        """Returns the payees that received something, by the contract's event of an execution for this payout."""
         event = evidence.event
         if event is None or not event.execution.is_of(self._payout.execution_kind, self._payout.reference_id):
             return {}
         return {holder: amount for holder, amount in event.paid.items() if amount}
 
     async def _is_final(self, block_number: BlockNumber) -> bool:
-        """Deep enough; the head is read only where the one that was read last does not tell."""
+        """Returns True if a block is deep enough.
+
+        The head is read again only where the last one read does not suffice.
+        """
         needed = block_number + self._engine.settings.confirmations
         if self._head_number < needed:
             self._head_number = (await self._engine.rail.head()).number
@@ -242,7 +251,7 @@ class _Comparison:
     # ------------------------------------------------------------------------------------ what it comes to
 
     async def _name_unaccounted(self) -> None:
-        """Payees that a batch's transaction has paid and no row of the ledger shows as paid or settled by it."""
+        """Records payees that a batch's transaction paid but no row of the ledger shows as paid or settled."""
         missing: dict[HolderAddress, tuple[str, BaseUnits]] = {}
         suspicious = [
             transaction_hash
@@ -269,7 +278,10 @@ class _Comparison:
         missing: dict[HolderAddress, tuple[str, BaseUnits]],
         told: dict[HolderAddress, str],
     ) -> None:
-        """Takes those out of `missing` whose row names the transaction; notes what the rows of others say."""
+        """Removes the payees from `missing` whose row names the transaction.
+
+        Notes what the rows of the others say.
+        """
         for row in rows:
             if row.holder not in missing:
                 continue

@@ -1,4 +1,4 @@
-"""What one look has found: kept apart from what it could not tell, stored once, announced once."""
+"""Collects the differences found in one reconciliation. Each is stored once and announced once."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -14,19 +14,19 @@ _Key = tuple[DiscrepancyKind, str]
 
 
 class DiscrepancyAlarms(Protocol):
-    """Makes differences heard: a counter, a log line, a gauge."""
+    """Alerts operators to differences: a counter, a log line, a gauge."""
 
     def discrepancy_found(self, discrepancy: Discrepancy) -> None:
-        """A difference was found that was not open before."""
+        """Reports a difference that was not open before."""
         ...
 
     def discrepancies_open(self, count: int) -> None:
-        """So many are open now, of all assets and payouts."""
+        """Reports how many differences are open now, over all assets and payouts."""
         ...
 
 
 class Look:
-    """One look at a payout, or (`payout_id` None) at a lifecycle contract as a whole.
+    """One look for differences at a payout or, if `payout_id` is None, at a lifecycle contract as a whole.
 
     What was open before and is not found now is resolved, unless this look could not tell.
     """
@@ -40,7 +40,7 @@ class Look:
         self._is_partial = False
 
     def find(self, finding: Finding) -> None:
-        """A difference. Of two with the same kind and subject the first counts."""
+        """Records a difference. Of two with the same kind and subject, the first counts."""
         key = _key(finding)
         if key in self.findings:
             return
@@ -50,36 +50,36 @@ class Look:
         self.findings[key] = finding
 
     def stop_early(self) -> None:
-        """There is more to find than this look names: what it does not name may still be there."""
+        """Notes that the look does not name everything. A difference that it does not name may still exist."""
         self._is_partial = True
 
     def cannot_tell(self, kind: DiscrepancyKind, subject: str) -> None:
-        """Whether this differs could not be seen: if it is open, it stays so."""
+        """Notes that a difference could not be checked. If it is open, it stays open."""
         if (kind, subject) in self.open_before:
             self._untold.add((kind, subject))
 
     def open_subjects(self, kind: DiscrepancyKind) -> list[str]:
-        """Subjects of a kind that were open before."""
+        """Returns the subjects of a kind that were open before."""
         return [subject for each, subject in self.open_before if each is kind]
 
     def confirm(self, kind: DiscrepancyKind, subject: str) -> None:
-        """What was open before is still so."""
+        """Notes that a difference that was open before still exists."""
         self.find(self.open_before[(kind, subject)].finding)
 
     def is_resolved(self, before: Discrepancy) -> bool:
-        """True for what was open before, was looked for completely, and is not there any more."""
+        """Returns True for a difference that was open, was looked for completely and does not exist any more."""
         key = _key(before.finding)
         return not self._is_partial and key not in self.findings and key not in self._untold
 
 
 async def begin_look(engine: Engine, asset_id: UUID, payout_id: UUID | None) -> Look:
-    """A look that knows what is open."""
+    """Begins a look that knows which differences are open."""
     async with engine.unit_of_work() as work:
         return Look(asset_id, payout_id, await work.discrepancies.open_of(asset_id, payout_id))
 
 
 async def end_look(engine: Engine, look: Look, alarms: DiscrepancyAlarms) -> None:
-    """Stores what was found and what is resolved; raises the alarm for what was not open before."""
+    """Stores what was found and what is resolved. Raises the alarm for what was not open before."""
     async with engine.unit_of_work() as work:
         for key, before in look.open_before.items():
             if key in look.findings:
@@ -96,7 +96,7 @@ async def end_look(engine: Engine, look: Look, alarms: DiscrepancyAlarms) -> Non
 async def add_findings(
     engine: Engine, work: UnitOfWork, asset_id: UUID, findings: Sequence[tuple[UUID | None, Finding]]
 ) -> list[Discrepancy]:
-    """Stores findings of payouts (None: of the contract) that are not open. Returns those that were not."""
+    """Stores findings of payouts (None: of the contract) that are not open yet, and returns those."""
     now = engine.now()
     found = [
         Discrepancy(engine.ids.new(), asset_id, payout_id, finding, now, now) for payout_id, finding in findings

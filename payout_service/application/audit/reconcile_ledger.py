@@ -1,4 +1,4 @@
-"""Compares the ledger with itself: the frozen plan, the payments, the payout's figures, the money promised."""
+"""Checks that the ledger agrees with itself: frozen plan, payments, the payout's figures, money promised."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,7 +24,7 @@ _S = PaymentState
 
 
 async def compare_plan(engine: Engine, payout: Payout, plan: PlanTotals, look: Look) -> None:
-    """The stored rows, streamed, against the hash and the sums that were frozen: PLAN_CHANGED.
+    """Streams the stored rows and compares them with the frozen hash and sums. Finds PLAN_CHANGED.
 
     A redemption's amounts follow live balances, so its rows and its sums are read under the payout's lock; rows of
     a round that is not frozen yet are left out.
@@ -50,7 +50,7 @@ async def compare_plan(engine: Engine, payout: Payout, plan: PlanTotals, look: L
 
 
 async def compare_books(engine: Engine, payout: Payout, contract: LifecycleContract, look: Look) -> int:
-    """Payments against the payout's figures and its commitment. Returns how many payments there are.
+    """Compares the payments with the payout's figures and its commitment. Returns how many payments there are.
 
     All of it is read under the payout's lock: a batch that settles in between is no difference.
     """
@@ -69,7 +69,7 @@ async def compare_books(engine: Engine, payout: Payout, contract: LifecycleContr
 
 
 def _is_between_rounds(payout: Payout) -> bool:
-    """A redemption's next round has rows whose money is not promised yet, and that no sum counts yet."""
+    """True while a redemption's next round is being listed: its rows are not yet promised nor in any sum."""
     state = payout.paused_from or payout.state
     is_planning = state in (PayoutState.PLANNING, PayoutState.WAITING_FOR_FUNDS, PayoutState.CANCELLING)
     return payout.round_number > 1 and is_planning
@@ -78,7 +78,7 @@ def _is_between_rounds(payout: Payout) -> bool:
 def ledger_differences(
     payout: Payout, plan: PlanTotals, tallies: Tallies, open_batches: Sequence[Batch]
 ) -> list[Finding]:
-    """LEDGER_DIFFERS, naming each figure that differs, and the accounting identity when it is broken. Pure."""
+    """Returns LEDGER_DIFFERS for each figure that differs, and for a broken accounting identity. Pure."""
     told, counted = _figures_told(payout, plan, open_batches), _figures_counted(tallies)
     differing = [name for name in told if told[name] != counted[name]]
     broken = _broken_identity(payout, plan, tallies)
@@ -99,7 +99,7 @@ def ledger_differences(
 def commitment_differences(
     payout: Payout, plan: PlanTotals, tallies: Tallies, committed_base_units: BaseUnits
 ) -> list[Finding]:
-    """Kind COMMITMENT_DIFFERS: what is promised to the payout is not what its state says. Pure."""
+    """Returns COMMITMENT_DIFFERS when what is promised to the payout does not fit its state. Pure."""
     expected = _expected_commitments(payout, plan, tallies)
     if committed_base_units in expected:
         return []
@@ -108,7 +108,10 @@ def commitment_differences(
 
 
 def _expected_commitments(payout: Payout, plan: PlanTotals, tallies: Tallies) -> tuple[int, ...]:
-    """Base units; more than one where the state does not tell whether the money was committed before."""
+    """Returns the base units that may be promised.
+
+    There are several when the state does not show whether money was committed.
+    """
     # A percentage was promised its whole total when the total was fixed.
     uncommitted = payout.total_base_units if payout.terms.percentage_basis_points is not None else 0
     owed = tally_of(tallies, *OPEN_STATES).promised_base_units
@@ -126,7 +129,7 @@ def _expected_commitments(payout: Payout, plan: PlanTotals, tallies: Tallies) ->
 
 
 def _figures_told(payout: Payout, plan: PlanTotals, open_batches: Sequence[Batch]) -> Mapping[str, int]:
-    """What payout, plan and batches say."""
+    """Returns the figures that payout, plan and batches state."""
     progress = payout.progress
     return {
         "payments": plan.holder_count,
@@ -147,7 +150,7 @@ def _figures_told(payout: Payout, plan: PlanTotals, open_batches: Sequence[Batch
 
 
 def _figures_counted(tallies: Tallies) -> Mapping[str, int]:
-    """The same, counted from the payments."""
+    """Returns the same figures, counted from the payments."""
     return {
         "payments": _count(tallies, *PaymentState),
         "payable": _amount(tallies, *PaymentState),
@@ -167,7 +170,7 @@ def _figures_counted(tallies: Tallies) -> Mapping[str, int]:
 
 
 def _broken_identity(payout: Payout, plan: PlanTotals, tallies: Tallies) -> str:
-    """Why the parts do not make the whole (docs/architecture.md#accounting-identity); empty when they do."""
+    """Returns why the parts do not add up (docs/architecture.md#accounting-identity); empty when they do."""
     try:
         plan.assert_identity(
             declared_base_units=payout.total_base_units,
@@ -181,7 +184,7 @@ def _broken_identity(payout: Payout, plan: PlanTotals, tallies: Tallies) -> str:
 
 
 def _wrong_amount(payout: Payout, row: PlannedPayment) -> str:
-    """Which row says something else than its balance makes; a look at one is enough to begin with."""
+    """Returns what is wrong with a row whose amount does not follow from its balance; empty when nothing is."""
     if payout.kind is not PayoutKind.SNAPSHOT or row.treatment is Treatment.EXCLUDE:
         return ""
     total = net_total(payout.call_total_base_units, row.withholding_basis_points)

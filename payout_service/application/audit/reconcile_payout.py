@@ -1,4 +1,4 @@
-"""Compares plan, ledger and chain of a payout, again and again. A difference gets a name; nothing is mended here.
+"""Compares plan, ledger and chain of a payout, repeatedly. Differences are recorded by name and not repaired here.
 
 Only what is in dispute, or deferred, is settled where the chain proves by now what became of it (settle_again.py).
 What each kind of difference means stands in docs/errors.md.
@@ -25,7 +25,7 @@ from payout_service.domain.payout import Payout, PayoutState
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """Differences that are open now: the payout's, then those of its lifecycle contract as a whole.
+    """The differences that are open now: the payout's, then those of its lifecycle contract as a whole.
 
     `block_number` is the block up to which the chain was compared.
     """
@@ -36,7 +36,7 @@ class Reconciliation:
 
 
 async def reconcile_one(engine: Engine, alarms: DiscrepancyAlarms) -> bool:
-    """Compares a payout whose time has come. Returns False when there is none.
+    """Compares one payout that is due. Returns False when none is due.
 
     Raises as `reconcile_payout`; the payout is due again after `reconcile_seconds`, whatever comes of it.
     """
@@ -51,7 +51,7 @@ async def reconcile_one(engine: Engine, alarms: DiscrepancyAlarms) -> bool:
 
 
 async def reconcile_payout(engine: Engine, payout_id: UUID, alarms: DiscrepancyAlarms) -> Reconciliation:
-    """Compares a payout now, and the money of its lifecycle contract; without a frozen plan only the latter.
+    """Compares a payout now, and the money of its lifecycle contract. Without a frozen plan, only the money.
 
     Raises AppError PAYOUT_NOT_FOUND, CHAIN_UNAVAILABLE; WrongChainError.
     """
@@ -78,7 +78,7 @@ async def reconcile_payout(engine: Engine, payout_id: UUID, alarms: DiscrepancyA
 
 
 async def _compare(engine: Engine, payout: Payout, contract: LifecycleContract, look: Look) -> int:
-    """Returns how many payments were compared."""
+    """Compares a payout. Returns how many payments were compared."""
     await look_again_at_executions(engine, look)
     if payout.plan is None or payout.snapshot is None:
         return 0
@@ -91,7 +91,7 @@ async def _compare(engine: Engine, payout: Payout, contract: LifecycleContract, 
 
 
 async def _look_for_tokens(engine: Engine, contract: LifecycleContract, look: Look) -> None:
-    """Nobody on the bond's list is owed anything. That these are all who hold tokens, the supply must tell."""
+    """Checks against the supply that the holders on the bond's list are all who hold tokens."""
     final_block = await engine.final_block()
     left = await tokens_left(engine, contract, final_block)
     if left != 0:
@@ -100,7 +100,7 @@ async def _look_for_tokens(engine: Engine, contract: LifecycleContract, look: Lo
 
 
 async def _settle_again(engine: Engine, payout: Payout, contract: LifecycleContract) -> Payout:
-    """What evidence settles by now is no difference. Returns the payout as it is then."""
+    """Settles what evidence proves by now, as that is no difference. Returns the payout as it is then."""
     if not payout.may_be_settled_again:
         return payout
     if not await settle_disputed(engine, payout, contract) + await settle_deferred(engine, payout, contract):

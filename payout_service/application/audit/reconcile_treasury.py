@@ -46,7 +46,7 @@ async def reconcile_treasury(
     final_block: BlockNumber,
     alarms: DiscrepancyAlarms,
 ) -> BlockNumber | None:
-    """OUTSIDE_TRANSFER, EXECUTION_NOT_OURS, BALANCE_BELOW_COMMITMENTS. Raises AppError CHAIN_UNAVAILABLE.
+    """Finds OUTSIDE_TRANSFER, EXECUTION_NOT_OURS, BALANCE_BELOW_COMMITMENTS. Raises AppError CHAIN_UNAVAILABLE.
 
     Returns up to which block the contract was searched. `first_block` is where the very first search begins; None:
     it does not begin yet.
@@ -65,7 +65,7 @@ async def reconcile_treasury(
 
 
 async def look_again_at_executions(engine: Engine, look: Look) -> None:
-    """EXECUTION_NOT_OURS of a payout stays open until the journal or a PAID payment knows the transaction."""
+    """Keeps a payout's EXECUTION_NOT_OURS open until the journal or a PAID payment knows the transaction."""
     kind = DiscrepancyKind.EXECUTION_NOT_OURS
     hashes = look.open_subjects(kind)
     if not hashes or look.payout_id is None:
@@ -86,7 +86,10 @@ async def _search_window(
     overlap: int,
     alarms: DiscrepancyAlarms,
 ) -> bool:
-    """Searches the next window of the blocks (first, last); False when there is none, or another replica did."""
+    """Searches the next window of blocks (first, last).
+
+    Returns False when there is none or another replica did it.
+    """
     first_block, final_block = blocks
     async with engine.unit_of_work() as work:
         checked = await work.treasury.checked_block(key)
@@ -115,7 +118,10 @@ async def _search_window(
 async def _unknown(
     engine: Engine, asset_id: UUID, transfers: Sequence[SeenTransfer], executions: Sequence[SeenExecution]
 ) -> list[tuple[UUID | None, Finding]]:
-    """What the journal does not know; it is asked after the chain, so that it knows all that we have sent."""
+    """Returns what the journal does not know.
+
+    It is asked after the chain, so that it knows all that we have sent.
+    """
     hashes = {each.transaction_hash for each in transfers} | {each.transaction_hash for each in executions}
     if not hashes:
         return []
@@ -149,7 +155,7 @@ def _outside_transfer(transfers: Sequence[SeenTransfer]) -> Finding:
 async def _executions_not_ours(
     engine: Engine, asset_id: UUID, foreign: Mapping[str, SeenExecution]
 ) -> list[tuple[UUID | None, Finding]]:
-    """Executions for our payouts that are not ours, but those that PAID payments name: these are accounted for."""
+    """Returns executions for our payouts that are not ours, except those that PAID payments name."""
     found: list[tuple[UUID | None, Finding]] = []
     by_reference: dict[tuple[ExecutionKind, int], list[SeenExecution]] = {}
     for seen in foreign.values():
@@ -193,7 +199,7 @@ async def _look_again_at_transfers(engine: Engine, look: Look) -> None:
 
 
 async def _compare_balance(engine: Engine, contract: LifecycleContract, key: TreasuryKey, look: Look) -> None:
-    """What is promised must be there, but for what transactions under way may have moved already.
+    """Checks that what is promised is there, except for what transactions under way may have moved already.
 
     These are read after the balance, and the treasury's version before and after: a batch that is settled in
     between is no difference.
@@ -220,7 +226,10 @@ async def _compare_balance(engine: Engine, contract: LifecycleContract, key: Tre
 async def _under_way_base_units(
     engine: Engine, contract: LifecycleContract, key: TreasuryKey, version: int
 ) -> int | None:
-    """What batches and sweeps under way move at most; None when that changed since `version`, or is too much."""
+    """Returns the most that batches and sweeps under way move.
+
+    None when that changed since `version` or is too much.
+    """
     async with engine.unit_of_work() as work:
         owners = await work.treasury.commitments(key, _MOST_OWNERS)
         of_batches = [await work.batches.in_flight_base_units(owner_id) for owner_id, _ in owners]

@@ -1,1 +1,1 @@
-"""An asset's lifecycle contract: deployed or found, paused, ready to pay."""
+"""Looks after an asset's lifecycle contract: deployment, pause, readiness to pay."""

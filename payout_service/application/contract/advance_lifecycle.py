@@ -1,4 +1,4 @@
-"""Moves a lifecycle contract on: its creations one by one, then its readiness again and again, and its pause."""
+"""Advances a lifecycle contract by one step: deploys it, checks its readiness, pauses or unpauses it."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from payout_service.domain.waits import Wait, told
 
 
 async def advance_one_lifecycle(engine: Engine) -> bool:
-    """Claims a contract that is due and does its next step. Returns False when none is due."""
+    """Claims a lifecycle contract that is due and does its next step. Returns False when none is due."""
     async with engine.unit_of_work() as work:
         lease_until = engine.after(engine.settings.lease_seconds)
         asset_id = await work.lifecycle.claim_due(engine.now(), lease_until)
@@ -60,7 +60,7 @@ async def _step(engine: Engine, asset_id: UUID) -> StepResult:
 
 
 async def _deploy(engine: Engine, contract: LifecycleContract) -> StepResult:
-    """One journaled intent per creation, the next one when the one before is final."""
+    """Journals one intent per creation. The next follows when the one before is final."""
     try:
         await refuse_unless_deployable(engine)
     except AppError as error:
@@ -112,7 +112,7 @@ async def _creation_outcome(
 
 
 async def _observe_deployment(engine: Engine, contract: LifecycleContract, waits_for: Wait | None) -> StepResult:
-    """A creation is under way: shows what it waits for, gas money perhaps."""
+    """Shows what the creation under way waits for, for example gas money."""
     readiness = await check_readiness(engine, contract.token, contract.payment_token, None, waits_for)
     async with engine.unit_of_work() as work:
         locked = await work.lifecycle.lock(contract.asset_id)

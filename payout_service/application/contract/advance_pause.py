@@ -1,4 +1,4 @@
-"""Makes a lifecycle contract as its newest pause request wants it: one transaction at a time, then a look.
+"""Pauses or unpauses a lifecycle contract as the newest request asks, with one transaction at a time.
 
 Whoever holds PAUSER_ROLE may pause and unpause besides us. So only the chain tells whether a request is carried
 out, by a final block and by the newest; a transaction that reverted is no failure if somebody else was faster.
@@ -24,7 +24,7 @@ from payout_service.domain.waits import Wait, WaitFor
 
 
 async def advance_pause(engine: Engine, contract: LifecycleContract) -> StepResult:
-    """The next step for a contract that has just been looked at and has an open request.
+    """Does the next step for a contract that was just looked at and has an open pause request.
 
     Raises AppError CHAIN_UNAVAILABLE.
     """
@@ -51,7 +51,7 @@ async def advance_pause(engine: Engine, contract: LifecycleContract) -> StepResu
 async def _follow(
     engine: Engine, contract: LifecycleContract, request: PauseRequest, call: ContractCall
 ) -> StepResult:
-    """A transaction is under way, perhaps for an older request: nothing else is sent before its outcome."""
+    """Follows the transaction under way, perhaps for an older request. Nothing else is sent before its outcome."""
     async with engine.unit_of_work() as work:
         intent = await work.journal.find(contract.pause_intent_key)
         if intent is None:
@@ -77,7 +77,7 @@ async def _follow(
 
 
 async def _give_up(engine: Engine, contract: LifecycleContract, intent: TransactionIntent) -> StepResult:
-    """It has no nonce yet, and what it would do is not wanted any more, or is so already."""
+    """Gives up a transaction that has no nonce yet and whose effect is not wanted, or is there already."""
     async with engine.unit_of_work() as work:
         # The owner's row first, as everywhere.
         await work.lifecycle.lock(contract.asset_id)
@@ -93,7 +93,7 @@ async def _give_up(engine: Engine, contract: LifecycleContract, intent: Transact
 async def _send(
     engine: Engine, contract: LifecycleContract, request: PauseRequest, call: ContractCall
 ) -> StepResult:
-    """Journals a transaction; the lane of the signer does the rest."""
+    """Journals a transaction. The signer's lane signs and sends it."""
     if contract.address is None:
         raise RuntimeError(f"the contract of {contract.asset_id} has no address")
     if not await engine.lifecycle_contract.holds_pauser_role(contract.address, engine.signer):
@@ -137,7 +137,7 @@ async def _finish(
 async def _note(
     engine: Engine, contract: LifecycleContract, problem: Wait | None, delay_seconds: float | None = None
 ) -> StepResult:
-    """Says what the request waits for; None for nothing but time."""
+    """Records what the request waits for; None if only for time."""
     async with engine.unit_of_work() as work:
         locked = await work.lifecycle.lock(contract.asset_id)
         if locked.pause_request and locked.note_pause_problem(problem, engine.now()):

@@ -1,4 +1,4 @@
-"""Looks at the chain for what must hold before an asset can be paid, and names who can make it hold."""
+"""Checks the conditions that the chain must meet before an asset can be paid, and names who can satisfy them."""
 
 from libs.chain.address import EvmAddress
 from libs.errors import AppError, Reason
@@ -14,7 +14,7 @@ async def check_readiness(
     contract: EvmAddress | None,
     deployment_waits_for: Wait | None = None,
 ) -> tuple[Condition, ...]:
-    """The conditions for an asset; `contract` is None while it is still to be deployed.
+    """Checks the conditions for an asset. `contract` is None while it is still to be deployed.
 
     Raises AppError CHAIN_UNAVAILABLE.
     """
@@ -37,7 +37,7 @@ async def check_readiness(
 async def check_readiness_of_import(
     engine: Engine, token: EvmAddress, payment_token: EvmAddress, contract: EvmAddress | None
 ) -> tuple[Condition, ...]:
-    """As `check_readiness`, refusing what can never become ready.
+    """Checks as `check_readiness` does, and refuses what can never become ready.
 
     Raises AppError NOT_A_CONTRACT (field lifecycle_contract), LIFECYCLE_ARTIFACT_NOT_CONFIGURED,
     LIFECYCLE_ARTIFACT_IS_DEVNET_ONLY, CHAIN_UNAVAILABLE.
@@ -147,5 +147,5 @@ async def _gas_money(engine: Engine) -> Condition:
 
 
 def _named(engine: Engine, lacking: list[str]) -> str:
-    """The signers that it is about: those that lack something, else all."""
+    """Returns the signers that the condition is about: those that lack something, otherwise all."""
     return ", ".join(lacking or map(str, engine.signers))

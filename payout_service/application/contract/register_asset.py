@@ -1,4 +1,4 @@
-"""An import was accepted: keep what paying needs of the asset, and see to its lifecycle contract."""
+"""Registers an asset whose import was accepted, and has its lifecycle contract deployed or checked."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,7 +11,7 @@ from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterAsset:
-    """What the event tells; `lifecycle_contract` is None when one is to be deployed."""
+    """The content of the event. `lifecycle_contract` is None when one must be deployed."""
 
     asset_id: UUID
     chain_id: int
@@ -23,7 +23,7 @@ class RegisterAsset:
 
 
 async def register_asset(engine: Engine, command: RegisterAsset, event: IncomingEvent) -> None:
-    """Stores the asset's lifecycle contract, to be deployed or to be checked; once."""
+    """Stores the asset's lifecycle contract once, to be deployed or checked."""
     async with engine.unit_of_work() as work:
         if not await work.record_incoming(event):
             return

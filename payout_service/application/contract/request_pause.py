@@ -1,4 +1,4 @@
-"""An operator wants a lifecycle contract paused or unpaused: kept, for the lifecycle worker to make it so."""
+"""Stores an operator's request to pause or unpause a lifecycle contract. The lifecycle worker carries it out."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,7 +10,7 @@ from payout_service.domain.lifecycle import PauseRequest
 
 @dataclass(frozen=True, slots=True)
 class RequestPause:
-    """What the event tells; `asset_version` is the asset's at the request."""
+    """The content of the event. `asset_version` is the asset's version at the request."""
 
     asset_id: UUID
     asset_version: int
@@ -18,7 +18,7 @@ class RequestPause:
 
 
 async def request_pause(engine: Engine, command: RequestPause, event: IncomingEvent) -> None:
-    """Keeps the request unless a newer one is known. Raises EventNotReadyError before the asset's own event."""
+    """Stores the request unless a newer one is known. Raises EventNotReadyError before the asset's own event."""
     async with engine.unit_of_work() as work:
         if not await work.record_incoming(event):
             return

@@ -1,1 +1,1 @@
-"""Which step a payout takes in which state, and what people ask of it."""
+"""Runs the life of a payout: which step follows in which state, and what operators can ask of it."""

@@ -1,4 +1,4 @@
-"""Moves a payout on, one step at a time. Any replica may do any step; a step done twice changes nothing."""
+"""Advances a payout by one step. Any replica may do any step; a step done twice changes nothing."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
@@ -79,7 +79,7 @@ async def _step(engine: Engine, payout_id: UUID) -> StepResult:
 
 
 async def _end_step(engine: Engine, payout_id: UUID, result: StepResult) -> None:
-    """Names what is waited for, and ends the claim."""
+    """Records what is waited for and ends the claim."""
     async with engine.unit_of_work() as work:
         payout = await work.payouts.lock(payout_id)
         if payout.state in WORKED_STATES and payout.wait_for(result.waiting_for, engine.now()):

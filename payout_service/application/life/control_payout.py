@@ -1,4 +1,4 @@
-"""An operator's verbs on a payout: pause, resume, cancel, retry. Each is one transaction under its row lock.
+"""Carries out what an operator asks of a payout: pause, resume, cancel, retry. Each is one database transaction.
 
 Only here it is decided what has left and what has not: a batch whose intent has no nonce has provably not left.
 """
@@ -30,7 +30,7 @@ _Verb = Callable[[UnitOfWork, Payout], Awaitable[None]]
 
 
 async def pause_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Payout:
-    """Begins nothing new: batches that have not left go back into the plan.
+    """Pauses a payout. Nothing new begins; batches that have not been sent go back into the plan.
 
     Raises AppError PAYOUT_NOT_FOUND, PAYOUT_STATE_FORBIDS, REQUEST_ID_REUSED.
     """
@@ -55,7 +55,7 @@ async def pause_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Payo
 
 
 async def resume_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Payout:
-    """Goes on where it was. Raises as `pause_payout`."""
+    """Resumes a payout where it was. Raises as `pause_payout`."""
 
     async def resume(work: UnitOfWork, payout: Payout) -> None:
         _require_state(payout, frozenset({PayoutState.PAUSED}), "resumed")
@@ -65,7 +65,10 @@ async def resume_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Pay
 
 
 async def cancel_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Payout:
-    """Gives up what has provably not left, and wants no-ops in the place of the rest. Raises as `pause_payout`."""
+    """Cancels a payout: gives up what was provably not sent, and tries to replace the rest by no-ops.
+
+    Raises as `pause_payout`.
+    """
 
     async def cancel(work: UnitOfWork, payout: Payout) -> None:
         if payout.state is PayoutState.CANCELLING:
@@ -96,7 +99,7 @@ async def cancel_payout(engine: Engine, key: RequestKey, payout_id: UUID) -> Pay
 async def retry_payments(
     engine: Engine, key: RequestKey, payout_id: UUID, holders: tuple[HolderAddress, ...]
 ) -> Payout:
-    """Puts failed and waiting payments back into the plan; those of the holders listed, or (none listed) all.
+    """Puts failed and waiting payments back into the plan: those of the given holders, or all if none are given.
 
     A deferred payment only where its holder is listed: it is made now, whatever the minimum. A redemption also
     lists the live holders once more, for tokens that have moved since it became INCOMPLETE.
@@ -126,7 +129,7 @@ async def retry_payments(
 
 
 async def _under_lock(engine: Engine, key: RequestKey, payout_id: UUID, verb: _Verb) -> Payout:
-    """The verb, once per request, with the request's log in one transaction."""
+    """Runs a verb once per request. The verb and the request's log are in one transaction."""
     async with engine.unit_of_work() as work:
         payout = await work.payouts.get(payout_id)
         if payout is None:
@@ -152,7 +155,7 @@ async def _under_lock(engine: Engine, key: RequestKey, payout_id: UUID, verb: _V
 
 
 async def _void_unsent(work: UnitOfWork, payout: Payout, reason: VoidReason, *, also_sent: bool) -> list[int]:
-    """Gives up every open batch that has not left; returns their numbers.
+    """Gives up every open batch that has not been sent. Returns their numbers.
 
     With `also_sent` no-ops are wanted in the place of what may have left; without, it comes to its end.
     """
@@ -171,7 +174,7 @@ async def _void_unsent(work: UnitOfWork, payout: Payout, reason: VoidReason, *, 
 
 
 async def _void_snapshot(work: UnitOfWork, payout: Payout) -> None:
-    """A payout that is given up needs no snapshot any more, if it has asked for one."""
+    """Gives up the snapshot of a payout that is given up, if it has asked for one."""
     if await work.journal.find(snapshot_key(payout, 1)) is None:
         return
     _, newest = await newest_snapshot_intent(work.journal, payout)

@@ -1,4 +1,4 @@
-"""What the worker still does for a payout that an operator paused or cancelled: settle what had left."""
+"""Settles the batches that had already been sent when an operator paused or cancelled a payout."""
 
 from libs.chain.quantities import BaseUnits
 from payout_service.application.engine import Engine, StepResult, what_it_waits_for
@@ -14,14 +14,17 @@ _PAUSED = Wait(WaitFor.PAUSED, "ResumePayout goes on, CancelPayout gives up")
 
 
 async def settle_paused(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """Batches that had left come to their end; nothing new is begun."""
+    """Settles the batches of a paused payout that had been sent. Nothing new begins."""
     open_batches, waiting_for = await settle_final_batches(engine, payout, contract)
     delay = engine.settings.poll_seconds if open_batches else engine.settings.ready_poll_seconds
     return StepResult(delay, waiting_for or _PAUSED)
 
 
 async def finish_cancelling(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """CANCELLED once everything that had left is final; what is not paid is promised to nobody any more."""
+    """Makes a payout CANCELLED once everything that was sent is final.
+
+    What was not paid is then no longer promised.
+    """
     open_batches, waiting_for = await settle_final_batches(engine, payout, contract)
     if open_batches:
         return StepResult(engine.settings.poll_seconds, waiting_for)

@@ -1,4 +1,4 @@
-"""A distribution was released: one payout for it, however often the event comes."""
+"""Creates the payout of a distribution that was released. The event may come more than once."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from payout_service.domain.payout import Payout
 
 @dataclass(frozen=True, slots=True)
 class RequestPayout:
-    """What the event tells. The payout carries its distribution's id."""
+    """The content of the event. The payout has its distribution's id."""
 
     distribution_id: UUID
     asset_id: UUID
@@ -22,7 +22,7 @@ class RequestPayout:
 
 
 async def request_payout(engine: Engine, command: RequestPayout, event: IncomingEvent) -> None:
-    """Stores the payout. Raises EventNotReadyError while the asset's own event is on its way."""
+    """Stores the payout. Raises EventNotReadyError until the asset's own event has arrived."""
     async with engine.unit_of_work() as work:
         if not await work.record_incoming(event):
             return

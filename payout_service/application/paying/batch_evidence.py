@@ -1,4 +1,4 @@
-"""Reads what the final transaction of a batch proves: its receipt, who failed and why, what a redemption owed."""
+"""Reads what a batch's final transaction proves: the receipt, who failed and why, what a redemption owed."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ async def batch_evidence(
     payees: Sequence[PlannedPayment],
     outcome: Outcome,
 ) -> BatchEvidence:
-    """The evidence about these payees of a batch. Raises AppError CHAIN_UNAVAILABLE."""
+    """Returns the evidence about these payees of a batch. Raises AppError CHAIN_UNAVAILABLE."""
     if payout.snapshot is None or contract.address is None:
         raise RuntimeError(f"payout {payout.payout_id} settles without a snapshot or a contract")
     receipt = await engine.lifecycle_contract.receipt_evidence(

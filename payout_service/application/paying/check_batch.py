@@ -1,4 +1,4 @@
-"""Looks again, before each batch, at what the frozen plan relied on (docs/architecture.md#before-each-batch)."""
+"""Checks before each batch that what the plan relied on still holds (docs/architecture.md#before-each-batch)."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from payout_service.domain.waits import Wait, WaitFor
 
 
 async def what_changed(engine: Engine, payout: Payout, contract: LifecycleContract) -> Wait | None:
-    """What stands in the way of any batch now. None when all is as it was when the plan was frozen."""
+    """Returns what now prevents any batch. None when everything is as it was when the plan was frozen."""
     address = contract.address
     if address is None:
         raise RuntimeError(f"asset {contract.asset_id} has no lifecycle contract")
@@ -45,7 +45,7 @@ async def what_changed(engine: Engine, payout: Payout, contract: LifecycleContra
 async def check_amounts(
     engine: Engine, payout: Payout, contract: LifecycleContract, payees: Sequence[PlannedPayment]
 ) -> StepResult | None:
-    """Whether the asset still owes these payees what the plan says. None when it does, or computes nothing.
+    """Checks that the asset still owes these payees what the plan says. None when it does, or computes no amounts.
 
     Of a snapshot payout nobody can change the amounts: the call's total and the snapshot are fixed.
     """
@@ -84,7 +84,10 @@ def _grantable_to(signer: EvmAddress) -> str:
 
 
 async def _action_changed(engine: Engine, payout: Payout, contract: LifecycleContract) -> Wait | None:
-    """The contract would go on paying a dividend that the issuer has cancelled (docs/contract-surprises.md#11)."""
+    """Returns why the dividend or coupon must not be paid now.
+
+    The contract would even pay a cancelled dividend (docs/contract-surprises.md#11).
+    """
     try:
         action = await payable_action(engine, contract, payout.kind, payout.action_id)
     except AppError as error:

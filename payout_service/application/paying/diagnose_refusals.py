@@ -1,4 +1,4 @@
-"""Why payees that a batch listed as failed were not paid: paid before, or refused, and by what."""
+"""Finds out why payees that a batch reports as failed were not paid: paid before, or refused by something."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from payout_service.domain.settlement import RecordedPayment, Refusal
 
 @dataclass(slots=True)
 class FailedEvidence:
-    """By payee; see BatchEvidence."""
+    """The evidence about failed payees, by payee; see BatchEvidence."""
 
     paid_flags: dict[HolderAddress, bool] = field(default_factory=dict)
     recorded: dict[HolderAddress, RecordedPayment] = field(default_factory=dict)
@@ -29,7 +29,7 @@ async def evidence_of_failed(
     payees: list[PlannedPayment],
     block_number: BlockNumber,
 ) -> FailedEvidence:
-    """Reads paid flags at the batch's block, then looks for what paid, or for what stands in the way now.
+    """Reads paid flags at the batch's block, then looks for what paid payees, or refuses them now.
 
     A payee that was paid before comes back as failed, exactly like a real failure (docs/contract-surprises.md#1).
     """

@@ -1,4 +1,4 @@
-"""Pays: settles what is final, makes further batches while there is room, finishes when nothing is open."""
+"""The paying step of a payout: settles final batches, makes new ones, finishes when nothing is open."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from payout_service.domain.waits import Wait, WaitFor
 
 
 async def execute_payout(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """One round."""
+    """Does one round of paying."""
     open_batches, waiting_for = await settle_final_batches(engine, payout, contract)
     lacking = await resume_payments(engine, payout, contract)
     if open_batches < engine.max_open_batches:
@@ -73,7 +73,10 @@ async def _finish(engine: Engine, payout: Payout, contract: LifecycleContract, l
 
 
 async def _tokens_left(engine: Engine, payout: Payout, contract: LifecycleContract) -> Wait | None:
-    """What a redemption has not reached; None for nothing, or while some of its payments are open."""
+    """Returns the wait for tokens that a redemption has not reached.
+
+    None if there are none, or payments have failed.
+    """
     if payout.kind is not PayoutKind.REDEMPTION or payout.progress.failed_count:
         return None
     final_block = await engine.final_block()
@@ -82,7 +85,7 @@ async def _tokens_left(engine: Engine, payout: Payout, contract: LifecycleContra
 
 
 def _seconds_until(engine: Engine, retry_time: datetime | None) -> float:
-    """Not longer than the usual wait: a deposit may come, and the time of another payment."""
+    """Returns the seconds to wait, at most the usual ones, as a deposit may come or another payment fall due."""
     longest = engine.settings.blocked_poll_seconds
     if retry_time is None or retry_time <= engine.now():
         return longest

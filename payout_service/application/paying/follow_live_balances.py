@@ -1,4 +1,4 @@
-"""Before a batch of a redemption: what its payees are owed now. It pays live balances, whatever the plan says."""
+"""Updates the payments of a redemption before each batch, because a redemption pays live balances."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ _NOT_FREE = FailureReason.TOKENS_NOT_FREE
 async def follow_live_balances(
     engine: Engine, payout: Payout, contract: LifecycleContract, payees: Sequence[PlannedPayment]
 ) -> StepResult | None:
-    """Brings the payments of these payees up to the live balances. None when they are: the batch may go.
+    """Updates the payments of these payees to the live balances. None when they agree: the batch may go.
 
     Who has nothing left is not sent: a principal that floors to 0 would burn the tokens for nothing
     (docs/contract-surprises.md#17). If another execution has redeemed them, it is the one that has paid.
@@ -50,7 +50,7 @@ async def follow_live_balances(
 
 
 async def _free_what_fell(engine: Engine, payout: Payout, contract: LifecycleContract) -> bool:
-    """Tokens went from a payee of a later batch to one of this batch, and so did the need for money.
+    """Frees the money of payees of later batches whose tokens went to payees of this one.
 
     Looks through the payments that are not sent for some that are due less now; False when there are none.
     """
@@ -97,7 +97,7 @@ async def _without_batch(
     gone: Mapping[HolderAddress, Entitlement],
     final_block: BlockNumber,
 ) -> list[PaymentOutcome]:
-    """What executions that are no batch of ours have made of these holders since the listing; else ZERO_DUE.
+    """Returns what executions that are no batch of ours did for these holders since the listing.
 
     PAID needs what it needs in a batch: the event, the token's transfer and the burn of that execution agree.
     """

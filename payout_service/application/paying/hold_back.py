@@ -1,4 +1,7 @@
-"""Payees that must not be in a call now: the others are paid without them; they are tried again later."""
+"""Takes payees out of the plan for a while when they would make a call revert.
+
+The others are paid without them.
+"""
 
 from collections.abc import Mapping
 
@@ -30,10 +33,10 @@ async def hold_back(engine: Engine, payout: Payout, payees: Mapping[PlannedPayme
 
 
 def reverting_payee(engine: Engine, payee: PlannedPayment, tries: int, why: str) -> PaymentOutcome:
-    """What becomes of a payee with which alone the call reverts, after so many tries."""
+    """Returns the outcome for a payee with which alone the call reverts, after so many tries."""
     return refused(payee, tries, reverts_alone(why), engine.settings.retry, engine.now())
 
 
 def reverts_alone(why: str) -> Refusal:
-    """The call reverts with this payee alone."""
+    """Returns the refusal for a payee with which alone the call reverts."""
     return Refusal(FailureReason.BATCH_REVERTED, why)

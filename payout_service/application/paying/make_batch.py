@@ -1,4 +1,4 @@
-"""Makes the next batch: as many payees as the caps allow, by estimates on the chain as it is now."""
+"""Makes the next batch, with as many payees as the caps and a gas estimate on the present chain allow."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -30,7 +30,7 @@ class _SizedBatch:
 
 
 async def make_batch(engine: Engine, payout_id: UUID, contract: LifecycleContract) -> StepResult | None:
-    """Stores one batch with its intent, in one transaction. Returns None when no payee is without a batch."""
+    """Stores one batch with its intent in one transaction. Returns None when no payee is without a batch."""
     async with engine.unit_of_work() as work:
         payout = await work.payouts.get(payout_id)
         if payout is None or payout.state is not PayoutState.EXECUTING:
@@ -60,7 +60,10 @@ async def make_batch(engine: Engine, payout_id: UUID, contract: LifecycleContrac
 
 
 async def _explain_revert(sizing: "_Sizing", first: PlannedPayment, why: CallWouldRevertError) -> StepResult:
-    """The call reverts with the first payee alone. If it does so with nobody, it is not the payee's fault."""
+    """Finds out why the call reverts with the first payee alone.
+
+    If it also reverts with nobody, the payee is not the cause.
+    """
     engine = sizing.engine
     try:
         await sizing.estimate([])
@@ -75,7 +78,7 @@ async def _explain_revert(sizing: "_Sizing", first: PlannedPayment, why: CallWou
 
 @dataclass(frozen=True, slots=True)
 class _Sizing:
-    """Estimates calls of one payout on the chain as it is."""
+    """Estimates the gas of one payout's calls on the present chain."""
 
     engine: Engine
     payout: Payout
@@ -85,7 +88,7 @@ class _Sizing:
     withholding_basis_points: int
 
     async def size(self, candidates: list[PlannedPayment]) -> _SizedBatch | None:
-        """Fits a line through two probes, then estimates the very call; shrinks while it does not fit.
+        """Fits a line through two probes, then estimates the actual call; takes fewer payees until it fits.
 
         A payee in the middle that makes the call revert ends the batch before it: halves lead there, and in the
         end it is the first. Raises CallWouldRevertError when the first payee alone makes the call revert.
@@ -124,11 +127,11 @@ class _Sizing:
         return min(most, len(candidates))
 
     async def estimate(self, payees: list[PlannedPayment]) -> int:
-        """Gas of the call with these payees. Raises CallWouldRevertError."""
+        """Returns the gas of the call with these payees. Raises CallWouldRevertError."""
         return await self.engine.rail.estimate_gas(self.signer, self.call(payees))
 
     def call(self, payees: list[PlannedPayment]) -> ContractCall:
-        """The call that pays these payees."""
+        """Returns the call that pays these payees."""
         execution = self.payout.execution_of([payee.holder for payee in payees], self.withholding_basis_points)
         return self.engine.lifecycle_contract.pay_batch(_address(self.contract), self.contract.token, execution)
 

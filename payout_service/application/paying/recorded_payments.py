@@ -1,4 +1,4 @@
-"""What is recorded of payments: by the ledger, row by row, and by executions on the chain, whoever sent them."""
+"""Reads what has already been paid, from the ledger and from executions on the chain, whoever sent them."""
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import replace
@@ -21,7 +21,10 @@ _PAGE_ROWS = 1000
 
 
 async def recorded_pages(engine: Engine, payout_id: UUID) -> AsyncIterator[list[RecordedState]]:
-    """The ledger's rows in the order of the ordinals; no transaction is open between two pages."""
+    """Yields the ledger's payments of a payout, in the order of the plan.
+
+    No transaction is open between two pages.
+    """
     after = 0
     while True:
         async with engine.unit_of_work() as work:
@@ -33,7 +36,7 @@ async def recorded_pages(engine: Engine, payout_id: UUID) -> AsyncIterator[list[
 
 
 async def hashes_named_by_paid(engine: Engine, payout_id: UUID, hashes: Collection[str]) -> set[str]:
-    """Those of the transactions that PAID payments of the payout name as the one that paid them."""
+    """Returns those of the given transactions that PAID payments of the payout name as the one that paid them."""
     named: set[str] = set()
     if not hashes:
         return named
@@ -53,7 +56,7 @@ async def recorded_payments(
     holders: list[HolderAddress],
     block_number: BlockNumber,
 ) -> dict[HolderAddress, RecordedPayment]:
-    """The executions up to a block that have paid these holders from the payout's snapshot, dividend or coupon."""
+    """Returns how these holders were paid up to a block, from the payout's snapshot, dividend or coupon."""
     if not holders or contract.address is None:
         return {}
     found: dict[HolderAddress, RecordedPayment] = {}
@@ -79,7 +82,7 @@ async def recorded_payments(
 
 
 async def _first_block(engine: Engine, payout: Payout) -> BlockNumber:
-    """Where executions may begin: at the snapshot, or at that of an earlier payout of the same action."""
+    """Returns the first block that can have executions: that of the oldest snapshot for the same action."""
     async with engine.unit_of_work() as work:
         same = (
             await work.payouts.of_action(payout.asset_id, payout.kind, payout.action_id)
@@ -95,7 +98,7 @@ async def owed_before(
     known: Mapping[HolderAddress, Entitlement],
     block_number: BlockNumber,
 ) -> Mapping[HolderAddress, Entitlement]:
-    """What a redemption owed holders in the block before this one, by holder.
+    """Returns what a redemption owed holders in the block before this one, by holder.
 
     Where the node does not tell of that block, for it keeps the states of few: what is `known` of each, as the
     asset told it before. Either gives the principal of a token, by which what was burned is judged.
@@ -116,14 +119,14 @@ async def owed_before(
 
 
 def as_planned(payees: Iterable[PlannedPayment]) -> dict[HolderAddress, Entitlement]:
-    """What the ledger has read of the asset for these payees."""
+    """Returns what these payees are owed according to the ledger."""
     return {each.holder: Entitlement(each.holder, each.balance, each.amount_base_units) for each in payees}
 
 
 async def cash_outs_of(
     engine: Engine, contract: LifecycleContract, seen: SeenExecution, known: Mapping[HolderAddress, Entitlement]
 ) -> dict[HolderAddress, RecordedPayment]:
-    """What a cash-out has paid these holders, what it has burned, and what they were owed in the block before.
+    """Returns what a cash-out paid these holders, what it burned, and what they were owed in the block before.
 
     `known`: see `owed_before`.
     """

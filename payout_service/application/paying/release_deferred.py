@@ -1,4 +1,4 @@
-"""Deferred payments come due when a holder's deferrals, over all payouts of the asset, reach the minimum.
+"""Releases deferred payments once a holder's deferrals, over all payouts of the asset, reach the minimum.
 
 Each is paid from its own payout's snapshot, dividend or coupon, never added to another amount
 (docs/adr/0014-rules-per-payee.md).
@@ -17,7 +17,7 @@ _MOST_HOLDERS = 500
 
 
 async def await_deferred(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """The step of a payout whose other payments are made: looks again after a while."""
+    """The step of a payout whose other payments are made. It looks again after a while."""
     if await release_deferred(engine, contract):
         return StepResult(0)
     count = payout.progress.deferred_count
@@ -26,7 +26,10 @@ async def await_deferred(engine: Engine, payout: Payout, contract: LifecycleCont
 
 
 async def release_deferred(engine: Engine, contract: LifecycleContract) -> bool:
-    """Releases what has come due of the whole asset, of many holders at once. False when nothing has."""
+    """Releases the deferred payments of the asset that have come due, many holders at once.
+
+    False when none has.
+    """
     async with engine.unit_of_work() as work:
         due = await work.unsent.deferrals_due(contract.asset_id, _MOST_HOLDERS)
     if not due:

@@ -1,4 +1,4 @@
-"""Payments that wait go back into the plan when their time has come, and when the money for them is there."""
+"""Puts waiting payments back into the plan when their time has come and there is money for them."""
 
 from libs.chain.quantities import BaseUnits
 from payout_service.application.engine import Engine
@@ -13,7 +13,7 @@ _MOST_AT_ONCE = 1000
 
 
 async def resume_payments(engine: Engine, payout: Payout, contract: LifecycleContract) -> Wait | None:
-    """Resumes what can be. Returns what the rest of those that are due waits for, None if nothing."""
+    """Resumes what can be resumed. Returns what the others that are due wait for; None if nothing."""
     async with engine.unit_of_work() as work:
         due = await work.unsent.due_waiting(payout.payout_id, engine.now(), _MOST_AT_ONCE)
         in_flight_base_units = await work.batches.in_flight_base_units(payout.payout_id)
@@ -35,7 +35,7 @@ async def resume_payments(engine: Engine, payout: Payout, contract: LifecycleCon
 
 
 def _funded(payments: list[WaitingPayment], available_base_units: BaseUnits) -> tuple[list[int], BaseUnits]:
-    """Those that the money reaches for, in their order, and what is lacking for the others together."""
+    """Returns the payments that the money suffices for, in order, and what is lacking for the others together."""
     funded: list[int] = []
     left, unmet = max(0, available_base_units), 0
     for each in payments:

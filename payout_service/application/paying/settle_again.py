@@ -1,4 +1,4 @@
-"""Payments that evidence may settle after all: those in dispute, and deferred ones that somebody else has paid.
+"""Settles payments by evidence that came later: disputed ones, and deferred ones that somebody else has paid.
 
 Reconciliation looks at them again and again. A look only adds to what is proven: what is PAID stays PAID here.
 """
@@ -39,7 +39,7 @@ _MOST_PAGES = 20
 
 @dataclass(frozen=True, slots=True)
 class _LookedAt:
-    """Payments in one state behind a place, with what each was due and what of it had moved, by holder."""
+    """Payments in one state behind a position, with what each was due and how much of it had moved, by holder."""
 
     state: PaymentState
     after: int
@@ -47,7 +47,7 @@ class _LookedAt:
 
 
 async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleContract) -> int:
-    """Judges disputed payments once more, by what their transactions show now. Returns how many have changed.
+    """Judges disputed payments again by what their transactions show now. Returns how many have changed.
 
     Raises AppError CHAIN_UNAVAILABLE.
     """
@@ -69,7 +69,7 @@ async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleCon
 
 
 async def settle_deferred(engine: Engine, payout: Payout, contract: LifecycleContract) -> int:
-    """Settles deferred payments whose paid flag is set: an execution that is none of this payout's has paid them.
+    """Settles deferred payments whose paid flag is set, because another execution has paid them.
 
     Returns how many. Raises AppError CHAIN_UNAVAILABLE.
     """
@@ -94,14 +94,17 @@ async def settle_deferred(engine: Engine, payout: Payout, contract: LifecycleCon
 
 
 def _transaction_in_dispute(payment: DisputedPayment) -> tuple[int, str]:
-    """Those of one batch together, and those of one transaction that is no batch of ours."""
+    """Returns the key that groups disputed payments: their batch, or another transaction."""
     return (payment.batch_number, "") if payment.batch_number else (0, payment.transaction_hash)
 
 
 async def _judge(
     engine: Engine, payout: Payout, contract: LifecycleContract, disputed: Sequence[DisputedPayment]
 ) -> list[PaymentOutcome]:
-    """By the transaction that they are about. Nothing while that is not final where the node looks now."""
+    """Judges payments by the transaction that they are about.
+
+    Returns nothing until it is final where the node looks now.
+    """
     number = disputed[0].batch_number
     if number is not None:
         return await _judge_batch(engine, payout, contract, number, [each.planned for each in disputed])
@@ -134,7 +137,7 @@ async def _judge_batch(
 async def _judge_cash_out(
     engine: Engine, contract: LifecycleContract, outcome: Outcome, payees: list[PlannedPayment]
 ) -> list[PaymentOutcome]:
-    """Of a cash-out that is no batch of ours."""
+    """Judges payments by a cash-out that is no batch of ours."""
     if contract.address is None:
         raise RuntimeError(f"asset {contract.asset_id} has disputes and no lifecycle contract")
     receipt = await engine.lifecycle_contract.receipt_evidence(
@@ -154,7 +157,7 @@ async def _judge_flagged(
     payees: Sequence[PlannedPayment],
     block_number: BlockNumber,
 ) -> list[PaymentOutcome]:
-    """Of those of the payees whose paid flag is set at a block."""
+    """Judges those payees whose paid flag is set at a block."""
     if contract.address is None or not payees:
         return []
     holders = [each.holder for each in payees]
@@ -167,7 +170,7 @@ async def _judge_flagged(
 
 
 async def _final_outcome(engine: Engine, transaction_hash: str) -> Outcome | None:
-    """Where the transaction is, if it has succeeded in a block that is canonical and final; else None."""
+    """Returns where the transaction is, if it succeeded in a canonical, final block; otherwise None."""
     receipt = await engine.rail.find_receipt(transaction_hash)
     if receipt is None or not receipt.succeeded:
         return None
@@ -180,7 +183,10 @@ async def _final_outcome(engine: Engine, transaction_hash: str) -> Outcome | Non
 def _those_that_changed(
     disputed: Sequence[DisputedPayment], outcomes: Sequence[PaymentOutcome]
 ) -> list[PaymentOutcome]:
-    """What a look has found that the ledger does not say. Who was refused after all waits for an operator."""
+    """Returns what a look found that the ledger does not say.
+
+    A payee who was refused after all waits for an operator.
+    """
     known = {each.planned.holder: each for each in disputed}
     found = []
     for outcome in outcomes:
@@ -205,7 +211,7 @@ async def _store(
     outcomes: Sequence[PaymentOutcome],
     final_block: BlockNumber,
 ) -> int:
-    """Writes the outcomes of payments that were looked at. Returns how many; 0 where they have moved on.
+    """Writes the outcomes of payments that were looked at. Returns how many; 0 where they have changed meanwhile.
 
     `final_block`: by then at the latest they were paid, so that an older balance is not taken for what is there.
     """
@@ -239,7 +245,7 @@ async def _store(
 async def _are_as_judged(
     work: UnitOfWork, payout: Payout, looked_at: _LookedAt, outcomes: Sequence[PaymentOutcome]
 ) -> bool:
-    """False when another replica has settled some of them meanwhile. The payout's row is locked.
+    """Returns False when another replica has settled some of them meanwhile. The payout's row is locked.
 
     What is still there is on the page where it was. Payments that have come into the state since may push others
     off it: those count as changed, and the next look judges them.

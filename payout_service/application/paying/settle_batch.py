@@ -1,4 +1,4 @@
-"""Settles batches whose transaction is final: by evidence; one that paid nobody goes back into the plan."""
+"""Settles batches whose transaction is final, by evidence. A batch that paid nobody goes back into the plan."""
 
 from libs.chain.quantities import BaseUnits, BlockNumber
 from payout_service.application.engine import Engine, what_it_waits_for
@@ -31,7 +31,7 @@ _NEEDS_NO_PROMISE = frozenset({PaymentState.PAID, PaymentState.ZERO_DUE})
 async def settle_final_batches(
     engine: Engine, payout: Payout, contract: LifecycleContract
 ) -> tuple[int, Wait | None]:
-    """Settles what can be settled. Returns how many batches stay open, and what they wait for."""
+    """Settles the batches that can be settled. Returns how many stay open, and what they wait for."""
     async with engine.unit_of_work() as work:
         batches = await work.batches.open_batches(payout.payout_id)
         intents = [(batch, await work.journal.find(batch.intent_key)) for batch in batches]
@@ -51,7 +51,7 @@ async def settle_final_batches(
 
 
 async def _will_never_pay(engine: Engine, intent: TransactionIntent) -> bool:
-    """Proven, finally. Of a lost nonce only after an operator has accounted for what used it."""
+    """Returns True if a batch finally did not pay. For a lost nonce, an operator must account for what used it."""
     if intent.state in (IntentState.REVERTED, IntentState.VOIDED):
         return True
     async with engine.unit_of_work() as work:
@@ -103,7 +103,7 @@ async def _settle(
 async def _take_back(
     engine: Engine, payout: Payout, contract: LifecycleContract, batch: Batch, intent: TransactionIntent
 ) -> None:
-    """The batch finally paid nobody, so its payees may go into another, or are given up with their payout.
+    """Puts the payees of a batch that paid nobody back into the plan, or gives them up with their payout.
 
     After a revert in smaller ones: the halves lead to the payee that makes the call revert, and to the others.
     Unless the contract was paused: then no payee is to blame, and it was no try of theirs.
@@ -139,7 +139,7 @@ async def _take_back(
 
 
 async def _met_a_pause(engine: Engine, contract: LifecycleContract, intent: TransactionIntent) -> bool:
-    """Whether the lifecycle contract was paused before or after the block in which the call reverted.
+    """Returns whether the lifecycle contract was paused before or after the block in which the call reverted.
 
     Where the node does not keep such old states: whether it is paused now.
     """

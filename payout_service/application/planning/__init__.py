@@ -1,1 +1,1 @@
-"""Decides who is owed what: conditions, snapshot, plan, preview."""
+"""Determines who is owed what: conditions, snapshot, plan, preview."""

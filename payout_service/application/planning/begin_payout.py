@@ -1,4 +1,4 @@
-"""What every kind of payout does first: fail what can never be paid, and wait by name for what can."""
+"""Checks a payout before it begins: fails what can never be paid, and waits by name for everything else."""
 
 from libs.errors import AppError, Reason
 from payout_service.application.engine import Engine, StepResult
@@ -15,7 +15,7 @@ _GIVEN_UP = frozenset({PayoutState.FAILED, PayoutState.CANCELLED})
 
 
 async def check_before_begin(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult | None:
-    """The preflight of a payout that is REQUESTED. None when nothing stands in its way."""
+    """Checks a payout that is REQUESTED. Returns None when nothing prevents its beginning."""
     if contract.state is LifecycleState.FAILED:
         # Also an asset of another chain: its addresses mean something else on this one.
         return await fail_payout(engine, payout, PayoutState.REQUESTED, contract_failed(contract))
@@ -32,12 +32,12 @@ async def check_before_begin(engine: Engine, payout: Payout, contract: Lifecycle
 
 
 def contract_failed(contract: LifecycleContract) -> Failure:
-    """A payout fails with its lifecycle contract."""
+    """Fails a payout whose lifecycle contract has failed."""
     return Failure(FailedBecause.LIFECYCLE_CONTRACT_FAILED, contract.failure_reason)
 
 
 async def rival_of(work: UnitOfWork, payout: Payout) -> Payout | None:
-    """Another payout that pays the same dividend, coupon or redemption. Takes the asset's row lock.
+    """Returns another payout that pays the same dividend, coupon or redemption. Takes the asset's row lock.
 
     Two of them would promise the same money twice, although the contract pays each holder once.
     """

@@ -1,4 +1,4 @@
-"""A redemption pays live balances, in rounds: list live holders, pay, list again (docs/adr/0013-redemption.md)."""
+"""Lists the live holders of a bond for each round of its redemption (docs/adr/0013-redemption.md)."""
 
 from libs.chain.quantities import SnapshotId
 from libs.errors import AppError, Reason
@@ -17,7 +17,7 @@ _NOT_FINAL = Wait(WaitFor.BALANCES_NOT_FINAL, "the live holders are listed when 
 
 
 async def start_redemption(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """Preflight, then the first listing."""
+    """Checks the payout, then begins the first listing."""
     stopped = await check_before_begin(engine, payout, contract)
     if stopped:
         return stopped
@@ -48,7 +48,7 @@ async def start_redemption(engine: Engine, payout: Payout, contract: LifecycleCo
 
 
 async def begin_next_round(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """Lists the live holders once more: tokens may have gone to holders that were paid, or to new ones."""
+    """Lists the live holders again, as tokens may have gone to holders that were paid or to new ones."""
     listing, holder_count = await _list(engine, contract)
     if listing is None:
         return StepResult(engine.settings.poll_seconds, _NOT_FINAL)
@@ -69,7 +69,7 @@ async def begin_next_round(engine: Engine, payout: Payout, contract: LifecycleCo
 
 
 async def _list(engine: Engine, contract: LifecycleContract) -> tuple[Snapshot | None, int]:
-    """A final block, and how many live holders it has.
+    """Returns a final block and how many live holders there are at it.
 
     None while it is older than a payment that is settled, or than balances that were followed.
     """

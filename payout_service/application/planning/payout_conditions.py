@@ -1,4 +1,4 @@
-"""What must hold on the chain before a payout can begin: what its asset needs, and what its kind needs."""
+"""Checks the conditions that the chain must meet before a payout can begin: its asset's, and those of its kind."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -58,7 +58,7 @@ async def payable_action(
     action_id: int,
     block_number: BlockNumber | None = None,
 ) -> CorporateAction:
-    """The dividend or coupon at a block (None: the newest).
+    """Returns the dividend or coupon as it is at a block (None: the newest).
 
     Raises AppError, with one of UNPAYABLE_ACTION: the lifecycle contract would pay a cancelled dividend all the
     same (docs/contract-surprises.md#11).
@@ -75,7 +75,7 @@ async def payable_action(
 
 
 def entitlement_source(contract: LifecycleContract, kind: PayoutKind, action_id: int) -> EntitlementSource:
-    """Where the amounts of a corporate action or a redemption are read."""
+    """Returns where the amounts of a corporate action or a redemption are read from."""
     return EntitlementSource(
         token=contract.token,
         kind=kind,
@@ -85,7 +85,7 @@ def entitlement_source(contract: LifecycleContract, kind: PayoutKind, action_id:
 
 
 def told_time(unix_seconds: int) -> str:
-    """A time of the chain for people."""
+    """Formats a time of the chain for people."""
     return datetime.fromtimestamp(unix_seconds, UTC).isoformat().replace("+00:00", "Z")
 
 

@@ -1,4 +1,4 @@
-"""Reads every holder of the list, stores what each is owed, and freezes the plan."""
+"""Makes the plan of a payout: reads every holder, stores what each is owed, then freezes the plan."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,10 @@ async def plan_payout(engine: Engine, payout: Payout, contract: LifecycleContrac
 
 
 async def _store_page(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """One page, read at the snapshot's block. A page's length is constant: its offset is index x length."""
+    """Stores one page, read at the snapshot's block.
+
+    All pages have the same length: the offset is index x length.
+    """
     snapshot = payout.snapshot
     if snapshot is None:
         raise RuntimeError(f"payout {payout.payout_id} plans without a snapshot")
@@ -58,7 +61,7 @@ async def _store_page(engine: Engine, payout: Payout, contract: LifecycleContrac
 async def _rows(
     engine: Engine, payout: Payout, contract: LifecycleContract, snapshot: Snapshot, page: int, stored: int
 ) -> tuple[int, list[PlannedPayment]]:
-    """How many holders a page has, and the rows that those behind the stored ones make."""
+    """Returns how many holders a page has, and the rows for the holders that are not stored yet."""
     length = engine.settings.plan_page_size
     if payout.kind is PayoutKind.SNAPSHOT:
         balances = await engine.security_token.snapshot_page(
@@ -88,7 +91,10 @@ async def _rows(
 
 
 async def _planned_already(engine: Engine, payout: Payout, holders: list[HolderAddress]) -> set[HolderAddress]:
-    """Who stands in the list twice: version 7 of the asset adds a holder again who had no free tokens."""
+    """Returns the holders that are on the list twice.
+
+    Version 7 of the asset adds a holder again who had no free tokens.
+    """
     async with engine.unit_of_work() as work:
         return await work.plan_rows.planned_holders(payout.payout_id, payout.round_number, holders)
 
@@ -96,7 +102,7 @@ async def _planned_already(engine: Engine, payout: Payout, holders: list[HolderA
 async def _owed_nothing_new(
     engine: Engine, payout: Payout, owed: Mapping[HolderAddress, Entitlement]
 ) -> set[HolderAddress]:
-    """In a later round: who is owed nothing, or waits in a row of an earlier one."""
+    """Returns the holders who, in a later round, are owed nothing or wait in a row of an earlier one."""
     async with engine.unit_of_work() as work:
         waiting = await work.plan_rows.open_holders(payout.payout_id, list(owed))
     return waiting | {holder for holder, each in owed.items() if not each.amount_base_units}
@@ -127,7 +133,7 @@ async def _freeze(engine: Engine, payout: Payout, contract: LifecycleContract) -
 
 
 async def _summed(engine: Engine, payout: Payout) -> PlanTotals:
-    """Streams the stored rows, so that what is hashed is what will be paid."""
+    """Adds up the stored rows by streaming them, so that what is hashed is what will be paid."""
     total = payout.new_plan_sum()
     async with engine.unit_of_work() as work:
         async for row in work.plan_rows.plan_rows(payout.payout_id):

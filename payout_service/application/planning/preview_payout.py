@@ -1,4 +1,4 @@
-"""What a payout would pay now, from live balances at one block. Changes nothing."""
+"""Computes what a payout would pay now, from live balances at one block. Changes nothing."""
 
 import heapq
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _AMOUNTS_NEED = frozenset({ConditionKind.RECORD_DATE_REACHED, ConditionKind.RATE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutPreview:
-    """Figures in base units of the payment token.
+    """The result of a preview. Figures are base units of the payment token.
 
     `plan` is None when not asked for, when nobody holds, and before a corporate action's record date.
     """
@@ -46,7 +46,7 @@ class PayoutPreview:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The list that would be paid, as it is at a block."""
+    """The list of holders that would be paid, as it is at a block."""
 
     contract: LifecycleContract
     terms: PayoutTerms
@@ -101,14 +101,14 @@ async def preview_payout(
 
 
 def _needed(terms: PayoutTerms, total_base_units: BaseUnits, plan: PlanTotals | None) -> BaseUnits:
-    """A total is needed as a whole (docs/adr/0006); of what the asset computes, what is paid."""
+    """Returns the money needed: a whole total (docs/adr/0006), or the sum that the asset computes."""
     return total_base_units if plan is None or terms.kind is PayoutKind.SNAPSHOT else plan.payable_base_units
 
 
 async def _amounts(
     engine: Engine, listing: _Listing, total_base_units: BaseUnits
 ) -> tuple[PlanTotals, tuple[PlannedPayment, ...]]:
-    """Streams pages; keeps sums and the largest payments only."""
+    """Computes the amounts by streaming pages. Keeps only sums and the largest payments."""
     length = engine.settings.plan_page_size
     kind, call_total = listing.terms.kind, BaseUnits(0)
     if kind is PayoutKind.SNAPSHOT:
@@ -144,7 +144,7 @@ async def _page(engine: Engine, listing: _Listing, page: int, call_total: BaseUn
 
 
 async def _call_total(engine: Engine, listing: _Listing, total_base_units: BaseUnits) -> BaseUnits:
-    """What the contract would be called with: more than the total where excluded shares are spread."""
+    """Returns the total to call the contract with. It is more than the total where excluded shares are spread."""
     rules = listing.terms.rules
     if not spreads(rules):
         return total_base_units

@@ -1,4 +1,4 @@
-"""The journaled transactions that make a payout's snapshot: one of its own, or the trigger of a scheduled one."""
+"""Creates and finds the journaled transactions that take a payout's snapshot, or trigger a scheduled one."""
 
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.ports.journal import JournalRepository
@@ -11,17 +11,17 @@ from payout_service.domain.waits import Wait, WaitFor, told
 
 
 def snapshot_key(payout: Payout, number: int) -> str:
-    """Key of the payout's n-th intent to take or trigger its snapshot."""
+    """Returns the key of the payout's n-th intent to take or trigger its snapshot."""
     return numbered_key(f"snapshot/{payout.payout_id}", number)
 
 
 async def find_snapshot_intent(journal: JournalRepository, payout: Payout) -> tuple[int, TransactionIntent | None]:
-    """The newest intent to take or trigger the payout's snapshot, and its number; 1 and None without any."""
+    """Returns the number and the newest intent for the payout's snapshot; 1 and None without any."""
     return await newest_intent(journal, lambda number: snapshot_key(payout, number))
 
 
 async def newest_snapshot_intent(journal: JournalRepository, payout: Payout) -> tuple[int, TransactionIntent]:
-    """The newest of these intents, and its number. Raises RuntimeError when there is none."""
+    """Returns the number and the newest of these intents. Raises RuntimeError when there is none."""
     number, newest = await find_snapshot_intent(journal, payout)
     if newest is None:
         raise RuntimeError(f"payout {payout.payout_id} lost its snapshot's intent")
@@ -29,7 +29,7 @@ async def newest_snapshot_intent(journal: JournalRepository, payout: Payout) -> 
 
 
 def snapshot_intent(engine: Engine, payout: Payout, contract: LifecycleContract, number: int) -> TransactionIntent:
-    """A new intent to take the payout's snapshot, or to trigger that of its corporate action."""
+    """Returns a new intent to take the payout's snapshot, or to trigger that of its corporate action."""
     token = engine.security_token
     call = token.trigger_snapshots if payout.kind.is_corporate_action else token.take_snapshot
     return engine.new_intent(
@@ -38,7 +38,7 @@ def snapshot_intent(engine: Engine, payout: Payout, contract: LifecycleContract,
 
 
 async def ask_again(engine: Engine, payout: Payout, contract: LifecycleContract, number: int) -> StepResult:
-    """The intent before this number came to nothing: another one, a bounded number of times."""
+    """Journals another intent after the one before came to nothing; a bounded number of times."""
     if number > MOST_INTENTS:
         detail = "its nonces are lost again and again, or it never comes to be"
         return StepResult(engine.settings.blocked_poll_seconds, Wait(WaitFor.SNAPSHOT_NEVER_OURS, detail))
@@ -52,7 +52,7 @@ async def ask_again(engine: Engine, payout: Payout, contract: LifecycleContract,
 
 
 def snapshot_failed(intent: TransactionIntent) -> Failure:
-    """A payout fails with its snapshot: the intent reverted, or was given up."""
+    """Fails a payout whose snapshot failed: the intent reverted or was given up."""
     is_revert = intent.state is IntentState.REVERTED
     newest = intent.attempts[-1].transaction_hash if intent.attempts else "never signed:"
     return Failure(

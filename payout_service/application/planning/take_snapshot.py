@@ -1,4 +1,4 @@
-"""The one snapshot of a payout: asked for once, believed only when its transaction is final."""
+"""Takes the one snapshot of a payout. Its id is used only when the transaction is final."""
 
 from libs.chain.amount import percentage_of
 from libs.chain.quantities import BaseUnits, BlockNumber, SnapshotId, TokenUnits
@@ -23,7 +23,7 @@ from payout_service.domain.waits import Wait, WaitFor
 
 
 async def start_snapshot(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """Preflight, then the snapshot's intent together with the state that owns it."""
+    """Checks the payout, then stores the snapshot's intent together with the payout's new state."""
     stopped = await check_before_begin(engine, payout, contract)
     if stopped:
         return stopped
@@ -119,7 +119,7 @@ async def _record(engine: Engine, payout: Payout, contract: LifecycleContract, o
 async def _excluded_balance(
     engine: Engine, payout: Payout, contract: LifecycleContract, snapshot_id: SnapshotId, block_number: BlockNumber
 ) -> TokenUnits:
-    """What the excluded holders hold together, where their share is spread over the others; else 0."""
+    """Returns what the excluded holders hold together if their share is spread over the others; otherwise 0."""
     rules = payout.rules
     if not spreads(rules):
         return TokenUnits(0)

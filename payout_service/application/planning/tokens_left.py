@@ -1,4 +1,4 @@
-"""Whether a redemption has reached every token: those that nobody on the bond's list holds free."""
+"""Counts the tokens that a redemption cannot reach: those that no holder on the bond's list holds free."""
 
 from libs.chain.quantities import BlockNumber, HolderAddress, TokenUnits
 from libs.payout_terms.terms import PayoutKind
@@ -11,7 +11,7 @@ _MOST_HOLDERS = 200_000
 
 
 async def tokens_left(engine: Engine, contract: LifecycleContract, block_number: BlockNumber) -> TokenUnits | None:
-    """Base units of the bond at a block that are not free, or whose holders its list lacks.
+    """Returns the base units of the bond at a block that are not free or whose holders are not on its list.
 
     Version 7 drops a holder from its list whose free tokens leave while others are frozen. None where the list is
     too long to tell. Raises AppError CHAIN_UNAVAILABLE.
@@ -34,7 +34,7 @@ async def tokens_left(engine: Engine, contract: LifecycleContract, block_number:
 
 
 def told_tokens_left(tokens: TokenUnits | None, block_number: BlockNumber) -> str:
-    """For people."""
+    """Formats the number of tokens left for people."""
     if tokens is None:
         return f"the bond lists more than {_MOST_HOLDERS} holders at block {block_number}; what is left is unknown"
     return f"{tokens} base units of the bond at block {block_number} are not free, or of holders not on its list"

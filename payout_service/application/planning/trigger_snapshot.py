@@ -1,4 +1,4 @@
-"""The snapshot of a dividend or a coupon: pending from its record date on until something triggers it.
+"""Obtains the snapshot of a dividend or coupon, which somebody must trigger after its record date.
 
 Batches before and after would pay from different lists unless it is triggered first
 (docs/contract-surprises.md#16).
@@ -35,7 +35,7 @@ from payout_service.domain.waits import Wait, WaitFor
 
 
 async def start_action(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """Preflight; then, unless something has triggered it already, the trigger's intent with the state."""
+    """Checks the payout, then stores the intent to trigger the snapshot, unless it was triggered already."""
     stopped = await check_before_begin(engine, payout, contract)
     if stopped:
         return stopped
@@ -63,7 +63,7 @@ async def start_action(engine: Engine, payout: Payout, contract: LifecycleContra
 
 
 async def record_action(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """Takes the action's snapshot as the asset tells it at a final block; an id other than 0 is required."""
+    """Records the action's snapshot as the asset reports it at a final block. Its id must not be 0."""
     async with engine.unit_of_work() as work:
         number, intent = await find_snapshot_intent(work.journal, payout)
         is_to_be_asked_again = intent is not None and await is_lost_and_accounted(work.journal, intent)
@@ -92,7 +92,7 @@ async def record_action(engine: Engine, payout: Payout, contract: LifecycleContr
 async def _not_triggered(
     engine: Engine, payout: Payout, contract: LifecycleContract, number: int, intent: TransactionIntent | None
 ) -> StepResult:
-    """At the final block nothing has triggered it: ours failed, or it was triggered by others and is not final."""
+    """Handles a snapshot not triggered at the final block: ours failed, or another is not final yet."""
     if intent and intent.state in (IntentState.REVERTED, IntentState.VOIDED):
         return await fail_payout(engine, payout, PayoutState.SNAPSHOTTING, snapshot_failed(intent))
     newest = await engine.security_token.corporate_action(contract.token, payout.kind, payout.action_id)

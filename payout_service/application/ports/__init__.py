@@ -1,1 +1,1 @@
-"""What the use cases need of the database and of the chain, one port a module."""
+"""The ports to the database and to the chain that the use cases need, one per module."""

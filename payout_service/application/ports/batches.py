@@ -1,4 +1,4 @@
-"""Batches of payments, from the payees that may share a call to what became of each."""
+"""The port that stores batches of payments, from choosing their payees to settling them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,10 +11,10 @@ from payout_service.domain.plan import PlannedPayment
 
 
 class Batches(Protocol):
-    """Batches and their payees."""
+    """Stores batches and their payees."""
 
     async def unbatched(self, payout_id: UUID, limit: int) -> list[PlannedPayment]:
-        """Payments that are owed and in no batch, in the order of the ordinals, that may share one call.
+        """Returns payments that are owed and in no batch and that may share one call, in the order of the plan.
 
         Payees of a batch that reverted come back with a cap on the size of their next batch; only payments with
         the same cap and the same withholding rate are given together, at most as many as the cap allows, those
@@ -27,19 +27,19 @@ class Batches(Protocol):
         ...
 
     async def open_batches(self, payout_id: UUID) -> list[Batch]:
-        """Batches that are not settled, in the order of their numbers."""
+        """Returns batches that are not settled, in the order of their numbers."""
         ...
 
     async def settled_batches(self, payout_id: UUID, *, after: int, limit: int) -> list[Batch]:
-        """Batches that are SETTLED, behind a number, in the order of their numbers."""
+        """Returns batches that are SETTLED, behind a number, in the order of their numbers."""
         ...
 
     async def payees_of(self, payout_id: UUID, batch_number: int) -> list[PlannedPayment]:
-        """Payees of a batch, in the order of the call."""
+        """Returns the payees of a batch, in the order of the call."""
         ...
 
     async def in_flight_base_units(self, payout_id: UUID) -> BaseUnits:
-        """What the payments in batches that are not settled are due together."""
+        """Returns the sum that is due to all payees in batches that are not settled."""
         ...
 
     async def settle_batch(
@@ -51,7 +51,7 @@ class Batches(Protocol):
         transaction_hash: str,
         now: datetime,
     ) -> None:
-        """Records what became of each payee of a batch, in bulk; an outcome's amount replaces the planned one."""
+        """Records in bulk what became of each payee of a batch. An outcome's amount replaces the planned one."""
         ...
 
     async def return_to_plan(
@@ -64,12 +64,12 @@ class Batches(Protocol):
         now: datetime,
         was_a_try: bool,
     ) -> Tally:
-        """The batch reverted or was voided: its payees are owed again, in batches of at most `batch_cap`.
+        """Returns the payees of a reverted or voided batch to the plan, for batches of at most `batch_cap`.
 
         None leaves the caps as they are. What was no try counts for nobody. Returns what returned.
         """
         ...
 
     async def cancel_batch(self, payout_id: UUID, batch_number: int, state: BatchState, now: datetime) -> Tally:
-        """The batch paid nobody and its payout is cancelled: its payees are CANCELLED. Returns what was."""
+        """Makes the payees of a batch that paid nobody CANCELLED, with their payout. Returns what they were."""
         ...

@@ -1,4 +1,4 @@
-"""Differences between plan, ledger and chain."""
+"""The port that stores the differences found between plan, ledger and chain."""
 
 from datetime import datetime
 from typing import Protocol
@@ -8,24 +8,24 @@ from payout_service.domain.discrepancy import Discrepancy, Finding
 
 
 class DiscrepancyRepository(Protocol):
-    """Differences between plan, ledger and chain."""
+    """Stores differences between plan, ledger and chain."""
 
     async def open_of(self, asset_id: UUID, payout_id: UUID | None) -> list[Discrepancy]:
-        """Open ones of a payout, or (None) of the asset's contract as a whole, oldest first."""
+        """Returns the open ones of a payout or (None) of the asset's contract as a whole, oldest first."""
         ...
 
     async def add(self, discrepancy: Discrepancy) -> bool:
-        """Stores and publishes an open one; False when the same difference is open already."""
+        """Stores and publishes an open difference. Returns False when the same one is open already."""
         ...
 
     async def seen_again(self, discrepancy_id: UUID, finding: Finding, now: datetime) -> None:
-        """It is still there."""
+        """Stores that an open difference still exists."""
         ...
 
     async def resolve(self, discrepancy_id: UUID, now: datetime) -> None:
-        """It is not found any more; published once."""
+        """Stores and publishes, once, that a difference does not exist any more."""
         ...
 
     async def open_count(self) -> int:
-        """All that are open."""
+        """Returns the number of all open differences."""
         ...

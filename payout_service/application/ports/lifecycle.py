@@ -1,4 +1,4 @@
-"""Lifecycle contracts, by asset."""
+"""The port that stores the lifecycle contracts, one per asset."""
 
 from datetime import datetime
 from typing import Protocol
@@ -9,18 +9,18 @@ from payout_service.domain.lifecycle import LifecycleContract
 
 
 class LifecycleRepository(Protocol):
-    """Lifecycle contracts, by asset."""
+    """Stores lifecycle contracts, one per asset."""
 
     async def add(self, contract: LifecycleContract) -> bool:
-        """Stores a new contract and publishes it; False when the asset has one already."""
+        """Stores a new contract and publishes it. Returns False when the asset has one already."""
         ...
 
     async def get(self, asset_id: UUID) -> LifecycleContract | None:
-        """An asset's contract as it is."""
+        """Returns an asset's contract without locking it."""
         ...
 
     async def lock(self, asset_id: UUID) -> LifecycleContract:
-        """An asset's contract, its row locked until the end of the transaction. It must exist."""
+        """Returns an asset's contract, its row locked until the end of the transaction. It must exist."""
         ...
 
     async def save(self, contract: LifecycleContract) -> None:
@@ -28,17 +28,17 @@ class LifecycleRepository(Protocol):
         ...
 
     async def with_address(self, address: EvmAddress) -> list[LifecycleContract]:
-        """Those whose contract, or whose token, has this address."""
+        """Returns the contracts of assets whose lifecycle contract or token has this address."""
         ...
 
     async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
-        """Claims one contract that is due and not claimed by another worker, until the lease ends."""
+        """Claims one due contract that no other worker has claimed, until the lease ends."""
         ...
 
     async def schedule(self, asset_id: UUID, at: datetime) -> None:
-        """Ends the claim; the contract is due again at this time."""
+        """Ends the claim. The contract is due again at this time."""
         ...
 
     async def wake(self, asset_id: UUID, now: datetime) -> None:
-        """The contract is due now."""
+        """Makes the contract due now."""
         ...

@@ -1,4 +1,4 @@
-"""What to deploy for an asset."""
+"""The port to the artifact that says which contracts to deploy for an asset."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from payout_service.domain.transaction import ContractCall
 
 
 class LifecycleArtifact(Protocol):
-    """What to deploy for an asset: an ordered list of creations, one of them the contract itself."""
+    """The contracts to create for an asset, in their order. One of them is the lifecycle contract itself."""
 
     @property
     def is_devnet_only(self) -> bool:
@@ -17,12 +17,12 @@ class LifecycleArtifact(Protocol):
 
     @property
     def creation_names(self) -> Sequence[str]:
-        """Names of the creations in their order."""
+        """The names of the creations, in their order."""
         ...
 
     @property
     def contract_name(self) -> str:
-        """Name of the creation that is the lifecycle contract."""
+        """The name of the creation that is the lifecycle contract."""
         ...
 
     def creation(
@@ -33,5 +33,5 @@ class LifecycleArtifact(Protocol):
         payment_token: EvmAddress,
         created: Mapping[str, EvmAddress],
     ) -> ContractCall:
-        """The transaction that makes a creation, given the addresses of those before it."""
+        """Returns the transaction for a creation, given the addresses of those before it."""
         ...

@@ -1,4 +1,4 @@
-"""The payment token, and the native currency that gas costs.
+"""The port to the payment token: balances, transfers, and why it refuses a transfer.
 
 Methods raise AppError CHAIN_UNAVAILABLE when the node does not answer; what is named besides is listed at the
 method. Addresses in bulk are lower-case strings.
@@ -22,22 +22,22 @@ class SeenTransfer:
 
 
 class PaymentToken(Protocol):
-    """The payment token: balances, transfers, refusals."""
+    """Reads the payment token: balances, transfers, refusals."""
 
     async def payment_token_balance(
         self, token: EvmAddress, account: EvmAddress, block_number: BlockNumber | None = None
     ) -> BaseUnits:
-        """Payment token of an account, base units, at a block (None: the newest)."""
+        """Returns an account's balance in base units at a block (None: the newest)."""
         ...
 
     async def why_refused(
         self, contract: EvmAddress, payment_token: EvmAddress, payee: HolderAddress, amount_base_units: BaseUnits
     ) -> str:
-        """Simulates the token's transfer to a payee now: the token's error by name; empty when it would work."""
+        """Simulates a transfer to a payee now. Returns the token's error by name; empty when it would succeed."""
         ...
 
     async def outgoing_transfers(
         self, payment_token: EvmAddress, contract: EvmAddress, *, from_block: BlockNumber, to_block: BlockNumber
     ) -> list[SeenTransfer]:
-        """Transfers of the payment token out of the contract in a range of blocks, oldest first."""
+        """Returns transfers of the payment token out of the contract in a range of blocks, oldest first."""
         ...

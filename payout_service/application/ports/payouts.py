@@ -1,4 +1,4 @@
-"""Payouts, as the use cases need them stored."""
+"""The port that stores payouts."""
 
 from datetime import datetime
 from typing import Protocol
@@ -10,18 +10,18 @@ from payout_service.domain.payout import Payout
 
 
 class PayoutRepository(Protocol):
-    """Payouts."""
+    """Stores payouts."""
 
     async def add(self, payout: Payout) -> bool:
-        """Stores a new payout and publishes it; False when its distribution has one already."""
+        """Stores a new payout and publishes it. Returns False when its distribution has one already."""
         ...
 
     async def get(self, payout_id: UUID) -> Payout | None:
-        """A payout as it is."""
+        """Returns a payout without locking it."""
         ...
 
     async def lock(self, payout_id: UUID) -> Payout:
-        """A payout, its row locked until the end of the transaction. It must exist."""
+        """Returns a payout, its row locked until the end of the transaction. It must exist."""
         ...
 
     async def save(self, payout: Payout) -> None:
@@ -29,27 +29,27 @@ class PayoutRepository(Protocol):
         ...
 
     async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
-        """Claims one payout that is due and not claimed by another worker, until the lease ends."""
+        """Claims one due payout that no other worker has claimed, until the lease ends."""
         ...
 
     async def schedule(self, payout_id: UUID, at: datetime) -> None:
-        """Ends the claim; the payout is due again at this time."""
+        """Ends the claim. The payout is due again at this time."""
         ...
 
     async def wake(self, payout_id: UUID, now: datetime) -> None:
-        """The payout is due now."""
+        """Makes the payout due now."""
         ...
 
     async def waiting_for_snapshot(self, asset_id: UUID) -> list[Payout]:
-        """Payouts of kind SNAPSHOT of an asset that have no snapshot yet and are not given up, oldest first."""
+        """Returns an asset's payouts of kind SNAPSHOT that have no snapshot and are not given up, oldest first."""
         ...
 
     async def with_snapshot(self, asset_id: UUID, snapshot_id: SnapshotId) -> Payout | None:
-        """The payout of kind SNAPSHOT that is paid from this snapshot of the asset."""
+        """Returns the payout of kind SNAPSHOT that is paid from this snapshot of the asset."""
         ...
 
     async def of_action(self, asset_id: UUID, kind: PayoutKind, action_id: int) -> list[Payout]:
-        """Payouts of an asset for one dividend or coupon, or its redemptions (id 0), oldest first."""
+        """Returns an asset's payouts for one dividend or coupon, or its redemptions (id 0), oldest first."""
         ...
 
     async def claim_reconciliation(self, now: datetime, next_time: datetime) -> UUID | None:

@@ -1,4 +1,4 @@
-"""The rows of plans: who is owed what, and what the ledger says of each payment."""
+"""The port that stores the rows of plans: who is owed what, and what the ledger says of each payment."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from payout_service.domain.plan import Entitlement, PlannedPayment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedState:
-    """What the ledger says of a payment."""
+    """The state of a payment in the ledger."""
 
     ordinal: int
     holder: HolderAddress
@@ -27,7 +27,7 @@ class RecordedState:
 
 @dataclass(frozen=True, slots=True)
 class DisputedPayment:
-    """A payment in dispute, with the transaction that it is about.
+    """A payment in dispute, and the transaction that it is about.
 
     `batch_number` is None where an execution that is no batch of ours is in dispute. `moved_base_units` is what of
     the amount has moved to the payee as far as was seen.
@@ -42,54 +42,54 @@ class DisputedPayment:
 
     @property
     def tally(self) -> Tally:
-        """The payment alone."""
+        """The tally of this payment alone."""
         return Tally(1, amount_base_units=self.planned.amount_base_units, moved_base_units=self.moved_base_units)
 
 
 class PlanRows(Protocol):
-    """The rows of plans."""
+    """Stores the rows of plans."""
 
     async def add_planned(self, payout_id: UUID, payments: Sequence[PlannedPayment], now: datetime) -> None:
-        """Stores rows of a plan, in bulk, each in its `first_state`."""
+        """Stores rows of a plan in bulk, each in its `first_state`."""
         ...
 
     def plan_rows(self, payout_id: UUID) -> AsyncIterator[PlannedPayment]:
-        """The whole plan in the order of the ordinals, streamed."""
+        """Yields the whole plan in order."""
         ...
 
     async def drop_rows(self, payout_id: UUID, from_ordinal: int) -> None:
-        """Forgets the rows of a redemption's round that was never frozen."""
+        """Deletes the rows of a redemption's round that was never frozen."""
         ...
 
     async def planned_holders(
         self, payout_id: UUID, round_number: int, holders: Sequence[HolderAddress]
     ) -> set[HolderAddress]:
-        """Those of the holders that have a row in this round of the plan."""
+        """Returns those of the holders that have a row in this round of the plan."""
         ...
 
     async def open_holders(self, payout_id: UUID, holders: Sequence[HolderAddress]) -> set[HolderAddress]:
-        """Those of the holders that have a payment in an open state (OPEN_STATES)."""
+        """Returns those of the holders that have a payment in an open state (OPEN_STATES)."""
         ...
 
     async def reprice(self, payout_id: UUID, entitlements: Sequence[Entitlement], now: datetime) -> BaseUnits:
-        """PLANNED payments of a redemption get these balances and amounts, by holder.
+        """Changes balances and amounts of a redemption's PLANNED payments, by holder.
 
         Returns by how many base units their sum rose.
         """
         ...
 
     async def tallies(self, payout_id: UUID) -> Tallies:
-        """All payments by state."""
+        """Returns the tallies of all payments by state."""
         ...
 
     async def disputed(self, payout_id: UUID, *, after: int, limit: int) -> list[DisputedPayment]:
-        """DISPUTED payments behind a place (from 1), in the order of the ordinals."""
+        """Returns DISPUTED payments behind a place (from 1), in the order of the plan."""
         ...
 
     async def deferred(self, payout_id: UUID, *, after: int, limit: int) -> list[PlannedPayment]:
-        """DEFERRED payments behind a place (from 1), in the order of the ordinals."""
+        """Returns DEFERRED payments behind a place (from 1), in the order of the plan."""
         ...
 
     async def recorded_payments(self, payout_id: UUID, *, after: int, limit: int) -> list[RecordedState]:
-        """The ledger's rows behind a place (from 1), in the order of the ordinals, for comparing."""
+        """Returns the ledger's payments behind a place (from 1), in the order of the plan."""
         ...

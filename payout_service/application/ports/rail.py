@@ -1,4 +1,4 @@
-"""What the node tells of a chain and of the transactions on it.
+"""The port to a chain: blocks, nonces, gas estimates, fees, and what became of transactions.
 
 Methods raise AppError CHAIN_UNAVAILABLE when the node does not answer; what is named besides is listed at the
 method. Addresses in bulk are lower-case strings.
@@ -15,7 +15,7 @@ from payout_service.domain.transaction import ContractCall, Outcome
 
 
 class CallWouldRevertError(Exception):
-    """A simulated call reverted; `reason` names the contract's error, for people, as far as it is known.
+    """A simulated call reverted. `reason` names the contract's error for people, as far as it is known.
 
     `is_by_pause`: the lifecycle contract refused the call because it is paused.
     """
@@ -28,7 +28,7 @@ class CallWouldRevertError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A receipt as the node tells it now; a reorg may take it back until it is final."""
+    """A receipt as the node returns it now. A reorg may take it back until it is final."""
 
     succeeded: bool
     outcome: Outcome
@@ -36,7 +36,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest block; `timestamp` in seconds since 1970 as the chain tells the time."""
+    """The newest block. `timestamp` is in seconds since 1970 by the chain's clock."""
 
     number: BlockNumber
     hash: str
@@ -57,44 +57,44 @@ class SeenTransaction:
 
 
 class Rail(Protocol):
-    """What a chain tells: what a call would cost, what became of a transaction, whether that is final."""
+    """Reads a chain: what a call would cost, what became of a transaction, whether that is final."""
 
     async def chain_id(self) -> int:
-        """EIP-155 id that the node tells."""
+        """Returns the EIP-155 id that the node reports."""
         ...
 
     async def genesis_hash(self) -> str:
-        """Hash of block 0: the chain's identity."""
+        """Returns the hash of block 0, which identifies the chain."""
         ...
 
     async def head(self) -> Head:
-        """The newest block."""
+        """Returns the newest block."""
         ...
 
     async def block_hash(self, number: BlockNumber) -> str | None:
-        """Hash of the canonical block with this number; None beyond the head."""
+        """Returns the hash of the canonical block with this number; None beyond the head."""
         ...
 
     async def nonce_at(self, signer: EvmAddress, block_number: BlockNumber | None) -> Nonce:
-        """Transactions of the signer up to a block (None: the newest): the next nonce as the chain has it."""
+        """Returns the signer's next nonce: its number of transactions up to a block (None: the newest)."""
         ...
 
     async def estimate_gas(self, signer: EvmAddress, call: ContractCall) -> int:
-        """Gas that the call would use now. Raises CallWouldRevertError."""
+        """Returns the gas that the call would use now. Raises CallWouldRevertError."""
         ...
 
     async def fee_quote(self) -> FeeQuote:
-        """What the chain asks for per gas now."""
+        """Returns what the chain asks for per gas now."""
         ...
 
     async def transaction_with_nonce(self, signer: EvmAddress, nonce: Nonce) -> SeenTransaction | None:
-        """The mined transaction of a signer with this nonce; None when the chain has none."""
+        """Returns the mined transaction of a signer with this nonce; None when the chain has none."""
         ...
 
     async def gas_money_wei(self, account: EvmAddress) -> Wei:
-        """Native currency of an account, in wei (on Hedera's relay: weibars)."""
+        """Returns an account's native currency, in wei (on Hedera's relay: weibars)."""
         ...
 
     async def find_receipt(self, transaction_hash: str) -> Receipt | None:
-        """The receipt; None where the node has none now."""
+        """Returns the receipt of a transaction; None where the node has none now."""
         ...

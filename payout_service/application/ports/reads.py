@@ -1,4 +1,4 @@
-"""Reads for answers, page by page, outside any unit of work."""
+"""The port that reads payouts, batches, payments, sweeps and discrepancies for answers, page by page."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from payout_service.domain.sweep import Sweep
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
-    """One set of signed bytes."""
+    """One attempt of a transaction: its signed bytes' hash and fees."""
 
     transaction_hash: str
     max_fee_per_gas_wei: Wei
@@ -26,7 +26,7 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
-    """A batch with its transaction's figures."""
+    """A batch with the figures of its transaction."""
 
     number: int
     state: BatchState
@@ -48,7 +48,7 @@ class BatchView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
-    """A payment with the transaction that paid it or tries to; `amount_base_units` is net."""
+    """A payment with the transaction that paid it or is to pay it. `amount_base_units` is net."""
 
     ordinal: int
     holder: HolderAddress
@@ -72,46 +72,46 @@ class PaymentView:
 
     @property
     def gross_base_units(self) -> BaseUnits:
-        """Before anything is withheld or excluded."""
+        """The amount before anything is withheld or excluded."""
         return BaseUnits(self.amount_base_units + self.withheld_base_units + self.excluded_base_units)
 
 
 class PayoutReads(Protocol):
-    """Payouts, batches, payments, sweeps and discrepancies."""
+    """Reads payouts, batches, payments, sweeps and discrepancies."""
 
     async def payout(self, payout_id: UUID, field: str) -> Payout:
-        """One payout. Raises AppError PAYOUT_NOT_FOUND naming `field`."""
+        """Returns one payout. Raises AppError PAYOUT_NOT_FOUND naming `field`."""
         ...
 
     async def payouts(self, asset_id: UUID | None, *, after: int, limit: int) -> list[tuple[int, Payout]]:
-        """Payouts behind a position, oldest first, with their positions."""
+        """Returns payouts behind a position, oldest first, with their positions."""
         ...
 
     async def batches(self, payout_id: UUID, *, after: int, limit: int) -> list[BatchView]:
-        """Batches behind a number."""
+        """Returns batches behind a number."""
         ...
 
     async def payments(self, payout_id: UUID, *, after: int, limit: int) -> Sequence[PaymentView]:
-        """Payments whose 1-based place is behind `after`, in the order of the plan."""
+        """Returns payments whose place (from 1) is behind `after`, in the order of the plan."""
         ...
 
     def export_payments(self, payout_id: UUID, *, after: int, last: int) -> AsyncIterator[Sequence[PaymentView]]:
-        """Payments behind a 1-based place up to another, page by page in the order of the plan.
+        """Yields payments behind one place (from 1) up to another, page by page in the order of the plan.
 
         Between two pages no connection is held, so a slow reader costs the database nothing.
         """
         ...
 
     async def sweep(self, sweep_id: UUID, field: str) -> Sweep:
-        """One sweep. Raises AppError SWEEP_NOT_FOUND naming `field`."""
+        """Returns one sweep. Raises AppError SWEEP_NOT_FOUND naming `field`."""
         ...
 
     async def sweeps(self, asset_id: UUID | None, *, after: int, limit: int) -> list[tuple[int, Sweep]]:
-        """Sweeps behind a position, oldest first, with their positions."""
+        """Returns sweeps behind a position, oldest first, with their positions."""
         ...
 
     async def discrepancies(
         self, payout_id: UUID | None, *, include_resolved: bool, after: int, limit: int
     ) -> list[tuple[int, Discrepancy]]:
-        """Discrepancies behind a position, oldest first, with their positions."""
+        """Returns discrepancies behind a position, oldest first, with their positions."""
         ...

@@ -1,4 +1,4 @@
-"""The asset: its snapshots, its holders, its dividends and coupons, what it says that holders are owed.
+"""The port to the asset: its snapshots, holders, dividends and coupons, and what it says that holders are owed.
 
 Methods raise AppError CHAIN_UNAVAILABLE when the node does not answer; what is named besides is listed at the
 method. Addresses in bulk are lower-case strings.
@@ -17,7 +17,7 @@ from payout_service.domain.transaction import ContractCall
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntitlementSource:
-    """Where amounts come from that the asset computes: an action of it, or the principal of its live balances."""
+    """Where the asset computes amounts from: a dividend or coupon, or the principal of live balances."""
 
     token: EvmAddress
     kind: PayoutKind
@@ -28,7 +28,7 @@ class EntitlementSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorporateAction:
-    """A dividend or coupon as the asset tells it; times in seconds since 1970."""
+    """A dividend or coupon as the asset reports it; times in seconds since 1970."""
 
     record_time: int
     execution_time: int
@@ -40,26 +40,26 @@ class CorporateAction:
 
 
 class SecurityToken(Protocol):
-    """The asset: calls to send, and what payouts read of it."""
+    """Makes calls to send to the asset, and reads it for payouts."""
 
     def take_snapshot(self, token: EvmAddress) -> ContractCall:
-        """The asset's takeSnapshot()."""
+        """Returns the call of the asset's takeSnapshot()."""
         ...
 
     def trigger_snapshots(self, token: EvmAddress) -> ContractCall:
-        """The asset's triggerPendingScheduledCrossOrderedTasks(): anyone may call it."""
+        """Returns the call of triggerPendingScheduledCrossOrderedTasks(), which anyone may send."""
         ...
 
     async def holds_redeemer_role(self, token: EvmAddress, contract: EvmAddress) -> bool:
-        """True if the lifecycle contract may redeem the bond's tokens, by version 7's or 8's role."""
+        """Returns True if the lifecycle contract may redeem the bond's tokens, by version 7's or 8's role."""
         ...
 
     async def holds_snapshot_role(self, token: EvmAddress, signer: EvmAddress) -> bool:
-        """True if the signer may take snapshots of the asset, under version 7's or 8's name of the role."""
+        """Returns True if the signer may take snapshots of the asset, by version 7's or 8's role."""
         ...
 
     async def snapshot_id_in(self, transaction_hash: str, token: EvmAddress) -> SnapshotId | None:
-        """The snapshot id in the asset's SnapshotTaken event of a receipt; None when it has no such event."""
+        """Returns the snapshot id in the asset's SnapshotTaken event of a receipt; None without such an event."""
         ...
 
     async def snapshot_balances(
@@ -69,62 +69,62 @@ class SecurityToken(Protocol):
         holders: Sequence[HolderAddress],
         block_number: BlockNumber,
     ) -> dict[HolderAddress, TokenUnits]:
-        """Free balances of these holders at a snapshot, by holder; 0 for who held nothing."""
+        """Returns free balances of these holders at a snapshot, by holder; 0 for one who held nothing."""
         ...
 
     async def snapshot_totals(
         self, token: EvmAddress, snapshot_id: SnapshotId, block_number: BlockNumber
     ) -> tuple[int, TokenUnits]:
-        """Number of holders and total supply at a snapshot, read at a block."""
+        """Returns the number of holders and the total supply at a snapshot, read at a block."""
         ...
 
     async def snapshot_page(
         self, token: EvmAddress, snapshot_id: SnapshotId, *, page: int, length: int, block_number: BlockNumber
     ) -> list[tuple[HolderAddress, TokenUnits]]:
-        """Holders and free balances of one page of a snapshot's list, in the list's order."""
+        """Returns holders and free balances of one page of a snapshot's list, in the list's order."""
         ...
 
     async def live_totals(self, token: EvmAddress, block_number: BlockNumber) -> tuple[int, TokenUnits]:
-        """Number of live holders and total supply at a block."""
+        """Returns the number of live holders and the total supply at a block."""
         ...
 
     async def live_page(
         self, token: EvmAddress, *, page: int, length: int, block_number: BlockNumber
     ) -> list[tuple[HolderAddress, TokenUnits]]:
-        """Live holders and balances of one page of the list, at a block."""
+        """Returns live holders and balances of one page of the list, at a block."""
         ...
 
     async def live_balances(
         self, token: EvmAddress, holders: Sequence[HolderAddress], block_number: BlockNumber
     ) -> dict[HolderAddress, TokenUnits]:
-        """Free live balances of these holders at a block, by holder; 0 for who holds nothing."""
+        """Returns free live balances of these holders at a block, by holder; 0 for one who holds nothing."""
         ...
 
     async def corporate_action(
         self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: BlockNumber | None = None
     ) -> CorporateAction | None:
-        """A dividend or coupon at a block (None: the newest); None when the asset has none with this id.
+        """Returns a dividend or coupon at a block (None: the newest); None when there is none with this id.
 
         Raises AppError ASSET_VERSION_NOT_SUPPORTED: the asset has it as the lifecycle contract cannot read it.
         """
         ...
 
     async def maturity_time(self, token: EvmAddress) -> int | None:
-        """When a bond matures, seconds since 1970; None when the asset is no bond."""
+        """Returns when a bond matures, in seconds since 1970; None when the asset is no bond."""
         ...
 
     async def entitled_count(self, source: EntitlementSource, block_number: BlockNumber) -> int:
-        """Holders of the action's list, or live holders, at a block; 0 before the record date."""
+        """Returns the number of the action's holders, or of live holders, at a block; 0 before the record date."""
         ...
 
     async def entitled_page(
         self, source: EntitlementSource, *, page: int, length: int, block_number: BlockNumber
     ) -> list[Entitlement]:
-        """One page of that list in its order, with what each is owed as the contract would compute it (floor)."""
+        """Returns one page of that list in its order, with what the contract computes for each (rounded down)."""
         ...
 
     async def entitlements(
         self, source: EntitlementSource, holders: Sequence[HolderAddress], block_number: BlockNumber | None = None
     ) -> list[Entitlement]:
-        """What these holders are owed at a block (None: the newest), in their order."""
+        """Returns what these holders are owed at a block (None: the newest), in their order."""
         ...

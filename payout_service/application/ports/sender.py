@@ -1,4 +1,4 @@
-"""The keys, and the way of signed bytes to a chain. Only the stage `sending` has it.
+"""The port that signs transactions and sends them to a chain. Only the stage `sending` may use it.
 
 Methods raise AppError CHAIN_UNAVAILABLE when the node does not answer.
 """
@@ -14,7 +14,7 @@ from payout_service.domain.transaction import ContractCall, SignedTransaction
 
 
 class BroadcastAnswer(Enum):
-    """What a node said to signed bytes. Anything but a proof of the outcome means: look for the outcome."""
+    """What a node said about signed bytes. Unless it proves the outcome, the outcome must be looked for."""
 
     ACCEPTED = "ACCEPTED"
     ALREADY_KNOWN = "ALREADY_KNOWN"
@@ -31,21 +31,21 @@ class BroadcastAnswer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BroadcastResult:
-    """The node's answer, with its words for people."""
+    """The node's answer, and its wording for people."""
 
     answer: BroadcastAnswer
     message: str = ""
 
 
 class Sender(Protocol):
-    """Signs, and sends what is signed."""
+    """Signs transactions and sends what is signed."""
 
     async def sign(
         self, signer: EvmAddress, call: ContractCall, *, chain_id: int, nonce: Nonce, gas_limit: int, fees: Fees
     ) -> SignedTransaction:
-        """Signs. Touches no network for a local key."""
+        """Signs a transaction. A local key needs no network."""
         ...
 
     async def broadcast(self, raw: bytes) -> BroadcastResult:
-        """Sends signed bytes. A lost reply raises CHAIN_UNAVAILABLE: whether they arrived is unknown."""
+        """Sends signed bytes. A lost reply raises CHAIN_UNAVAILABLE: it is then unknown whether they arrived."""
         ...

@@ -1,4 +1,4 @@
-"""Sweeps, as the use cases need them stored."""
+"""The port that stores sweeps."""
 
 from datetime import datetime
 from typing import Protocol
@@ -8,18 +8,18 @@ from payout_service.domain.sweep import Sweep
 
 
 class SweepRepository(Protocol):
-    """Sweeps."""
+    """Stores sweeps."""
 
     async def add(self, sweep: Sweep) -> None:
         """Stores a new sweep."""
         ...
 
     async def get(self, sweep_id: UUID) -> Sweep | None:
-        """A sweep as it is."""
+        """Returns a sweep without locking it."""
         ...
 
     async def lock(self, sweep_id: UUID) -> Sweep:
-        """A sweep, its row locked until the end of the transaction. It must exist."""
+        """Returns a sweep, its row locked until the end of the transaction. It must exist."""
         ...
 
     async def save(self, sweep: Sweep) -> None:
@@ -27,17 +27,17 @@ class SweepRepository(Protocol):
         ...
 
     async def sending(self, asset_id: UUID) -> list[Sweep]:
-        """Sweeps of an asset that are not final, oldest first."""
+        """Returns sweeps of an asset that are not final, oldest first."""
         ...
 
     async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
-        """Claims one sweep that is due and not claimed by another worker, until the lease ends."""
+        """Claims one due sweep that no other worker has claimed, until the lease ends."""
         ...
 
     async def schedule(self, sweep_id: UUID, at: datetime) -> None:
-        """Ends the claim; the sweep is due again at this time."""
+        """Ends the claim. The sweep is due again at this time."""
         ...
 
     async def wake(self, sweep_id: UUID, now: datetime) -> None:
-        """The sweep is due now."""
+        """Makes the sweep due now."""
         ...

@@ -1,4 +1,4 @@
-"""Money promised to payouts and sweeps."""
+"""The port that stores how much money is promised to payouts and sweeps."""
 
 from typing import Protocol
 from uuid import UUID
@@ -8,10 +8,13 @@ from payout_service.domain.treasury import TreasuryKey
 
 
 class TreasuryRepository(Protocol):
-    """Money promised to payouts and sweeps. `version` rises with every change of a treasury's commitments."""
+    """Stores money promised to payouts and sweeps.
+
+    `version` rises with every change of a treasury's commitments.
+    """
 
     async def version(self, key: TreasuryKey) -> int:
-        """The present version, 0 before the first commitment."""
+        """Returns the present version, 0 before the first commitment."""
         ...
 
     async def lock(self, key: TreasuryKey) -> int:
@@ -19,44 +22,50 @@ class TreasuryRepository(Protocol):
         ...
 
     async def committed(self, key: TreasuryKey) -> BaseUnits:
-        """Base units promised to payouts and sweeps and not proven paid."""
+        """Returns the base units promised to payouts and sweeps and not proven paid."""
         ...
 
     async def committed_to(self, key: TreasuryKey, owner_id: UUID) -> BaseUnits:
-        """Base units of it that are promised to one payout or sweep."""
+        """Returns the base units that are promised to one payout or sweep."""
         ...
 
     async def commitments(self, key: TreasuryKey, limit: int) -> list[tuple[UUID, BaseUnits]]:
-        """Owners and what is promised to them, above zero, largest first."""
+        """Returns owners and what is promised to them (above zero), largest first."""
         ...
 
     async def commit(self, key: TreasuryKey, owner_id: UUID, amount_base_units: BaseUnits) -> None:
-        """Promises money to a payout or sweep that has none promised yet, under the lock."""
+        """Promises money to a payout or sweep that has none promised yet. Call it under the lock."""
         ...
 
     async def add(self, key: TreasuryKey, owner_id: UUID, amount_base_units: BaseUnits) -> None:
-        """Promises more to a payout that had something promised before, under the lock."""
+        """Promises more to a payout that had something promised before. Call it under the lock."""
         ...
 
     async def reduce(self, key: TreasuryKey, owner_id: UUID, amount_base_units: BaseUnits) -> None:
-        """So much of a promise is kept or given up, under the lock. Raises RuntimeError below zero."""
+        """Reduces a promise by what was paid or given up.
+
+        Call it under the lock. Raises RuntimeError below zero.
+        """
         ...
 
     async def settled_block(self, key: TreasuryKey) -> BlockNumber:
-        """The highest block whose payments are settled, or whose balances a redemption has followed; 0 for none.
+        """Returns the highest block whose payments are settled or balances followed; 0 for none.
 
         A balance from before it is too high, a list of live holders out of date.
         """
         ...
 
     async def raise_settled_block(self, key: TreasuryKey, block_number: BlockNumber) -> None:
-        """Payments of this block are being settled, or its balances followed, under the lock; never goes back."""
+        """Records that payments of this block are being settled, or its balances followed.
+
+        Never goes back. Call it under the lock.
+        """
         ...
 
     async def checked_block(self, key: TreasuryKey) -> BlockNumber | None:
-        """Up to which block the money that left the contract was compared with the journal; None: not yet."""
+        """Returns the block up to which outgoing money was compared with the journal; None before the first."""
         ...
 
     async def set_checked_block(self, key: TreasuryKey, block_number: BlockNumber) -> None:
-        """Moves that on."""
+        """Stores the block up to which outgoing money was compared with the journal."""
         ...

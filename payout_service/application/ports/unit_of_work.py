@@ -1,4 +1,4 @@
-"""One transaction over all repositories. One contract suite holds for the real and the in-memory form."""
+"""The port of a database transaction over all repositories. PostgreSQL and memory pass the same contract tests."""
 
 from typing import Protocol
 from uuid import UUID
@@ -16,59 +16,62 @@ from payout_service.application.ports.unsent_payments import UnsentPayments
 
 
 class UnitOfWork(RecordingTransaction, Protocol):
-    """One transaction. Leaving without `commit` rolls back. No network waits inside."""
+    """One database transaction.
+
+    Leaving it without `commit` rolls it back. Nothing waits for the network inside.
+    """
 
     @property
     def payouts(self) -> PayoutRepository:
-        """Payouts."""
+        """The repository of payouts."""
         ...
 
     @property
     def plan_rows(self) -> PlanRows:
-        """The rows of plans."""
+        """The repository of the rows of plans."""
         ...
 
     @property
     def batches(self) -> Batches:
-        """Batches and their payees."""
+        """The repository of batches and their payees."""
         ...
 
     @property
     def unsent(self) -> UnsentPayments:
-        """Payments that are in no batch."""
+        """The repository of payments that are in no batch."""
         ...
 
     @property
     def journal(self) -> JournalRepository:
-        """Intents, attempts, lanes."""
+        """The repository of intents, attempts and lanes."""
         ...
 
     @property
     def lifecycle(self) -> LifecycleRepository:
-        """Lifecycle contracts."""
+        """The repository of lifecycle contracts."""
         ...
 
     @property
     def treasury(self) -> TreasuryRepository:
-        """Commitments."""
+        """The repository of commitments."""
         ...
 
     @property
     def sweeps(self) -> SweepRepository:
-        """Sweeps."""
+        """The repository of sweeps."""
         ...
 
     @property
     def discrepancies(self) -> DiscrepancyRepository:
-        """Discrepancies."""
+        """The repository of discrepancies."""
         ...
 
 
 class UnitOfWorkFactory(Protocol):
-    """Makes a unit of work per use."""
+    """Makes units of work."""
 
     def __call__(self) -> UnitOfWork:
-        """A new unit of work, to be entered once."""
+        """Returns a new unit of work, to be entered once."""
         ...
 
 
@@ -76,5 +79,5 @@ class Ids(Protocol):
     """Makes ids."""
 
     def new(self) -> UUID:
-        """A new UUID."""
+        """Returns a new UUID."""
         ...

@@ -1,4 +1,4 @@
-"""Payments that are in no batch: held back, waiting, failed, deferred, given up."""
+"""The port that stores payments in no batch: held back, waiting, failed, deferred, given up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,16 +29,16 @@ class DeferredPayment:
 
 
 class UnsentPayments(Protocol):
-    """Payments that are in no batch."""
+    """Stores payments that are in no batch."""
 
     async def hold_back(self, payout_id: UUID, outcomes: Sequence[PaymentOutcome], now: datetime) -> None:
-        """PLANNED payments become WAITING or FAILED without having been sent; it counts as a try."""
+        """Makes PLANNED payments WAITING or FAILED although they were not sent. It counts as a try."""
         ...
 
     async def conclude(
         self, payout_id: UUID, state: PaymentState, outcomes: Sequence[PaymentOutcome], now: datetime
     ) -> Tallies:
-        """Payments in this state become what the outcomes say, by holder, without a batch of their own.
+        """Writes the outcomes of payments in this state, by holder, without a batch of their own.
 
         Their amounts become the outcomes' amounts. Returns what they were due before, and what of it has moved
         (of DISPUTED), by their new state.
@@ -46,23 +46,23 @@ class UnsentPayments(Protocol):
         ...
 
     async def due_waiting(self, payout_id: UUID, now: datetime, limit: int) -> list[WaitingPayment]:
-        """WAITING payments whose time has come, in the order of the ordinals."""
+        """Returns WAITING payments whose time has come, in the order of the plan."""
         ...
 
     async def next_retry_time(self, payout_id: UUID) -> datetime | None:
-        """When the next WAITING payment is due; None when there is none."""
+        """Returns when the next WAITING payment is due; None when there is none."""
         ...
 
     async def resume(self, payout_id: UUID, ordinals: Sequence[int], now: datetime) -> Tally:
-        """WAITING payments go back into the plan. Returns what went."""
+        """Puts WAITING payments back into the plan. Returns their tally."""
         ...
 
     async def release_deferred(self, payout_id: UUID, ordinals: Sequence[int], now: datetime) -> Tally:
-        """DEFERRED payments go back into the plan. Returns what went."""
+        """Puts DEFERRED payments back into the plan. Returns their tally."""
         ...
 
     async def retry(self, payout_id: UUID, holders: Sequence[HolderAddress] | None, now: datetime) -> Tallies:
-        """FAILED (for a reason that can pass) and WAITING payments go back into the plan, their tries forgotten.
+        """Puts FAILED (if the reason can pass) and WAITING payments back into the plan, and resets their tries.
 
         `holders` None: all of them; DEFERRED ones only where their holder is named. Returns how many left each
         state.
@@ -70,15 +70,15 @@ class UnsentPayments(Protocol):
         ...
 
     async def not_retriable(self, payout_id: UUID, holders: Sequence[HolderAddress]) -> list[HolderAddress]:
-        """Those of the holders that `retry` would not touch, in the order given."""
+        """Returns those of the holders that `retry` would not change, in the order given."""
         ...
 
     async def cancel_unsent(self, payout_id: UUID, now: datetime) -> Tallies:
-        """PLANNED, WAITING, FAILED and DEFERRED payments become CANCELLED. Returns how many left each state."""
+        """Makes PLANNED, WAITING, FAILED and DEFERRED payments CANCELLED. Returns how many left each state."""
         ...
 
     async def deferrals_due(self, asset_id: UUID, limit: int) -> list[DeferredPayment]:
-        """DEFERRED payments whose holder's deferrals reach their payout's minimum, of `limit` holders at most.
+        """Returns DEFERRED payments of at most `limit` holders whose deferrals reach the payout's minimum.
 
         Deferrals count together over the asset's payouts in a state of RELEASING_STATES. All due payments of a
         holder are given together, by holder.

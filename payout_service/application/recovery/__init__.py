@@ -1,1 +1,1 @@
-"""Accounts for transactions of our keys that the journal does not know."""
+"""Accounts for transactions that were signed with our keys but are not in the journal."""

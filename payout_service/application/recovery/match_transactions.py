@@ -1,4 +1,4 @@
-"""What transactions of a signer were that the journal does not know, and to whom of ours they belong."""
+"""Finds out what a signer's transactions that are not in the journal did, and what they belong to."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ _CLOCK_TOLERANCE = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A transaction that the journal does not know, and what its call is."""
+    """A transaction that is not in the journal, and what it calls."""
 
     nonce: Nonce
     seen: SeenTransaction
@@ -34,7 +34,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What an unknown transaction was; at most one adopts it. `account` tells it to people.
+    """What an unknown transaction was. At most one owner adopts it; `account` describes it for people.
 
     `snapshot_id` is the id of a snapshot that was taken, 0 for other calls.
     """
@@ -49,13 +49,13 @@ class Match:
 
 
 async def match_unknown(engine: Engine, lane: NonceLane, final_nonce: Nonce) -> list[Match]:
-    """The signer's unknown transactions below a nonce, by nonce. Raises AppError CHAIN_UNAVAILABLE."""
+    """Returns the signer's unknown transactions below a nonce, by nonce. Raises AppError CHAIN_UNAVAILABLE."""
     matches = [await _match(engine, unknown) for unknown in await _unknown(engine, lane, final_nonce)]
     return [_with_adopted_snapshot(match, matches) for match in matches]
 
 
 async def _unknown(engine: Engine, lane: NonceLane, final_nonce: Nonce) -> list[Unknown]:
-    """What used the nonces that the journal has lost, and those behind its last one."""
+    """Returns the transactions that used the nonces lost by the journal, and those after its last nonce."""
     async with engine.unit_of_work() as work:
         lost = [intent.nonce for intent in await work.journal.lost(lane.chain_id, lane.signer)]
     behind = {Nonce(nonce) for nonce in range(lane.next_nonce, final_nonce)}
@@ -91,7 +91,7 @@ async def _match(engine: Engine, unknown: Unknown) -> Match:
 
 
 async def _match_snapshot(engine: Engine, unknown: Unknown, contracts: list[LifecycleContract]) -> Match:
-    """Adopted by the one payout that it can be of. With several or none nobody here can tell whose it is.
+    """Matches a snapshot with the only payout that it can belong to. With several or none, nobody can tell.
 
     Others may have executed on it with any total. So where several payouts wait, what was executed must speak for
     one of them; that it speaks against the others is not enough.
@@ -123,7 +123,7 @@ async def _match_snapshot(engine: Engine, unknown: Unknown, contracts: list[Life
 async def _totals_paid_on(
     engine: Engine, snapshot_id: SnapshotId, from_block: BlockNumber, contracts: list[LifecycleContract]
 ) -> set[int]:
-    """The totals that executions on a snapshot were made with, one a call (docs/facts-contracts.md#amounts)."""
+    """Returns the totals of the executions on a snapshot, one per call (docs/facts-contracts.md#amounts)."""
     head = await engine.rail.head()
     return {
         execution.event.execution.total_base_units
@@ -137,7 +137,7 @@ async def _totals_paid_on(
 
 
 def _may_have_paid(payout: Payout, totals: set[int]) -> bool:
-    """A payout pays one total; a percentage that has none yet may have had any."""
+    """Returns whether a payout may have paid this total. A percentage without a total yet may have paid any."""
     if payout.rules.excluded or withholds(payout.rules):
         # The spread total of excluded shares, and a total less what is withheld, are known only with the snapshot.
         return True
@@ -145,7 +145,7 @@ def _may_have_paid(payout: Payout, totals: set[int]) -> bool:
 
 
 async def _match_batch(work: UnitOfWork, unknown: Unknown, contracts: list[LifecycleContract]) -> Match:
-    """Its payees are settled by the recorded execution when their payout comes to them."""
+    """Matches a batch. Its payees are settled by the recorded execution when their payout reaches them."""
     execution = _execution(unknown)
     for contract in contracts:
         payout = await payout_of_execution(work, contract.asset_id, execution)
@@ -160,7 +160,7 @@ async def _match_batch(work: UnitOfWork, unknown: Unknown, contracts: list[Lifec
 
 
 def _with_adopted_snapshot(match: Match, matches: list[Match]) -> Match:
-    """A batch on a snapshot that is adopted by the same call belongs to the payout that adopts it."""
+    """Gives a batch to the payout that adopts its snapshot by the same call."""
     call = match.unknown.call
     if match.is_accounted or call.kind is not CallKind.PAY_BATCH:
         return match
@@ -197,7 +197,7 @@ async def _match_sweep(work: UnitOfWork, unknown: Unknown, contracts: list[Lifec
 
 
 def _match_other(unknown: Unknown, contracts: list[LifecycleContract]) -> Match:
-    """Of our contracts there are calls that we never make and that may pay: by page, by percentage."""
+    """Matches calls of our contracts that we never make and that may pay: by page, by percentage."""
     if contracts:
         account = f"another call on the token or lifecycle contract of assets/{contracts[0].asset_id}"
         return Match(unknown, account, is_accounted=False)
@@ -205,5 +205,5 @@ def _match_other(unknown: Unknown, contracts: list[LifecycleContract]) -> Match:
 
 
 def _may_be_of(unknown: Unknown, create_time: datetime) -> bool:
-    """What was mined before something was asked for is not what was asked for."""
+    """Returns False for a transaction that was mined before its purpose was asked for."""
     return unknown.seen.block_time >= create_time - _CLOCK_TOLERANCE

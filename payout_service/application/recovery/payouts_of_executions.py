@@ -1,4 +1,7 @@
-"""Whose an execution on the chain is: the payout that pays from the same snapshot, dividend, coupon or bond."""
+"""Finds the payout that an on-chain execution belongs to.
+
+It pays from the same snapshot, dividend, coupon or bond.
+"""
 
 from uuid import UUID
 
@@ -12,7 +15,7 @@ _NEVER_PAID = frozenset({PayoutState.REQUESTED, PayoutState.FAILED})
 
 
 async def payout_of_execution(work: UnitOfWork, asset_id: UUID, execution: Execution) -> Payout | None:
-    """The payout of an asset that an execution pays for; of several payouts of one action the newest."""
+    """Returns the payout of an asset that an execution pays for; the newest if several pay the same action."""
     if execution.kind is ExecutionKind.AMOUNT_SNAPSHOT:
         return await work.payouts.with_snapshot(asset_id, SnapshotId(execution.reference_id))
     is_cash_out = execution.kind is ExecutionKind.CASH_OUT
@@ -24,7 +27,7 @@ async def payout_of_execution(work: UnitOfWork, asset_id: UUID, execution: Execu
 
 
 def told_reference(execution: Execution) -> str:
-    """What an execution pays from, for people."""
+    """Describes for people what an execution pays from."""
     match execution.kind:
         case ExecutionKind.AMOUNT_SNAPSHOT:
             return f"snapshot {execution.reference_id}"

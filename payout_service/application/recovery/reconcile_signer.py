@@ -1,4 +1,4 @@
-"""Accounts for transactions of a signer that the journal does not know, so that it may sign again.
+"""Accounts for a signer's transactions that are not in the journal, so that the signer may sign again.
 
 The database was restored from a backup, or another program uses the key. What such a transaction paid is settled
 later by the contract's paid flag and the recorded execution; what it could make us do twice is matched here: a
@@ -86,7 +86,7 @@ async def _repeated(engine: Engine, key: RequestKey, signer: EvmAddress) -> Sign
 
 
 async def _halted_lane(engine: Engine, signer: EvmAddress) -> tuple[NonceLane, Nonce]:
-    """The lane that stopped, and how many transactions the chain finally has of its signer."""
+    """Returns the halted lane, and how many transactions the chain finally has of its signer."""
     if signer not in engine.signers:
         raise AppError(Reason.SIGNER_NOT_FOUND, f"{signer} is no signer of this service", field="name")
     lane, _ = await refuse_wrong_chain(engine, signer)
@@ -108,7 +108,7 @@ async def _halted_lane(engine: Engine, signer: EvmAddress) -> tuple[NonceLane, N
 
 
 def _require_accounted(matches: list[Match], acknowledged: frozenset[str]) -> None:
-    """Two transactions never adopt for the same owner; what nobody adopts an operator has to know."""
+    """Refuses two adoptions for one owner, and unadopted transactions that no operator has acknowledged."""
     adopters = [match.adopting_payout or match.adopting_sweep for match in matches]
     ids = [each.payout_id if isinstance(each, Payout) else each.sweep_id for each in adopters if each]
     is_doubled = len(set(ids)) < len(ids)
@@ -130,7 +130,7 @@ def _require_accounted(matches: list[Match], acknowledged: frozenset[str]) -> No
 
 
 async def _lock_owners(engine: Engine, work: UnitOfWork, matches: list[Match]) -> None:
-    """Takes the row locks of all that adopt; they are looked at at once afterwards."""
+    """Locks the rows of all owners that adopt a transaction. Their workers look at them at once afterwards."""
     for payout_id in sorted({match.adopting_payout.payout_id for match in matches if match.adopting_payout}):
         await work.payouts.wake(payout_id, engine.now())
     for sweep_id in sorted({match.adopting_sweep.sweep_id for match in matches if match.adopting_sweep}):
@@ -138,7 +138,7 @@ async def _lock_owners(engine: Engine, work: UnitOfWork, matches: list[Match]) -
 
 
 async def _adopt(engine: Engine, work: UnitOfWork, match: Match) -> None:
-    """What was done is recorded as done."""
+    """Records an adopted transaction in the journal as done."""
     seen = match.unknown.seen
     outcome = Outcome(seen.transaction_hash, seen.block_number, seen.block_hash, seen.gas_used, None)
     if match.adopting_payout:
@@ -159,7 +159,7 @@ async def _adopt(engine: Engine, work: UnitOfWork, match: Match) -> None:
 
 
 async def _intent_to_adopt(engine: Engine, work: UnitOfWork, payout: Payout) -> TransactionIntent | None:
-    """The payout's snapshot intent that has not happened, or a new one."""
+    """Returns the payout's snapshot intent that did not happen, or a new one."""
     if payout.state is PayoutState.REQUESTED:
         contract = await work.lifecycle.get(payout.asset_id)
         if contract is None:

@@ -1,1 +1,1 @@
-"""The only way to the chain: nonces, signatures, broadcasts, receipts, finality."""
+"""Signs and sends all transactions: nonces, signatures, broadcasts, receipts, finality. Nothing else sends any."""

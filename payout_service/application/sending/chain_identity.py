@@ -1,4 +1,7 @@
-"""Is the node on the chain that the journal and the settings are about? An id alone does not tell."""
+"""Refuses to work with a node on another chain than the journal's.
+
+Compares genesis hashes, as an id is not enough.
+"""
 
 from libs.chain.address import EvmAddress
 from payout_service.application.engine import Engine
@@ -11,7 +14,7 @@ class WrongChainError(Exception):
 
 
 async def refuse_wrong_chain(engine: Engine | Lanes, signer: EvmAddress) -> tuple[NonceLane | None, str]:
-    """The signer's lane as far as there is one, and the chain's genesis hash.
+    """Returns the signer's lane, if there is one, and the chain's genesis hash.
 
     Raises WrongChainError, and AppError CHAIN_UNAVAILABLE.
     """

@@ -1,4 +1,4 @@
-"""Moves a signer's transactions on: sign, send, find the outcome. One lane, nonces in order.
+"""Advances the transactions of one signer: signs, sends and finds the outcome, in the order of their nonces.
 
 Nothing is sent whose bytes are not durable; a restart sends the same bytes again; the outcome is found by
 nonce, whichever attempt was mined (docs/architecture.md#sending). Locks are taken in one order everywhere:
@@ -17,7 +17,7 @@ from payout_service.domain.waits import WaitFor, signer_stopped
 
 
 async def drive_transactions(lanes: Lanes, signer: EvmAddress) -> bool:
-    """One round over a signer's lane. Returns True when something moved and more may at once.
+    """Runs one round over a signer's lane. Returns True when something changed and more may follow at once.
 
     Raises AppError CHAIN_UNAVAILABLE when the node does not answer, WrongChainError; what was done until then is
     durable.
@@ -46,7 +46,7 @@ async def drive_transactions(lanes: Lanes, signer: EvmAddress) -> bool:
 
 
 async def _lane(lanes: Lanes, signer: EvmAddress) -> NonceLane:
-    """The signer's lane, made on first use. Raises WrongChainError when the chain is not the lane's."""
+    """Returns the signer's lane, created on first use. Raises WrongChainError when the chain is not the lane's."""
     lane, genesis_hash = await refuse_wrong_chain(lanes, signer)
     if lane is None:
         # From nonce 0, whatever the chain has: a signer with transactions that no journal knows stops before its
@@ -75,7 +75,7 @@ async def _advance(lanes: Lanes, intent: TransactionIntent, head: Head, chain_no
 
 
 async def _find_receipt(lanes: Lanes, intent: TransactionIntent) -> Receipt | None:
-    """Of any attempt: an older one may be mined too, also after a reorg."""
+    """Returns the receipt of any attempt. An older attempt may be mined too, also after a reorg."""
     for attempt in reversed(intent.attempts):
         receipt = await lanes.rail.find_receipt(attempt.transaction_hash)
         if receipt is not None:

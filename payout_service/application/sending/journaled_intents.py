@@ -1,4 +1,4 @@
-"""What the owners of transactions ask the journal, whoever they are."""
+"""Finds an owner's newest intent in the journal. Payouts, sweeps and lifecycle contracts all use it."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ async def is_lost_and_accounted(journal: JournalRepository, intent: TransactionI
 async def newest_intent(
     journal: JournalRepository, key_of: Callable[[int], str]
 ) -> tuple[int, TransactionIntent | None]:
-    """The newest of an owner's intents for one thing, and its number; 1 and None when there is none yet."""
+    """Returns the number and the newest of an owner's intents for one thing; 1 and None without any."""
     number, newest = 1, await journal.find(key_of(1))
     while newest and number < MOST_INTENTS:
         following = await journal.find(key_of(number + 1))
@@ -31,5 +31,5 @@ async def newest_intent(
 
 
 def numbered_key(base: str, number: int) -> str:
-    """Key of an owner's n-th intent for one thing."""
+    """Returns the key of an owner's n-th intent for one thing."""
     return f"{base}/{number}" if number > 1 else base

@@ -1,4 +1,4 @@
-"""What the stage `sending` may touch: nobody else has the sender, so nobody else can sign."""
+"""What the stage `sending` works with. Only it has the port that signs, so nothing else can sign."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from payout_service.domain.transaction import OwnerKind, TransactionIntent
 
 
 class Wakes(Protocol):
-    """Whoever waits for a transaction: payouts, lifecycle contracts, sweeps."""
+    """Wakes those that wait for a transaction: payouts, lifecycle contracts, sweeps."""
 
     async def wake(self, owner_id: UUID, now: datetime, /) -> None:
-        """The owner is due now. Takes its row lock."""
+        """Makes the owner due now. Takes its row lock."""
         ...
 
 
@@ -30,28 +30,28 @@ class JournalWork(Transaction, Protocol):
 
     @property
     def journal(self) -> JournalRepository:
-        """Intents, attempts, lanes."""
+        """The intents, attempts and lanes."""
         ...
 
     @property
     def payouts(self) -> Wakes:
-        """Owners of snapshots and batches."""
+        """The payouts, which own snapshots and batches."""
         ...
 
     @property
     def lifecycle(self) -> Wakes:
-        """Owners of deployments and pauses."""
+        """The lifecycle contracts, which own deployments and pauses."""
         ...
 
     @property
     def sweeps(self) -> Wakes:
-        """Owners of sweeps."""
+        """The sweeps, which own their transactions."""
         ...
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """The nonce lanes of our signers on one chain."""
+    """The nonce lanes of our signers on one chain, with the ports to sign and send."""
 
     unit_of_work: Callable[[], JournalWork]
     rail: Rail
@@ -69,7 +69,7 @@ class Lanes:
 
 
 def lanes_of(engine: Engine, sender: Sender) -> Lanes:
-    """The lanes of an engine, with the keys that it has not."""
+    """Returns the lanes of an engine, with the keys that the engine does not have."""
     return Lanes(
         unit_of_work=engine.unit_of_work,
         rail=engine.rail,
@@ -84,7 +84,7 @@ def lanes_of(engine: Engine, sender: Sender) -> Lanes:
 
 
 async def wake_owner(work: JournalWork, intent: TransactionIntent, now: datetime) -> None:
-    """Whoever waits for the transaction looks at it at once. Takes the owner's row lock: before the intent's."""
+    """Makes the owner of a transaction look at it at once. Takes the owner's row lock, before the intent's."""
     owners: dict[OwnerKind, Wakes] = {
         OwnerKind.PAYOUT: work.payouts,
         OwnerKind.LIFECYCLE_CONTRACT: work.lifecycle,

@@ -1,4 +1,4 @@
-"""The signers as an operator sees them."""
+"""Lists the signers with their nonces and what is queued, for operators."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,10 @@ from payout_service.domain.waits import told
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignerView:
-    """A signer's lane. `next_nonce` is 0 before its first use; `halted_because` is empty while it may sign."""
+    """A signer's lane for operators.
+
+    `next_nonce` is 0 before its first use; `halted_because` is empty while it may sign.
+    """
 
     address: EvmAddress
     chain_id: int
@@ -21,12 +24,12 @@ class SignerView:
 
 
 async def list_signers(engine: Engine) -> list[SignerView]:
-    """All that are configured."""
+    """Returns all configured signers."""
     return [await view_signer(engine, signer) for signer in engine.signers]
 
 
 async def view_signer(engine: Engine, signer: EvmAddress) -> SignerView:
-    """One signer."""
+    """Returns one signer."""
     async with engine.unit_of_work() as work:
         lane = await work.journal.find_lane(engine.chain_id, signer)
         in_flight = await work.journal.in_flight(engine.chain_id, signer)

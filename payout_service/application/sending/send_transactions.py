@@ -1,5 +1,6 @@
-"""Sends signed bytes: the same ones again, others with the same nonce when they offer too little, or a no-op in
-their place when the intent shall not happen any more. Whatever a node says, the outcome is looked for afterwards.
+"""Sends signed transactions: again, with a higher fee, or as a no-op when they are no longer wanted.
+
+Whatever a node answers, the outcome is looked for afterwards.
 """
 
 from datetime import timedelta
@@ -36,7 +37,7 @@ _WAITS = {
 
 
 async def send_again(lanes: Lanes, intent: TransactionIntent, chain_nonce: Nonce) -> bool:
-    """Sends what is due. Returns True when something moved. Raises AppError CHAIN_UNAVAILABLE."""
+    """Sends what is due again. Returns True when something changed. Raises AppError CHAIN_UNAVAILABLE."""
     problem = None
     if _may_be_replaced(lanes, intent, chain_nonce):
         try:
@@ -50,8 +51,10 @@ async def send_again(lanes: Lanes, intent: TransactionIntent, chain_nonce: Nonce
 
 
 async def resend_final(lanes: Lanes, lane: NonceLane, *, chain_nonce: Nonce, lowest_open_nonce: Nonce) -> None:
-    """The chain lacks transactions that are final in the journal: the node lags, or a reorg was deeper than the
-    confirmations. The same bytes do the same or nothing, so they are sent again until the chain has them.
+    """Sends transactions again that are final in the journal but missing on the chain.
+
+    The node lags, or a reorg was deeper than the confirmations. The same bytes do the same or nothing, so they are
+    sent until the chain has them.
     """
     detail = (
         f"the node tells {chain_nonce} transactions of {lane.signer}, {lowest_open_nonce} are final in the journal"
@@ -78,7 +81,10 @@ def _may_be_replaced(lanes: Lanes, intent: TransactionIntent, chain_nonce: Nonce
 
 
 async def _replace(lanes: Lanes, intent: TransactionIntent) -> bool:
-    """Journals other bytes with the same nonce. False when the newest offer enough. Raises FeeCapReachedError."""
+    """Journals other bytes with the same nonce.
+
+    Returns False when the newest offer enough. Raises FeeCapReachedError.
+    """
     newest = intent.attempts[-1]
     quote = await lanes.rail.fee_quote()
     is_to_be_voided = bool(intent.void_reason) and not newest.is_no_op

@@ -1,4 +1,4 @@
-"""Gives the next intent of a lane its nonce and its signed bytes, durable with one commit, before it is sent."""
+"""Gives the next intent of a signer its nonce and signs it. Both are committed before anything is sent."""
 
 from libs.chain.quantities import Nonce
 from payout_service.application.ports.rail import CallWouldRevertError
@@ -21,7 +21,7 @@ _MOST_CANDIDATES = 32
 
 
 async def sign_next(lanes: Lanes, lane: NonceLane, chain_nonce: Nonce) -> bool:
-    """Signs the oldest intent that can be sent. Returns True when something moved.
+    """Signs the oldest intent that can be sent. Returns True when something changed.
 
     One that cannot be sent now says why, and does not hold up the others.
     """
@@ -43,7 +43,7 @@ async def sign_next(lanes: Lanes, lane: NonceLane, chain_nonce: Nonce) -> bool:
 
 
 async def note_lane_problem(lanes: Lanes, lane: NonceLane, problem: Wait) -> bool:
-    """Every intent without a nonce waits for the same. Returns False: nothing moved."""
+    """Notes the same problem on every intent without a nonce. Returns False: nothing changed."""
     async with lanes.unit_of_work() as work:
         await work.journal.note_problem_of_created(lane.chain_id, lane.signer, problem)
         await work.commit()
@@ -51,7 +51,7 @@ async def note_lane_problem(lanes: Lanes, lane: NonceLane, problem: Wait) -> boo
 
 
 async def _gas(lanes: Lanes, intent: TransactionIntent) -> int | None:
-    """The gas limit to sign; None, with the reason noted, when the call cannot be made now."""
+    """Returns the gas limit to sign. None, with the reason noted, when the call cannot be made now."""
     try:
         estimate = await lanes.rail.estimate_gas(intent.signer, intent.call)
         return gas_limit(estimated_gas=estimate, max_gas=lanes.settings.max_transaction_gas)
@@ -63,7 +63,7 @@ async def _gas(lanes: Lanes, intent: TransactionIntent) -> int | None:
 
 
 async def _gas_of_batch(lanes: Lanes, intent: TransactionIntent) -> int | None:
-    """The gas limit to sign; None when the batch was given up: what it was made on has changed since."""
+    """Returns the gas limit to sign. None when the batch was given up, because what it was made on has changed."""
     age_seconds = (lanes.now() - intent.create_time).total_seconds()
     try:
         estimate = await lanes.rail.estimate_gas(intent.signer, intent.call)
@@ -81,7 +81,7 @@ async def _gas_of_batch(lanes: Lanes, intent: TransactionIntent) -> int | None:
 
 
 async def _void(lanes: Lanes, intent: TransactionIntent, reason: VoidReason) -> None:
-    """A batch that has provably not left is given up; its payout makes another from its payees."""
+    """Gives up a batch that was provably not sent. Its payout makes another batch from its payees."""
     async with lanes.unit_of_work() as work:
         await wake_owner(work, intent, lanes.now())
         locked = await work.journal.lock(intent.intent_id)

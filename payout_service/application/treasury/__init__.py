@@ -1,1 +1,1 @@
-"""Money in lifecycle contracts: available, promised, swept."""
+"""Keeps account of the money in lifecycle contracts: what is available, promised, swept."""

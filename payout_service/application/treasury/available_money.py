@@ -1,4 +1,4 @@
-"""The balance of a treasury, good for promising money: never one from before what is settled already."""
+"""Reads a treasury's balance at a block that is recent enough to promise money from it."""
 
 from dataclasses import dataclass
 

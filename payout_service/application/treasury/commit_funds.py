@@ -1,4 +1,4 @@
-"""Promises money of a lifecycle contract to a payout before any is paid from it (docs/architecture.md#money)."""
+"""Promises money of a lifecycle contract to a payout before it pays anybody (docs/architecture.md#money)."""
 
 from libs.chain.quantities import BaseUnits
 from payout_service.application.engine import Engine, StepResult
@@ -10,7 +10,7 @@ from payout_service.domain.treasury import money_lacks, treasury_key
 
 
 async def commit_funds(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:
-    """Commits the plan's sum when that much is available, else waits for a deposit by name."""
+    """Promises the plan's sum to the payout if that much is available; otherwise waits for a deposit by name."""
     if payout.plan is None:
         raise RuntimeError(f"payout {payout.payout_id} waits for funds without a plan")
     key = treasury_key(contract)

@@ -1,4 +1,4 @@
-"""Is money on its way out of a treasury, so that balance and commitments tell of different moments?"""
+"""Tells whether a batch or sweep may have moved money that is still counted as promised."""
 
 from payout_service.application.ports.unit_of_work import UnitOfWork
 from payout_service.domain.sweep import SweepState
@@ -10,7 +10,10 @@ _MOST_OWNERS = 10_000
 
 
 async def is_money_under_way(work: UnitOfWork, key: TreasuryKey) -> bool:
-    """True while a batch or a sweep may have left the contract and is not settled. Under the treasury's lock."""
+    """Returns True while a batch or sweep may have been sent and is not settled.
+
+    Call it under the treasury's lock.
+    """
     for owner_id, _ in await work.treasury.commitments(key, _MOST_OWNERS):
         batches = await work.batches.open_batches(owner_id)
         keys = [batch.intent_key for batch in batches]

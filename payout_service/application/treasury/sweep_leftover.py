@@ -1,4 +1,4 @@
-"""A treasurer wants what is left over: set aside under the treasury's lock, sent by a journaled transaction."""
+"""Sends left-over money to a treasurer: sets it aside under the treasury's lock, then sends a transaction."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -30,7 +30,7 @@ _FAILURES = {
 
 @dataclass(frozen=True, slots=True)
 class SweepLeftover:
-    """The command; `amount_base_units` None: all that is available."""
+    """The command to sweep. If `amount_base_units` is None, all that is available is swept."""
 
     key: RequestKey
     asset_id: UUID
@@ -109,7 +109,10 @@ def _conclude(engine: Engine, sweep: Sweep, intent: TransactionIntent) -> None:
 
 
 async def _set_aside(engine: Engine, command: SweepLeftover, contract: LifecycleContract) -> Sweep | None:
-    """None when the commitments changed since the balance was read: it may hold money that has left since."""
+    """Sets the amount aside.
+
+    Returns None when commitments changed since the balance was read, which may then be outdated.
+    """
     key = treasury_key(contract)
     look = await look_at_balance(engine, key)
     async with engine.unit_of_work() as work:

@@ -1,4 +1,4 @@
-"""What money a lifecycle contract holds, and to whom it is promised."""
+"""Shows how much money a lifecycle contract holds, and to whom it is promised."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -14,7 +14,10 @@ _MOST_COMMITMENTS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreasuryView:
-    """Base units of the payment token. `commitments` are resource names with what is promised, largest first."""
+    """A treasury in base units of the payment token.
+
+    `commitments` are resource names and what is promised to them, largest first.
+    """
 
     contract: LifecycleContract
     balance_base_units: BaseUnits
@@ -23,12 +26,12 @@ class TreasuryView:
 
     @property
     def available_base_units(self) -> BaseUnits:
-        """What may be promised or swept."""
+        """The money that may be promised or swept."""
         return BaseUnits(max(0, self.balance_base_units - self.committed_base_units))
 
 
 async def get_treasury(engine: Engine, asset_id: UUID) -> TreasuryView:
-    """Raises AppError ASSET_NOT_YET_KNOWN or CHAIN_UNAVAILABLE."""
+    """Returns the treasury of an asset. Raises AppError ASSET_NOT_YET_KNOWN or CHAIN_UNAVAILABLE."""
     contract = await known_contract(engine, asset_id)
     if contract.address is None:
         return TreasuryView(
@@ -50,7 +53,7 @@ async def get_treasury(engine: Engine, asset_id: UUID) -> TreasuryView:
 
 
 async def balance_and_committed(engine: Engine, contract: LifecycleContract) -> tuple[BaseUnits, BaseUnits]:
-    """What a contract holds at the newest block, and what of that is promised; 0 before it is deployed."""
+    """Returns a contract's balance at the newest block and how much is promised; 0 before deployment."""
     if contract.address is None:
         return BaseUnits(0), BaseUnits(0)
     key = treasury_key(contract)
@@ -62,7 +65,7 @@ async def balance_and_committed(engine: Engine, contract: LifecycleContract) -> 
 
 
 async def known_contract(engine: Engine, asset_id: UUID) -> LifecycleContract:
-    """An asset's lifecycle contract. Raises AppError ASSET_NOT_YET_KNOWN naming `asset`."""
+    """Returns an asset's lifecycle contract. Raises AppError ASSET_NOT_YET_KNOWN naming `asset`."""
     async with engine.unit_of_work() as work:
         contract = await work.lifecycle.get(asset_id)
     if contract is None:

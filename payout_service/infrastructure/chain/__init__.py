@@ -1,1 +1,1 @@
-"""The EVM chain, its contracts and the signing keys behind the ports."""
+"""Implements the ports to the EVM chain, its contracts and the signing keys."""

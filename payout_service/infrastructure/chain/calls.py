@@ -1,4 +1,4 @@
-"""Calls to the asset and the lifecycle contract: made, and known again when they are seen. Touches no network."""
+"""Encodes calls to the asset and the lifecycle contract, and recognises them in transactions. Uses no network."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _OTHER = RecognisedCall(CallKind.OTHER)
 
 
 class EvmCalls:
-    """A part of the port `LifecycleContractPort`."""
+    """Implements a part of the port `LifecycleContractPort`: calls made and recognised."""
 
     def pay_batch(self, contract: EvmAddress, token: EvmAddress, execution: Execution) -> ContractCall:
         return ContractCall(contract, _execution_data(token, execution))
@@ -26,7 +26,7 @@ class EvmCalls:
         return ContractCall(contract, (interfaces.PAUSE if paused else interfaces.UNPAUSE).encode())
 
     def recognise(self, call: ContractCall) -> RecognisedCall:
-        """What cannot be decoded is OTHER, as is the creation of a contract."""
+        """What cannot be decoded is OTHER, and so is the creation of a contract."""
         if call.to is None:
             return _OTHER
         try:
@@ -51,7 +51,7 @@ def _execution_data(token: EvmAddress, execution: Execution) -> bytes:
 
 
 def _recognised(data: bytes) -> RecognisedCall:
-    """Raises UndecodableError for arguments that are none of the function's."""
+    """Returns the decoded call. Raises UndecodableError for arguments that do not fit the function."""
     match data[:4]:
         case interfaces.TAKE_SNAPSHOT.selector:
             return RecognisedCall(CallKind.TAKE_SNAPSHOT)
@@ -81,5 +81,5 @@ def _recognised_execution(data: bytes) -> Execution | None:
 
 
 def _arguments(function: Function, data: bytes) -> tuple[Any, ...]:
-    """The arguments in a call's data. Raises UndecodableError."""
+    """Returns the arguments in a call's data. Raises UndecodableError."""
     return Function(function.name, (), function.inputs).decode(data[4:])

@@ -1,4 +1,4 @@
-"""What the asset itself says that holders are owed: dividends, coupons, the principal of a bond.
+"""Reads what the asset says that holders are owed: dividends, coupons, the principal of a bond.
 
 Versions 7 and 8 of the asset are told apart by what they answer. Of dividends and coupons nothing that is read
 here differs: version 8 answers getCouponFor in another order, but both begin with the balance. Bonds do differ:
@@ -24,7 +24,7 @@ from payout_service.infrastructure.chain.reader import EvmReader
 
 @dataclass(frozen=True, slots=True)
 class _Getters:
-    """The asset's functions for one kind of payout. Those of an action take its id as their first argument."""
+    """The asset's functions for one kind of payout. Functions of an action take its id as their first argument."""
 
     count: Function
     page: Function
@@ -76,7 +76,7 @@ _OTHER_VERSIONS = {
 
 
 class EvmEntitlements(EvmReader):
-    """A part of the port `SecurityToken`."""
+    """Implements a part of the port `SecurityToken`: what holders are owed."""
 
     async def corporate_action(
         self, token: EvmAddress, kind: PayoutKind, action_id: int, block_number: BlockNumber | None = None
@@ -104,7 +104,8 @@ class EvmEntitlements(EvmReader):
     async def _refuse_another_version(
         self, token: EvmAddress, kind: PayoutKind, action_id: int, block: str
     ) -> None:
-        """Versions 2 to 5 tell no cancellation: the lifecycle contract reverts when it reads their actions.
+        """Refuses versions 2 to 5. They report no cancellation, and the lifecycle contract reverts on their
+        actions.
 
         Their dividends have another getter, their coupons fewer words. Raises AppError
         ASSET_VERSION_NOT_SUPPORTED.
@@ -179,7 +180,10 @@ class EvmEntitlements(EvmReader):
     async def _total_balances(
         self, token: str, holders: Sequence[HolderAddress], free_balances: Sequence[int], block: str
     ) -> list[int]:
-        """With tokens that are not free. Where the asset does not sum them (npm package 2.0.0), by its parts."""
+        """Returns balances including tokens that are not free.
+
+        Sums the parts if the asset does not (npm package 2.0.0).
+        """
         arguments = [(holder,) for holder in holders]
         if await try_call(self._rpc, token, interfaces.GET_TOTAL_BALANCE_FOR, holders[0], block=block):
             found = await self._read_each(token, interfaces.GET_TOTAL_BALANCE_FOR, arguments, block)
@@ -193,7 +197,7 @@ class EvmEntitlements(EvmReader):
         return totals
 
     async def _is_bond_of_version_7(self, token: str, block: str) -> bool:
-        """It tells the principal of free tokens alone, which are those that it redeems."""
+        """Returns True for version 7, which reports the principal of free tokens only: it redeems only those."""
         return await try_call(self._rpc, token, interfaces.GET_BOND_DETAILS_V7, block=block) is not None
 
 
@@ -206,7 +210,7 @@ def _action(source: EntitlementSource) -> tuple[int, ...]:
 
 
 def _per_token(amount: Sequence[Any], tokens: int, payment_token_decimals: int) -> Fraction | None:
-    """The worth of each of these tokens, before any rounding."""
+    """Returns the worth of each of these tokens, before any rounding."""
     numerator, denominator = amount[:2]
     return (
         Fraction(numerator * 10**payment_token_decimals, denominator * tokens) if denominator and tokens else None
@@ -214,6 +218,9 @@ def _per_token(amount: Sequence[Any], tokens: int, payment_token_decimals: int) 
 
 
 def _base_units(amount: Sequence[Any], payment_token_decimals: int) -> BaseUnits:
-    """As the lifecycle contract computes it. Before the record date, and of a cancelled coupon, it is 0/0: 0."""
+    """Returns the amount that the lifecycle contract computes.
+
+    Before the record date, or if cancelled, 0/0 counts as 0.
+    """
     numerator, denominator = amount[:2]
     return BaseUnits(numerator * 10**payment_token_decimals // denominator if denominator else 0)

@@ -1,4 +1,4 @@
-"""What the lifecycle contract has done: executions by addresses, transfers out of it, receipts, paid flags."""
+"""Reads what the lifecycle contract has done: executions, outgoing transfers, receipts, paid flags."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,12 +36,12 @@ _PAID_FLAG_OFFSETS = {
 
 
 class EvmExecutions(EvmReader):
-    """A part of the port `LifecycleContractPort`."""
+    """Implements a part of the port `LifecycleContractPort`: what was executed."""
 
     async def executions(
         self, contract: EvmAddress, *, from_block: BlockNumber, to_block: BlockNumber
     ) -> list[SeenExecution]:
-        """Raises LogsRefusedError where the node does not tell of a block."""
+        """Raises LogsRefusedError where the node refuses the logs of a block."""
         any_of_them = [hex_of(topic) for topic in _EVENTS]
         return seen_executions(await self._logs(contract.value, [any_of_them], from_block, to_block))
 
@@ -80,7 +80,7 @@ class EvmExecutions(EvmReader):
 
 
 def seen_executions(logs: Iterable[Log]) -> list[SeenExecution]:
-    """The executions by addresses among logs. A log of another layout proves nothing and is left out."""
+    """Returns the executions by addresses among logs. A log of another layout proves nothing and is left out."""
     decoded = ((log, execution_event(log)) for log in logs if log.topics and log.topics[0] in _EVENTS)
     return [
         SeenExecution(log.transaction_hash, log.block_number, event) for log, event in decoded if event is not None
@@ -88,7 +88,7 @@ def seen_executions(logs: Iterable[Log]) -> list[SeenExecution]:
 
 
 def execution_event(log: Log) -> ExecutionEvent | None:
-    """An execution's event; None for another layout, which proves nothing: the payees are then disputed."""
+    """Returns an execution's event. None for another layout: it proves nothing, so payees are disputed."""
     event = _EVENTS[log.topics[0]]
     try:
         *call, failed, succeeded, paid_amounts = event.decode(log.topics, log.data)
@@ -99,7 +99,7 @@ def execution_event(log: Log) -> ExecutionEvent | None:
 
 
 def _execution(event: Event, call: Sequence[Any]) -> Execution:
-    """What the event repeats of its call."""
+    """Returns what the event repeats of its call."""
     if event is interfaces.AMOUNT_SNAPSHOT_BY_ADDRESSES_EXECUTED:
         snapshot_id, holders, total = call
         return Execution(ExecutionKind.AMOUNT_SNAPSHOT, snapshot_id, total, holders)
@@ -113,7 +113,7 @@ def _execution(event: Event, call: Sequence[Any]) -> Execution:
 def _transferred(
     logs: Sequence[Log], payment_token: EvmAddress, contract: EvmAddress
 ) -> dict[HolderAddress, BaseUnits]:
-    """Payment tokens that left the contract, by receiver."""
+    """Returns the payment tokens that left the contract, by receiver."""
     sums: Counter[HolderAddress] = Counter()
     for sender, receiver, amount in transfers_of(logs, payment_token):
         if sender == contract.value:
@@ -122,7 +122,7 @@ def _transferred(
 
 
 def _burn_logs(logs: Sequence[Log], token: EvmAddress) -> Iterator[BurnLog]:
-    """The asset's logs of tokens that were redeemed, or went to nobody; other layouts prove nothing."""
+    """Returns the asset's logs of tokens that were redeemed or sent to nobody. Other layouts prove nothing."""
     for log in logs:
         if log.address != token.value or not log.topics:
             continue

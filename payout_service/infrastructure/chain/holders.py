@@ -1,4 +1,4 @@
-"""Who holds how much of the asset: at a snapshot, and live."""
+"""Reads who holds how much of the asset, at a snapshot and live."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,10 @@ from payout_service.infrastructure.chain.reader import EvmReader
 
 
 class EvmHolders(EvmReader):
-    """A part of the port `SecurityToken`. Balances are free ones: frozen and locked tokens do not count."""
+    """Implements a part of the port `SecurityToken`: holders.
+
+    Balances are free ones, without frozen and locked tokens.
+    """
 
     async def snapshot_totals(
         self, token: EvmAddress, snapshot_id: SnapshotId, block_number: BlockNumber

@@ -1,4 +1,4 @@
-"""The configured artifact: which contracts to create for an asset, in which order, with which arguments.
+"""Loads the artifact that lists the contracts to create for an asset, in their order and with their arguments.
 
 The file is JSON: `name`, `devnet_only`, `contract` (the creation that is the lifecycle contract) and `creations`,
 each with `name`, `abi`, `bytecode` and `constructor_arguments`. An argument is a literal, or one of `${operator}`,
@@ -80,7 +80,7 @@ class JsonLifecycleArtifact:
 
 
 def load_artifact(path: Path) -> JsonLifecycleArtifact:
-    """Reads and checks the artifact. Raises SettingsError naming the setting and what is wrong."""
+    """Loads and checks the artifact. Raises SettingsError that names the setting and the problem."""
     setting = "PAYOUT_SERVICE_LIFECYCLE_ARTIFACT"
     try:
         content = _ArtifactFile.model_validate(json.loads(path.read_text()))
@@ -99,7 +99,7 @@ def load_artifact(path: Path) -> JsonLifecycleArtifact:
 
 
 def _check_arguments(artifact: JsonLifecycleArtifact, setting: str) -> None:
-    """Builds every creation once, with a made-up address for what is not there yet."""
+    """Builds every creation once, with a made-up address for contracts that do not exist yet."""
     address = EvmAddress("0x" + "11" * 20)
     created = dict.fromkeys(artifact.creation_names, address)
     for name in artifact.creation_names:

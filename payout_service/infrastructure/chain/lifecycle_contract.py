@@ -1,4 +1,4 @@
-"""The lifecycle contract: its calls, its roles and its pause, and what it has executed."""
+"""Reads and calls the lifecycle contract: roles, pause, guards, executions."""
 
 from libs.chain.address import EvmAddress
 from libs.chain.quantities import BaseUnits, BlockNumber
@@ -47,7 +47,7 @@ class EvmLifecycleContract(EvmCalls, EvmExecutions):
         return await self._holds_role(contract, interfaces.TRANSFERER_ROLE, signer)
 
     async def is_contract_of(self, contract: EvmAddress, token: EvmAddress, signer: EvmAddress) -> bool | None:
-        """Simulates a payout to nobody. The guards' order: pause, role, asset (docs/facts-contracts.md#guards)."""
+        """Simulates a payout to nobody, whose guards are known (docs/facts-contracts.md#guards)."""
         call = self.pay_batch(contract, token, _PAYS_NOBODY)
         parameters = {"from": signer.value, "to": contract.value, "data": "0x" + call.data.hex()}
         try:

@@ -1,4 +1,4 @@
-"""Decodes what several readers of logs share."""
+"""Helpers that decode logs, shared by several readers."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,21 @@ from libs.evm.rpc import Log
 
 
 def is_of(log: Log, event: Event) -> bool:
-    """True if it is a log of this event."""
+    """Returns True if a log is of this event."""
     return log.topics[:1] == (event.topic,)
 
 
 def transfers_of(logs: Sequence[Log], token: EvmAddress) -> list[tuple[str, str, int]]:
-    """Sender, receiver and amount of each transfer of a token."""
+    """Returns sender, receiver and amount of each transfer of a token."""
     found = [transfer_of(log) for log in logs if log.address == token.value and is_of(log, interfaces.TRANSFER)]
     return [each for each in found if each is not None]
 
 
 def transfer_of(log: Log) -> tuple[str, str, int] | None:
-    """Sender, receiver and amount; None for another layout, which proves nothing: the payee is then disputed."""
+    """Returns sender, receiver and amount.
+
+    None for another layout: it proves nothing, so the payee is disputed.
+    """
     try:
         sender, receiver, amount = interfaces.TRANSFER.decode(log.topics, log.data)
     except UndecodableError:
@@ -29,5 +32,5 @@ def transfer_of(log: Log) -> tuple[str, str, int] | None:
 
 
 def hex_of(data: bytes) -> str:
-    """As JSON-RPC wants bytes."""
+    """Returns bytes in the notation of JSON-RPC."""
     return "0x" + data.hex()

@@ -1,4 +1,4 @@
-"""The payment token: balances, transfers, and why it refuses one."""
+"""Reads the payment token: balances, transfers, and why it refuses a transfer."""
 
 from eth_abi.abi import encode
 
@@ -25,7 +25,7 @@ class EvmPaymentToken(EvmReader):
     async def why_refused(
         self, contract: EvmAddress, payment_token: EvmAddress, payee: HolderAddress, amount_base_units: BaseUnits
     ) -> str:
-        """True or no answer is a success, as it is to the lifecycle contract."""
+        """As for the lifecycle contract, True or an empty answer means success."""
         data = interfaces.TRANSFER_TOKENS.encode(payee, amount_base_units)
         transfer = {"from": contract.value, "to": payment_token.value, "data": "0x" + data.hex()}
         try:

@@ -1,4 +1,4 @@
-"""The EVM JSON-RPC rail: any EVM node, and Hedera's JSON-RPC relay."""
+"""Implements the port Rail over JSON-RPC, for any EVM node and for Hedera's JSON-RPC relay."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,7 +24,7 @@ _LEAST_PRIORITY_FEE_WEI, _MOST_PRIORITY_FEE_WEI = Wei(1), Wei(100 * _GWEI)
 
 
 class FeeModel(Enum):
-    """Where the price of gas is read."""
+    """Where the price of gas is read from."""
 
     # EIP-1559: the newest block's base fee; legacy where blocks have none.
     BLOCK_BASE_FEE = "BLOCK_BASE_FEE"
@@ -85,7 +85,7 @@ class EvmRail:
             raise CallWouldRevertError(error.message) from error
 
     async def fee_quote(self) -> FeeQuote:
-        """No cap: the engine has it."""
+        """Applies no cap; the engine does."""
         if self._fee_model is FeeModel.LEGACY:
             return FeeQuote(await self._gas_price())
         base_fee = (await self._rpc.latest_block()).base_fee_wei
@@ -98,7 +98,7 @@ class EvmRail:
         return FeeQuote(Wei(base_fee + priority_fee), base_fee_wei=base_fee, priority_fee_wei=priority_fee)
 
     async def transaction_with_nonce(self, signer: EvmAddress, nonce: Nonce) -> SeenTransaction | None:
-        """The block is found by the signer's transaction count, which needs old state."""
+        """Finds the block by the signer's transaction count, which needs old state."""
         block_number = await self._block_that_used(signer, nonce)
         if block_number is None:
             return None
@@ -134,7 +134,7 @@ class EvmRail:
         return block.hash
 
     async def _priority_fee(self) -> Wei:
-        """The tip that the node advises, within bounds; 1 gwei where it does not know the method."""
+        """Returns the tip that the node advises, within bounds; 1 gwei if the node does not know the method."""
         try:
             advised = Wei(quantity(await self._rpc.request("eth_maxPriorityFeePerGas")))
         except RpcRefusedError:
@@ -145,14 +145,14 @@ class EvmRail:
         return Wei(quantity(await self._ask("eth_gasPrice")))
 
     async def _ask(self, method: str, *parameters: object) -> Any:
-        """The answer to what no sound node refuses. Raises RpcUnavailableError."""
+        """Returns the answer to a request that no sound node refuses. Raises RpcUnavailableError."""
         try:
             return await self._rpc.request(method, *parameters)
         except RpcRefusedError as error:
             raise RpcUnavailableError(f"the node refused {method}: {error}") from error
 
     async def _block_that_used(self, signer: EvmAddress, nonce: Nonce) -> BlockNumber | None:
-        """The block after which the signer's count is past the nonce; None when none is.
+        """Returns the first block after which the signer's count exceeds the nonce; None when there is none.
 
         Backwards from the head in doubling steps, then halving: about 2 log2(blocks) questions, and no older
         state than twice the age of the answer.
@@ -185,7 +185,7 @@ class EvmRail:
 
 
 class _Reused(Generic[_T]):
-    """An answer that serves for some seconds after it was asked for."""
+    """An answer that is reused for some seconds."""
 
     def __init__(
         self, ask: Callable[[], Awaitable[_T]], serves_seconds: float, monotonic: Callable[[], float]
@@ -196,7 +196,7 @@ class _Reused(Generic[_T]):
         self._answer: tuple[float, _T] | None = None
 
     async def read(self) -> _T:
-        """The answer. Raises what asking raises; an error is never reused."""
+        """Returns the answer. Raises what asking raises; an error is never reused."""
         now = self._monotonic()
         if self._answer is not None and now - self._answer[0] < self._serves_seconds:
             return self._answer[1]
@@ -206,7 +206,7 @@ class _Reused(Generic[_T]):
 
 
 def _transaction_with(block: Any, signer: EvmAddress, nonce: Nonce) -> Mapping[str, Any] | None:
-    """The transaction of a block with all its transactions. Raises RpcUnavailableError for a malformed one."""
+    """Returns the signer's transaction out of a whole block. Raises RpcUnavailableError for a malformed one."""
     try:
         for entry in block["transactions"] if block else ():
             if entry["from"].lower() == signer.value and quantity(entry["nonce"]) == nonce:

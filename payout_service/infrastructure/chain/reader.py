@@ -1,4 +1,4 @@
-"""What every reader of contracts does with the node: pinned reads, roles, logs in windows, a receipt's logs."""
+"""The base class of the readers of contracts: reads at a fixed block, roles, logs in windows, a receipt's logs."""
 
 from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
@@ -16,29 +16,32 @@ _MOST_BLOCKS_IN_A_WINDOW = 1_000
 
 
 class LogsRefusedError(RpcUnavailableError):
-    """The node refuses the logs even of one block: a relay's limit, or the block is older than what it keeps."""
+    """The node refuses the logs of even one block: a relay's limit, or the block is older than what it keeps."""
 
 
 class EvmReader:
-    """Reads contracts through one node. Nothing is retried in here, the engine decides that."""
+    """Reads contracts through one node. It retries nothing; the engine decides that."""
 
     def __init__(self, rpc: JsonRpc) -> None:
         self._rpc = rpc
 
     async def _read(self, contract: str, function: Function, *arguments: object, block: str) -> tuple[Any, ...]:
-        """The decoded answer at a block. Raises RpcUnavailableError and CallRevertedError."""
+        """Returns the decoded answer at a block. Raises RpcUnavailableError and CallRevertedError."""
         return await _answered(self._rpc.call(contract, function, *arguments, block=block), function, block)
 
     async def _read_each(
         self, contract: str, function: Function, arguments: Sequence[Sequence[object]], block: str
     ) -> list[tuple[Any, ...]]:
-        """Decoded answers for many arguments, in order, in as few requests as may be. Raises as `_read`."""
+        """Returns decoded answers for many arguments, in order, in as few requests as possible.
+
+        Raises as `_read`.
+        """
         return await _answered(self._rpc.call_many(contract, function, arguments, block), function, block)
 
     async def _page_of_holders(
         self, token: str, function: Function, arguments: Sequence[object], page: int, length: int, block: str
     ) -> list[HolderAddress]:
-        """A page of a list of holders. Raises as `_read`.
+        """Returns a page of a list of holders. Raises as `_read`.
 
         Versions 2 to 6 of the asset begin every page of a snapshot's list with its first holder: such a page is
         the end of one that begins there and is longer.
@@ -54,11 +57,11 @@ class EvmReader:
         return list(longer[start:])
 
     async def _newest_block(self) -> str:
-        """The newest block's number, so that several reads see the same."""
+        """Returns the newest block's number, so that several reads can see the same block."""
         return hex((await self._rpc.latest_block()).number)
 
     async def _holds_any_role(self, contract: str, roles: Sequence[bytes], account: str) -> bool:
-        """True if the account has one of the roles, which versions of the asset name differently."""
+        """Returns True if the account has one of the roles. Versions of the asset name a role differently."""
         for role in roles:
             answer = await try_call(
                 self._rpc, contract, interfaces.HAS_ROLE_ON_ASSET, role, account, block="latest"
@@ -70,7 +73,7 @@ class EvmReader:
     async def _logs(
         self, contract: str, topics: Sequence[object], from_block: BlockNumber, to_block: BlockNumber
     ) -> list[Log]:
-        """Logs of a range of blocks, in windows that halve when the node refuses one, and grow again.
+        """Returns logs of a range of blocks. Windows halve when the node refuses one, and grow again.
 
         Raises RpcUnavailableError; LogsRefusedError when the node refuses a single block.
         """
@@ -94,7 +97,10 @@ class EvmReader:
         return found
 
     async def _receipt_logs(self, transaction_hash: str) -> list[Log]:
-        """Logs of a final transaction's receipt. Raises RpcUnavailableError where the node has none."""
+        """Returns the logs in a final transaction's receipt.
+
+        Raises RpcUnavailableError if the node has no receipt.
+        """
         receipt = await self._rpc.request("eth_getTransactionReceipt", transaction_hash)
         if receipt is None:
             # It was final when it was recorded: this node lags or is another one.

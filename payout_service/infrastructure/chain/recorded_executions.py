@@ -1,4 +1,4 @@
-"""Old executions of lifecycle contracts, also where the node tells of them no more."""
+"""Reads old executions of lifecycle contracts from chain_sync_service when the node no longer has them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
@@ -17,7 +17,8 @@ AssetsOfContract = Callable[[EvmAddress], Awaitable[Sequence[UUID]]]
 
 
 class RecordedExecutions(EvmLifecycleContract):
-    """The same port, with what the node refuses to tell asked of chain_sync_service.
+    """Wraps the port to the lifecycle contract. It asks chain_sync_service for the executions that the node
+    refuses.
 
     What chain_sync_service has read counts as what the node tells: it is the same logs, decoded by the same code,
     and whoever pays or settles by them reads the receipts from the node besides.
@@ -31,7 +32,7 @@ class RecordedExecutions(EvmLifecycleContract):
     async def executions(
         self, contract: EvmAddress, *, from_block: BlockNumber, to_block: BlockNumber
     ) -> list[SeenExecution]:
-        """Raises LogsRefusedError where neither tells of a block."""
+        """Raises LogsRefusedError where neither has a block."""
         try:
             return await super().executions(contract, from_block=from_block, to_block=to_block)
         except LogsRefusedError as refusal:
@@ -47,7 +48,7 @@ class RecordedExecutions(EvmLifecycleContract):
     async def _recorded(
         self, contract: EvmAddress, from_block: BlockNumber, to_block: BlockNumber, refusal: LogsRefusedError
     ) -> RecordedLogs:
-        """What any of the contract's assets has on record. Raises LogsRefusedError when none has anything."""
+        """Returns what is on record for any of the contract's assets. Raises LogsRefusedError when nothing is."""
         why = f"chain_sync_service has not read {contract} there"
         for asset_id in await self._assets_of_contract(contract):
             try:

@@ -1,4 +1,4 @@
-"""The asset: calls to it, its roles, its holders, and what it says that they are owed."""
+"""Reads and calls the asset: snapshots, roles, holders, what holders are owed."""
 
 from libs.chain.address import EvmAddress
 from libs.chain.quantities import SnapshotId

@@ -1,4 +1,4 @@
-"""Signs with the keys of this service, and sends: to any EVM node, and to Hedera's JSON-RPC relay."""
+"""Signs transactions with the keys of this service and sends them to an EVM node or Hedera's JSON-RPC relay."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -84,7 +84,7 @@ _WORDS: Sequence[tuple[BroadcastAnswer, re.Pattern[str]]] = tuple(
 
 
 class EvmSender:
-    """Implements the port `Sender`. Signs for every signer that it is given."""
+    """Implements the port `Sender`. It signs for every signer whose key it was given."""
 
     def __init__(self, rpc: JsonRpc, signers: Sequence[Signer]) -> None:
         self._rpc = rpc
@@ -109,6 +109,6 @@ class EvmSender:
 
 
 def _meaning_of(message: str) -> BroadcastAnswer:
-    """What a node's refusal of signed bytes means."""
+    """Returns what a node's refusal of signed bytes means."""
     said = message.lower()
     return next((answer for answer, words in _WORDS if words.search(said)), BroadcastAnswer.NOT_TAKEN)

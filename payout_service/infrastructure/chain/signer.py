@@ -1,4 +1,7 @@
-"""The signing keys: from encrypted keystores, or raw for the embedded chain only. They never leave this module."""
+"""Loads the signing keys, from encrypted keystores or (embedded chain only) raw, and signs.
+
+Keys never leave this module.
+"""
 
 import json
 import stat
@@ -27,22 +30,22 @@ _EIP1559_TYPE = 2
 
 
 class Signer(Protocol):
-    """Something that signs for one account: a key in memory, or a custodian's service."""
+    """Signs for one account, with a key in memory or a custodian's service."""
 
     @property
     def address(self) -> EvmAddress:
-        """The account."""
+        """The account's address."""
         ...
 
     async def sign(
         self, call: ContractCall, *, chain_id: int, nonce: Nonce, gas_limit: int, fees: Fees
     ) -> SignedTransaction:
-        """A transaction without value, for this chain alone: EIP-1559, or legacy (EIP-155) by its fees."""
+        """Signs a transaction without value for this chain alone: EIP-1559 or legacy (EIP-155), by its fees."""
         ...
 
 
 class LocalSigner:
-    """Signs with a key in memory. It shows its address only, and cannot be copied or pickled."""
+    """Signs with a key in memory. Its repr shows only the address, and it cannot be copied or pickled."""
 
     __slots__ = ("__account", "_address")
 
@@ -63,7 +66,7 @@ class LocalSigner:
     async def sign(
         self, call: ContractCall, *, chain_id: int, nonce: Nonce, gas_limit: int, fees: Fees
     ) -> SignedTransaction:
-        """The same arguments give the same bytes (RFC 6979)."""
+        """Signs; the same arguments give the same bytes (RFC 6979)."""
         transaction: TransactionDictType = {
             "chainId": chain_id,
             "nonce": nonce,
@@ -85,7 +88,7 @@ class LocalSigner:
 
 @dataclass(frozen=True, slots=True)
 class KeyFiles:
-    """Where the keys are: encrypted keystores with their passwords' files, or raw keys for the embedded chain."""
+    """The files with the keys: encrypted keystores and their passwords, or raw keys (embedded chain only)."""
 
     keystores: Sequence[Path] = ()
     # One for all keystores, or one for each in their order.
@@ -94,7 +97,7 @@ class KeyFiles:
 
 
 def load_signers(files: KeyFiles, *, is_devnet: bool) -> tuple[LocalSigner, ...]:
-    """Reads the keys, in the order of their files; at least one, and no two of one account.
+    """Loads the keys in the order of their files. There must be at least one, and no two of the same account.
 
     Raises SettingsError naming the setting, never a file's content.
     """
@@ -153,7 +156,7 @@ def _account(key: bytes | str) -> LocalAccount:
 
 
 def _read_private(path: Path, setting: str) -> str:
-    """A file's text. Raises SettingsError when it cannot be read or others may read it."""
+    """Returns a file's text. Raises SettingsError when it cannot be read, or when others may read it."""
     problem = ""
     try:
         mode = path.stat().st_mode

@@ -1,4 +1,4 @@
-"""Alembic's entry; see libs.persistence.migrate."""
+"""Entry point for Alembic; see libs.persistence.migrate."""
 
 from libs.persistence import alembic_env
 

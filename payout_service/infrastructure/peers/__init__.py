@@ -1,1 +1,1 @@
-"""Other services behind the ports."""
+"""Clients of other services."""

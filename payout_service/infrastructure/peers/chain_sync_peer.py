@@ -1,4 +1,4 @@
-"""chain_sync_service over gRPC: what it has kept of a lifecycle contract's executions."""
+"""The gRPC client that reads recorded executions of a lifecycle contract from chain_sync_service."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -21,7 +21,7 @@ _MOST_PAGES = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedLogs:
-    """All logs of executions from the first to the last block; both are in the range that was asked for."""
+    """All logs of executions from the first to the last block. Both lie in the range that was asked for."""
 
     first_block: BlockNumber
     last_block: BlockNumber
@@ -29,7 +29,7 @@ class RecordedLogs:
 
 
 class ChainSyncPeer:
-    """Asks with a timeout, and retries nothing."""
+    """Reads recorded executions from chain_sync_service. Calls have a timeout; nothing is retried."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = pb_grpc.ChainSyncServiceStub(channel)
@@ -37,7 +37,7 @@ class ChainSyncPeer:
     async def execution_logs(
         self, asset_id: UUID, contract: EvmAddress, *, from_block: BlockNumber, to_block: BlockNumber
     ) -> RecordedLogs | None:
-        """The logs of a range as far as its listener has read it; None where it has read nothing of it.
+        """Returns the logs of a range as far as the asset's listener has read it; None if it has read nothing.
 
         Raises AppError: the peer's own reason, for example LISTENER_NOT_FOUND, or PEER_UNAVAILABLE.
         """
@@ -60,7 +60,7 @@ class ChainSyncPeer:
         raise AppError(Reason.PEER_UNAVAILABLE, f"{_PEER} lists more than {_MOST_PAGES} pages of executions")
 
     async def _follows(self, asset_id: UUID, contract: EvmAddress) -> bool:
-        """Whether the asset's listener reads this contract's logs."""
+        """Returns whether the asset's listener reads this contract's logs."""
         request = pb.GetListenerRequest(name=f"listeners/{asset_id}")
         listener = await call_peer(self._stub.GetListener(request, timeout=PEER_TIMEOUT_SECONDS), _PEER)
         followed: str = listener.lifecycle_contract.evm_address

@@ -1,1 +1,1 @@
-"""PostgreSQL behind the ports."""
+"""Implements the ports to the database with PostgreSQL."""

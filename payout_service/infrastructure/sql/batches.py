@@ -1,4 +1,4 @@
-"""Batches of payments in PostgreSQL, in bulk."""
+"""Stores batches of payments in PostgreSQL, in bulk."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ _batch = tables.batch
 
 
 class SqlBatches(PaymentStatements):
-    """Implements the port `Batches`: from payments that are free to batches that are settled."""
+    """Implements the port `Batches`."""
 
     async def unbatched(self, payout_id: UUID, limit: int) -> list[PlannedPayment]:
         # Rows that may share a call stand together in this order, which is that of the index payment_unbatched.
@@ -147,7 +147,7 @@ class SqlBatches(PaymentStatements):
         )
 
     async def _settle(self, payout_id: UUID, number: int, state: BatchState, now: datetime) -> int:
-        """Ends an open batch; returns how many payees it has. Raises RuntimeError when it has ended before."""
+        """Ends an open batch and returns how many payees it has. Raises RuntimeError when it has ended before."""
         statement = (
             update(_batch)
             .where(_batch.c.payout_id == payout_id, _batch.c.number == number, _batch.c.settled_state.is_(None))

@@ -1,4 +1,7 @@
-"""Claims one row that is due, so that replicas share the work. A claim is a lease: a dead claimer's runs out."""
+"""Claims one row that is due, so that replicas share the work.
+
+A claim is a lease, which ends if its holder dies.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +18,7 @@ async def claim_due(
     now: datetime,
     lease_until: datetime,
 ) -> UUID | None:
-    """Leases the row that has been due longest; None when none is due and free."""
+    """Leases the row that has been due longest. Returns None when no row is due and free."""
     candidate = (
         select(key)
         .where(

@@ -1,4 +1,4 @@
-"""Discrepancies in PostgreSQL."""
+"""Stores the differences between plan, ledger and chain in PostgreSQL."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -67,7 +67,7 @@ class SqlDiscrepancyRepository:
         return True
 
     async def seen_again(self, discrepancy_id: UUID, finding: Finding, now: datetime) -> None:
-        """What it is stays; what was seen of it is new."""
+        """The identity of the difference stays; the values seen are new."""
         await self._connection.execute(
             update(_discrepancy)
             .where(_discrepancy.c.discrepancy_id == discrepancy_id, _IS_OPEN)
@@ -96,7 +96,7 @@ class SqlDiscrepancyRepository:
 
 
 def discrepancy_of(row: Row[Any]) -> Discrepancy:
-    """A row as a discrepancy."""
+    """Returns the discrepancy of a row."""
     return Discrepancy(
         discrepancy_id=row.discrepancy_id,
         asset_id=row.asset_id,

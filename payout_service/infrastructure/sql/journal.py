@@ -1,4 +1,4 @@
-"""The journal in PostgreSQL: intents, attempts, nonce lanes."""
+"""Stores the journal of transactions in PostgreSQL: intents, attempts, nonce lanes."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -213,7 +213,7 @@ class SqlJournalRepository:
         )
 
     async def _save_attempts(self, intent: TransactionIntent) -> None:
-        """Inserts new attempts. Bytes that are durable never change: only when they were last sent."""
+        """Inserts new attempts. Of stored ones only the time they were last sent is updated."""
         if not intent.attempts:
             return
         statement = postgresql.insert(_attempt).values(

@@ -1,4 +1,4 @@
-"""Lifecycle contracts in PostgreSQL."""
+"""Stores lifecycle contracts in PostgreSQL."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -66,7 +66,7 @@ class SqlLifecycleRepository:
             self._add_event(lifecycle_event(contract))
 
     async def with_address(self, address: EvmAddress) -> list[LifecycleContract]:
-        """In the order of the assets' ids."""
+        """They are in the order of the assets' ids."""
         statement = (
             select(_contract)
             .where(or_(_contract.c.address == address.value, _contract.c.token == address.value))

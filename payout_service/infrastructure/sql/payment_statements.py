@@ -1,4 +1,4 @@
-"""What statements on payments are made of: conditions, columns, arrays of rows, sums of what an update moves."""
+"""SQL fragments shared by the payment statements: conditions, columns, arrays as rows, sums of an update."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -45,7 +45,7 @@ FREED: Mapping[str, Any] = {
 
 
 class PaymentStatements:
-    """Updates of many payments by one statement each."""
+    """The base class of the repositories of payments. Each method updates many payments by one statement."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -73,7 +73,7 @@ class PaymentStatements:
     async def _move_by_state(
         self, payout_id: UUID, is_meant: ColumnElement[bool], values: Mapping[str, Any]
     ) -> Tallies:
-        """Updates payments and sums what was changed by the states that it left."""
+        """Carries out an update and sums what it changed, by the states before the update."""
         meant = locked(payout_id, is_meant)
         changed = (
             update(payment)
@@ -91,7 +91,7 @@ class PaymentStatements:
 def conclusion(
     is_meant: ColumnElement[bool], outcomes: Sequence[PaymentOutcome], transaction_hash: str, now: datetime
 ) -> Update:
-    """The update that writes the outcomes to their payees; an outcome's amount replaces the planned one."""
+    """Returns the update that writes outcomes to their payees. An outcome's amount replaces the planned one."""
     concluded = unnested(
         {
             "holder": (Text(), [each.holder for each in outcomes]),
@@ -122,7 +122,7 @@ def conclusion(
 
 
 def unnested(columns: Mapping[str, tuple[TypeEngine[Any], Sequence[Any]]]) -> TableValuedAlias:
-    """Arrays of one length as rows, by one parameter per column."""
+    """Returns arrays of equal length as rows, with one parameter per column."""
     return (
         func.unnest(*(literal(list(array), ARRAY(item_type)) for item_type, array in columns.values()))
         .table_valued(*(column(name, item_type) for name, (item_type, _) in columns.items()))
@@ -131,7 +131,7 @@ def unnested(columns: Mapping[str, tuple[TypeEngine[Any], Sequence[Any]]]) -> Ta
 
 
 def locked(payout_id: UUID, is_meant: ColumnElement[bool]) -> CTE:
-    """Payments as they are before an update, their rows locked: ordinal, holder, state and amount."""
+    """Selects payments as they are before an update and locks their rows: ordinal, holder, state and amount."""
     return (
         select(payment.c.ordinal, payment.c.holder, payment.c.state, payment.c.amount_base_units)
         .where(payment.c.payout_id == payout_id, is_meant)
@@ -141,13 +141,16 @@ def locked(payout_id: UUID, is_meant: ColumnElement[bool]) -> CTE:
 
 
 def in_state(*states: PaymentState) -> ColumnElement[bool]:
-    """In one of the states. Written out, not bound: only so the partial indexes can be used in every plan."""
+    """Returns the condition that a payment is in one of these states.
+
+    They are written out, not bound, as only then all query plans can use the partial indexes.
+    """
     values = [literal(state.value, literal_execute=True) for state in states]
     return or_(*(payment.c.state == value for value in values))
 
 
 def in_flight(payout_id: UUID, batch_number: int) -> ColumnElement[bool]:
-    """In a batch that is not settled."""
+    """Returns the condition that a payment is in this batch, which is not settled."""
     return and_(
         payment.c.payout_id == payout_id,
         payment.c.batch_number == batch_number,
@@ -156,12 +159,12 @@ def in_flight(payout_id: UUID, batch_number: int) -> ColumnElement[bool]:
 
 
 def of_holders(holders: Sequence[HolderAddress]) -> ColumnElement[bool]:
-    """Of one of the holders."""
+    """Returns the condition that a payment is of one of these holders."""
     return payment.c.holder == func.any(literal(list(holders), ARRAY(Text)))
 
 
 def select_planned(*more: ColumnElement[Any]) -> Select[Any]:
-    """What `planned_of` needs."""
+    """Selects the columns from which `planned_of` reads a row of the plan."""
     columns = payment.c
     return select(
         columns.ordinal,
@@ -179,7 +182,7 @@ def select_planned(*more: ColumnElement[Any]) -> Select[Any]:
 
 
 def planned_of(row: Row[Any], tries: int) -> PlannedPayment:
-    """A row of the plan."""
+    """Returns the planned payment of a row."""
     return PlannedPayment(
         ordinal=row.ordinal,
         holder=row.holder,
@@ -195,7 +198,7 @@ def planned_of(row: Row[Any], tries: int) -> PlannedPayment:
 
 
 def sums(amount: ColumnElement[int], moved: ColumnElement[int]) -> Sequence[ColumnElement[int]]:
-    """What `tallies_of` needs besides the state: 0 for none."""
+    """Returns the columns that `tallies_of` reads besides the state. A sum of no rows is 0."""
     return (
         func.count().label("payment_count"),
         func.coalesce(func.sum(amount), 0).label("base_units"),
@@ -204,7 +207,7 @@ def sums(amount: ColumnElement[int], moved: ColumnElement[int]) -> Sequence[Colu
 
 
 def tallies_of(rows: Sequence[Row[Any]]) -> Tallies:
-    """Rows of a state and its sums."""
+    """Returns the tallies by state. Each row has a state and its sums."""
     return {PaymentState(row.state): _tally_of(row) for row in rows}
 
 

@@ -1,4 +1,4 @@
-"""Payouts in PostgreSQL."""
+"""Stores payouts in PostgreSQL."""
 
 from collections.abc import Callable
 from dataclasses import asdict, fields
@@ -158,7 +158,7 @@ class SqlPayoutRepository:
 
 
 def payout_of(row: Row[Any]) -> Payout:
-    """A row as a payout."""
+    """Returns the payout of a row."""
     return Payout(
         payout_id=row.payout_id,
         asset_id=row.asset_id,
@@ -187,7 +187,10 @@ def payout_of(row: Row[Any]) -> Payout:
 
 
 def _is_of_kind(kind: PayoutKind) -> ColumnElement[bool]:
-    """Written out, not bound: only so the index payout_of_snapshot can be used in every plan."""
+    """Returns the condition that a payout is of this kind.
+
+    It is written out, not bound, as only then all query plans can use the index payout_of_snapshot.
+    """
     return _payout.c.kind == literal(kind.value, literal_execute=True)
 
 

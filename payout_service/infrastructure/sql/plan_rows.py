@@ -1,4 +1,4 @@
-"""The rows of plans in PostgreSQL, in bulk."""
+"""Stores the rows of plans in PostgreSQL, in bulk."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ _STREAM_ROWS = 1000
 
 
 class SqlPlanRows(PaymentStatements):
-    """Implements the port `PlanRows`: from a plan being made to its rows being compared."""
+    """Implements the port `PlanRows`."""
 
     async def add_planned(self, payout_id: UUID, payments: Sequence[PlannedPayment], now: datetime) -> None:
         # One statement for the page: arrays in, rows out.

@@ -1,4 +1,4 @@
-"""Reads for answers: payouts, batches, payments, sweeps and discrepancies, page by page."""
+"""Reads payouts, batches, payments, sweeps and discrepancies from PostgreSQL for answers, page by page."""
 
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
@@ -31,7 +31,6 @@ class SqlPayoutReads:
         self._engine = engine
 
     async def payout(self, payout_id: UUID, field: str) -> Payout:
-        """One payout. Raises AppError PAYOUT_NOT_FOUND naming `field`."""
         async with self._engine.connect() as connection:
             row = (await connection.execute(select(_payout).where(_payout.c.payout_id == payout_id))).one_or_none()
         if row is None:
@@ -39,7 +38,6 @@ class SqlPayoutReads:
         return payout_of(row)
 
     async def payouts(self, asset_id: UUID | None, *, after: int, limit: int) -> list[tuple[int, Payout]]:
-        """Payouts behind a position, oldest first, with their positions."""
         statement = select(_payout).where(_payout.c.position > after).order_by(_payout.c.position).limit(limit)
         if asset_id is not None:
             statement = statement.where(_payout.c.asset_id == asset_id)
@@ -47,7 +45,6 @@ class SqlPayoutReads:
             return [(row.position, payout_of(row)) for row in await connection.execute(statement)]
 
     async def batches(self, payout_id: UUID, *, after: int, limit: int) -> list[BatchView]:
-        """Batches behind a number."""
         statement = (
             select(
                 _batch,
@@ -89,7 +86,6 @@ class SqlPayoutReads:
         ]
 
     async def payments(self, payout_id: UUID, *, after: int, limit: int) -> Sequence[PaymentView]:
-        """Payments whose 1-based place is behind `after`, in the order of the plan."""
         statement = (
             select(_payment)
             .where(_payment.c.payout_id == payout_id, _payment.c.ordinal >= after)
@@ -122,16 +118,12 @@ class SqlPayoutReads:
     async def export_payments(
         self, payout_id: UUID, *, after: int, last: int
     ) -> AsyncIterator[Sequence[PaymentView]]:
-        """Payments behind a 1-based place up to another, page by page in the order of the plan.
-
-        Between two pages no connection is held, so a slow reader costs the database nothing.
-        """
+        """Between two pages no connection is held, so a slow reader costs the database nothing."""
         while page := await self.payments(payout_id, after=after, limit=min(last - after, _EXPORT_PAGE_ROWS)):
             yield page
             after = page[-1].ordinal + 1
 
     async def sweep(self, sweep_id: UUID, field: str) -> Sweep:
-        """One sweep. Raises AppError SWEEP_NOT_FOUND naming `field`."""
         async with self._engine.connect() as connection:
             row = (await connection.execute(select(_sweep).where(_sweep.c.sweep_id == sweep_id))).one_or_none()
         if row is None:
@@ -139,7 +131,6 @@ class SqlPayoutReads:
         return sweep_of(row)
 
     async def sweeps(self, asset_id: UUID | None, *, after: int, limit: int) -> list[tuple[int, Sweep]]:
-        """Sweeps behind a position, oldest first, with their positions."""
         statement = select(_sweep).where(_sweep.c.position > after).order_by(_sweep.c.position).limit(limit)
         if asset_id is not None:
             statement = statement.where(_sweep.c.asset_id == asset_id)
@@ -149,7 +140,6 @@ class SqlPayoutReads:
     async def discrepancies(
         self, payout_id: UUID | None, *, include_resolved: bool, after: int, limit: int
     ) -> list[tuple[int, Discrepancy]]:
-        """Discrepancies behind a position, oldest first, with their positions."""
         statement = (
             select(_discrepancy)
             .where(_discrepancy.c.position > after)
@@ -165,7 +155,7 @@ class SqlPayoutReads:
 
 
 async def _attempts(connection: AsyncConnection, intent_ids: Sequence[UUID]) -> dict[UUID, list[AttemptView]]:
-    """Attempts by intent, oldest first."""
+    """Returns the attempts by intent, oldest first."""
     by_intent: dict[UUID, list[AttemptView]] = {intent_id: [] for intent_id in intent_ids}
     statement = select(_attempt).where(_attempt.c.intent_id.in_(intent_ids)).order_by(_attempt.c.number)
     for row in await connection.execute(statement):
@@ -182,7 +172,7 @@ async def _attempts(connection: AsyncConnection, intent_ids: Sequence[UUID]) -> 
 
 
 def _present_hash(outcome_hash: str | None, attempts: Sequence[AttemptView]) -> str:
-    """Any attempt may be the one that is mined; before that is known, the newest is shown."""
+    """Returns the hash of the mined attempt or, while none is known to be mined, of the newest one."""
     if outcome_hash is not None:
         return outcome_hash
     return attempts[-1].transaction_hash if attempts else ""

@@ -1,4 +1,4 @@
-"""Sweeps in PostgreSQL."""
+"""Stores sweeps (transfers of left-over money to the treasurer) in PostgreSQL."""
 
 from datetime import datetime
 from typing import Any
@@ -66,7 +66,7 @@ class SqlSweepRepository:
 
 
 def sweep_of(row: Row[Any]) -> Sweep:
-    """A row as a sweep."""
+    """Returns the sweep of a row."""
     return Sweep(
         sweep_id=row.sweep_id,
         asset_id=row.asset_id,

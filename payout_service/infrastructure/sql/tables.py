@@ -1,4 +1,4 @@
-"""Tables of the schema `payout`. migrations/ makes them; a test compares the two."""
+"""The tables of the schema `payout`. The migrations create them; a test compares the two."""
 
 from sqlalchemy import (
     BigInteger,

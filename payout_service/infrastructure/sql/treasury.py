@@ -1,4 +1,4 @@
-"""Commitments in PostgreSQL."""
+"""Stores in PostgreSQL how much money of a treasury is promised to payouts and sweeps."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""One transaction on the schema `payout`."""
+"""The unit of work of payout_service: one database transaction with all its repositories."""
 
 from libs.persistence.unit_of_work import SqlUnitOfWork
 from payout_service.infrastructure.sql.batches import SqlBatches

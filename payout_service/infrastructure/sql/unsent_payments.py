@@ -1,4 +1,4 @@
-"""Payments that are in no batch, in PostgreSQL: held back, waiting, failed, deferred, given up; in bulk."""
+"""Stores payments that are in no batch in PostgreSQL: held back, waiting, failed, deferred, given up."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -149,7 +149,10 @@ _CAN_PASS = or_(
 
 
 def _is_retriable(holders: Sequence[HolderAddress]) -> ColumnElement[bool]:
-    """Of one of these holders; who is named is paid also before the minimum is reached."""
+    """Returns the condition that a payment can be retried.
+
+    Holders who are named are paid even below the minimum.
+    """
     return and_(of_holders(holders), or_(_CAN_PASS, in_state(PaymentState.DEFERRED)))
 
 
@@ -166,7 +169,7 @@ def _freeing(payout_id: UUID, ordinals: Sequence[int], state: PaymentState, now:
 
 
 def _deferrals(asset_id: UUID) -> Subquery:
-    """Every deferral of an asset that counts, with what its holder's deferrals make together."""
+    """Selects every deferral of an asset that counts, with the sum of its holder's deferrals."""
     minimum = cast(_payout.c.rules["minimum_base_units"].astext, Numeric)
     # Materialized: the rules may be long, and are read once for each payout, not for each of its payments.
     releasing = (

@@ -1,1 +1,1 @@
-"""A stand-in for a Hedera mirror node, on an EVM node's blocks."""
+"""A stand-in for a Hedera mirror node that serves an EVM node's blocks."""

@@ -1,4 +1,4 @@
-"""A real HTTP server whose answers are given."""
+"""A real HTTP server that gives prepared answers."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,7 @@ _JOIN_TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Reply:
-    """What is answered, byte for byte."""
+    """A prepared answer, byte for byte."""
 
     body: bytes
     status: int = 200
@@ -20,7 +20,7 @@ class Reply:
 
 @dataclass
 class CannedServer:
-    """Where it listens, and what it was asked: path with parameters, body."""
+    """Where the server listens, and what it was asked: path with parameters, body."""
 
     url: str
     requests: list[tuple[str, bytes]] = field(default_factory=list)
@@ -28,7 +28,7 @@ class CannedServer:
 
 @contextmanager
 def canned_server(reply_to: Callable[[str], Reply]) -> Iterator[CannedServer]:
-    """Answers each request with what `reply_to` says to its path with parameters."""
+    """Answers each request with what `reply_to` returns for its path with parameters."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

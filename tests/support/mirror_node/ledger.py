@@ -1,5 +1,4 @@
-"""An EVM node's chain as a mirror node tells it: blocks between consensus timestamps, logs with an index in their
-transaction, entities with ids.
+"""Presents an EVM node's chain as a mirror node does: consensus timestamps, log indexes, entity ids.
 
 A block's transactions have its time and, as nanoseconds, their place in the block. Blocks of one second, which an
 EVM node may make, are a microsecond apart.
@@ -23,7 +22,7 @@ _SHORT_HASH = len("0x") + 64
 
 
 class CallRefusedError(Exception):
-    """The node answered an error to a simulated call."""
+    """The node answered a simulated call with an error."""
 
     def __init__(self, error: Mapping[str, Any]) -> None:
         super().__init__(str(error.get("message")))
@@ -92,7 +91,7 @@ class Ledger:
     # ------------------------------------------------------------------------------ logs
 
     def logs(self, addresses: Sequence[str], from_nanoseconds: int, to_nanoseconds: int) -> list[dict[str, Any]]:
-        """Between two timestamps, both included, in order."""
+        """Returns the logs between two timestamps (both included), in order."""
         first = self._first_block_at(from_nanoseconds // NANOSECONDS_PER_SECOND)
         last = self._first_block_at(to_nanoseconds // NANOSECONDS_PER_SECOND + 1) - 1
         head = self.head()
@@ -136,7 +135,7 @@ class Ledger:
         }
 
     def _first_block_at(self, seconds: int) -> int:
-        """The first block that is not older; the one after the newest where all are."""
+        """Returns the first block that is not older than a time; the number after the newest if all are."""
         low, high = 0, self.head() + 1
         while low < high:
             middle = (low + high) // 2
@@ -166,7 +165,7 @@ class Ledger:
     # ------------------------------------------------------------------------------ contracts
 
     def call(self, to: str, data: str, block: str) -> str:
-        """Raises CallRefusedError."""
+        """Returns the answer of a simulated call. Raises CallRefusedError."""
         answer: str = self._ask("eth_call", {"to": to, "data": data}, block)
         return answer
 
@@ -174,14 +173,17 @@ class Ledger:
         return self._ask("eth_getCode", address, "latest") not in ("", "0x")
 
     def id_of(self, address: str) -> str:
-        """An address has a number from the first time it is seen; a long-zero one tells it."""
+        """Returns the number of an address, which has one from the first time it is seen.
+
+        A long-zero address contains it.
+        """
         with self._lock:
             if address.startswith("0x" + "0" * 24):
                 return f"0.0.{int(address, 16)}"
             return f"0.0.{self._numbers.setdefault(address, _FIRST_ENTITY + len(self._numbers))}"
 
     def address_of(self, told: str) -> str | None:
-        """The address of what a path names: an address, or an id that was told before."""
+        """Returns the address that a path names: by itself, or by an id that was reported before."""
         if told.startswith("0x"):
             return told.lower()
         number = int(told.rpartition(".")[2])
@@ -211,12 +213,12 @@ class Ledger:
 
 
 def place(row: Mapping[str, Any]) -> tuple[int, int]:
-    """Where a log stands in the order of consensus."""
+    """Returns the place of a log in the order of consensus."""
     return nanoseconds_of(row["timestamp"]), row["index"]
 
 
 def long_hash(short: str) -> str:
-    """Hedera's block hashes have 48 bytes; relays show the first 32."""
+    """Returns a Hedera block hash, which has 48 bytes. Relays show the first 32."""
     return short + "c0ffee" * 5 + "00"
 
 

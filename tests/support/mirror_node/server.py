@@ -1,4 +1,4 @@
-"""The stand-in's REST API, over HTTP, that fails as mirror nodes and networks fail.
+"""The REST API of the stand-in, which can fail in the ways that mirror nodes and networks fail.
 
 It serves what chain_sync_service asks for, in the forms of the published OpenAPI. It runs in threads of its own;
 every knob may be turned at any time, from any thread.
@@ -34,7 +34,7 @@ Parameters = list[tuple[str, str]]
 
 
 class PageFault(Enum):
-    """What is wrong with the pages of logs."""
+    """The faults that pages of logs can have."""
 
     # Each page begins with the last rows of the page before, which the API never promised not to do.
     REPEATED_EDGE = auto()
@@ -56,7 +56,10 @@ class PageFault(Enum):
 
 @dataclass(slots=True)
 class _Failure:
-    """So many answers to questions whose path has `path` in it; status 0 stands for an answer that breaks off."""
+    """A number of failing answers to requests whose path contains `path`.
+
+    Status 0 means an answer that breaks off.
+    """
 
     status: int
     times: int
@@ -80,11 +83,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that end reset their connections; everything else fails the test by itself."""
+        """Ignores connections that ending clients reset. Everything else fails the test by itself."""
 
 
 class MirrorStandIn:
-    """Serves the chain of an EVM node. A good mirror node until a knob is turned; `heal` makes it one again."""
+    """Serves the chain of an EVM node. It is a good mirror node until a test makes it fail; `heal` repairs it."""
 
     def __init__(self, node_url: str) -> None:
         self.ledger = Ledger(node_url)
@@ -101,7 +104,7 @@ class MirrorStandIn:
 
     @property
     def url(self) -> str:
-        """Where it listens, all its life."""
+        """The URL at which it listens, which never changes."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def start(self) -> None:
@@ -109,7 +112,7 @@ class MirrorStandIn:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it."""
+        """Stops serving."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=_JOIN_TIMEOUT_SECONDS)
@@ -117,7 +120,7 @@ class MirrorStandIn:
     # ------------------------------------------------------------------------------ knobs
 
     def heal(self) -> None:
-        """A good mirror node again, up to date, without extra logs; the requests seen are forgotten."""
+        """Makes it a good mirror node again: up to date, without extra logs. Forgets the requests seen."""
         with self._lock:
             self.page_fault = None
             self.most_rows = MOST_ROWS
@@ -128,16 +131,16 @@ class MirrorStandIn:
         self.ledger.tokens = {}
 
     def lag_behind(self, blocks: int) -> None:
-        """Hides the newest blocks, and what is in them."""
+        """Hides the newest blocks and their content."""
         self.ledger.lag = blocks
 
     def fail(self, status: int, *, times: int, path: str = "", retry_after_seconds: int | None = None) -> None:
-        """Answers so many questions with an HTTP status."""
+        """Answers this many requests with an HTTP status."""
         with self._lock:
             self._failures.append(_Failure(status, times, path, retry_after_seconds))
 
     def break_off(self, *, times: int, path: str = "") -> None:
-        """Answers so many questions with the first half of the JSON."""
+        """Answers this many requests with the first half of the JSON."""
         self.fail(0, times=times, path=path)
 
     def add_log(
@@ -151,7 +154,10 @@ class MirrorStandIn:
         hidden_for: int | None = 0,
         is_native: bool = False,
     ) -> None:
-        """A log behind the block's own ones. See ExtraLog; without `hidden_for` requests it is there at once."""
+        """Adds a log behind the block's own ones (see ExtraLog).
+
+        It is hidden from the first `hidden_for` requests.
+        """
         ledger = self.ledger
         block = ledger.blocks(block_number, block_number)[0]
         nanoseconds = nanoseconds_of(block["timestamp"]["from"]) + EXTRA_LOGS_START + len(ledger.extra_logs)
@@ -172,19 +178,19 @@ class MirrorStandIn:
         ledger.extra_logs.append(ExtraLog(row, hidden_for, is_native))
 
     def add_native_token(self, number: int, symbol: str, decimals: int) -> str:
-        """A native token; returns its long-zero address."""
+        """Adds a native token. Returns its long-zero address."""
         self.ledger.tokens[number] = {"token_id": f"0.0.{number}", "symbol": symbol, "decimals": str(decimals)}
         return f"0x{number:040x}"
 
     def requests(self, path: str = "") -> list[str]:
-        """Path and parameters of the requests that arrived, those whose path has `path` in it."""
+        """Returns path and parameters of the requests that arrived and whose path contains `path`."""
         with self._lock:
             return [each for each in self._requests if path in each]
 
     # ------------------------------------------------------------------------------ answers
 
     def _respond(self, url: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body."""
+        """Returns status, headers and body of an answer."""
         parts = urlsplit(url)
         with self._lock:
             self._requests.append(url)
@@ -304,7 +310,7 @@ class MirrorStandIn:
         return _link(path, [*kept, ("timestamp", f"gte:{last['timestamp']}"), ("index", f"gt:{last['index']}")])
 
     def _spoiled(self, page: list[dict[str, Any]], link: str | None, *, is_first: bool) -> dict[str, Any]:
-        """The page as the fault has it."""
+        """Returns the page with the fault in it."""
         fault = self.page_fault
         if fault is PageFault.ROWS_MISSING:
             return {"links": {"next": link}}
@@ -373,7 +379,7 @@ _SAME_PAGE_FAULTS = (PageFault.SAME_PAGE, PageFault.SAME_PAGE_NEW_LINK, PageFaul
 
 
 def error_body(message: str, data: object = None) -> dict[str, Any]:
-    """The API's error document."""
+    """Returns the API's error document."""
     entry = {"message": message} if data is None else {"message": message, "detail": "", "data": data}
     return {"_status": {"messages": [entry]}}
 

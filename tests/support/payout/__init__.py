@@ -1,1 +1,1 @@
-"""payout_service's ports in memory: a database with locks, a chain that misbehaves, and an engine over both."""
+"""The ports of payout_service in memory: a database with locks, a chain that misbehaves, and an engine."""

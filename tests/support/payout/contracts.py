@@ -1,4 +1,4 @@
-"""What the service keeps apart, behind one name: the three contracts of an asset, the rail and the keys."""
+"""Groups the three contracts of an asset, and the rail with its keys, so that tests can pass each group as one."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -22,7 +22,7 @@ class Contracts(SecurityToken, LifecycleContractPort, PaymentToken, Protocol):
 
 
 class EvmContracts(EvmSecurityToken, EvmLifecycleContract, EvmPaymentToken):
-    """The same at a node."""
+    """The three contracts on a real node."""
 
 
 class SendingRail(Rail, Sender, Protocol):
@@ -30,7 +30,7 @@ class SendingRail(Rail, Sender, Protocol):
 
 
 class SendingEvmRail(EvmRail, EvmSender):
-    """The same at a node."""
+    """The chain of a real node, and the keys to send to it."""
 
     def __init__(
         self, rpc: JsonRpc, signers: Sequence[Signer], *, fee_model: FeeModel = FeeModel.BLOCK_BASE_FEE

@@ -1,4 +1,4 @@
-"""Shallow copies of rows: every read of the memory database makes one, so they have to be quick."""
+"""Copies rows quickly, because every read of the database in memory makes a copy."""
 
 from collections.abc import Callable
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""chain_sync_service as payout_service sees it: one asset's executions, over real gRPC."""
+"""A fake chain_sync_service that serves one asset's executions, over real gRPC."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from libs.grpc_kit.errors import to_status
 
 
 class FakeChainSync(pb_grpc.ChainSyncServiceServicer):
-    """Has read the lifecycle contract's logs from the first block to the last."""
+    """A service that has read the lifecycle contract's logs from the first block to the last."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class FakeChainSync(pb_grpc.ChainSyncServiceServicer):
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> str:
-        """Returns host:port."""
+        """Starts the server and returns host:port."""
         self._server = grpc.aio.server()
         pb_grpc.add_ChainSyncServiceServicer_to_server(self, self._server)
         port = self._server.add_insecure_port("127.0.0.1:0")
@@ -60,7 +60,7 @@ class FakeChainSync(pb_grpc.ChainSyncServiceServicer):
     async def ListChainEvents(
         self, request: pb.ListChainEventsRequest, context: Context
     ) -> pb.ListChainEventsResponse:
-        """Pages belong to one query: another query's token is refused as the service refuses it."""
+        """Returns a page. A page token of another query is refused, as the real service does."""
         query = f"{list(request.kinds)} {request.from_block} {request.to_block}"
         at = 0
         if request.page_token:

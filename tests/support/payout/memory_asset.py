@@ -1,4 +1,4 @@
-"""The asset of the chain in memory: who holds what, its snapshots, dividends or coupons, and its principal.
+"""The asset of the chain in memory: holders, snapshots, dividends or coupons, and principal.
 
 It is an equity with dividends, or a bond with coupons. Its rules are those of docs/facts-contracts.md and
 docs/contract-surprises.md.
@@ -50,7 +50,7 @@ class Bond:
 
 @dataclass(slots=True)
 class AssetState:
-    """What blocks change of the asset. `timestamp` is that of the block which is made or looked at."""
+    """The part of the asset that blocks change. `timestamp` is that of the block being made or read."""
 
     timestamp: int = 0
     # Free balances in the order of the asset's list. Who has frozen tokens alone stands there with 0.
@@ -69,20 +69,20 @@ class AssetState:
         return dict(self.holdings).get(holder, TokenUnits(0))
 
     def whole(self, holder: HolderAddress) -> TokenUnits:
-        """Free and frozen tokens."""
+        """Returns the free and frozen tokens of a holder together."""
         return TokenUnits(self.free(holder) + self.frozen.get(holder, 0))
 
     # ------------------------------------------------------------------------------------ what changes balances
 
     def transfer(self, sender: HolderAddress, to: HolderAddress, amount: int) -> None:
-        """Free tokens; as many as there are."""
+        """Transfers free tokens, at most as many as there are."""
         self.trigger()
         amount = min(amount, self.free(sender))
         self._set_free(sender, self.free(sender) - amount)
         self._set_free(to, self.free(to) + amount)
 
     def burn(self, holder: HolderAddress) -> TokenUnits:
-        """All free tokens of a holder; returns how many."""
+        """Burns all free tokens of a holder. Returns how many."""
         burned = self.free(holder)
         if burned:
             self.trigger()
@@ -90,21 +90,24 @@ class AssetState:
         return burned
 
     def freeze(self, holder: HolderAddress, amount: int) -> None:
-        """Free tokens; as many as there are."""
+        """Freezes free tokens, at most as many as there are."""
         self.trigger()
         amount = min(amount, self.free(holder))
         self.frozen[holder] = self.frozen.get(holder, 0) + amount
         self._set_free(holder, self.free(holder) - amount)
 
     def unfreeze(self, holder: HolderAddress, amount: int) -> None:
-        """Frozen tokens; as many as there are."""
+        """Frees frozen tokens, at most as many as there are."""
         self.trigger()
         amount = min(amount, self.frozen.get(holder, 0))
         self._set_free(holder, self.free(holder) + amount)
         self.frozen[holder] = self.frozen.get(holder, 0) - amount
 
     def _set_free(self, holder: HolderAddress, amount: int) -> None:
-        """The last of the list takes the place of who leaves it (docs/contract-surprises.md#14)."""
+        """Sets a holder's free tokens.
+
+        The last of the list takes the place of one who leaves it (docs/contract-surprises.md#14).
+        """
         places = [index for index, (each, _) in enumerate(self.holdings) if each == holder]
         stays = bool(amount or self.frozen.get(holder))
         if not places and stays:
@@ -118,7 +121,9 @@ class AssetState:
     # ------------------------------------------------------------------------------------ snapshots
 
     def take_snapshot(self) -> SnapshotId:
-        """After the scheduled ones that are due, which use up ids too (docs/contract-surprises.md#13)."""
+        """Takes a snapshot after the scheduled ones that are due, which use up ids too
+        (docs/contract-surprises.md#13).
+        """
         self.trigger()
         return self._new_snapshot()
 
@@ -141,18 +146,20 @@ class AssetState:
     # ------------------------------------------------------------------------------------ who is owed what
 
     def has_reached(self, action: Action) -> bool:
-        """True after the record date; at it not yet."""
+        """Returns True after the record date, but not yet at it."""
         return action.record_time < self.timestamp
 
     def entitled(self, action: Action) -> Sequence[HolderAddress]:
-        """Holders at the record date: none before it, the live ones until the snapshot is triggered."""
+        """Returns the holders at the record date: none before it, the live ones until the snapshot is
+        triggered.
+        """
         if not self.has_reached(action):
             return ()
         rows = self.snapshots[action.snapshot_id].rows if action.snapshot_id else self.holdings
         return [holder for holder, _ in rows]
 
     def balance_for(self, action: Action, holder: HolderAddress) -> TokenUnits:
-        """Free and frozen tokens at the record date; 0 before it."""
+        """Returns free and frozen tokens at the record date; 0 before it."""
         if not self.has_reached(action):
             return TokenUnits(0)
         if action.snapshot_id:
@@ -160,11 +167,11 @@ class AssetState:
         return self.whole(holder)
 
     def owed(self, action: Action, holder: HolderAddress) -> BaseUnits:
-        """Base units of the payment token, rounded down; nothing while the rate is pending."""
+        """Returns base units of the payment token, rounded down; 0 while the rate is pending."""
         return floor_of(action.per_token or Fraction(0), self.balance_for(action, holder))
 
     def principal(self, bond: Bond, holder: HolderAddress) -> BaseUnits:
-        """Base units of the payment token, rounded down."""
+        """Returns the principal in base units of the payment token, rounded down."""
         balance = self.whole(holder) if bond.pays_for_frozen else self.free(holder)
         return floor_of(bond.principal_per_token, balance)
 

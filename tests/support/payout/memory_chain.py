@@ -1,4 +1,4 @@
-"""The chain in memory as the engine's ports see it: Rail and Contracts over one node."""
+"""Implements the ports to the chain (the rail and the contracts) over a node in memory."""
 
 from collections.abc import Callable, Generator, Sequence
 from fractions import Fraction
@@ -61,7 +61,7 @@ def holder(number: int) -> HolderAddress:
 
 
 class MemoryChain(MemoryIssuer):
-    """With a database, bytes that its committed journal lacks are refused: nothing is sent that is not durable."""
+    """The chain of a node in memory. With a database, it refuses bytes that the committed journal lacks."""
 
     def __init__(
         self, database: MemoryDatabase | None = None, balances: Sequence[tuple[HolderAddress, int]] = ()
@@ -79,7 +79,7 @@ class MemoryChain(MemoryIssuer):
 
     @coroutine
     def _ask(self, question: str) -> Generator[None, None, list[Block]]:
-        """The blocks that the node knows when it answers."""
+        """Returns the blocks that the node knows when it answers."""
         for _ in range(self._database.pauses.at_turn() if self._database is not None else 0):
             yield
         self.before_answer(question)
@@ -159,7 +159,9 @@ class MemoryChain(MemoryIssuer):
         return self.send(raw)
 
     def _require_durable(self, raw: bytes) -> None:
-        """Nothing is broadcast whose signed bytes are not durable (docs/architecture.md#sending)."""
+        """Checks that the signed bytes that are broadcast are in the committed journal
+        (docs/architecture.md#sending).
+        """
         if self._database is None:
             return
         transaction = self._decoded_transactions[raw]
@@ -397,7 +399,10 @@ class MemoryChain(MemoryIssuer):
         return {each: (reference_id, each) in flags for each in holders}
 
     async def _mined(self, transaction_hash: str, question: str) -> Mined:
-        """Raises AppError CHAIN_UNAVAILABLE where the node lacks a receipt that was there."""
+        """Returns a mined transaction.
+
+        Raises AppError CHAIN_UNAVAILABLE where the node lacks a receipt that was there.
+        """
         blocks = await self._ask(question)
         mined = blocks[-1].state.mined.get(transaction_hash)
         if mined is None:
@@ -406,7 +411,7 @@ class MemoryChain(MemoryIssuer):
 
 
 def _state_at(blocks: list[Block], number: int | None) -> State:
-    """Raises AppError CHAIN_UNAVAILABLE for a block that the node does not have."""
+    """Returns the state at a block. Raises AppError CHAIN_UNAVAILABLE for a block that the node does not have."""
     if number is not None and number >= len(blocks):
         raise AppError(Reason.CHAIN_UNAVAILABLE, f"the node does not know block {number}")
     return blocks[-1 if number is None else number].seen

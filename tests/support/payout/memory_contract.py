@@ -1,4 +1,4 @@
-"""The contracts of the chain in memory: what a call does to the state.
+"""The contracts of the chain in memory: how a call changes the state, or why it reverts.
 
 By the rules in docs/facts-contracts.md and docs/contract-surprises.md.
 """
@@ -40,7 +40,7 @@ _UNDERFLOW, _DIVISION_BY_ZERO = 0x11, 0x12
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Signed bytes, decoded. `is_foreign`: another program signed it with our key."""
+    """A decoded transaction. `is_foreign`: another program signed it with our key."""
 
     signer: EvmAddress
     nonce: int
@@ -53,14 +53,14 @@ class Transaction:
 
     @property
     def tip(self) -> int:
-        """What a legacy transaction offers is its price."""
+        """The tip. A legacy transaction offers its whole price."""
         tip = self.fees.max_priority_fee_per_gas_wei
         return self.fees.max_fee_per_gas_wei if tip is None else tip
 
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """A receipt's content, and the transaction itself."""
+    """The content of a receipt, and the transaction itself."""
 
     transaction: Transaction
     block_number: int
@@ -72,13 +72,16 @@ class Mined:
 
     @property
     def did(self) -> tuple[object, ...]:
-        """What it did, wherever it is mined."""
+        """What the transaction did, wherever it is mined."""
         return self.succeeded, self.snapshot_id, self.evidence
 
 
 @dataclass(slots=True)
 class State(AssetState):
-    """What blocks change. A block's state is never changed; the next block's begins as a copy of it."""
+    """The part of the contracts that blocks change.
+
+    Each block has its own state, which begins as a copy of the one before.
+    """
 
     nonces: dict[EvmAddress, int] = field(default_factory=dict)
     money: dict[str, int] = field(default_factory=dict)
@@ -94,7 +97,7 @@ class State(AssetState):
     by_nonce: dict[tuple[EvmAddress, int], str] = field(default_factory=dict)
 
     def copy(self, timestamp: int) -> Self:
-        """For another block to change."""
+        """Returns a copy for the next block to change."""
         other = copied(self)
         other.timestamp = timestamp
         for name in _CONTAINERS:
@@ -102,7 +105,9 @@ class State(AssetState):
         return other
 
     def seen_at(self, timestamp: int) -> Self:
-        """To look at: the contracts tell the time of the block asked about (docs/contract-surprises.md#19)."""
+        """Returns a copy to read, as contracts use the time of the block asked about
+        (docs/contract-surprises.md#19).
+        """
         if timestamp == self.timestamp:
             return self
         other = copied(self)
@@ -111,7 +116,7 @@ class State(AssetState):
 
     @property
     def nonce(self) -> int:
-        """Of the first signer."""
+        """The nonce of the first signer."""
         return self.nonces.get(SIGNER, 0)
 
     def move(self, source: str, to: str, amount: int) -> None:
@@ -119,7 +124,7 @@ class State(AssetState):
         self.money[to] = self.money.get(to, 0) + amount
 
     def flags(self, kind: ExecutionKind) -> dict[tuple[int, str], int] | None:
-        """Who was paid already, by the id that is paid from; None for a cash-out."""
+        """Returns who was paid already, by the id that is paid from; None for a cash-out."""
         if kind is ExecutionKind.AMOUNT_SNAPSHOT:
             return self.paid
         return self.distributed if kind is ExecutionKind.DISTRIBUTION else None
@@ -129,12 +134,12 @@ _CONTAINERS = tuple(each.name for each in fields(State) if each.default_factory 
 
 
 def encode(function: str, **arguments: object) -> bytes:
-    """A call's data."""
+    """Returns the data of a call."""
     return json.dumps({"function": function, **arguments}).encode()
 
 
 class MemoryContracts:
-    """The asset, the lifecycle contract and the payment token, and what tests set about them."""
+    """The asset, the lifecycle contract and the payment token, with what tests set about them."""
 
     def __init__(self) -> None:
         # None: the asset is an equity.
@@ -220,7 +225,7 @@ class MemoryContracts:
         return found
 
     def _execution_of(self, call: ContractCall) -> Execution:
-        """The execution of a call that pays."""
+        """Returns the execution of a call that pays."""
         found = self._executions.get(call.data)
         if found is None:
             content = self.decode(call)
@@ -232,7 +237,7 @@ class MemoryContracts:
     # ------------------------------------------------------------------------------------ rules
 
     def gas_of(self, call: ContractCall) -> int:
-        """What the call uses, whatever it does."""
+        """Returns the gas that the call uses, whatever it does."""
         if call.to is None:
             return self.gas_of_creation
         content = self.decode(call)
@@ -250,7 +255,7 @@ class MemoryContracts:
         return NO_OP_GAS
 
     def why_reverts(self, call: ContractCall, state: State) -> str:
-        """Empty when the call would take effect."""
+        """Returns why the call would revert; empty when it would take effect."""
         content = self.decode(call)
         match content.get("function") if call.to else None:
             case "snapshot":
@@ -296,11 +301,16 @@ class MemoryContracts:
         return f"Panic({_DIVISION_BY_ZERO})" if asks and is_nothing_by_nothing else ""
 
     def _is_cancelled_coupon(self, action: Action) -> bool:
-        """A cancelled dividend still pays, a cancelled coupon reverts (docs/contract-surprises.md#11)."""
+        """Returns True for a cancelled coupon, which reverts.
+
+        A cancelled dividend still pays (docs/contract-surprises.md#11).
+        """
         return action.is_cancelled and self.action_kind is PayoutKind.COUPON
 
     def _why_cash_out_reverts(self, execution: Execution, state: State) -> str:
-        """The first who is paid and cannot be redeemed undoes all (docs/contract-surprises.md#14)."""
+        """Returns why a cash-out reverts: the first payee who cannot be redeemed undoes all
+        (docs/contract-surprises.md#14).
+        """
         if self.bond is None:
             return "reverted without a reason"
         if state.timestamp < self.bond.maturity_time:
@@ -378,11 +388,15 @@ class MemoryContracts:
 
     @property
     def action_kind(self) -> PayoutKind:
-        """What the asset's corporate actions are."""
+        """The kind of the asset's corporate actions."""
         return PayoutKind.COUPON if self.bond else PayoutKind.DIVIDEND
 
     def _pay(self, execution: Execution, state: State) -> ReceiptEvidence:
-        """Who was paid before comes back as failed, like who the token refuses (docs/contract-surprises.md#7)."""
+        """Pays.
+
+        A payee who was paid before is reported as failed, like one whom the token refuses
+        (docs/contract-surprises.md#7).
+        """
         flags = state.flags(execution.kind)
         failed: list[HolderAddress] = []
         paid: dict[HolderAddress, BaseUnits] = {}
@@ -412,7 +426,7 @@ class MemoryContracts:
         return ReceiptEvidence(event, transferred, burned_tokens(burns))
 
     def _burn_logs(self, payee: HolderAddress, burned: int) -> Iterator[BurnLog]:
-        """As the versions tell it (docs/contract-surprises.md#20), for each partition: here one or two."""
+        """Logs a burn as the versions do (docs/contract-surprises.md#20), for each partition: here one or two."""
         parts = [burned // 3, burned - burned // 3] if int(payee, 16) % 2 else [burned]
         is_version_8 = self.bond is not None and self.bond.pays_for_frozen
         beside = BurnForm.TRANSFER if is_version_8 else BurnForm.TRANSFER_BY_PARTITION
@@ -422,11 +436,14 @@ class MemoryContracts:
                 yield BurnLog(beside, payee, TokenUnits(part))
 
     def _is_refused(self, payee: HolderAddress, amount: int, money: int) -> bool:
-        """Of nothing no transfer is tried, so that nobody refuses it."""
+        """Returns whether the token refuses a transfer.
+
+        Nobody is refused an amount of 0, as no transfer is tried.
+        """
         return amount > 0 and (payee in self.blocked_payees or money < amount)
 
     def _amount(self, execution: Execution, payee: HolderAddress, state: State) -> BaseUnits:
-        """Base units of the payment token, as the contract computes them."""
+        """Returns base units of the payment token, as the contract computes them."""
         match execution.kind:
             case ExecutionKind.AMOUNT_SNAPSHOT:
                 snapshot = state.snapshots[execution.reference_id]

@@ -1,4 +1,4 @@
-"""The service's database in memory, with row locks, and a clock and ids that tests own."""
+"""The database of payout_service in memory, with row locks. Tests control its clock and ids."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -71,7 +71,7 @@ Row = TypeVar("Row")
 
 
 class MemoryClock:
-    """Stands until a test moves it on."""
+    """A clock that stands still until a test moves it on."""
 
     def __init__(self) -> None:
         self.time = START
@@ -84,7 +84,7 @@ class MemoryClock:
 
 
 class CountingIds:
-    """1, 2, 3, behind a number that no other id has reached."""
+    """Ids that count 1, 2, 3, behind a number that no other id has reached."""
 
     def __init__(self, behind: int = 0) -> None:
         self._count = behind
@@ -96,7 +96,7 @@ class CountingIds:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """When a row is due, and until when it is claimed."""
+    """The time at which a row is due, and the time until which it is claimed."""
 
     at: datetime
     lease_until: datetime | None = None
@@ -160,7 +160,7 @@ _SCHEMA = Schema(
 
 
 class MemoryDatabase(MemoryStore):
-    """What is committed, and what tests look at."""
+    """The committed rows, and what tests look at."""
 
     def __init__(self, seed: int | None = None) -> None:
         super().__init__(_SCHEMA, seed)
@@ -196,7 +196,7 @@ class MemoryDatabase(MemoryStore):
         return list(self.rows("sweep").values())
 
     def discrepancies(self) -> list[Discrepancy]:
-        """Those that are open."""
+        """The open discrepancies."""
         return [each for each in self.rows("discrepancy").values() if each.resolve_time is None]
 
     def committed_base_units(self) -> int:
@@ -204,7 +204,7 @@ class MemoryDatabase(MemoryStore):
 
 
 class _Claims:
-    """Due times and leases of one table's rows; who writes them holds the row's lock."""
+    """The due times and leases of one table's rows. Whoever writes them holds the row's lock."""
 
     _table: str
     _due: str
@@ -213,7 +213,7 @@ class _Claims:
         self._transaction = transaction
 
     def _is_worked(self, row: Any) -> bool:
-        """Whether a worker moves it on."""
+        """Returns whether a worker moves the row on."""
         raise NotImplementedError
 
     async def claim_due(self, now: datetime, lease_until: datetime) -> UUID | None:
@@ -243,7 +243,7 @@ class _Claims:
             self._transaction.write(self._due, key, Due(now, each.lease_until))
 
     async def _lock(self, key: UUID) -> Any:
-        """A copy of the row, locked."""
+        """Returns a copy of the row, locked."""
         await self._transaction.statement()
         if self._transaction.get(self._table, key) is None:
             raise LookupError(f"there is no {self._table} {key}")
@@ -537,7 +537,7 @@ class MemoryJournal:
         await self._transaction.update("lane", (lane.chain_id, lane.signer), _copy(lane))
 
     async def _note(self, intent_id: UUID, problem: Wait) -> None:
-        """UPDATE ... WHERE state = 'CREATED'."""
+        """Does what UPDATE ... WHERE state = 'CREATED' does."""
         if not _is_created(self._transaction.get("intent", intent_id)):
             return
         await self._transaction.lock("intent", intent_id)
@@ -552,7 +552,7 @@ class MemoryJournal:
                 await self._transaction.insert("attempt", attempt.transaction_hash, intent.intent_id)
 
     def _check(self, intent: TransactionIntent) -> None:
-        """The CHECK of the table."""
+        """Checks what the CHECK of the table checks."""
         is_created, has_nonce = intent.state is IntentState.CREATED, intent.nonce is not None
         is_met = intent.state in _WITH_OR_WITHOUT_NONCE or is_created != has_nonce
         self._transaction.check(is_met, f"intent {intent.key}: nonce_once_signed")
@@ -743,7 +743,7 @@ class MemoryDiscrepancies:
 
 
 class _Repository(Generic[Row]):
-    """Made when it is first asked for: most units of work need one or two of them."""
+    """A repository that is made when it is first asked for, because most units of work need one or two."""
 
     def __init__(self, make: Callable[[Transaction], Row]) -> None:
         self._make = make
@@ -816,7 +816,7 @@ class MemoryUnitOfWork:
 
 
 def _copy(row: Row) -> Row:
-    """Deep enough: rows hold values, and the lists and dicts that their verbs replace or extend."""
+    """Copies a row deeply enough: it holds values, and lists and dicts that its verbs replace or extend."""
     if row is None:
         return row
     other = copied(row)

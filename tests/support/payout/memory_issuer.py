@@ -1,4 +1,4 @@
-"""What the issuer and the holders of the asset do on the chain in memory; it takes effect with the next block.
+"""Lets the issuer and the holders of an asset act on the chain in memory. It takes effect with the next block.
 
 A reorg does it again. Times are in seconds since 1970; amounts per token are base units of the payment token for
 each base unit of the asset.
@@ -15,29 +15,35 @@ from tests.support.payout.memory_node import Block, MemoryNode
 
 
 class MemoryIssuer(MemoryNode):
-    """The asset is an equity, which announces dividends, until it becomes a bond, which announces coupons."""
+    """The issuer of an equity that announces dividends, until it becomes a bond that announces coupons."""
 
     _announced = 0
 
     @property
     def timestamp(self) -> int:
-        """Of the newest block."""
+        """The time of the newest block."""
         return self.blocks[-1].timestamp
 
     def stand_at(self, timestamp: int) -> None:
-        """Stops the clock of the blocks to come at a time."""
+        """Stops the clock of future blocks at a time."""
         self.now = lambda: datetime.fromtimestamp(timestamp, UTC)
 
     def become_bond(
         self, maturity_time: int, principal_per_token: Fraction | int, *, pays_for_frozen: bool = False
     ) -> None:
-        """At once and for all blocks. With `pays_for_frozen` as version 8 of the asset pays principals."""
+        """Makes the asset a bond, at once and for all blocks.
+
+        With `pays_for_frozen` it pays principals as version 8 does.
+        """
         self.bond = Bond(maturity_time, Fraction(principal_per_token), pays_for_frozen)
 
     # ------------------------------------------------------------------------------------ dividends and coupons
 
     def announce(self, record_time: int, execution_time: int, per_token: Fraction | int | None) -> int:
-        """A dividend, or of a bond a coupon, whose rate is pending without `per_token`. Returns its id."""
+        """Announces a dividend or, for a bond, a coupon, whose rate is pending without `per_token`.
+
+        Returns its id.
+        """
         self._announced += 1
         action_id = self._announced
         rate = None if per_token is None else Fraction(per_token)
@@ -46,12 +52,12 @@ class MemoryIssuer(MemoryNode):
         return action_id
 
     def set_rate(self, action_id: int, per_token: Fraction | int) -> None:
-        """Of a coupon whose rate was pending."""
+        """Sets the rate of a coupon whose rate was pending."""
         rate = Fraction(per_token)
         self._change(action_id, lambda action: replace(action, per_token=rate))
 
     def cancel(self, action_id: int) -> None:
-        """Disables a dividend or coupon; its snapshot is not taken any more."""
+        """Cancels a dividend or coupon. Its snapshot is not taken any more."""
         self._change(action_id, lambda action: replace(action, is_cancelled=True))
 
     def _change(self, action_id: int, changed: Callable[[Action], Action]) -> None:
@@ -61,13 +67,13 @@ class MemoryIssuer(MemoryNode):
         self.happen(act)
 
     def trigger_elsewhere(self) -> None:
-        """Anybody takes the scheduled snapshots that are due."""
+        """Lets somebody else take the scheduled snapshots that are due."""
         self.happen(lambda block, _: block.state.trigger())
 
     # ------------------------------------------------------------------------------------ balances
 
     def transfer(self, sender: HolderAddress, to: HolderAddress, amount: int) -> None:
-        """As many free tokens as there are; none from or to a listed holder, which the asset refuses."""
+        """Transfers at most as many free tokens as there are. The asset refuses listed holders."""
 
         def act(block: Block, _: str) -> None:
             if self.listed_holders.isdisjoint((sender, to)):
@@ -77,15 +83,15 @@ class MemoryIssuer(MemoryNode):
         self.happen(act)
 
     def freeze(self, holder: HolderAddress, amount: int) -> None:
-        """As many free tokens as there are."""
+        """Freezes at most as many free tokens as there are."""
         self.happen(lambda block, _: block.state.freeze(holder, amount))
 
     def unfreeze(self, holder: HolderAddress, amount: int) -> None:
-        """As many frozen tokens as there are."""
+        """Frees at most as many frozen tokens as there are."""
         self.happen(lambda block, _: block.state.unfreeze(holder, amount))
 
     def list_holder(self, holder: HolderAddress) -> None:
-        """Puts a holder on the asset's control list, at once: it can neither transfer nor be redeemed."""
+        """Puts a holder on the control list, at once. They can then neither transfer nor be redeemed."""
         self.listed_holders.add(holder)
 
     def unlist_holder(self, holder: HolderAddress) -> None:

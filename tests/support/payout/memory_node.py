@@ -1,4 +1,4 @@
-"""A node in memory: blocks, a pool with a fee market (or a relay without one), forks, and trouble on the way."""
+"""A node in memory: blocks, a pool with a fee market (or a relay without one), forks, and failures."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ _Lane = tuple[EvmAddress, int]
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """What others do with a block, whose state is its own. A fork does it again."""
+    """Something that others do in a block, with a state of its own. A fork does it again."""
 
     act: Callable[["Block"], None]
     hash: str
@@ -44,7 +44,7 @@ class External:
 
 @dataclass(slots=True)
 class Block:
-    """What a block did; `state` is how it left everything."""
+    """The content of a block. `state` is the state after it."""
 
     hash: str
     state: State
@@ -62,12 +62,15 @@ class Block:
 
     @property
     def seen(self) -> State:
-        """To look at: the state as the contracts tell it at this block's time."""
+        """Returns a copy of the state to read, as the contracts see it at this block's time."""
         return self.state.seen_at(self.timestamp)
 
 
 class MemoryNode(MemoryContracts):
-    """Blocks are made by `mine`. What befalls transactions is counted in `happened` when it takes effect."""
+    """A node whose blocks are made by `mine`.
+
+    What happens to transactions is counted in `happened` when it takes effect.
+    """
 
     def __init__(
         self, database: MemoryDatabase | None = None, balances: Sequence[tuple[HolderAddress, int]] = ()
@@ -104,12 +107,12 @@ class MemoryNode(MemoryContracts):
 
     @property
     def state(self) -> State:
-        """As the newest block left it."""
+        """The state after the newest block."""
         return self.blocks[-1].state
 
     @property
     def balances(self) -> list[tuple[HolderAddress, TokenUnits]]:
-        """Free balances in the newest block, in the order of the asset's list; a test may change them."""
+        """The free balances in the newest block, in the order of the asset's list. A test may change them."""
         return self.state.holdings
 
     @balances.setter
@@ -118,7 +121,10 @@ class MemoryNode(MemoryContracts):
 
     @property
     def frozen(self) -> int:
-        """Tokens that count in the supply and in nobody's free balance; a test may set those of nobody listed."""
+        """The tokens that count in the supply but in nobody's free balance.
+
+        A test may set those of unlisted holders.
+        """
         return self.state.unlisted + sum(self.state.frozen.values())
 
     @frozen.setter
@@ -127,7 +133,7 @@ class MemoryNode(MemoryContracts):
 
     @property
     def paused(self) -> bool:
-        """Whether the lifecycle contract is, in the newest block; a test may change it at once."""
+        """Whether the lifecycle contract is paused in the newest block. A test may change it at once."""
         return self.state.paused
 
     @paused.setter
@@ -137,22 +143,22 @@ class MemoryNode(MemoryContracts):
     # ------------------------------------------------------------------------------------ what tests do
 
     def deposit(self, amount: int) -> None:
-        """Money for the lifecycle contract, too deep in the chain for a reorg of two blocks."""
+        """Deposits money in the lifecycle contract, too deep in the chain for a reorg of two blocks."""
         self.move_money(amount)
         self.mine(3)
 
     def move_money(self, amount: int) -> None:
-        """Into the lifecycle contract, or (below zero) out of it by others, with the next block."""
+        """Moves money into the lifecycle contract or (below zero) lets others take it out, with the next block."""
         self.happen(lambda block, transaction_hash: self._move_money(block, transaction_hash, amount))
 
     def happen(self, act: Callable[[Block, str], None]) -> None:
-        """Others do this in the next block, by a transaction with a hash of its own; again after a reorg."""
+        """Lets others do something in the next block, by a transaction of their own; again after a reorg."""
         self._externals += 1
         transaction_hash = f"0xe{self._externals:063x}"
         self._queued.append(External(lambda block: act(block, transaction_hash), transaction_hash))
 
     def pause_elsewhere(self, paused: bool) -> None:
-        """Somebody else with the role pauses or unpauses the lifecycle contract, with the next block."""
+        """Lets somebody else with the role pause or unpause the lifecycle contract, with the next block."""
 
         def act(block: Block, _: str) -> None:
             block.state.paused = paused
@@ -184,7 +190,7 @@ class MemoryNode(MemoryContracts):
             self.blocks.append(block)
 
     def reorg(self, depth: int, *, remine: bool = False, empty: int | None = None) -> None:
-        """Takes blocks back; as many empty ones follow (or `empty`).
+        """Takes blocks back. As many empty ones follow (or `empty`).
 
         Their transactions are gone and the pool is empty, as anvil does it; with `remine` they are in the pool
         and the next blocks may have them. What others did happens again at once.
@@ -210,16 +216,16 @@ class MemoryNode(MemoryContracts):
         self.is_stuck = was_stuck
 
     def use_nonce_elsewhere(self, call: ContractCall | None = None, signer: EvmAddress = SIGNER) -> None:
-        """Another program signs with our key, and its transaction is mined."""
+        """Lets another program sign with our key, and mines its transaction."""
         self.sign_elsewhere(call, signer)
         self.mine()
 
     def sign_elsewhere(self, call: ContractCall | None = None, signer: EvmAddress = SIGNER) -> None:
-        """Another program signs with our key; its transaction takes the place of ours, in the next block."""
+        """Lets another program sign with our key. Its transaction takes the place of ours in the next block."""
         self._sign_elsewhere(call, signer, self.state.nonces.get(signer, 0), is_foreign=True)
 
     def pay_elsewhere(self, execution: Execution) -> None:
-        """Somebody else with the role executes the lifecycle contract, with a key that is not ours."""
+        """Lets somebody else with the role execute the lifecycle contract, with a key that is not ours."""
         nonce = self.state.nonces.get(STRANGER, 0)
         while (STRANGER, nonce) in self.pool:
             nonce += 1
@@ -247,12 +253,12 @@ class MemoryNode(MemoryContracts):
         self.pool[signer, nonce] = other
 
     def evict(self, lane: _Lane) -> None:
-        """The pool forgets a transaction."""
+        """Drops a transaction from the pool."""
         if self.pool.pop(lane, None):
             self.happened["dropped_transaction"] += 1
 
     def deliver_late(self, index: int = 0) -> None:
-        """A request arrives whose sender has given up waiting."""
+        """Delivers a request whose sender has given up waiting."""
         self.happened["late_request"] += 1
         self.take(self.late.pop(index))
 
@@ -264,7 +270,7 @@ class MemoryNode(MemoryContracts):
     def make(
         self, signer: EvmAddress, call: ContractCall, chain_id: int, nonce: int, gas: int, fees: Fees
     ) -> Transaction:
-        """Signs; every signature differs, so that signing twice would be seen."""
+        """Signs a transaction. Every signature differs, so that signing twice would be seen."""
         self.signed.append(nonce)
         content = {
             "chain": chain_id,
@@ -281,7 +287,7 @@ class MemoryNode(MemoryContracts):
         return made
 
     def send(self, raw: bytes) -> BroadcastResult:
-        """A broadcast with what befalls it on its way."""
+        """Broadcasts a transaction, with what happens to it on its way."""
         self.broadcasts.append(raw)
         fault = self.faults.pop(0) if self.faults else self.fault_of(raw)
         match fault:
@@ -303,7 +309,7 @@ class MemoryNode(MemoryContracts):
         return result
 
     def take(self, raw: bytes) -> BroadcastResult:
-        """What the node says to signed bytes, and does with them."""
+        """Returns what the node says to signed bytes, and acts on them."""
         transaction = self._decoded_transactions[raw]
         next_nonce = self.state.nonces.get(transaction.signer, 0)
         if transaction.nonce < next_nonce:
@@ -313,7 +319,10 @@ class MemoryNode(MemoryContracts):
         return self._relay(transaction, next_nonce) if self.is_relay else self._pool(transaction)
 
     def _relay(self, transaction: Transaction, next_nonce: int) -> BroadcastResult:
-        """No pool: only the very next nonce is taken. Success may be said of what is never executed."""
+        """Acts as a relay, which has no pool and takes only the very next nonce.
+
+        It may report success for what is never executed.
+        """
         if any(each.hash == transaction.hash for each in self.accepted):
             return BroadcastResult(BroadcastAnswer.ALREADY_KNOWN, "already known")
         if transaction.nonce > next_nonce:
@@ -353,7 +362,7 @@ class MemoryNode(MemoryContracts):
         self._queued.clear()
 
     def _own_state(self, block: Block) -> None:
-        """Before a block changes anything: until then it shares the state of the one before it."""
+        """Gives a block a state of its own before it changes anything. Until then it shares the previous one."""
         if block.state is self.state:
             block.state = self.state.copy(block.timestamp)
 
@@ -383,7 +392,7 @@ class MemoryNode(MemoryContracts):
         return transaction.fees.max_fee_per_gas_wei >= self._asked()
 
     def _note_delayed(self, state: State, why: str) -> int:
-        """Transactions whose turn it is and that this block leaves out; each counts once for a reason."""
+        """Notes transactions whose turn it is and that this block leaves out. Each counts once per reason."""
         found = 0
         for (signer, nonce), each in self.pool.items():
             is_its_turn = nonce == state.nonces.get(signer, 0)

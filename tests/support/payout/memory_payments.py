@@ -1,4 +1,4 @@
-"""Payments and batches in memory, as payment_repository.py keeps them in PostgreSQL."""
+"""Payments and batches in memory, with the behaviour of the tables in PostgreSQL."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -35,7 +35,7 @@ _RETRIABLE_REASONS = frozenset(reason.value for reason in RETRIABLE_REASONS)
 
 @dataclass(frozen=True, slots=True)
 class PaymentRow:
-    """A row of the table payment. Its tries are here, those of `planned` stay 0."""
+    """A row of the table payment. It holds the tries; those of `planned` stay 0."""
 
     planned: PlannedPayment
     state: PaymentState
@@ -51,13 +51,13 @@ class PaymentRow:
 
     @property
     def can_pass(self) -> bool:
-        """Whether RetryPayments takes it without being asked for its holder."""
+        """Whether RetryPayments retries it when no holder is named."""
         is_passing_failure = self.state is PaymentState.FAILED and self.reason in _RETRIABLE_REASONS
         return is_passing_failure or self.state is PaymentState.WAITING
 
     @property
     def is_retriable(self) -> bool:
-        """Whether RetryPayments takes it when its holder is named."""
+        """Whether RetryPayments retries it when its holder is named."""
         return self.can_pass or self.state is PaymentState.DEFERRED
 
 
@@ -70,7 +70,7 @@ class StoredBatch:
 
 
 class MemoryPayments:
-    """PlanRows, Batches and UnsentPayments over the same rows."""
+    """Implements PlanRows, Batches and UnsentPayments over the same rows."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
@@ -385,7 +385,7 @@ class MemoryPayments:
         ][:limit]
 
     def _check_intent(self, key: str) -> None:
-        """The deferred foreign key: a batch's transaction is journaled in the same commit."""
+        """Checks the deferred foreign key: a batch's transaction is journaled in the same commit."""
         self._transaction.check(bool(self._transaction.find("intent", "key", key)), f"batch: no intent {key}")
 
     async def _settle(self, payout_id: UUID, number: int, state: BatchState) -> Batch:
@@ -407,7 +407,10 @@ class MemoryPayments:
         is_meant: Callable[[PaymentRow], bool],
         change: Callable[[PaymentRow], PaymentRow],
     ) -> list[PaymentRow]:
-        """UPDATE ... WHERE: locks each row that is meant, and looks again. Returns the rows as they were."""
+        """Does what UPDATE ... WHERE does: locks each matching row and looks again.
+
+        Returns the rows as they were.
+        """
         table, moved = ("payment", payout_id), []
         for row in self._of(payout_id):
             if not is_meant(row):
@@ -422,7 +425,7 @@ class MemoryPayments:
         return moved
 
     def _check(self, row: PaymentRow) -> None:
-        """The CHECKs of the table."""
+        """Checks what the CHECKs of the table check."""
         check, planned = self._transaction.check, row.planned
         waits, is_excluded = row.state is PaymentState.WAITING, planned.treatment is Treatment.EXCLUDE
         amounts = (planned.amount_base_units, planned.withheld_base_units, planned.excluded_base_units)
@@ -440,7 +443,7 @@ class MemoryPayments:
         check(not (any(amounts[:2]) if is_excluded else amounts[2]), "payment: paid_or_excluded")
 
     def _of(self, payout_id: UUID) -> list[PaymentRow]:
-        """In the order of the ordinals."""
+        """Returns payments in the order of the plan."""
         return [row for _, row in sorted(self._transaction.rows(("payment", payout_id)).items())]
 
 
@@ -448,7 +451,7 @@ _FINAL_BATCH_STATES = frozenset({BatchState.SETTLED, BatchState.REVERTED, BatchS
 
 
 def _alike(row: PaymentRow) -> tuple[int, int]:
-    """What payments that share a call have in common, in the order in which they are sent: no cap is the first."""
+    """Returns what payments that share a call have in common, as a sort key for sending. No cap comes first."""
     return row.batch_cap or 0, row.planned.withholding_basis_points
 
 
@@ -461,7 +464,7 @@ def _is_in_flight(row: PaymentRow, batch_number: int) -> bool:
 
 
 def _freed(row: PaymentRow, now: datetime) -> PaymentRow:
-    """Back in the plan; its tries and its cap stay."""
+    """Returns the row put back into the plan. Its tries and its cap stay."""
     return replace(
         row,
         state=PaymentState.PLANNED,

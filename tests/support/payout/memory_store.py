@@ -1,4 +1,4 @@
-"""A store in memory with what the engine counts on in PostgreSQL (read committed).
+"""A store in memory that behaves as the engine expects of PostgreSQL (read committed).
 
 A statement sees what is committed, and its own transaction's writes. A row's lock is held until its transaction
 ends; a doubled key waits for the transaction that is inserting it; what is not committed is gone. Rows are never
@@ -20,24 +20,24 @@ _NO_INDEXES: Mapping[str, "Index"] = {}
 
 
 class UniqueViolationError(Exception):
-    """What the database says to a doubled key; our code never means to see it."""
+    """The database's error for a doubled key. Our code never means to cause it."""
 
 
 class CheckViolationError(Exception):
-    """What the database says to a row that its CHECKs or foreign keys refuse."""
+    """The database's error for a row that its CHECKs or foreign keys refuse."""
 
 
 class DeadlockError(TimeoutError):
-    """Two transactions wait for each other; the database ends one of them."""
+    """Two transactions wait for each other. The database aborts one of them."""
 
 
 class LockOrderError(AssertionError):
-    """A lock was asked for in an order that can become a deadlock."""
+    """A lock was requested in an order that can cause a deadlock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Finds rows by a value; rows whose value is None are not in it."""
+    """Finds rows by a value. Rows whose value is None are not in it."""
 
     value_of: Callable[[Any], Any]
     is_unique: bool = False
@@ -45,7 +45,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Indexes by table; which locks may not be asked for while others are held; tables whose rows have an age.
+    """Indexes by table, locks that may not be requested while others are held, and tables whose rows have an age.
 
     A table's name may be a tuple, its first part the kind: a part of a table, for speed.
     """
@@ -57,7 +57,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """All that was committed at a time."""
+    """Everything that was committed at a time."""
 
     tables: Mapping[Any, Mapping[Any, Any]]
     events: tuple[OutgoingEvent, ...]
@@ -65,7 +65,7 @@ class Backup:
 
 @dataclass(slots=True)
 class _Table:
-    """Committed rows, and their keys by the values of the table's indexes."""
+    """The committed rows, and their keys by the values of the table's indexes."""
 
     indexes: Mapping[str, Index]
     rows: dict[Any, Any] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class _Table:
     changes: int = 0
 
     def store(self, key: Any, row: Any) -> None:
-        """None: the row is deleted."""
+        """Stores a row; None deletes it."""
         self.changes += 1
         before = self.rows.get(key)
         if row is None:
@@ -108,7 +108,7 @@ class _Tables(dict[Any, _Table]):
 
 
 class MemoryStore:
-    """Committed rows by table and key, and the locks of the transactions that are open.
+    """The committed rows by table and key, and the locks of the open transactions.
 
     `seed` shuffles which of several concurrent tasks goes on at each step; None lets them run as they come.
     """
@@ -126,11 +126,11 @@ class MemoryStore:
         self._position = 0
 
     def rows(self, table: Any) -> dict[Any, Any]:
-        """Committed rows by key."""
+        """Returns the committed rows by key."""
         return self.tables[table].rows
 
     def table(self, name: Any) -> _Table:
-        """Committed rows, and what finds them."""
+        """Returns the committed rows with their indexes."""
         return self.tables[name]
 
     def next_position(self) -> int:
@@ -145,12 +145,12 @@ class MemoryStore:
             yield
 
     def backup(self) -> Backup:
-        """What `restore` brings back."""
+        """Returns a backup for `restore`."""
         tables = {name: dict(table.rows) for name, table in self.tables.items()}
         return Backup(tables, tuple(self.events))
 
     def restore(self, backup: Backup) -> None:
-        """The database is again as it was then. No transaction may be open."""
+        """Makes the database what it was at the backup. No transaction may be open."""
         if self.locks:
             raise RuntimeError("a transaction is open")
         self.tables.clear()
@@ -161,7 +161,7 @@ class MemoryStore:
         self._outbox_keys = {_outbox_key(event) for event in self.events}
 
     def apply(self, written: Mapping[Any, Mapping[Any, Any]], events: list[OutgoingEvent]) -> None:
-        """A commit: all or nothing. Raises UniqueViolationError for an event that was published before."""
+        """Commits all or nothing. Raises UniqueViolationError for an event that was published before."""
         if events:
             keys = [_outbox_key(event) for event in events]
             if len(set(keys)) != len(keys) or not self._outbox_keys.isdisjoint(keys):
@@ -209,7 +209,7 @@ class Transaction:
 
     @coroutine
     def statement(self) -> Generator[None, None, None]:
-        """Every statement begins with this: other tasks may go first, or the process may die here."""
+        """Begins a statement. Other tasks may go first, or the process may die here."""
         if self.store.pauses.at_statement():
             yield
         if not self.is_open or self._is_aborted:
@@ -218,32 +218,32 @@ class Transaction:
     # ------------------------------------------------------------------------------------ reads
 
     def get(self, table: Any, key: Any) -> Any:
-        """A row; None when there is none."""
+        """Returns a row; None when there is none."""
         own = self._written.get(table)
         if own is not None and key in own:
             return own[key]
         return self.store.tables[table].rows.get(key)
 
     def rows(self, table: Any) -> Mapping[Any, Any]:
-        """All rows of a table by key."""
+        """Returns all rows of a table by key."""
         committed, own = self.store.rows(table), self._written.get(table)
         if table in self._deleted_from:
             return {key: row for key, row in {**committed, **(own or {})}.items() if row is not None}
         return {**committed, **own} if own else committed
 
     def find(self, table: Any, index: str, value: Any) -> list[Any]:
-        """Rows with a value, in no order."""
+        """Returns rows with a value, in no order."""
         if table not in self._written:
             stored = self.store.tables[table]
             return [stored.rows[key] for key in stored.keys_with(index, value)]
         return [row for _, row in self._with(table, index, value)]
 
     def by_age(self, table: str, rows: Mapping[Any, Any]) -> list[Any]:
-        """Rows in the order in which they were inserted."""
+        """Returns rows in the order in which they were inserted."""
         return [rows[key] for key in sorted(rows, key=lambda key: self.get("position", (table, key)))]
 
     def find_by_age(self, table: str, index: str, value: Any) -> list[Any]:
-        """Rows with a value in the order in which they were inserted."""
+        """Returns rows with a value in the order in which they were inserted."""
         return self.by_age(table, dict(self._with(table, index, value)))
 
     def _with(self, table: Any, index: str, value: Any) -> Iterator[tuple[Any, Any]]:
@@ -259,7 +259,7 @@ class Transaction:
     # ------------------------------------------------------------------------------------ locks
 
     async def lock(self, table: Any, key: Any) -> None:
-        """Waits for the row's lock; what is read behind it is committed.
+        """Waits for the row's lock. What is read afterwards is committed.
 
         Raises DeadlockError, TimeoutError, or LockOrderError when it could wait in a circle.
         """
@@ -278,7 +278,7 @@ class Transaction:
         self._held_tables.add(table)
 
     def try_lock(self, table: Any, key: Any) -> bool:
-        """Takes the row's lock if it is free: SKIP LOCKED."""
+        """Takes the row's lock if it is free (SKIP LOCKED)."""
         owner = self.store.locks.get((table, key))
         if owner is None:
             self._hold((table, key))
@@ -297,7 +297,7 @@ class Transaction:
         self._held.append(slot)
 
     async def _wait_for(self, owner: "Transaction") -> None:
-        """Until the owner's transaction has ended."""
+        """Waits until the owner's transaction has ended."""
         other: Transaction | None = owner
         while other is not None:
             if other is self:
@@ -320,12 +320,12 @@ class Transaction:
     # ------------------------------------------------------------------------------------ writes
 
     async def insert(self, table: Any, key: Any, row: Any) -> None:
-        """INSERT. Raises UniqueViolationError."""
+        """Does an INSERT. Raises UniqueViolationError."""
         if not await self.insert_or_ignore(table, key, row):
             raise self.refusal(f"{table}: {key} exists")
 
     async def insert_or_ignore(self, table: Any, key: Any, row: Any, conflict: str = "") -> bool:
-        """INSERT ... ON CONFLICT DO NOTHING: the conflict of the key, or else of the index that is named.
+        """Does INSERT ... ON CONFLICT DO NOTHING, for a conflict of the key or of the named index.
 
         Waits for a transaction that is inserting the same. Raises UniqueViolationError for other conflicts.
         """
@@ -348,13 +348,13 @@ class Transaction:
         return False
 
     async def update(self, table: Any, key: Any, row: Any) -> None:
-        """UPDATE of a whole row, which must exist; takes its lock. Raises UniqueViolationError."""
+        """Updates a whole row, which must exist, and takes its lock. Raises UniqueViolationError."""
         await self.lock(table, key)
         await self._claim_values(table, key, self.get(table, key), row)
         self.write(table, key, row)
 
     async def delete(self, table: Any, key: Any) -> None:
-        """DELETE of a row; takes its lock."""
+        """Deletes a row and takes its lock."""
         await self.lock(table, key)
         self._deleted_from.add(table)
         self.write(table, key, None)
@@ -364,12 +364,12 @@ class Transaction:
         self._written.setdefault(table, {})[key] = row
 
     def refusal(self, what: str) -> UniqueViolationError:
-        """The error of a doubled key; it aborts the transaction."""
+        """Returns the error for a doubled key. It aborts the transaction."""
         self._is_aborted = True
         return UniqueViolationError(what)
 
     def check(self, is_met: bool, what: str) -> None:
-        """A CHECK or a foreign key. Raises CheckViolationError, which aborts the transaction."""
+        """Checks a CHECK or a foreign key. Raises CheckViolationError, which aborts the transaction."""
         if not is_met:
             self._is_aborted = True
             raise CheckViolationError(what)
@@ -382,7 +382,7 @@ class Transaction:
                 raise self.refusal(f"{table}: {name} {index.value_of(row)} exists")
 
     async def _claim_value(self, table: Any, key: Any, index: str, row: Any) -> bool:
-        """Takes the row's value in a unique index for this transaction. False: another row has it."""
+        """Takes the row's value in a unique index for this transaction. Returns False if another row has it."""
         value = self.store.tables[table].indexes[index].value_of(row)
         if value is None:
             return True
@@ -394,7 +394,7 @@ class Transaction:
     # ------------------------------------------------------------------------------------ end
 
     def commit(self) -> None:
-        """Everything at once, or an error and nothing."""
+        """Commits everything at once, or raises an error and commits nothing."""
         for check in self.deferred_checks:
             check()
         if self._is_aborted:
@@ -405,7 +405,7 @@ class Transaction:
         self.end()
 
     def end(self) -> None:
-        """Gives up what is not committed, and all locks."""
+        """Gives up everything not committed, and all locks."""
         if not (self._written or self._held or self.events):
             return
         self._written.clear()

@@ -1,4 +1,4 @@
-"""Outcomes of payments for tests that care about the ledger and not about evidence."""
+"""Makes outcomes of payments for tests that do not care about evidence."""
 
 from libs.chain.quantities import BaseUnits, HolderAddress
 from payout_service.domain.payments import PaymentOutcome
@@ -7,7 +7,7 @@ from tests.support.payout.amounts import fixed_due
 
 
 def paid_outcome(payee: HolderAddress, amount_base_units: int, transaction_hash: str = "") -> PaymentOutcome:
-    """PAID, with all the evidence for it."""
+    """Returns the outcome PAID, with all the evidence for it."""
     proof = PaidProof(
         event_base_units=BaseUnits(amount_base_units),
         transferred_base_units=BaseUnits(amount_base_units),

@@ -1,4 +1,4 @@
-"""When a step lets others go first at the memory database and at the memory chain."""
+"""Decides, from a seed, when a step lets other tasks go first at the database and the chain in memory."""
 
 import random
 
@@ -9,13 +9,13 @@ _CHANCE_AT_STATEMENT = 0.2
 
 
 class Pauses:
-    """From a seed. Without one nobody waits: tasks run as they come."""
+    """Pauses drawn from a seed. Without a seed nobody waits, and tasks run as they come."""
 
     def __init__(self, seed: int | None) -> None:
         self._random = random.Random(seed) if seed is not None else None
 
     def at_turn(self) -> int:
-        """How often others go first before a question is answered, or around a transaction."""
+        """Returns how often others go first before an answer, or around a transaction."""
         if self._random is None:
             return 0
         pauses = self._random.getrandbits(_BITS_PER_TURN)
@@ -24,5 +24,5 @@ class Pauses:
         return pauses
 
     def at_statement(self) -> bool:
-        """Whether others go first at a statement of a transaction: now and then."""
+        """Returns whether others go first at a statement of a transaction: now and then."""
         return self._random is not None and self._random.random() < _CHANCE_AT_STATEMENT

@@ -1,4 +1,4 @@
-"""An engine over the memory chain and the memory database, and what tests do with it."""
+"""Sets up an engine over the chain and database in memory, and lets tests drive it."""
 
 from collections.abc import Sequence
 from uuid import UUID, uuid4
@@ -77,7 +77,7 @@ class Stage:
 
     @property
     def lanes(self) -> Lanes:
-        """Of the engine as it is now."""
+        """The lanes of the present engine."""
         return lanes_of(self.engine, self.chain)
 
     async def add_asset(self, asset_id: UUID = ASSET_ID) -> None:
@@ -88,7 +88,7 @@ class Stage:
     async def request(
         self, total: int = 10_000, payout_id: UUID | None = None, percentage_basis_points: int | None = None
     ) -> UUID:
-        """A payout of a total, or (total 0) of a percentage of what is available."""
+        """Requests a payout of a total or (total 0) of a percentage of the available money."""
         if ASSET_ID not in self.database.rows("lifecycle"):
             await self.add_asset()
         payout_id = payout_id or uuid4()
@@ -98,7 +98,7 @@ class Stage:
         return payout_id
 
     async def round(self) -> None:
-        """What the workers of one replica do between two blocks."""
+        """Does what the workers of one replica do between two blocks."""
         self.clock.advance(self.engine.settings.blocked_poll_seconds)
         await advance_one_lifecycle(self.engine)
         for _ in range(8):
@@ -111,7 +111,7 @@ class Stage:
                     break
 
     async def run(self, payout_id: UUID) -> Payout:
-        """Until the payout is final, or nothing can come any more."""
+        """Runs until the payout is final or makes no progress any more."""
         for _ in range(_MOST_ROUNDS):
             await self.round()
             self.chain.mine()
@@ -120,7 +120,7 @@ class Stage:
         raise AssertionError(f"not final: {self.payout(payout_id)}")
 
     async def run_to(self, payout_id: UUID, state: PayoutState) -> Payout:
-        """Until the payout has reached a state."""
+        """Runs until the payout has reached a state."""
         for _ in range(_MOST_ROUNDS):
             if self.payout(payout_id).state is state:
                 return self.payout(payout_id)
@@ -141,7 +141,7 @@ class Stage:
     async def add_intent(
         self, key: str = "creation/x", *, gas_limit: int = 0, data: bytes = b"", signer: EvmAddress = SIGNER
     ) -> TransactionIntent:
-        """A journaled transaction without a payout: a creation."""
+        """Adds a journaled transaction without a payout: a contract creation."""
         if ASSET_ID not in self.database.rows("lifecycle"):
             await self.add_asset()
         call = self.chain.take_snapshot(TOKEN)
@@ -173,7 +173,7 @@ class Stage:
         return self.database.payments(payout_id)
 
     def assert_paid_as_planned(self, payout_id: UUID) -> None:
-        """The chain against floor(total x balance / supply), trusting nothing of the ledger."""
+        """Compares the chain with floor(total x balance / supply), without using the ledger."""
         payout = self.payout(payout_id)
         supply = sum(balance for _, balance in self.chain.balances) + self.chain.frozen
         for payee, balance in self.chain.balances:

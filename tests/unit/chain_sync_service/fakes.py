@@ -200,7 +200,7 @@ class FakeUnitOfWork:
 
 
 class FakeChainRecord:
-    """See the port."""
+    """Keeps the chain record in memory."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -218,7 +218,7 @@ class FakeChainRecord:
 
 
 class FakeListeners:
-    """See the port."""
+    """Keeps listeners in memory."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -272,7 +272,7 @@ def _goes_with(first: Listener, other: Listener) -> bool:
 
 
 class FakeHoldings:
-    """See the port."""
+    """Keeps holdings in memory."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -336,7 +336,7 @@ class FakeHoldings:
 
 
 class FakeFacts:
-    """See the port."""
+    """Keeps facts in memory."""
 
     def __init__(self, state: State, places: "itertools.count[int]") -> None:
         self._state = state
@@ -453,7 +453,7 @@ def _place(fact: Fact) -> Place:
 
 
 class FakeWindowEnds:
-    """See the port."""
+    """Keeps window ends in memory."""
 
     def __init__(self, state: State) -> None:
         self._state = state

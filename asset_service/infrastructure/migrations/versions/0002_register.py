@@ -1,4 +1,4 @@
-"""The register with what cannot be moved, its history, and where it differed from the chain."""
+"""Adds the parts of holdings that cannot be moved, the register's history, and its differences from the chain."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""What an asset's token tells again and again, and whether the asset is followed and its contract is paused."""
+"""Adds the token data that is read repeatedly, and whether the asset is followed and its contract is paused."""
 
 from alembic import op
 

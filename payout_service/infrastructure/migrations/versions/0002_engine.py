@@ -1,4 +1,4 @@
-"""The payout engine: operators' verbs, retries, no-ops, sweeps, foreign transactions, reconciliation."""
+"""Adds the payout engine: operators' verbs, retries, no-ops, sweeps, foreign transactions, reconciliation."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every kind of payout, rules per payee, rounds of redemptions, deferred payments."""
+"""Adds all kinds of payout, rules per payee, rounds of redemptions, deferred payments."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Requests to pause and unpause a lifecycle contract."""
+"""Adds requests to pause and unpause a lifecycle contract."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Disputed payments are looked at again; what has moved to their payees is not promised any more."""
+"""Adds when disputed payments are looked at again, and what of their money has moved and is no longer promised."""
 
 from pathlib import Path
 
