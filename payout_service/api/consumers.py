@@ -13,10 +13,10 @@ from libs.messaging.reading import read_event
 from libs.payout_terms.messages import read_terms
 from libs.payout_terms.terms import PayoutTerms
 from libs.wire import read_address, read_base_units, read_resource_id
-from payout_service.application.contract.register_asset import RegisterAsset, register_asset
-from payout_service.application.contract.request_pause import RequestPause, request_pause
+from payout_service.application.contract.register_asset import RegisterAssetCommand, register_asset
+from payout_service.application.contract.request_pause import RequestPauseCommand, request_pause
 from payout_service.application.engine import Engine
-from payout_service.application.life.request_payout import RequestPayout, request_payout
+from payout_service.application.life.request_payout import RequestPayoutCommand, request_payout
 
 
 class PayoutConsumers:
@@ -43,7 +43,7 @@ class PayoutConsumers:
         message = read_event(event, asset_events.AssetImportStarted)
         asset = message.asset
         contract = asset.lifecycle_contract.evm_address
-        command = RegisterAsset(
+        command = RegisterAssetCommand(
             asset_id=event.aggregate_id,
             chain_id=asset.chain_id,
             token=read_address(asset.token.evm_address),
@@ -57,13 +57,13 @@ class PayoutConsumers:
     async def on_asset_pause_requested(self, event: IncomingEvent) -> None:
         """Stores the request to pause or unpause the asset's lifecycle contract."""
         message = read_event(event, asset_events.AssetPauseRequested)
-        command = RequestPause(event.aggregate_id, message.version, message.paused)
+        command = RequestPauseCommand(event.aggregate_id, message.version, message.paused)
         await request_pause(self._engine, command, event)
 
     async def on_distribution_released(self, event: IncomingEvent) -> None:
         """Begins a payout."""
         message = read_event(event, distribution_events.DistributionReleased)
-        command = RequestPayout(
+        command = RequestPayoutCommand(
             distribution_id=event.aggregate_id,
             asset_id=_asset_of(message),
             request_time=message.distribution.create_time.ToDatetime(tzinfo=UTC),

@@ -9,7 +9,7 @@ from payout_service.api.asset_contracts import AssetContracts
 from payout_service.api.requests import on_our_chain, parse_amount, parse_treasury_name
 from payout_service.application.engine import Engine
 from payout_service.application.ports.reads import PayoutReads
-from payout_service.application.treasury.sweep_leftover import SweepLeftover, sweep_leftover
+from payout_service.application.treasury.sweep_leftover import SweepLeftoverCommand, sweep_leftover
 from payout_service.application.treasury.treasury import get_treasury
 from payout_service.domain.sweep import Sweep
 
@@ -29,7 +29,7 @@ class TreasuryRpcs:
     async def sweep_leftover(self, request: pb.SweepLeftoverRequest) -> pb.Sweep:
         """SweepLeftover."""
         amount = request.amount_base_units
-        command = SweepLeftover(
+        command = SweepLeftoverCommand(
             key=parse_request_key(request, "SweepLeftover"),
             asset_id=parse_resource_name(request.asset, "assets", "asset"),
             to=parse_evm_account(request.to, "to"),

@@ -11,8 +11,8 @@ from libs.events import EventNotReadyError, IncomingEvent
 from libs.idempotency import RequestKey
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.audit.reconcile_payout import reconcile_payout
-from payout_service.application.contract.register_asset import RegisterAsset, register_asset
-from payout_service.application.contract.request_pause import RequestPause, request_pause
+from payout_service.application.contract.register_asset import RegisterAssetCommand, register_asset
+from payout_service.application.contract.request_pause import RequestPauseCommand, request_pause
 from payout_service.application.engine import Engine
 from payout_service.application.life.control_payout import (
     cancel_payout,
@@ -20,11 +20,11 @@ from payout_service.application.life.control_payout import (
     resume_payout,
     retry_payments,
 )
-from payout_service.application.life.request_payout import RequestPayout, request_payout
+from payout_service.application.life.request_payout import RequestPayoutCommand, request_payout
 from payout_service.application.ports.lifecycle_contract import CallKind
 from payout_service.application.recovery.reconcile_signer import reconcile_signer
 from payout_service.application.sending.chain_identity import WrongChainError
-from payout_service.application.treasury.sweep_leftover import SweepLeftover, sweep_leftover
+from payout_service.application.treasury.sweep_leftover import SweepLeftoverCommand, sweep_leftover
 from payout_service.domain.payments import PaymentState
 from payout_service.domain.payout import PayoutState
 from tests.simulation.world import ASSET_ID, Alarms, World, payout_ids
@@ -34,7 +34,7 @@ from tests.support.payout.memory_chain import CHAIN_ID, CONTRACT, PAYMENT_TOKEN,
 OUTSIDE = -1
 
 
-Command = RegisterAsset | RequestPayout | RequestPause
+Command = RegisterAssetCommand | RequestPayoutCommand | RequestPauseCommand
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Events:
 
     def publish(self, command: Command, tick: int) -> None:
         """Makes an event of it, to be delivered at a tick."""
-        aggregate_id = command.distribution_id if isinstance(command, RequestPayout) else command.asset_id
+        aggregate_id = command.distribution_id if isinstance(command, RequestPayoutCommand) else command.asset_id
         number = len(self.published)
         event = IncomingEvent(UUID(int=0xE0000 + number), "masspayout.x", "x", aggregate_id, 1, b"")
         is_late = self.world.dice.happens(self.world.odds.event_late, "event late")
@@ -111,17 +111,17 @@ class Events:
                 self.pending.append(Delivery(delivery.number, delivery.event, delivery.command, later))
 
         command = delivery.command
-        if isinstance(command, RegisterAsset):
+        if isinstance(command, RegisterAssetCommand):
             world.start("delivery", OUTSIDE, register_asset(engine, command, delivery.event), ended)
-        elif isinstance(command, RequestPause):
+        elif isinstance(command, RequestPauseCommand):
             world.start("delivery", OUTSIDE, request_pause(engine, command, delivery.event), ended)
         else:
             world.start("delivery", OUTSIDE, request_payout(engine, command, delivery.event), ended)
 
 
-def the_asset(lifecycle_contract: EvmAddress | None = CONTRACT) -> RegisterAsset:
+def the_asset(lifecycle_contract: EvmAddress | None = CONTRACT) -> RegisterAssetCommand:
     """The one asset of a run."""
-    return RegisterAsset(
+    return RegisterAssetCommand(
         asset_id=ASSET_ID,
         chain_id=CHAIN_ID,
         token=TOKEN,
@@ -230,7 +230,7 @@ class Operators:
 
     def sweep(self, amount: BaseUnits | None) -> None:
         """The treasurer wants what is left over."""
-        command = SweepLeftover(self._key("sweep"), ASSET_ID, TREASURER, amount)
+        command = SweepLeftoverCommand(self._key("sweep"), ASSET_ID, TREASURER, amount)
         self.world.note(f"sweep {amount}")
         self.world.start("sweep", OUTSIDE, sweep_leftover(self._engine(), command), self._refusable("sweep"))
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from payout_service.application.contract.request_pause import RequestPause
+from payout_service.application.contract.request_pause import RequestPauseCommand
 from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 from tests.simulation.operators import Events
 from tests.simulation.watching import InvariantError
@@ -59,7 +59,7 @@ class Pauser:
     def _request(self, paused: bool) -> None:
         self.version += self.world.dice.number(1, 4, "versions")
         self.world.note(f"version {self.version} of the asset is to be {'paused' if paused else 'unpaused'}")
-        self.events.publish(RequestPause(ASSET_ID, self.version, paused), self.world.tick)
+        self.events.publish(RequestPauseCommand(ASSET_ID, self.version, paused), self.world.tick)
 
     def _contract(self) -> LifecycleContract | None:
         """The contract, unless it has failed."""

@@ -5,7 +5,7 @@ from fractions import Fraction
 from uuid import UUID
 
 from libs.payout_terms.terms import NO_RULES, ExcludedShare, PayeeRules, PayoutKind
-from payout_service.application.life.request_payout import RequestPayout
+from payout_service.application.life.request_payout import RequestPayoutCommand
 from tests.simulation.dues import principal_of
 from tests.simulation.operators import Events, the_asset
 from tests.simulation.world import ASSET_ID, World
@@ -134,7 +134,7 @@ class Staging:
         rest = replace(rules, excluded=frozenset())
         world.note(f"{payout_id} is a {kind} {action_id or total or percentage}, {rest}{excluded}")
         terms = terms_of(kind, total=total, percentage_basis_points=percentage, action_id=action_id, rules=rules)
-        command = RequestPayout(payout_id, ASSET_ID, world.clock.now(), terms)
+        command = RequestPayoutCommand(payout_id, ASSET_ID, world.clock.now(), terms)
         self.events.publish(command, tick)
 
     def _rules(self, kind: PayoutKind) -> PayeeRules:

@@ -10,7 +10,7 @@ from payout_service.domain.lifecycle import LifecycleContract, LifecycleState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterAsset:
+class RegisterAssetCommand:
     """The content of the event. `lifecycle_contract` is None when one must be deployed."""
 
     asset_id: UUID
@@ -22,7 +22,7 @@ class RegisterAsset:
     payment_token_decimals: int
 
 
-async def register_asset(engine: Engine, command: RegisterAsset, event: IncomingEvent) -> None:
+async def register_asset(engine: Engine, command: RegisterAssetCommand, event: IncomingEvent) -> None:
     """Stores the asset's lifecycle contract once, to be deployed or checked."""
     async with engine.unit_of_work() as work:
         if not await work.record_incoming(event):

@@ -9,7 +9,7 @@ from payout_service.domain.lifecycle import PauseRequest
 
 
 @dataclass(frozen=True, slots=True)
-class RequestPause:
+class RequestPauseCommand:
     """The content of the event. `asset_version` is the asset's version at the request."""
 
     asset_id: UUID
@@ -17,7 +17,7 @@ class RequestPause:
     paused: bool
 
 
-async def request_pause(engine: Engine, command: RequestPause, event: IncomingEvent) -> None:
+async def request_pause(engine: Engine, command: RequestPauseCommand, event: IncomingEvent) -> None:
     """Stores the request unless a newer one is known. Raises EventNotReadyError before the asset's own event."""
     async with engine.unit_of_work() as work:
         if not await work.record_incoming(event):

@@ -11,7 +11,7 @@ from payout_service.domain.payout import Payout
 
 
 @dataclass(frozen=True, slots=True)
-class RequestPayout:
+class RequestPayoutCommand:
     """The content of the event. The payout has its distribution's id."""
 
     distribution_id: UUID
@@ -21,7 +21,7 @@ class RequestPayout:
     terms: PayoutTerms
 
 
-async def request_payout(engine: Engine, command: RequestPayout, event: IncomingEvent) -> None:
+async def request_payout(engine: Engine, command: RequestPayoutCommand, event: IncomingEvent) -> None:
     """Stores the payout. Raises EventNotReadyError until the asset's own event has arrived."""
     async with engine.unit_of_work() as work:
         if not await work.record_incoming(event):

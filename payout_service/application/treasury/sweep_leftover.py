@@ -29,7 +29,7 @@ _FAILURES = {
 
 
 @dataclass(frozen=True, slots=True)
-class SweepLeftover:
+class SweepLeftoverCommand:
     """The command to sweep. If `amount_base_units` is None, all that is available is swept."""
 
     key: RequestKey
@@ -38,7 +38,7 @@ class SweepLeftover:
     amount_base_units: BaseUnits | None
 
 
-async def sweep_leftover(engine: Engine, command: SweepLeftover) -> Sweep:
+async def sweep_leftover(engine: Engine, command: SweepLeftoverCommand) -> Sweep:
     """Sets the amount aside and journals the transaction, in one commit.
 
     Raises AppError ASSET_NOT_YET_KNOWN, TRANSFERER_ROLE_MISSING, INSUFFICIENT_FUNDS, REQUEST_ID_REUSED,
@@ -108,7 +108,7 @@ def _conclude(engine: Engine, sweep: Sweep, intent: TransactionIntent) -> None:
         sweep.fail(reason, transaction_hash, engine.now())
 
 
-async def _set_aside(engine: Engine, command: SweepLeftover, contract: LifecycleContract) -> Sweep | None:
+async def _set_aside(engine: Engine, command: SweepLeftoverCommand, contract: LifecycleContract) -> Sweep | None:
     """Sets the amount aside.
 
     Returns None when commitments changed since the balance was read, which may then be outdated.

@@ -10,7 +10,7 @@ from payout_service.application.contract.advance_lifecycle import advance_one_li
 from payout_service.application.engine import Engine
 from payout_service.application.engine_settings import EngineSettings
 from payout_service.application.life.advance_payout import advance_one_payout
-from payout_service.application.life.request_payout import RequestPayout, request_payout
+from payout_service.application.life.request_payout import RequestPayoutCommand, request_payout
 from payout_service.application.ports.lifecycle_artifact import LifecycleArtifact
 from payout_service.application.sending.drive_transactions import drive_transactions
 from payout_service.application.sending.lanes import Lanes, lanes_of
@@ -93,7 +93,7 @@ class Stage:
             await self.add_asset()
         payout_id = payout_id or uuid4()
         terms = terms_of(total=total, percentage_basis_points=percentage_basis_points)
-        command = RequestPayout(payout_id, ASSET_ID, self.clock.now(), terms)
+        command = RequestPayoutCommand(payout_id, ASSET_ID, self.clock.now(), terms)
         await request_payout(self.engine, command, incoming(payout_id))
         return payout_id
 

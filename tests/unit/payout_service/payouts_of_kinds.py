@@ -8,7 +8,7 @@ from libs.chain.quantities import BaseUnits, HolderAddress
 from libs.idempotency import RequestKey
 from libs.payout_terms.terms import NO_RULES, PayeeRules, PayoutKind
 from payout_service.application.life.advance_payout import FIRST_STEPS, STEPS, Step
-from payout_service.application.life.request_payout import RequestPayout, request_payout
+from payout_service.application.life.request_payout import RequestPayoutCommand, request_payout
 from payout_service.domain.payments import OPEN_STATES, PaymentState
 from payout_service.domain.payout import Payout
 from tests.support.payout.memory_chain import CONTRACT
@@ -46,7 +46,7 @@ async def request_of(
     terms = terms_of(
         kind, total=total, percentage_basis_points=percentage_basis_points, action_id=action_id, rules=rules
     )
-    command = RequestPayout(payout_id, ASSET_ID, stage.clock.now(), terms)
+    command = RequestPayoutCommand(payout_id, ASSET_ID, stage.clock.now(), terms)
     await request_payout(stage.engine, command, incoming(payout_id))
     return payout_id
 

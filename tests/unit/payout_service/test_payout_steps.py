@@ -10,7 +10,7 @@ import pytest
 from libs.events import EventNotReadyError
 from libs.payout_terms.terms import PayoutKind
 from payout_service.application.life.advance_payout import advance_one_payout
-from payout_service.application.life.request_payout import RequestPayout, request_payout
+from payout_service.application.life.request_payout import RequestPayoutCommand, request_payout
 from payout_service.application.sending.drive_transactions import drive_transactions
 from payout_service.application.treasury.commit_funds import commit_funds
 from payout_service.domain.batch_sizing import BatchLimits
@@ -62,7 +62,7 @@ async def test_every_holder_is_paid_what_the_contract_owes(count: int) -> None:
 async def test_a_distribution_has_one_payout_however_often_it_is_released() -> None:
     stage = Stage()
     payout_id = await funded(stage)
-    command = RequestPayout(payout_id, ASSET_ID, START, terms_of(total=2 * TOTAL))
+    command = RequestPayoutCommand(payout_id, ASSET_ID, START, terms_of(total=2 * TOTAL))
     await request_payout(stage.engine, command, incoming(payout_id))
     event = incoming(uuid4())
     await request_payout(stage.engine, replace(command, distribution_id=event.aggregate_id), event)
@@ -74,7 +74,7 @@ async def test_a_distribution_has_one_payout_however_often_it_is_released() -> N
 async def test_a_payout_waits_for_its_asset() -> None:
     stage = Stage()
     event = incoming(uuid4())
-    command = RequestPayout(event.aggregate_id, ASSET_ID, START, terms_of(total=1))
+    command = RequestPayoutCommand(event.aggregate_id, ASSET_ID, START, terms_of(total=1))
     with pytest.raises(EventNotReadyError):
         await request_payout(stage.engine, command, event)
     assert stage.database.rows("inbox") == {}, "not recorded as processed"

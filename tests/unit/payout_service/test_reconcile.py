@@ -25,7 +25,7 @@ from payout_service.application.life.control_payout import (
 )
 from payout_service.application.paying import recorded_payments
 from payout_service.application.sending.chain_identity import WrongChainError
-from payout_service.application.treasury.sweep_leftover import SweepLeftover, sweep_leftover
+from payout_service.application.treasury.sweep_leftover import SweepLeftoverCommand, sweep_leftover
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind
 from payout_service.domain.payments import PaymentState, Tallies
 from payout_service.domain.payout import Payout, PayoutState
@@ -207,7 +207,7 @@ async def test_a_cancelled_payout_is_sound(state: PayoutState) -> None:
 async def test_a_sweep_and_a_second_payout_are_sound() -> None:
     stage = Stage()
     payout_id = await completed(stage)
-    await sweep_leftover(stage.engine, SweepLeftover(key(), ASSET_ID, TREASURER, BaseUnits(500)))
+    await sweep_leftover(stage.engine, SweepLeftoverCommand(key(), ASSET_ID, TREASURER, BaseUnits(500)))
     other = await stage.request(1_000)
     await run_and_look(stage, other, is_in(PayoutState.COMPLETED))
     assert stage.chain.money_of(TREASURER.value) == 500
@@ -217,7 +217,7 @@ async def test_a_sweep_and_a_second_payout_are_sound() -> None:
 async def test_money_that_a_sweep_moved_and_that_is_not_settled_yet_is_no_shortfall() -> None:
     stage = Stage()
     payout_id = await completed(stage)
-    await sweep_leftover(stage.engine, SweepLeftover(key(), ASSET_ID, TREASURER, None))
+    await sweep_leftover(stage.engine, SweepLeftoverCommand(key(), ASSET_ID, TREASURER, None))
     await stage.round()
     stage.chain.mine()
     assert (stage.chain.money_of(CONTRACT.value), stage.database.committed_base_units() > 0) == (0, True)
@@ -620,7 +620,7 @@ async def test_an_outside_transfer_is_found_once_and_stays() -> None:
 async def test_an_outside_transfer_is_explained_once_the_journal_knows_its_transaction() -> None:
     stage = Stage()
     payout_id = await completed(stage)
-    await sweep_leftover(stage.engine, SweepLeftover(key(), ASSET_ID, TREASURER, BaseUnits(500)))
+    await sweep_leftover(stage.engine, SweepLeftoverCommand(key(), ASSET_ID, TREASURER, BaseUnits(500)))
     await stage.rounds(6)
     (intent,) = [each for each in stage.database.intents() if each.key.startswith("sweep/")]
     assert intent.outcome is not None

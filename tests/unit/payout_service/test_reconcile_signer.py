@@ -19,7 +19,7 @@ from payout_service.application.ports.rail import Receipt
 from payout_service.application.recovery import match_transactions
 from payout_service.application.recovery.reconcile_signer import SignerAccount, reconcile_signer
 from payout_service.application.sending.chain_identity import WrongChainError
-from payout_service.application.treasury.sweep_leftover import SweepLeftover, sweep_leftover
+from payout_service.application.treasury.sweep_leftover import SweepLeftoverCommand, sweep_leftover
 from payout_service.domain.payments import FailureReason, PaymentState
 from payout_service.domain.payout import WORKED_STATES, Payout, PayoutState
 from payout_service.domain.settlement import ExecutionKind
@@ -305,7 +305,7 @@ async def test_a_sweep_that_a_backup_has_not_sent_is_adopted() -> None:
     stage = Stage([1, 1])
     await stage.add_asset()
     stage.chain.deposit(1_000)
-    command = SweepLeftover(key(), ASSET_ID, TREASURER, BaseUnits(400))
+    command = SweepLeftoverCommand(key(), ASSET_ID, TREASURER, BaseUnits(400))
     sweep = await sweep_leftover(stage.engine, command)
     backup = stage.database.backup()
     await stage.rounds(8)
@@ -326,7 +326,7 @@ async def test_a_sweep_that_no_backup_knows_needs_an_operator() -> None:
     payout_id = await stage.request(500)
     await stage.run(payout_id)
     backup = stage.database.backup()
-    await sweep_leftover(stage.engine, SweepLeftover(key(), ASSET_ID, TREASURER, BaseUnits(100)))
+    await sweep_leftover(stage.engine, SweepLeftoverCommand(key(), ASSET_ID, TREASURER, BaseUnits(100)))
     await stage.rounds(8)
     swept = hashes(stage)[-1]
     stage.database.restore(backup)

@@ -10,7 +10,11 @@ from libs.chain.quantities import BaseUnits
 from libs.errors import AppError, Reason
 from libs.idempotency import RequestKey
 from payout_service.application.sending.chain_identity import WrongChainError
-from payout_service.application.treasury.sweep_leftover import SweepLeftover, advance_one_sweep, sweep_leftover
+from payout_service.application.treasury.sweep_leftover import (
+    SweepLeftoverCommand,
+    advance_one_sweep,
+    sweep_leftover,
+)
 from payout_service.application.treasury.treasury import get_treasury
 from payout_service.domain.payout import PayoutState
 from payout_service.domain.sweep import Sweep, SweepState
@@ -29,9 +33,9 @@ async def with_money(amount: int = 1_000, *, seed: int | None = None) -> Stage:
 
 def command(
     amount: int | None, request_id: UUID | None = None, to: EvmAddress = TREASURER, content: bytes = b""
-) -> SweepLeftover:
+) -> SweepLeftoverCommand:
     key = RequestKey(request_id or uuid4(), "SweepLeftover", content, "treasurer")
-    return SweepLeftover(key, ASSET_ID, to, None if amount is None else BaseUnits(amount))
+    return SweepLeftoverCommand(key, ASSET_ID, to, None if amount is None else BaseUnits(amount))
 
 
 async def run(stage: Stage, sweep: Sweep) -> Sweep:
