@@ -576,3 +576,18 @@ def test_names_of_peers_are_read_strictly() -> None:
     for name in ("assets/", f"payouts/{identifier}", str(identifier)):
         with pytest.raises(ValueError):
             read_resource_id(name, "assets")
+
+
+@pytest.mark.parametrize(
+    ("request_type", "total_field"), [(pb.CreateDistributionRequest, 3), (pb.PreviewDistributionRequest, 2)]
+)
+def test_a_total_of_a_client_made_before_the_terms_is_no_percentage(
+    request_type: type[pb.CreateDistributionRequest | pb.PreviewDistributionRequest], total_field: int
+) -> None:
+    """Its decimal amount has the bytes that `PayoutTerms.percentage` has."""
+    amount = amount_pb2.AmountInput(decimal_amount="50").SerializeToString()
+    assert terms_pb2.PayoutTerms.FromString(amount).percentage == "50"
+    request = request_type.FromString(bytes([total_field << 3 | 2, len(amount)]) + amount)
+    with pytest.raises(AppError) as raised:
+        parse_written_terms(request.terms)
+    assert (raised.value.reason, raised.value.field) == (Reason.REQUIRED_FIELD_MISSING, "terms")
