@@ -36,8 +36,9 @@ PAYMENT_TRANSITIONS: Mapping[PaymentState, frozenset[PaymentState]] = {
     _S.IN_FLIGHT: frozenset({_S.PAID, _S.WAITING, _S.FAILED, _S.DISPUTED, _S.PLANNED, _S.CANCELLED, _S.ZERO_DUE}),
     _S.WAITING: frozenset({_S.PLANNED, _S.CANCELLED}),
     _S.PAID: frozenset(),
-    # Only by an operator: RetryPayments or CancelPayout.
-    _S.FAILED: frozenset({_S.PLANNED, _S.CANCELLED}),
+    # By an operator: RetryPayments or CancelPayout. PAID and DISPUTED where an execution that is none of this
+    # payout's has paid the holder.
+    _S.FAILED: frozenset({_S.PLANNED, _S.CANCELLED, _S.PAID, _S.DISPUTED}),
     _S.ZERO_DUE: frozenset(),
     # Looked at again until the evidence agrees: it was paid, nothing was due, or it was refused after all.
     _S.DISPUTED: frozenset({_S.PAID, _S.ZERO_DUE, _S.FAILED, _S.CANCELLED}),

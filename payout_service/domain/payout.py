@@ -384,7 +384,7 @@ class Payout:
         self._changed(now)
 
     def settle_again(self, entered: Tallies, left: Tallies, now: datetime) -> None:
-        """Records payments that evidence settled after all: disputed, or deferred and paid by somebody else.
+        """Records payments that evidence settled after all: disputed ones, or unpaid ones that others have paid.
 
         An INCOMPLETE payout in which nothing has failed any more goes back to EXECUTING, where it is finished; so
         does a DEFERRED one. Amounts of a redemption become what was paid.

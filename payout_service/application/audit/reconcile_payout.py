@@ -15,7 +15,7 @@ from payout_service.application.audit.reconcile_findings import DiscrepancyAlarm
 from payout_service.application.audit.reconcile_ledger import compare_books, compare_plan
 from payout_service.application.audit.reconcile_treasury import look_again_at_executions, reconcile_treasury
 from payout_service.application.engine import Engine
-from payout_service.application.paying.settle_again import settle_deferred, settle_disputed
+from payout_service.application.paying.settle_again import settle_disputed, settle_paid_elsewhere
 from payout_service.application.planning.tokens_left import tokens_left, told_tokens_left
 from payout_service.application.sending.chain_identity import WrongChainError, refuse_wrong_chain
 from payout_service.domain.discrepancy import Discrepancy, DiscrepancyKind, Finding
@@ -103,7 +103,7 @@ async def _settle_again(engine: Engine, payout: Payout, contract: LifecycleContr
     """Settles what evidence proves by now, as that is no difference. Returns the payout as it is then."""
     if not payout.may_be_settled_again:
         return payout
-    if not await settle_disputed(engine, payout, contract) + await settle_deferred(engine, payout, contract):
+    if not await settle_disputed(engine, payout, contract) + await settle_paid_elsewhere(engine, payout, contract):
         return payout
     async with engine.unit_of_work() as work:
         return await work.payouts.get(payout.payout_id) or payout

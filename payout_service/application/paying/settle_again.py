@@ -1,4 +1,4 @@
-"""Settles payments by evidence that came later: disputed ones, and deferred ones that somebody else has paid.
+"""Settles payments by evidence that came later: disputed ones, and unpaid ones that somebody else has paid.
 
 Reconciliation looks at them again and again. A look only adds to what is proven: what is PAID stays PAID here.
 """
@@ -68,21 +68,32 @@ async def settle_disputed(engine: Engine, payout: Payout, contract: LifecycleCon
     return changed
 
 
-async def settle_deferred(engine: Engine, payout: Payout, contract: LifecycleContract) -> int:
-    """Settles deferred payments whose paid flag is set, because another execution has paid them.
+async def settle_paid_elsewhere(engine: Engine, payout: Payout, contract: LifecycleContract) -> int:
+    """Settles deferred and failed payments whose paid flag is set, because another execution has paid them.
 
-    Returns how many. Raises AppError CHAIN_UNAVAILABLE.
+    A redemption has no paid flags. Returns how many have changed. Raises AppError CHAIN_UNAVAILABLE.
     """
-    if not payout.progress.deferred_count or contract.address is None:
+    if payout.kind is PayoutKind.REDEMPTION:
         return 0
+    changed = 0
+    if payout.progress.deferred_count:
+        changed += await _settle_unpaid(engine, payout, contract, PaymentState.DEFERRED)
+    if payout.progress.failed_count:
+        changed += await _settle_unpaid(engine, payout, contract, PaymentState.FAILED)
+    return changed
+
+
+async def _settle_unpaid(engine: Engine, payout: Payout, contract: LifecycleContract, state: PaymentState) -> int:
     final_block = await engine.final_block()
     changed, after = 0, 0
     for _ in range(_MOST_PAGES):
         async with engine.unit_of_work() as work:
-            page = await work.plan_rows.deferred(payout.payout_id, after=after, limit=_PAGE_ROWS)
-        outcomes = await _judge_flagged(engine, payout, contract, page, final_block)
+            page = await work.plan_rows.of_state(payout.payout_id, state, after=after, limit=_PAGE_ROWS)
+        judged = await _judge_flagged(engine, payout, contract, page, final_block)
+        # A failed payment stays what it is when nothing is found that paid it.
+        outcomes = [each for each in judged if each.state is not state]
         before = {each.holder: Tally(1, amount_base_units=each.amount_base_units) for each in page}
-        looked_at = _LookedAt(PaymentState.DEFERRED, after, before)
+        looked_at = _LookedAt(state, after, before)
         changed += await _store(engine, payout, contract, looked_at, outcomes, final_block)
         if len(page) < _PAGE_ROWS:
             break
@@ -254,8 +265,10 @@ async def _are_as_judged(
         disputed = await work.plan_rows.disputed(payout.payout_id, after=looked_at.after, limit=_PAGE_ROWS)
         present = {each.planned.holder: each.tally for each in disputed}
     else:
-        deferred = await work.plan_rows.deferred(payout.payout_id, after=looked_at.after, limit=_PAGE_ROWS)
-        present = {each.holder: Tally(1, amount_base_units=each.amount_base_units) for each in deferred}
+        unpaid = await work.plan_rows.of_state(
+            payout.payout_id, looked_at.state, after=looked_at.after, limit=_PAGE_ROWS
+        )
+        present = {each.holder: Tally(1, amount_base_units=each.amount_base_units) for each in unpaid}
     return all(present.get(each.holder) == looked_at.before[each.holder] for each in outcomes)
 
 

@@ -86,8 +86,10 @@ class PlanRows(Protocol):
         """Returns DISPUTED payments behind a place (from 1), in the order of the plan."""
         ...
 
-    async def deferred(self, payout_id: UUID, *, after: int, limit: int) -> list[PlannedPayment]:
-        """Returns DEFERRED payments behind a place (from 1), in the order of the plan."""
+    async def of_state(
+        self, payout_id: UUID, state: PaymentState, *, after: int, limit: int
+    ) -> list[PlannedPayment]:
+        """Returns payments in a state, such as DEFERRED, behind a place (from 1), in the order of the plan."""
         ...
 
     async def recorded_payments(self, payout_id: UUID, *, after: int, limit: int) -> list[RecordedState]:

@@ -147,10 +147,12 @@ class SqlPlanRows(PaymentStatements):
             for row in await self._connection.execute(statement)
         ]
 
-    async def deferred(self, payout_id: UUID, *, after: int, limit: int) -> list[PlannedPayment]:
+    async def of_state(
+        self, payout_id: UUID, state: PaymentState, *, after: int, limit: int
+    ) -> list[PlannedPayment]:
         statement = (
             select_planned()
-            .where(payment.c.payout_id == payout_id, in_state(PaymentState.DEFERRED), payment.c.ordinal >= after)
+            .where(payment.c.payout_id == payout_id, in_state(state), payment.c.ordinal >= after)
             .order_by(payment.c.ordinal)
             .limit(limit)
         )

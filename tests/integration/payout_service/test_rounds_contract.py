@@ -334,6 +334,14 @@ async def test_what_has_moved_to_a_payee_in_dispute_is_not_promised(unit_of_work
             == await work.plan_rows.disputed(payout_id, after=0, limit=0)
             == []
         )
+        paid = [
+            [
+                each.holder
+                for each in await work.plan_rows.of_state(payout_id, PaymentState.PAID, after=after, limit=limit)
+            ]
+            for after, limit in ((0, 9), (1, 9), (0, 1))
+        ]
+    assert paid == [[holder(0), holder(2)], [holder(2)], [holder(0)]]
     assert tallies[PaymentState.DISPUTED] == tally(1, 20, 7)
     assert tallies[PaymentState.DISPUTED].promised_base_units == 13
     assert (found.planned.holder, found.planned.tries, found.batch_number) == (holder(1), 1, 1)

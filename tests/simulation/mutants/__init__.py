@@ -131,7 +131,10 @@ MUTANTS = (
         _APPLICATION + "audit.reconcile_payout",
         (
             (
-                "settle_disputed(engine, payout, contract) + await settle_deferred(engine, payout, contract)",
+                (
+                    "settle_disputed(engine, payout, contract)"
+                    " + await settle_paid_elsewhere(engine, payout, contract)"
+                ),
                 "settle_disputed(engine, payout, contract)",
             ),
         ),

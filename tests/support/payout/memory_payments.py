@@ -163,13 +163,11 @@ class MemoryPayments:
             if row.state is PaymentState.DISPUTED and row.planned.ordinal >= after
         ][:limit]
 
-    async def deferred(self, payout_id: UUID, after: int, limit: int) -> list[PlannedPayment]:
+    async def of_state(self, payout_id: UUID, state: PaymentState, after: int, limit: int) -> list[PlannedPayment]:
         await self._transaction.statement()
-        return [
-            _tried(row)
-            for row in self._of(payout_id)
-            if row.state is PaymentState.DEFERRED and row.planned.ordinal >= after
-        ][:limit]
+        return [_tried(row) for row in self._of(payout_id) if row.state is state and row.planned.ordinal >= after][
+            :limit
+        ]
 
     async def unbatched(self, payout_id: UUID, limit: int) -> list[PlannedPayment]:
         await self._transaction.statement()

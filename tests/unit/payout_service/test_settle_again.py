@@ -270,6 +270,32 @@ async def test_a_transaction_that_is_not_final_settles_nothing() -> None:
     assert states(stage, payout_id) == {"PAID": 3}
 
 
+# ---------------------------------------------------------------------------------------- paid elsewhere
+
+
+@pytest.mark.parametrize(("total", "state"), [(600, "PAID"), (300, "DISPUTED")])
+async def test_who_failed_and_was_paid_by_another_execution_needs_no_operator(total: int, state: str) -> None:
+    """Its money would be promised until somebody tries it again."""
+    stage = staged()
+    stage.chain.blocked_payees = {holder(1)}
+    payout_id = await stage.request(600)
+    assert (await stage.run(payout_id)).state is S.INCOMPLETE
+    await look(stage, payout_id)
+    assert states(stage, payout_id) == {"PAID": 2, "FAILED": 1}
+    snapshot = stage.payout(payout_id).snapshot
+    assert snapshot
+    stage.chain.blocked_payees = set()
+    kind = ExecutionKind.AMOUNT_SNAPSHOT
+    stage.chain.pay_elsewhere(execution_of(kind, snapshot.snapshot_id, total, (holder(1),)))
+    stage.chain.mine(4)
+    await look(stage, payout_id)
+    assert stage.payments(payout_id)[1].state == state
+    assert_books(stage, payout_id)
+    if state == "PAID":
+        assert (await stage.run(payout_id)).state is S.COMPLETED
+        assert committed_to(stage, payout_id) == 0
+
+
 # ---------------------------------------------------------------------------------------- redeemed elsewhere
 
 
