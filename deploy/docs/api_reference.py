@@ -19,6 +19,7 @@ def api_reference(files: Sequence[ProtoFile]) -> str:
     shown = [each for each in files if not each.path.endswith("/events.proto")]
     names = {message.full_name for each in shown for message in each.messages}
     names |= {enum.full_name for each in shown for message in each.messages for enum in message.enums}
+    names |= {enum.full_name for each in shown for enum in each.enums}
     lines = ["# API", "", generated_note("the comments in protos/"), "", _INTRODUCTION, ""]
     lines += [
         f"- [{service.full_name}](#{anchor(service.full_name)})" for each in shown for service in each.services
@@ -27,11 +28,11 @@ def api_reference(files: Sequence[ProtoFile]) -> str:
     with_services = [each for each in shown if each.services]
     for each in with_services:
         lines += _services(each, names)
-        lines += _messages(each.messages, names)
+        lines += _types(each, names)
     lines += ["## masspayout.type.v1", ""]
     for each in shown:
         if not each.services:
-            lines += _messages(each.messages, names)
+            lines += _types(each, names)
     return document(lines)
 
 
@@ -47,6 +48,12 @@ def _signature(method: Method, names: set[str]) -> str:
     return f"{_link(method.request, names)} → {stream}{_link(method.response, names)}"
 
 
+def _types(file: ProtoFile, names: set[str]) -> Iterator[str]:
+    yield from _messages(file.messages, names)
+    for enum in file.enums:
+        yield from _enumeration(enum, "####")
+
+
 def _messages(messages: Sequence[Message], names: set[str]) -> Iterator[str]:
     for message in messages:
         yield from (f"#### {message.full_name.removeprefix('masspayout.')}", "", message.comment, "")
@@ -55,11 +62,11 @@ def _messages(messages: Sequence[Message], names: set[str]) -> Iterator[str]:
             ((f"`{each.name}`", _field_type(each, names), _meaning(each)) for each in message.fields),
         )
         for enum in message.enums:
-            yield from _enumeration(enum)
+            yield from _enumeration(enum, "#####")
 
 
-def _enumeration(enum: Enumeration) -> Iterator[str]:
-    yield from (f"##### {enum.full_name.removeprefix('masspayout.')}", "", enum.comment, "")
+def _enumeration(enum: Enumeration, heading: str) -> Iterator[str]:
+    yield from (f"{heading} {enum.full_name.removeprefix('masspayout.')}", "", enum.comment, "")
     values = [value for value in enum.values if not value.name.endswith("_UNSPECIFIED")]
     yield from table(("value", "meaning"), ((f"`{value.name}`", value.comment) for value in values))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from deploy.docs.descriptors import load
 from deploy.docs.events_reference import SubjectMissingError, events
 from deploy.docs.generate import DOCS, outdated, render
+from deploy.docs.markdown import anchors
 from deploy.docs.subscriptions import consumers
 
 
@@ -32,6 +35,16 @@ def test_every_rpc_and_event_is_in_its_reference() -> None:
     for event in events(files, consumers()):
         assert f"`{event.subject}`" in events_page
         assert f'address: "{event.subject}"' in asyncapi
+
+
+def test_every_type_that_is_named_in_the_api_is_linked_to_its_section() -> None:
+    api = (DOCS / "api.md").read_text(encoding="utf-8")
+    types = re.findall(r"^\| `\w+` \| (?:repeated )?(.*?\S) \|", api, re.MULTILINE)
+    types += [name for line in re.findall(r"^.+ → .+$", api, re.MULTILINE) for name in line.split(" → ")]
+    assert [name for name in types if name.startswith("masspayout.")] == [], "named, but not linked"
+    links = {fragment for name in types for fragment in re.findall(r"\]\(#([^)]+)\)", name)}
+    assert len(links) > 100
+    assert links - anchors(api) == set()
 
 
 def test_every_subscription_is_to_an_event_that_somebody_publishes() -> None:

@@ -30,6 +30,7 @@ _PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted(DOCS
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _PATH = re.compile(r"`((?:libs|tests|deploy|\w+_service)/[\w./]+)`")
 _RPC = re.compile(r"`(\w+Service)\.(\w+)`")
+_FIELD_AND_VALUE = re.compile(r"`(\w+)`:? `?([A-Z][A-Z_]+)\b")
 _REACH = re.compile(r"failpoints\.reach\(\s*f?\"([^\"]+)\"")
 _DAY_SECONDS = 24 * 3600
 
@@ -71,6 +72,26 @@ def test_every_row_of_the_seed_map_has_a_module_or_is_to_come() -> None:
     assert len(rows) == 13 + 4 + 4 + 3 + 4 + 3
     for row in rows:
         assert (_PATH.search(row) and "`tests/" in row) or "to come" in row, row
+
+
+def test_a_value_of_an_enum_is_told_as_the_api_takes_it() -> None:
+    """What stands behind a field's name is copied into a request."""
+    files = load()
+    messages = [message for file in files for message in file.messages]
+    enums = [enum for owner in (*files, *messages) for enum in owner.enums]
+    values = {enum.full_name: {value.name for value in enum.values} for enum in enums}
+    allowed: dict[str, set[str]] = {}
+    for field in (field for message in messages for field in message.fields):
+        if field.type_name in values:
+            allowed.setdefault(field.name, set()).update(values[field.type_name])
+    told = [
+        (page.name, field, value)
+        for page in _PAGES
+        for field, value in _FIELD_AND_VALUE.findall(page.read_text(encoding="utf-8"))
+        if field in allowed
+    ]
+    assert told
+    assert [each for each in told if each[2] not in allowed[each[1]]] == []
 
 
 def test_the_failpoints_are_the_codes() -> None:
