@@ -178,6 +178,15 @@ class AppError(Exception):
         return code_of(self.reason)
 
 
+def asset_not_yet_known(told: str) -> AppError:
+    """Returns ASSET_NOT_YET_KNOWN about the field `asset`. `told` says what this service knows of the asset.
+
+    A mistyped id looks like an asset whose event is still on its way; only asset_service can tell the two apart.
+    """
+    message = f"{told}; GetAsset of asset_service tells whether the asset exists at all"
+    return AppError(Reason.ASSET_NOT_YET_KNOWN, message, field="asset")
+
+
 def code_of(reason: Reason) -> Code:
     """Returns the canonical status code of a reason."""
     return _CODES[reason]

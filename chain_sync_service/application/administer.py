@@ -13,7 +13,7 @@ from chain_sync_service.domain.blocks import BlockRef
 from chain_sync_service.domain.listener import Contracts, HolderSource, Listener, ListenerState
 from libs.chain.quantities import BlockNumber
 from libs.clock import Clock
-from libs.errors import AppError, Reason
+from libs.errors import AppError, Reason, asset_not_yet_known
 from libs.idempotency import RequestKey, repeated_resource_id
 
 
@@ -125,9 +125,7 @@ class Administer:
         async def change(uow: UnitOfWork) -> None:
             listener = await uow.listeners.lock(asset_id)
             if listener is None:
-                raise AppError(
-                    Reason.ASSET_NOT_YET_KNOWN, f"asset {asset_id} is not followed (yet)", field="asset"
-                )
+                raise not_followed(asset_id)
             if holders:
                 await uow.holdings.mark_stale(asset_id, holders, reads_parts=True, must_tell=True)
             if scope is not RefreshScope.HOLDERS:
@@ -187,3 +185,8 @@ def _busy(listener: Listener, what: str) -> AppError:
 def listener_not_found(asset_id: UUID) -> AppError:
     """The error for a listener that does not exist."""
     return AppError(Reason.LISTENER_NOT_FOUND, f"there is no listeners/{asset_id}", field="name")
+
+
+def not_followed(asset_id: UUID) -> AppError:
+    """Returns the error for an asset that may still be on its way to us."""
+    return asset_not_yet_known(f"asset {asset_id} is not followed (yet): it is once its import is complete")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chain_sync_service.application.administer import listener_not_found
+from chain_sync_service.application.administer import listener_not_found, not_followed
 from chain_sync_service.application.chain_gate import ChainGate
 from chain_sync_service.application.ports import ChainLook, TokenReader, TokenUnreadableError, UnitOfWorkFactory
 from chain_sync_service.application.source import Source, StateUnavailableError
@@ -96,7 +96,7 @@ class Queries:
         """
         view = await self._view(asset_id)
         if view is None:
-            raise asset_not_yet_known(asset_id)
+            raise not_followed(asset_id)
         return view
 
     async def get_listener(self, asset_id: UUID) -> ListenerView:
@@ -127,7 +127,7 @@ class Queries:
         async with self._new_unit_of_work() as uow:
             listener = await uow.listeners.find(asset_id)
             if listener is None:
-                raise asset_not_yet_known(asset_id)
+                raise not_followed(asset_id)
             facts = await uow.facts.page(
                 asset_id, kinds=kinds, from_block=from_block, to_block=to_block, after=after, limit=limit
             )
@@ -145,7 +145,7 @@ class Queries:
         async with self._new_unit_of_work() as uow:
             listener = await uow.listeners.find(asset_id)
         if listener is None:
-            raise asset_not_yet_known(asset_id)
+            raise not_followed(asset_id)
         token = listener.contracts.token
         (before,) = await self._source.blocks([block_number])
         if before is None:
@@ -171,12 +171,3 @@ class Queries:
 
     def _seen(self, listener: Listener, look: ChainLook, unread_count: int) -> ListenerView:
         return ListenerView(listener, look, unread_count, self._source.kind, self._clock.now())
-
-
-def asset_not_yet_known(asset_id: UUID) -> AppError:
-    """Returns the error for an asset that may still be on its way to us."""
-    return AppError(
-        Reason.ASSET_NOT_YET_KNOWN,
-        f"asset {asset_id} is not followed (yet): it is once its import is complete",
-        field="asset",
-    )

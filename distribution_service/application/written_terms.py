@@ -8,7 +8,7 @@ from distribution_service.domain.asset import KnownAsset
 from distribution_service.domain.payment_token import PaymentToken
 from libs.chain.amount import parse_decimal_amount, require_positive
 from libs.chain.quantities import BaseUnits
-from libs.errors import AppError, Reason
+from libs.errors import asset_not_yet_known
 from libs.payout_terms.terms import NO_RULES, FixedTotal, PayeeRules, PayoutTerms, WhatIsPaid
 
 
@@ -46,10 +46,8 @@ async def payable_asset(uow: UnitOfWork, asset_id: UUID) -> KnownAsset:
     """The asset. Raises AppError ASSET_NOT_YET_KNOWN: its announcement may still be on its way here."""
     asset = await uow.assets.find(asset_id)
     if asset is None or not asset.can_be_paid:
-        raise AppError(
-            Reason.ASSET_NOT_YET_KNOWN,
-            f"asset {asset_id} is not known here as active; try again when asset_service shows it as ACTIVE",
-            field="asset",
+        raise asset_not_yet_known(
+            f"asset {asset_id} is not known here as active; try again when asset_service shows it as ACTIVE"
         )
     return asset
 

@@ -116,7 +116,9 @@ async def _of_redemption(engine: Engine, contract: LifecycleContract) -> tuple[C
     maturity_time = await engine.security_token.maturity_time(contract.token)
     if maturity_time is None:
         raise AppError(
-            Reason.NOT_A_BOND, f"the asset {contract.token} has no maturity date", field="terms.redemption"
+            Reason.NOT_A_BOND,
+            f"only a bond can be redeemed: {contract.token} has no maturity date",
+            field="terms.redemption",
         )
     head = await engine.rail.head()
     # Not in the very second: the lifecycle contract would pay then, and version 7 of the bond refuses to redeem.

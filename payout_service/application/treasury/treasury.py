@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.chain.quantities import BaseUnits
-from libs.errors import AppError, Reason
+from libs.errors import asset_not_yet_known
 from payout_service.application.engine import Engine
 from payout_service.domain.lifecycle import LifecycleContract
 from payout_service.domain.treasury import treasury_key
@@ -69,7 +69,5 @@ async def known_contract(engine: Engine, asset_id: UUID) -> LifecycleContract:
     async with engine.unit_of_work() as work:
         contract = await work.lifecycle.get(asset_id)
     if contract is None:
-        raise AppError(
-            Reason.ASSET_NOT_YET_KNOWN, f"asset {asset_id} is not known to payout_service yet", field="asset"
-        )
+        raise asset_not_yet_known(f"asset {asset_id} is not known to payout_service yet")
     return contract

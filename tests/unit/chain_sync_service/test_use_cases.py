@@ -130,6 +130,7 @@ async def test_an_asset_that_is_not_followed_is_not_yet_known() -> None:
     with pytest.raises(AppError) as caught:
         await Service().queries.sync_status(uuid4())
     assert (caught.value.reason, caught.value.field) == (Reason.ASSET_NOT_YET_KNOWN, "asset")
+    assert "GetAsset of asset_service tells whether the asset exists" in caught.value.message
 
 
 async def test_the_status_tells_the_listeners_error_first_then_the_chains() -> None:

@@ -263,6 +263,7 @@ async def test_an_asset_that_is_not_active_is_not_yet_known(world: _World, state
 async def test_an_unknown_asset_is_not_yet_known(world: _World) -> None:
     error = await world.refusal(world.command(asset_id=uuid4()))
     assert (error.reason, error.field) == (Reason.ASSET_NOT_YET_KNOWN, "asset")
+    assert "GetAsset of asset_service tells whether the asset exists" in error.message
 
 
 async def test_no_holders(world: _World) -> None:

@@ -314,7 +314,7 @@ async def test_an_equity_is_not_redeemed() -> None:
     payout_id = await request_of(stage, PayoutKind.REDEMPTION)
     payout = await stage.run(payout_id)
     assert payout.state is S.FAILED
-    assert payout.failure_reason == f"NOT_A_BOND: the asset {TOKEN} has no maturity date"
+    assert payout.failure_reason == f"NOT_A_BOND: only a bond can be redeemed: {TOKEN} has no maturity date"
 
 
 async def test_a_bond_is_redeemed_when_it_is_due() -> None:

@@ -86,6 +86,7 @@ async def test_an_asset_that_is_not_known_yet_is_named() -> None:
     with pytest.raises(AppError) as caught:
         await get_treasury(Stage().engine, uuid4())
     assert (caught.value.reason, caught.value.field) == (Reason.ASSET_NOT_YET_KNOWN, "asset")
+    assert "GetAsset of asset_service tells whether the asset exists" in caught.value.message
 
 
 async def test_a_preview_of_a_percentage_is_of_what_is_promised_to_nobody() -> None:
