@@ -20,6 +20,7 @@ from deploy.local.stack import Stack
 
 FOLLOW_SECONDS = 0.3
 LOG_LINES = 20
+NOT_APPLIED = "settings of this shell are not applied to what already ran: to apply them, `make down` first"
 
 
 class Interrupted(BaseException):
@@ -81,12 +82,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _up(stack: Stack, *, services: bool) -> int:
     wanted = [*stack.infrastructure, *(stack.services.values() if services else [])]
     dead = [part.name for part in wanted if part.run_state is RunState.DEAD]
-    was_running = all(part.running for part in wanted)
+    running = [part for part in wanted if part.running]
     if dead:
         print(f"starting again what had died: {', '.join(dead)}", flush=True)
     began = time.monotonic()
     stack.start(services=services)
-    print("the stack is already running" if was_running else f"the stack is up ({time.monotonic() - began:.1f} s)")
+    took = f"the stack is up ({time.monotonic() - began:.1f} s)"
+    print("the stack is already running" if len(running) == len(wanted) else took)
+    if running:
+        print(NOT_APPLIED)
     _print_table(
         [line for line in stack.status() if line.name in {part.name for part in wanted} or line.pid is None]
     )

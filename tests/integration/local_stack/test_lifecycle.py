@@ -29,6 +29,7 @@ def test_up_status_second_up_repair_and_down(here: Place) -> None:
     status, output = here.run("up")
     assert status == 0, output
     assert "the stack is up" in output
+    assert "settings of this shell" not in output
     first = dict(pids(here.state()))
     assert set(first) == EVERYTHING
 
@@ -38,9 +39,11 @@ def test_up_status_second_up_repair_and_down(here: Place) -> None:
     assert {component["name"] for component in components} == EVERYTHING
     assert all(component["healthy"] and component["version"] != "?" for component in components)
 
-    status, output = here.run("up")
+    status, output = here.run("up", ASSET_SERVICE_LOG_LEVEL="debug")
     assert status == 0
     assert "already running" in output
+    assert "settings of this shell are not applied to what already ran" in output
+    assert "`make down` first" in output
     assert "gRPC: asset=127.0.0.1:" in output
     assert pids(here.state()) == first
 
