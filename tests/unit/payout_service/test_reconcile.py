@@ -5,7 +5,7 @@ import random
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -324,6 +324,23 @@ async def test_a_figure_of_the_payout_that_was_changed_is_named() -> None:
     edit_payout(stage, payout_id, progress=replace(progress, paid_count=9))
     difference = (await only(stage, payout_id, _K.LEDGER_DIFFERS)).finding
     assert (difference.expected, difference.actual) == ("paid 9", "paid 10")
+
+
+# How many batches there were is not told by the payments.
+_NOT_COMPARED = {"batch_count", "final_batch_count"}
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Progress) if each.name not in _NOT_COMPARED])
+async def test_every_figure_of_the_progress_is_compared_with_the_payments(name: str) -> None:
+    """`_figures_told` and `_figures_counted` have a line for each, named as the field is, in words."""
+    stage = Stage()
+    payout_id = await completed(stage)
+    progress = stage.payout(payout_id).progress
+    counted = getattr(progress, name)
+    edit_payout(stage, payout_id, progress=replace(progress, **{name: counted + 1}))
+    difference = (await only(stage, payout_id, _K.LEDGER_DIFFERS)).finding
+    figure = name.removesuffix("_count").replace("_", " ")
+    assert (difference.expected, difference.actual) == (f"{figure} {counted + 1}", f"{figure} {counted}")
 
 
 async def test_parts_that_do_not_make_the_total_are_told() -> None:
