@@ -95,7 +95,7 @@ def test_a_value_of_an_enum_is_told_as_the_api_takes_it() -> None:
 
 
 def test_the_failpoints_are_the_codes() -> None:
-    section = _section("architecture.md", "### Failpoints")
+    section = _section("failpoints.md", "# Failpoints")
     (purposes,) = re.findall(r"`<purpose>` is (.+)\.$", section, re.MULTILINE)
     assert re.findall(r"`(\w+)`", purposes) == _purposes()
     told = {
