@@ -16,8 +16,12 @@ YEAR_SECONDS = 365 * DAY_SECONDS
 
 async def issue_bond(scene: Scene, *, starts: int, matures: int) -> Listing:
     """Issues a bond with holders and imports it. `starts` and `matures` are in seconds since 1970."""
-    count = scene.settings.holder_count
-    scene.tell("Issuing", f"a bond of 100.00 a token to {count:,} holders (seed {scene.settings.seed})")
+    settings = scene.settings
+    scene.tell(
+        "Issuing",
+        f"a bond (version {settings.version}) of 100.00 a token to {settings.holder_count:,} holders "
+        f"(seed {settings.seed})",
+    )
     payment_token = await scene.devnet.deploy_payment_token()
     terms = BondTerms(
         nominal_value=NOMINAL_VALUE,
@@ -27,7 +31,7 @@ async def issue_bond(scene: Scene, *, starts: int, matures: int) -> Listing:
         security_type=SecurityType.BOND_VARIABLE_RATE,
     )
     token = await scene.devnet.deploy_bond_token(
-        "Demo Bond", "DBND", "US0378331005", DECIMALS, terms, scene.settings.version
+        "Demo Bond", "DBND", "US0378331005", DECIMALS, terms, settings.version
     )
     holders = scene.holders()
     await scene.devnet.issue(token, holders)

@@ -80,7 +80,11 @@ async def pay_dividend(scene: Scene) -> Outcome:
 
 async def _issue(scene: Scene) -> tuple[Listing, TokenLedger]:
     settings = scene.settings
-    scene.tell("Issuing", f"an equity token to {settings.holder_count:,} holders (seed {settings.seed})")
+    scene.tell(
+        "Issuing",
+        f"an equity token (version {settings.version}) to {settings.holder_count:,} holders "
+        f"(seed {settings.seed})",
+    )
     payment_token = await scene.devnet.deploy_payment_token()
     token = await scene.devnet.deploy_equity_token(
         "Demo Equity", "DEMO", "US0378331005", DECIMALS, settings.version

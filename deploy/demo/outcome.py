@@ -29,6 +29,8 @@ class Outcome:
         progress = progress_of(self.paid.payout)
         return {
             "holders": settings.holder_count,
+            # A redemption has more than one for a holder that gets tokens after it was paid.
+            "payments": progress.holder_count,
             "paid": progress.paid_count,
             "zero_due": progress.zero_due_count,
             "failed": progress.failed_count,
@@ -39,6 +41,7 @@ class Outcome:
             "verified": self.verification.is_verified,
             "distribution": self.paid.distribution.name,
             "scenario": settings.scenario.value,
+            "version": int(settings.version),
         }
 
 

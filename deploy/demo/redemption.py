@@ -61,6 +61,7 @@ async def redeem(scene: Scene) -> Outcome:
         incomplete = await following.end(DistributionState.INCOMPLETE)
     await _name_the_blocked(scene, incomplete, listed)
     paid = await _retry(scene, listing, incomplete.distribution, listed)
+    _explain_the_payments(scene, paid, ledger)
     scene.tell("Verifying", "every balance on the chain with plain web3: no token is left, its principal is paid")
     # Who had a token when it was redeemed got its nominal value, whoever had it before.
     claim = Claim(
@@ -79,6 +80,7 @@ async def _trade_between_batches(
 ) -> None:
     """Pauses after a batch, lets holders trade, and resumes. With few holders, all may be paid by then."""
     await following.until(lambda seen: seen.progress is not None and _settled(seen) > 0, "a first batch is paid")
+    scene.tell("Pausing", "the payout between two batches; holders trade meanwhile")
     request = PausePayoutRequest(request_id=str(uuid4()), name=distribution.payout)
     try:
         await scene.client.call(scene.client.payouts.pause_payout, request)
@@ -88,7 +90,6 @@ async def _trade_between_batches(
         scene.note("everybody who can be paid was paid before a pause was possible")
         return
     await _batches_are_settled(scene, distribution.payout)
-    scene.tell("Pausing", "the payout between two batches; holders trade meanwhile")
     await _trade(scene, distribution.payout, ledger, listed)
     resume = ResumePayoutRequest(request_id=str(uuid4()), name=distribution.payout)
     await scene.client.call(scene.client.payouts.resume_payout, resume)
@@ -129,6 +130,19 @@ async def _trade(scene: Scene, payout: str, ledger: TokenLedger, listed: Checksu
         sold = ledger.balances[seller] if who == "is new" else max(1, ledger.balances[seller] // 2)
         await ledger.move(seller, buyer[0], sold)
         scene.note(f"{seller} sells {decimal(sold)} tokens to {buyer[0]}, who {who}")
+
+
+def _explain_the_payments(scene: Scene, paid: PaidDistribution, ledger: TokenLedger) -> None:
+    """Says why there may be more payments than holders."""
+    issued = scene.settings.holder_count
+    new = len(ledger.balances) - issued
+    progress = progress_of(paid.payout)
+    again = progress.holder_count - issued - new
+    scene.tell(
+        "Counting",
+        f"{progress.holder_count:,} payments: to {issued:,} holders at the start, {new:,} who bought later, "
+        f"{again:,} again for tokens bought after being paid; {progress.zero_due_count:,} had sold everything",
+    )
 
 
 async def _name_the_blocked(scene: Scene, incomplete: PaidDistribution, listed: ChecksumAddress) -> None:

@@ -81,13 +81,14 @@ class DemoSettings:
 
     @property
     def payout_service_environment(self) -> dict[str, str]:
-        """Returns the settings with which payout_service is started."""
+        """Returns the settings with which payout_service is started, but for those that the environment has."""
         more = _REDEMPTION_SETTINGS if self.scenario is Scenario.REDEMPTION else {}
-        return {
+        ours = {
             "PAYOUT_SERVICE_MAX_BATCH_GAS": str(self.max_batch_gas),
             "PAYOUT_SERVICE_LIFECYCLE_ARTIFACT": str(lifecycle_artifact_path(self.version)),
             **more,
         }
+        return {name: value for name, value in ours.items() if name not in os.environ}
 
     @property
     def longest_payout_seconds(self) -> float:

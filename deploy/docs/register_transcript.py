@@ -30,6 +30,7 @@ from deploy.docs.recording import (
     ASSET_URL,
     CHAIN_SYNC_URL,
     PORTS,
+    TRY_IT,
     Answer,
     Excerpt,
     Session,
@@ -123,11 +124,13 @@ class _Recording:
             "<!-- Made by `python -m deploy.docs.register_transcript`. Do not edit. -->",
         )
         self._session.say(
-            "Every command was run on a new local stack, as `make up` makes it after the lines below. Outputs are",
-            "what was printed, in fewer lines and with `...` for what is left out; ids differ each time.",
+            "Every command was run by `python -m deploy.docs.register_transcript` on a new local stack, as",
+            "`make up` makes it after the lines below. The script also did what is told without a command: tokens,",
+            "roles, a freeze. Outputs are what was printed, in fewer lines and with `...` for what is left out.",
             "chain_sync_service follows the chain, asset_service keeps the register of holders. All methods and",
             "fields are in [api.md](api.md), reasons of refusals in [errors.md](errors.md).",
         )
+        self._session.say(*TRY_IT)
         self._session.say_preparation()
 
     def _import_asset(self) -> None:

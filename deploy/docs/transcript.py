@@ -27,6 +27,7 @@ from deploy.docs.recording import (
     PAYOUT_URL,
     POLL_SECONDS,
     PORTS,
+    TRY_IT,
     WAIT_SECONDS,
     Session,
     SessionError,
@@ -38,7 +39,6 @@ from deploy.local.stack import Stack
 _OUTPUT = REPOSITORY / "docs" / "transcript.md"
 _HOLDERS = 6
 _TOTAL_DECIMAL = "1000.000007"
-_TOTAL_BASE_UNITS = 1_000_000_007
 _SMALL_BATCHES = "export PAYOUT_SERVICE_MAX_BATCH_GAS=450000   # small batches, to see more than one"
 _SOME_ADDRESS = "0x000000000000000000000000000000000000dEaD"
 
@@ -74,9 +74,14 @@ def _record(session: Session) -> None:
         "<!-- Made by `python -m deploy.docs.transcript`. Do not edit. -->",
     )
     session.say(
-        "Every command was run and every output is what it printed. Ports are pinned so that the commands can be",
-        "repeated; without that, `make status` tells the addresses. Any gRPC client will do: the services have",
-        "reflection.",
+        "Every command was run by `python -m deploy.docs.transcript`, and every output is what it printed. What",
+        "no command here does, the script has done on the embedded chain: it has deployed the security token and",
+        "the payment token, issued to the holders, and granted `SNAPSHOT_ROLE`.",
+    )
+    session.say(*TRY_IT)
+    session.say(
+        "Ports are pinned for the commands; without that, `make status` tells the addresses. Any gRPC client will",
+        "do: the services have reflection.",
     )
     session.say_preparation()
     session.say("Start the stack:")
@@ -86,8 +91,8 @@ def _record(session: Session) -> None:
     session.show(f"call --list-methods {PAYOUT_URL}")
     health = {"service": "masspayout.asset.v1.AssetService"}
     session.show(call(ASSET_URL, "grpc.health.v1.Health/Check", health))
-    asset, contract, devnet = _import(session)
-    _pay(session, asset, contract, devnet)
+    asset, contract = _import(session)
+    _pay(session, asset, contract)
     _operations(session)
 
 
@@ -121,13 +126,7 @@ async def _grant(token: ChecksumAddress) -> None:
         await devnet.grant_snapshot_role(token, signer)
 
 
-async def _deposit(payment_token: ChecksumAddress, contract: ChecksumAddress, amount: int) -> None:
-    rpc_url, genesis_hash, _ = _devnet()
-    async with Devnet(rpc_url, expected_genesis_hash=genesis_hash) as devnet:
-        await devnet.mint_payment_token(payment_token, contract, amount)
-
-
-def _import(session: Session) -> tuple[str, ChecksumAddress, _Stage]:
+def _import(session: Session) -> tuple[str, ChecksumAddress]:
     session.say("## Import an asset")
     stage = asyncio.run(_stage())
     session.say(
@@ -156,11 +155,12 @@ def _import(session: Session) -> tuple[str, ChecksumAddress, _Stage]:
     session.show(call(ASSET_URL, f"{service}/ImportAsset", request) + " | grep '\"name\"'")
     other = {**request, "payment_token": _SOME_ADDRESS}
     session.show_refusal(call(ASSET_URL, f"{service}/ImportAsset", other))
-    session.say("`buf curl` prints the error details undecoded; grpcurl decodes them.")
-    return name, to_checksum_address(contract["evmAddress"]), stage
+    session.say("`buf curl` prints the error details undecoded (grpcurl decodes them). `reason` reads them:")
+    session.show(call(ASSET_URL, f"{service}/ImportAsset", other) + " 2>&1 | reason")
+    return name, to_checksum_address(contract["evmAddress"])
 
 
-def _pay(session: Session, asset: str, contract: ChecksumAddress, stage: _Stage) -> None:
+def _pay(session: Session, asset: str, contract: ChecksumAddress) -> None:
     service = "masspayout.distribution.v1.DistributionService"
     session.say("## Pay its holders")
     terms = {"total_amount": {"decimal_amount": _TOTAL_DECIMAL}}
@@ -171,8 +171,10 @@ def _pay(session: Session, asset: str, contract: ChecksumAddress, stage: _Stage)
     while "ASSET_NOT_YET_KNOWN" in session.run(create).output and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     session.show_refusal(create)
-    asyncio.run(_deposit(stage.payment_token, contract, _TOTAL_BASE_UNITS))
-    session.say("After a deposit of the total:")
+    session.say("Deposit the total, as only the embedded chain allows: the payment tokens are made for it.")
+    deposit = f".venv/bin/python -m deploy.devnet.deposit --contract {contract} --amount {_TOTAL_DECIMAL}"
+    session.show(deposit)
+    session.say("Then:")
     preview = {"asset": asset, "terms": terms}
     session.show(call(DISTRIBUTION_URL, f"{service}/PreviewDistribution", preview))
     created = session.show(create).json()
