@@ -126,7 +126,8 @@ class _Recording:
         self._session.say(
             "Every command was run by `python -m deploy.docs.register_transcript` on a new local stack, as",
             "`make up` makes it after the lines below. The script also did what is told without a command:",
-            "tokens, roles, a freeze. Outputs are what was printed, in fewer lines and with `...` for what is left out.",
+            "tokens, roles, a freeze. Outputs are what was printed, in fewer lines and with `...` for what is",
+            "left out; ids differ each time.",
             "chain_sync_service follows the chain, asset_service keeps the register of holders. All methods and",
             "fields are in [api.md](api.md), reasons of refusals in [errors.md](errors.md).",
         )
