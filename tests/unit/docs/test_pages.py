@@ -78,7 +78,7 @@ def test_a_value_of_an_enum_is_told_as_the_api_takes_it() -> None:
     """What stands behind a field's name is copied into a request."""
     files = load()
     messages = [message for file in files for message in file.messages]
-    enums = [enum for owner in (*files, *messages) for enum in owner.enums]
+    enums = [enum for file in files for enum in file.enums] + [enum for each in messages for enum in each.enums]
     values = {enum.full_name: {value.name for value in enum.values} for enum in enums}
     allowed: dict[str, set[str]] = {}
     for field in (field for message in messages for field in message.fields):
