@@ -67,7 +67,7 @@ test-fast: setup ## the unit tests: no process is started, no socket opened
 
 test-one: setup ## one test, folder or file, with nothing started but what it needs: T=path::name
 	@$(if $(T),,echo "T= is missing: make test-one T=tests/unit/evm/test_abi.py::name" >&2; exit 2;) \
-		$(VENV_PYTHON) -m pytest -n 0 $(T) $(ARGS)
+		$(VENV_PYTHON) -m pytest -n 0 "$(T)" $(ARGS)
 
 test-changed: setup ## the tests that import what differs from main, directly or through others
 	@$(VENV_PYTHON) -m tests.support.changed $(ARGS)

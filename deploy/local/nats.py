@@ -63,7 +63,7 @@ server_name: masspayout
 listen: "{LOOPBACK}:{self.port}"
 http: "{LOOPBACK}:{self.record.monitor_port}"
 authorization {{ user: {json.dumps(USER)}, password: {json.dumps(self.context.secrets.nats)} }}
-jetstream {{ store_dir: {json.dumps(str(folder / "jetstream"))} }}
+jetstream {{ store_dir: {json.dumps(str(folder / "jetstream"), ensure_ascii=False)} }}
 """,
         )
 

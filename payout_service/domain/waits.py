@@ -100,9 +100,10 @@ class WaitFor(Enum):
 
     # Before the plan is frozen.
     ACTION_HAS_PAYOUT = Explanation(
-        "Another payout pays the same dividend, coupon or redemption and is not over.",
+        "Another payout pays the same dividend, coupon or redemption and is not over. A cancelled redemption is "
+        "not over while one of its payments is disputed: its tokens could be paid for twice.",
         EndedBy.ITSELF,
-        "Wait for the other payout, or cancel one of the two.",
+        "Wait for the other payout, or cancel one of the two. Disputes are looked at again by themselves.",
     )
     BALANCES_NOT_FINAL = Explanation(
         "Tokens of a bond that is redeemed have just moved, or were just redeemed.",

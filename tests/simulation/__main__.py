@@ -75,6 +75,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--save", type=Path)
     parser.add_argument("--replay", type=Path)
     options = parser.parse_args(arguments)
+    if options.seeds < 1:
+        parser.error("--seeds is at least 1")
     if options.save and options.seed is None:
         parser.error("--save is of one run: --seed")
     if options.replay:

@@ -122,7 +122,8 @@ def _promise_is_what_is_owed(world: World, payout: Payout, rows: list[PaymentRow
 def is_at_rest_by_name(world: World, payout: Payout) -> bool:
     """Whether nothing more comes of a payout by itself, and it says why."""
     if payout.state is PayoutState.REQUESTED:
-        return payout.waiting_for.startswith("ACTION_HAS_PAYOUT") and _has_other(world, payout, _IN_THE_WAY)
+        is_in_the_way = _has_other(world, payout, _IN_THE_WAY) or _has_cancelled_with_disputes(world, payout)
+        return payout.waiting_for.startswith("ACTION_HAS_PAYOUT") and is_in_the_way
     name = _RESTS_BY_NAME.get(payout.state)
     return payout.state in _ENDED or (name is not None and payout.waiting_for.startswith(name))
 
@@ -148,6 +149,15 @@ def _ledger_says_what_the_chain_did(world: World, payout: Payout, rows: list[Pay
         excused |= has_other and row.state is PaymentState.CANCELLED
         if paid and row.state not in _PAID_OR_ASKED_ABOUT and not excused:
             _fail("ledger_differs", f"{row.planned.holder} of {payout.payout_id} was paid {paid}: {row}")
+
+
+def _has_cancelled_with_disputes(world: World, payout: Payout) -> bool:
+    """Whether another redemption of the bond was cancelled, and of a payee it is disputed what the chain did."""
+    return payout.kind is PayoutKind.REDEMPTION and any(
+        each.state is PayoutState.CANCELLED and each.progress.failed_count
+        for each in world.database.rows("payout").values()
+        if each.kind is PayoutKind.REDEMPTION and each.payout_id != payout.payout_id
+    )
 
 
 def _has_other(world: World, payout: Payout, states: frozenset[PayoutState]) -> bool:

@@ -10,6 +10,7 @@ Exit status 1 when a seed failed this time.
 import argparse
 import fcntl
 import json
+import math
 import os
 import signal
 import sys
@@ -155,6 +156,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="make simulate-long", description=__doc__)
     parser.add_argument("--hours", type=float, required=True)
     options = parser.parse_args(arguments)
+    if not 0 < options.hours < math.inf:
+        parser.error("--hours is above 0")
     with alone(STATE), interrupts() as is_stopped:
         progress, report = read_progress(STATE) if STATE.exists() else _begin(), Report()
         first, began = progress.next_seed, time.monotonic()

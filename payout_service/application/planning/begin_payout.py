@@ -1,6 +1,7 @@
 """Checks a payout before it begins: fails what can never be paid, and waits by name for everything else."""
 
 from libs.errors import AppError, Reason
+from libs.payout_terms.terms import PayoutKind
 from payout_service.application.engine import Engine, StepResult
 from payout_service.application.planning.payout_conditions import UNPAYABLE_ACTION, payout_conditions
 from payout_service.application.ports.unit_of_work import UnitOfWork
@@ -10,8 +11,6 @@ from payout_service.domain.payout import Payout, PayoutState
 
 # A payout fails for these; no condition waits for them.
 NEVER_READY = UNPAYABLE_ACTION | {Reason.NOT_A_BOND, Reason.RULE_NOT_SUPPORTED}
-# Nothing of the action is paid, and nothing will be.
-_GIVEN_UP = frozenset({PayoutState.FAILED, PayoutState.CANCELLED})
 
 
 async def check_before_begin(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult | None:
@@ -44,10 +43,18 @@ async def rival_of(work: UnitOfWork, payout: Payout) -> Payout | None:
     await work.lifecycle.lock(payout.asset_id)
     for other in await work.payouts.of_action(payout.asset_id, payout.kind, payout.action_id):
         has_begun = (other.paused_from or other.state) is not PayoutState.REQUESTED
-        is_over = other.state in _GIVEN_UP or (not payout.action_id and other.state is PayoutState.COMPLETED)
-        if other.payout_id != payout.payout_id and has_begun and not is_over:
+        if other.payout_id != payout.payout_id and has_begun and not _is_over(other):
             return other
     return None
+
+
+def _is_over(payout: Payout) -> bool:
+    """Whether nothing of the action is under way, and another payout may pay what is left of it."""
+    if payout.kind is not PayoutKind.REDEMPTION:
+        return payout.state in (PayoutState.FAILED, PayoutState.CANCELLED)
+    # What the chain did is disputed of a payee. No paid flag keeps the contract from paying its tokens once more.
+    is_disputed = payout.state is PayoutState.CANCELLED and payout.progress.failed_count > 0
+    return not is_disputed and payout.state in (PayoutState.FAILED, PayoutState.CANCELLED, PayoutState.COMPLETED)
 
 
 async def fail_payout(engine: Engine, payout: Payout, expected: PayoutState, reason: Failure) -> StepResult:

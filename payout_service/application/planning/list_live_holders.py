@@ -30,13 +30,11 @@ async def start_redemption(engine: Engine, payout: Payout, contract: LifecycleCo
         if locked.state is not PayoutState.REQUESTED:
             return StepResult(0)
         rival = await rival_of(work, locked)
-        detail = f"payouts/{rival.payout_id} redeems the bond" if rival else ""
-        if rival and rival.state is not PayoutState.COMPLETED:
-            # It may yet be given up.
-            return StepResult(engine.settings.blocked_poll_seconds, Wait(WaitFor.ACTION_HAS_PAYOUT, detail))
         if rival:
-            locked.fail(Failure(FailedBecause.ACTION_HAS_PAYOUT, detail), engine.now())
-        elif holder_count == 0 or supply == 0:
+            # It may yet be given up, or its disputes may be settled.
+            wait = Wait(WaitFor.ACTION_HAS_PAYOUT, _told_rival(rival))
+            return StepResult(engine.settings.blocked_poll_seconds, wait)
+        if holder_count == 0 or supply == 0:
             locked.fail(Failure(FailedBecause.NO_HOLDERS, "the asset has no holders"), engine.now())
         else:
             locked.begin_planning(listing, holder_count, supply, engine.now())
@@ -45,6 +43,12 @@ async def start_redemption(engine: Engine, payout: Payout, contract: LifecycleCo
         await work.commit()
     await engine.failpoints.reach("redemption.listed")
     return StepResult(0)
+
+
+def _told_rival(rival: Payout) -> str:
+    if rival.state is PayoutState.CANCELLED:
+        return f"payouts/{rival.payout_id} was cancelled with {rival.progress.failed_count} payments in dispute"
+    return f"payouts/{rival.payout_id} redeems the bond"
 
 
 async def begin_next_round(engine: Engine, payout: Payout, contract: LifecycleContract) -> StepResult:

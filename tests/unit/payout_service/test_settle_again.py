@@ -256,6 +256,29 @@ async def test_disputes_of_a_cancelled_payout_settle_too() -> None:
     assert committed_to(stage, payout_id) == 0
 
 
+async def test_a_cancelled_redemption_with_a_dispute_lets_no_other_pay_its_holders_again() -> None:
+    """The tokens may still be there although they were paid for, as after an adjustment of balances."""
+    stage = staged()
+    payout_id, liar = await disputed(stage, PayoutKind.REDEMPTION, without_burns)
+    await cancel_payout(stage.engine, operator_key(), payout_id)
+    assert (await stage.run(payout_id)).state is S.CANCELLED
+    # Somebody gets tokens: there is something to redeem.
+    stage.chain.balances = [(holder(7), 9)]
+    stage.chain.mine(4)
+    second = await request_of(stage, PayoutKind.REDEMPTION)
+    await stage.rounds(3)
+    waiting = stage.payout(second)
+    assert waiting.state is S.REQUESTED
+    assert waiting.waiting_for == (
+        f"ACTION_HAS_PAYOUT: payouts/{payout_id} was cancelled with 3 payments in dispute"
+    )
+    liar.is_lying = False
+    await look(stage, payout_id)
+    assert states(stage, payout_id) == {"PAID": 3}
+    assert (await stage.run(second)).state is S.COMPLETED
+    assert stage.chain.money_of(holder(7)) == principal_of(9)
+
+
 async def test_a_transaction_that_is_not_final_settles_nothing() -> None:
     stage = staged()
     payout_id, liar = await disputed(stage, PayoutKind.SNAPSHOT, without_logs)
