@@ -14,8 +14,8 @@ from tests.integration.local_stack.support import Place, place, plain_environmen
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Place]:
-    """Where a test's own stack lives."""
-    with place(tmp_path / "run") as where:
+    """Where a test's own stack lives: a folder whose name is no plain word."""
+    with place(tmp_path / "rün é") as where:
         yield where
 
 
