@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from eth_typing import ChecksumAddress
 from eth_utils.address import is_address, to_checksum_address
-from hexbytes import HexBytes
 from web3.exceptions import Web3Exception
 
 from deploy.devnet.artifacts import ArtifactError
@@ -21,8 +20,9 @@ from deploy.local.errors import StackError
 from deploy.local.stack import Stack
 from libs.chain.amount import format_decimal_amount, parse_decimal_amount, require_positive
 from libs.errors import AppError
-from libs.evm.abi import UndecodableError
-from libs.evm.interfaces import BALANCE_OF, GET_PAYMENT_TOKEN, GET_PAYMENT_TOKEN_DECIMALS
+from libs.evm.interfaces import GET_PAYMENT_TOKEN, GET_PAYMENT_TOKEN_DECIMALS
+from libs.evm.rpc import JsonRpc
+from libs.evm.tokens import erc20_balance, try_call
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,25 +55,25 @@ async def _deposit(contract_text: str, amount_text: str) -> str:
     endpoints = stack.endpoints
     if endpoints.rpc_url is None or endpoints.genesis_hash is None:
         raise DevnetError("the stack has not recorded its embedded chain: `make up` does")
-    async with Devnet(endpoints.rpc_url, expected_genesis_hash=endpoints.genesis_hash) as devnet:
-        try:
-            (token,) = GET_PAYMENT_TOKEN.decode(await _read(devnet, contract, GET_PAYMENT_TOKEN.encode()))
-            (decimals,) = GET_PAYMENT_TOKEN_DECIMALS.decode(
-                await _read(devnet, contract, GET_PAYMENT_TOKEN_DECIMALS.encode())
-            )
-        except (UndecodableError, Web3Exception):
-            raise DevnetError(f"{contract} is no lifecycle contract: it names no payment token") from None
-        amount = parse_decimal_amount(amount_text, decimals, "--amount")
-        require_positive(amount, "--amount")
-        payment_token = to_checksum_address(token)
-        await devnet.mint_payment_token(payment_token, contract, amount)
-        (held,) = BALANCE_OF.decode(await _read(devnet, payment_token, BALANCE_OF.encode(contract)))
+    rpc = JsonRpc(endpoints.rpc_url)
+    try:
+        async with Devnet(endpoints.rpc_url, expected_genesis_hash=endpoints.genesis_hash) as devnet:
+            payment_token, decimals = await _payment_token(rpc, contract)
+            amount = require_positive(parse_decimal_amount(amount_text, decimals, "--amount"), "--amount")
+            await devnet.mint_payment_token(payment_token, contract, amount)
+            held = await erc20_balance(rpc, payment_token, contract)
+    finally:
+        await rpc.close()
     deposited, holds = (format_decimal_amount(each, decimals=decimals) for each in (amount, held))
     return f"deposited {deposited}; {contract} holds {holds} of {payment_token}"
 
 
-async def _read(devnet: Devnet, contract: ChecksumAddress, calldata: bytes) -> bytes:
-    return bytes(await devnet.web3.eth.call({"to": contract, "data": HexBytes(calldata)}))
+async def _payment_token(rpc: JsonRpc, contract: str) -> tuple[ChecksumAddress, int]:
+    token = await try_call(rpc, contract, GET_PAYMENT_TOKEN, block="latest")
+    decimals = await try_call(rpc, contract, GET_PAYMENT_TOKEN_DECIMALS, block="latest")
+    if token is None or decimals is None:
+        raise DevnetError(f"{contract} is no lifecycle contract: it names no payment token")
+    return to_checksum_address(token[0]), decimals[0]
 
 
 if __name__ == "__main__":

@@ -1,18 +1,11 @@
-"""Amounts as the protocol shows them."""
+"""Converts amounts of payment tokens to protobuf."""
 
 from masspayout.type.v1 import amount_pb2
 
 from distribution_service.domain.payment_token import PaymentToken
-from libs.chain.amount import format_decimal_amount
-from libs.grpc_kit.accounts import checksummed
+from libs.grpc_kit.amounts import token_amount_message
 
 
 def token_amount(base_units: int, token: PaymentToken) -> amount_pb2.TokenAmount:
     """An amount with its token."""
-    return amount_pb2.TokenAmount(
-        base_units=str(base_units),
-        decimal_amount=format_decimal_amount(base_units, decimals=token.decimals),
-        decimals=token.decimals,
-        symbol=token.symbol,
-        token=checksummed(token.address),
-    )
+    return token_amount_message(base_units, decimals=token.decimals, symbol=token.symbol, token=token.address)

@@ -58,7 +58,7 @@ class FailedBecause(Enum):
     SNAPSHOT_VOIDED = "The transaction that takes or triggers the snapshot was given up."
     SNAPSHOT_WITHOUT_EVENT = "The snapshot's receipt lacks the snapshot's event."
     LIFECYCLE_CONTRACT_FAILED = "The lifecycle contract could not be deployed."
-    ACTION_HAS_PAYOUT = "Another payout has paid the same dividend, coupon or redemption."
+    ACTION_HAS_PAYOUT = "Another payout has paid the same dividend or coupon."
     TRANSACTION_REVERTED = "The sweep's transaction reverted."
     TRANSACTION_VOIDED = "The sweep's transaction was given up."
     TRANSACTION_NONCE_LOST = "A transaction that is not ours used the nonce of the sweep's transaction."

@@ -6,8 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from masspayout.payout.v1 import payout_service_pb2 as pb
 from masspayout.type.v1 import amount_pb2, progress_pb2, readiness_pb2
 
-from libs.chain.amount import format_decimal_amount
-from libs.grpc_kit.accounts import checksummed
+from libs.grpc_kit.amounts import token_amount_message
 from libs.payout_terms.messages import terms_message
 from libs.payout_terms.terms import PayoutKind
 from payout_service.domain.discrepancy import Discrepancy
@@ -89,12 +88,11 @@ def discrepancy_message(discrepancy: Discrepancy) -> pb.Discrepancy:
 
 def amount_message(amount_base_units: int, contract: LifecycleContract) -> amount_pb2.TokenAmount:
     """Returns the message for an amount of the asset's payment token."""
-    return amount_pb2.TokenAmount(
-        base_units=str(amount_base_units),
-        decimal_amount=format_decimal_amount(amount_base_units, decimals=contract.payment_token_decimals),
+    return token_amount_message(
+        amount_base_units,
         decimals=contract.payment_token_decimals,
         symbol=contract.payment_token_symbol,
-        token=checksummed(contract.payment_token),
+        token=contract.payment_token,
     )
 
 

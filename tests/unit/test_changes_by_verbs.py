@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from deploy.docs.descriptors import REPOSITORY
+
 # The aggregates that are frozen: their verbs return another one. All others are the dataclasses that are not.
 FROZEN = {"Asset", "Register", "Distribution", "Listener"}
 SERVICES = ["asset_service", "distribution_service", "payout_service", "chain_sync_service"]

@@ -3,14 +3,13 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TypeGuard
 
 import pytest
 
+from deploy.docs.descriptors import REPOSITORY
 from libs.chain import quantities
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ["libs", "payout_service", "chain_sync_service"]
 NUMBERS = {"int", *(name for name, each in vars(quantities).items() if hasattr(each, "__supertype__"))}
 # With the reason why the order is enough.

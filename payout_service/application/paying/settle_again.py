@@ -73,18 +73,20 @@ async def settle_paid_elsewhere(engine: Engine, payout: Payout, contract: Lifecy
 
     A redemption has no paid flags. Returns how many have changed. Raises AppError CHAIN_UNAVAILABLE.
     """
-    if payout.kind is PayoutKind.REDEMPTION:
+    counts = {
+        PaymentState.DEFERRED: payout.progress.deferred_count,
+        PaymentState.FAILED: payout.progress.failed_count,
+    }
+    states = [state for state, count in counts.items() if count]
+    if payout.kind is PayoutKind.REDEMPTION or not states:
         return 0
-    changed = 0
-    if payout.progress.deferred_count:
-        changed += await _settle_unpaid(engine, payout, contract, PaymentState.DEFERRED)
-    if payout.progress.failed_count:
-        changed += await _settle_unpaid(engine, payout, contract, PaymentState.FAILED)
-    return changed
-
-
-async def _settle_unpaid(engine: Engine, payout: Payout, contract: LifecycleContract, state: PaymentState) -> int:
     final_block = await engine.final_block()
+    return sum([await _settle_unpaid(engine, payout, contract, state, final_block) for state in states])
+
+
+async def _settle_unpaid(
+    engine: Engine, payout: Payout, contract: LifecycleContract, state: PaymentState, final_block: BlockNumber
+) -> int:
     changed, after = 0, 0
     for _ in range(_MOST_PAGES):
         async with engine.unit_of_work() as work:
@@ -92,8 +94,7 @@ async def _settle_unpaid(engine: Engine, payout: Payout, contract: LifecycleCont
         judged = await _judge_flagged(engine, payout, contract, page, final_block)
         # A failed payment stays what it is when nothing is found that paid it.
         outcomes = [each for each in judged if each.state is not state]
-        before = {each.holder: Tally(1, amount_base_units=each.amount_base_units) for each in page}
-        looked_at = _LookedAt(state, after, before)
+        looked_at = _LookedAt(state, after, _owed_by_holder(page))
         changed += await _store(engine, payout, contract, looked_at, outcomes, final_block)
         if len(page) < _PAGE_ROWS:
             break
@@ -268,8 +269,12 @@ async def _are_as_judged(
         unpaid = await work.plan_rows.of_state(
             payout.payout_id, looked_at.state, after=looked_at.after, limit=_PAGE_ROWS
         )
-        present = {each.holder: Tally(1, amount_base_units=each.amount_base_units) for each in unpaid}
+        present = _owed_by_holder(unpaid)
     return all(present.get(each.holder) == looked_at.before[each.holder] for each in outcomes)
+
+
+def _owed_by_holder(unpaid: Sequence[PlannedPayment]) -> dict[HolderAddress, Tally]:
+    return {each.holder: Tally(1, amount_base_units=each.amount_base_units) for each in unpaid}
 
 
 async def _change_promise(work: UnitOfWork, key: TreasuryKey, payout_id: UUID, more_base_units: BaseUnits) -> None:

@@ -67,10 +67,9 @@ async def _advance(lanes: Lanes, intent: TransactionIntent, head: Head, chain_no
         receipt = await _find_receipt(lanes, intent)
         if receipt is not None:
             return await _record_receipt(lanes, intent, receipt, head)
-        if await _is_nonce_finally_used(lanes, intent, head):
-            used_by = await _finally_used_by(lanes, intent, head)
-            if used_by and not intent.has_attempt(used_by):
-                return await _record_lost_nonce(lanes, intent, used_by)
+        used_by = await _finally_used_by(lanes, intent, head)
+        if used_by and not intent.has_attempt(used_by):
+            return await _record_lost_nonce(lanes, intent, used_by)
     return await send_again(lanes, intent, chain_nonce)
 
 
@@ -107,23 +106,18 @@ async def _record_receipt(lanes: Lanes, intent: TransactionIntent, receipt: Rece
     return is_final
 
 
-async def _is_nonce_finally_used(lanes: Lanes, intent: TransactionIntent, head: Head) -> bool:
-    final_block = BlockNumber(head.number - lanes.settings.confirmations)
-    if intent.nonce is None or final_block < 0:
-        return False
-    return await lanes.rail.nonce_at(intent.signer, final_block) > intent.nonce
-
-
 async def _finally_used_by(lanes: Lanes, intent: TransactionIntent, head: Head) -> str | None:
-    """The hash of the final transaction with the intent's nonce.
+    """Returns the hash of the final transaction that used the intent's nonce; None as long as there is none.
 
     Only what is seen counts: a receipt may be missing just because one of several nodes lags.
     """
-    if intent.nonce is None:
+    final_block = BlockNumber(head.number - lanes.settings.confirmations)
+    if intent.nonce is None or final_block < 0:
+        return None
+    if await lanes.rail.nonce_at(intent.signer, final_block) <= intent.nonce:
         return None
     seen = await lanes.rail.transaction_with_nonce(intent.signer, intent.nonce)
-    is_final = seen is not None and seen.block_number <= head.number - lanes.settings.confirmations
-    return seen.transaction_hash if seen and is_final else None
+    return seen.transaction_hash if seen and seen.block_number <= final_block else None
 
 
 async def _record_lost_nonce(lanes: Lanes, intent: TransactionIntent, used_by: str) -> bool:

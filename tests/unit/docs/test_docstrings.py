@@ -5,17 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from deploy.docs.descriptors import REPOSITORY
+from tests.support.changed import PACKAGES, REPOSITORY
 
-_FOLDERS = (
-    "libs",
-    "asset_service",
-    "distribution_service",
-    "payout_service",
-    "chain_sync_service",
-    "deploy",
-    "tests",
-)
 _GENERATED = REPOSITORY / "libs" / "protogen"
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -33,5 +24,5 @@ def test_no_docstring_begins_with_a_pointer() -> None:
 
 
 def _files() -> list[Path]:
-    found = (file for folder in _FOLDERS for file in (REPOSITORY / folder).rglob("*.py"))
+    found = (file for package in PACKAGES for file in (REPOSITORY / package).rglob("*.py"))
     return [file for file in found if _GENERATED not in file.parents]
